@@ -1,0 +1,245 @@
+/**
+ * The Claude API through the official SDK. The SDK's own retries are off on every call: a create that is repeated
+ * behind our back is a batch paid twice (facts, section 7 point 1), so the engine alone decides what is sent again.
+ *
+ * Bodies are streamed from their files, results are handed on as bytes: no batch is ever held as objects.
+ */
+import { createHash } from 'node:crypto';
+import { Console } from 'node:console';
+import Anthropic from '@anthropic-ai/sdk';
+import type { Clock } from '../../base/clock.ts';
+import { BODY_TAIL, RESULT_IDLE_MS_MAX } from '../../domain/limits.ts';
+import type { BatchApi, BatchUpload, Files, MessageCall } from '../../domain/ports.ts';
+import type { BatchInfo } from '../../domain/model.ts';
+import { parseBatch, parseModel, parsePage } from './parse.ts';
+import { apiError, retryAfterMs, toApiError, unreadable } from './failure.ts';
+import { withIdleLimit } from './idle.ts';
+
+export interface AnthropicApiOptions {
+  readonly files: Files;
+  readonly clock: Clock;
+  /** The stream for the SDK's own warnings. Its default would write debug output to stdout, which is data. */
+  readonly stderr: NodeJS.WritableStream;
+  /** Overrides the credential chain of the SDK. */
+  readonly apiKey?: string;
+  readonly baseURL?: string;
+  /** For simulations without sockets. */
+  readonly fetch?: typeof fetch;
+}
+
+/** Where the calls go and who makes them, for people: the key is never shown whole. */
+export interface ApiIdentity {
+  readonly api: BatchApi;
+  readonly baseUrl: string;
+  /** The credential as the Authorization header carries it, to be masked before it is shown. */
+  readonly credential: string;
+}
+
+/** A small call is over in seconds; the SDK's ten minutes would hide a dead connection for as long. */
+const SMALL_CALL_TIMEOUT_MS = 60_000;
+/** A message may take as long as the API itself allows for a call that is not streamed. */
+const MESSAGE_TIMEOUT_MS = 600_000;
+/** A create: ten minutes for the API, and the upload at no less than 50 kB/s. */
+const CREATE_TIMEOUT_MS = 600_000;
+const UPLOAD_BYTES_PER_MS_MIN = 50;
+
+/**
+ * Resolves the credentials (which may come from a profile, with a base URL of its own) and gives the API. Throws
+ * E_CREDENTIALS where there are none; nothing is sent.
+ */
+export async function connectAnthropic(options: AnthropicApiOptions): Promise<ApiIdentity> {
+  const client = new Anthropic({
+    maxRetries: 0,
+    timeout: SMALL_CALL_TIMEOUT_MS,
+    logger: new Console(options.stderr),
+    ...(options.apiKey === undefined ? {} : { apiKey: options.apiKey }),
+    ...(options.baseURL === undefined ? {} : { baseURL: options.baseURL }),
+    ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
+  });
+  const probe = '/v1/models';
+  try {
+    const { req, url } = await client.buildRequest({ method: 'get', path: probe });
+    const headers = new Headers(req.headers);
+    const credential = headers.get('authorization')?.replace(/^Bearer /, '') ?? headers.get('x-api-key') ?? '';
+    const workspace = headers.get('anthropic-workspace-id') ?? `key_${fingerprint(credential)}`;
+    const baseUrl = url.slice(0, url.indexOf(probe));
+    return { api: createApi(client, { ...options, origin: baseUrl, workspace }), baseUrl, credential };
+  } catch (error) {
+    throw toApiError(error, options.clock.now());
+  }
+}
+
+/** Tells keys apart without keeping them. */
+function fingerprint(credential: string): string {
+  return createHash('sha256').update(credential).digest('hex').slice(0, 16);
+}
+
+interface ApiParts extends AnthropicApiOptions {
+  readonly origin: string;
+  readonly workspace: string;
+}
+
+function createApi(client: Anthropic, parts: ApiParts): BatchApi {
+  const { clock } = parts;
+  const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      throw toApiError(error, clock.now());
+    }
+  };
+  const get = async (path: string, signal: AbortSignal): Promise<{ body: string; headers: Headers }> => {
+    const response = await client.get(path, { signal, maxRetries: 0 }).asResponse();
+    return { body: await response.text(), headers: response.headers };
+  };
+  const wait = (headers: Headers): number | null =>
+    retryAfterMs(headers.get('retry-after-ms'), headers.get('retry-after'), clock.now());
+
+  return {
+    origin: parts.origin,
+    workspace: parts.workspace,
+    createBatch: (upload) => guarded(() => createBatch(client, parts, upload)),
+    listBatches: ({ afterId, limit, signal }) =>
+      guarded(async () => {
+        const after = afterId === null ? '' : `&after_id=${encodeURIComponent(afterId)}`;
+        const { body, headers } = await get(`/v1/messages/batches?limit=${limit}${after}`, signal);
+        return { ...parsePage(body), retryAfterMs: wait(headers) };
+      }),
+    retrieveBatch: (id, signal) =>
+      guarded(async () => {
+        const { body, headers } = await get(`/v1/messages/batches/${encodeURIComponent(id)}`, signal);
+        return { ...parseBatch(body, 'the look at a batch'), retryAfterMs: wait(headers) };
+      }),
+    cancelBatch: (id, signal) =>
+      guarded(async () => {
+        const path = `/v1/messages/batches/${encodeURIComponent(id)}/cancel`;
+        const response = await client.post(path, { signal, maxRetries: 0 }).asResponse();
+        return parseBatch(await response.text(), 'the cancel of a batch');
+      }),
+    deleteBatch: (id, signal) =>
+      guarded(async () => {
+        const path = `/v1/messages/batches/${encodeURIComponent(id)}`;
+        await (await client.delete(path, { signal, maxRetries: 0 }).asResponse()).text();
+      }),
+    streamResults: (batch, signal) => streamResults(client, parts, batch, signal),
+    createMessage: (call) => guarded(() => createMessage(client, call)),
+    retrieveModel: (id, signal) =>
+      guarded(async () => {
+        try {
+          return parseModel((await get(`/v1/models/${encodeURIComponent(id)}`, signal)).body);
+        } catch (error) {
+          if (typeof error === 'object' && error !== null && 'status' in error && error.status === 404) return null;
+          throw error;
+        }
+      }),
+    serverTimeMs: (signal) =>
+      guarded(async () => {
+        const { headers } = await get('/v1/models?limit=1', signal);
+        const date = Date.parse(headers.get('date') ?? '');
+        return Number.isNaN(date) ? null : date;
+      }),
+  };
+}
+
+async function createBatch(client: Anthropic, parts: ApiParts, upload: BatchUpload): Promise<BatchInfo> {
+  const response = await client
+    .post('/v1/messages/batches', {
+      body: uploadBody(parts.files, upload),
+      headers: {
+        'content-type': 'application/json',
+        'content-length': String(upload.bytes),
+        ...betaHeader(upload.betas),
+      },
+      maxRetries: 0,
+      timeout: CREATE_TIMEOUT_MS + Math.ceil(upload.bytes / UPLOAD_BYTES_PER_MS_MIN),
+      signal: upload.signal,
+    })
+    .asResponse();
+  return parseBatch(await response.text(), 'the create of a batch');
+}
+
+/** The file as it lies, but its last bytes leave only when the ledger knows that they are about to. */
+async function* uploadBody(files: Files, upload: BatchUpload): AsyncGenerator<Uint8Array> {
+  const tailStart = upload.bytes - BODY_TAIL.length;
+  yield* files.stream(upload.bodyPath, 0, tailStart);
+  await upload.beforeTail();
+  yield* files.stream(upload.bodyPath, tailStart, upload.bytes);
+}
+
+async function* streamResults(
+  client: Anthropic,
+  parts: ApiParts,
+  batch: BatchInfo,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
+  const idle = new AbortController();
+  const both = AbortSignal.any([signal, idle.signal]);
+  try {
+    const response = await client
+      .get(resultsPath(batch, parts.origin), {
+        headers: { accept: 'application/binary' },
+        maxRetries: 0,
+        signal: both,
+      })
+      .asResponse();
+    if (!response.body) throw unreadable('the download of results');
+    const pieces = withIdleLimit(response.body, { clock: parts.clock, idleMs: RESULT_IDLE_MS_MAX, onIdle: () => idle.abort() });
+    for await (const piece of pieces) yield piece;
+  } catch (error) {
+    if (idle.signal.aborted) {
+      throw apiError({
+        status: null,
+        type: null,
+        errorCode: null,
+        message: `the results of ${batch.id} stood still for ${RESULT_IDLE_MS_MAX / 1000} s`,
+        retryAfterMs: null,
+        shouldRetry: null,
+        requestId: null,
+        connection: 'timeout',
+        unreadable: false,
+      });
+    }
+    throw toApiError(error, parts.clock.now());
+  } finally {
+    // A consumer that stops early must not leave the connection open.
+    idle.abort();
+  }
+}
+
+/** The API's own address for the results where it is on our host (the key goes along), else the documented path. */
+function resultsPath(batch: BatchInfo, origin: string): string {
+  const standard = `/v1/messages/batches/${encodeURIComponent(batch.id)}/results`;
+  if (batch.resultsUrl === null || !URL.canParse(batch.resultsUrl)) return standard;
+  return new URL(batch.resultsUrl).origin === new URL(origin).origin ? batch.resultsUrl : standard;
+}
+
+async function createMessage(client: Anthropic, call: MessageCall): Promise<string> {
+  const options = { maxRetries: 0, timeout: MESSAGE_TIMEOUT_MS, signal: call.signal, headers: betaHeader(call.betas) };
+  if (call.stream) {
+    const params = JSON.parse(call.paramsJson) as Anthropic.MessageStreamParams;
+    return JSON.stringify(await client.messages.stream(params, options).finalMessage());
+  }
+  const response = await client
+    .post('/v1/messages', {
+      ...options,
+      body: call.paramsJson,
+      headers: { ...options.headers, 'content-type': 'application/json' },
+    })
+    .asResponse();
+  const body = await response.text();
+  if (!isMessage(body)) throw unreadable('a message');
+  return body;
+}
+
+function isMessage(body: string): boolean {
+  try {
+    const parsed: unknown = JSON.parse(body);
+    return typeof parsed === 'object' && parsed !== null && 'type' in parsed && parsed.type === 'message';
+  } catch {
+    return false;
+  }
+}
+
+function betaHeader(betas: readonly string[]): Record<string, string> {
+  return betas.length > 0 ? { 'anthropic-beta': betas.join(',') } : {};
+}

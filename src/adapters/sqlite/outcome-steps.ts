@@ -1,0 +1,257 @@
+/**
+ * The driver's steps around outcomes: a collected chunk, lost results, retries in either lane, and the end of a run.
+ */
+import { invariant } from '../../base/errors.ts';
+import type { RowState } from '../../domain/model.ts';
+import type { CollectedRow, CollectedStep, DriverStore, RealtimeStep } from '../../domain/store.ts';
+import { decodeRequestIndex } from '../../domain/packed-index.ts';
+import { OPEN_CHUNK_STATES } from '../../domain/transitions.ts';
+import type { DriverTransaction } from './batch-steps.ts';
+import type { Db } from './db.ts';
+import { insertChunk } from './ingest-steps.ts';
+import { addEvent, addStopReasons, addUsage, moveChunk, moveRowRecord, moveRows, moveRun } from './moves.ts';
+
+type OutcomeSteps = Pick<
+  DriverStore,
+  | 'checkpointCollected'
+  | 'recordLost'
+  | 'sealRetryChunk'
+  | 'claimRealtime'
+  | 'settleRealtime'
+  | 'releaseRealtime'
+  | 'giveUpRows'
+  | 'setBlocks'
+  | 'cancelUnsent'
+  | 'finishRun'
+  | 'reopen'
+  | 'note'
+>;
+
+export function createOutcomeSteps(db: Db, step: DriverTransaction): OutcomeSteps {
+  return {
+    checkpointCollected: (collected) => step(() => checkpointCollected(db, collected)),
+    recordLost: ({ runId, chunkNo, atMs, rows }) =>
+      step(() => {
+        const from = db.get<{ state: 'submitted' | 'ended' }>(
+          'SELECT state FROM chunks WHERE run_id = ? AND chunk_no = ?',
+          runId,
+          chunkNo,
+        );
+        invariant(from, `chunk ${chunkNo} of ${runId} exists`);
+        moveChunk(db, { runId, chunkNo }, from.state, 'lost', atMs);
+        writeRows(db, { runId, chunkNo, rows });
+      }),
+    sealRetryChunk: (runId, chunk, seqs, atMs) =>
+      step(() => {
+        insertChunk(db, { runId, chunk, atMs, state: 'sealed' });
+        for (const seq of seqs) moveRowRecord(db, { runId, seq, from: 'retry', to: 'waiting' });
+        moveRows(db, runId, 'retry', 'waiting', seqs.length);
+      }),
+    claimRealtime: (runId, seqs, atMs) =>
+      step(() => {
+        for (const seq of seqs) {
+          moveRowRecord(db, { runId, seq, from: 'retry', to: 'in_realtime' });
+          db.run('UPDATE rows SET attempts = attempts + 1 WHERE run_id = ? AND seq = ?', runId, seq);
+        }
+        moveRows(db, runId, 'retry', 'in_realtime', seqs.length);
+        addEvent(db, { runId, atMs, kind: 'rows.in_realtime', data: { rows: seqs.length } });
+      }),
+    settleRealtime: (settled) => step(() => settleRealtime(db, settled)),
+    releaseRealtime: (runId, atMs) =>
+      step(() => {
+        const released = db.run("UPDATE rows SET state = 'retry' WHERE run_id = ? AND state = 'in_realtime'", runId);
+        moveRows(db, runId, 'in_realtime', 'retry', released);
+        if (released > 0) addEvent(db, { runId, atMs, kind: 'rows.released', data: { rows: released } });
+        return released;
+      }),
+    giveUpRows: (runId, rows, atMs) =>
+      step(() => {
+        for (const { seq, to, errorType } of rows) {
+          moveRowRecord(db, { runId, seq, from: 'retry', to });
+          db.run('UPDATE rows SET error_type = ? WHERE run_id = ? AND seq = ?', errorType, runId, seq);
+          moveRows(db, runId, 'retry', to, 1);
+        }
+        addEvent(db, { runId, atMs, kind: 'rows.given_up', data: { rows: rows.length } });
+      }),
+    setBlocks: (runId, blocks, atMs) =>
+      step(() => {
+        const text = JSON.stringify(blocks);
+        const changed = db.run('UPDATE runs SET blocked = ? WHERE id = ? AND blocked <> ?', text, runId, text);
+        if (changed === 0) return;
+        const reasons = blocks.map((block) => block.reason);
+        addEvent(db, { runId, atMs, kind: blocks.length > 0 ? 'run.blocked' : 'run.unblocked', data: { reasons } });
+      }),
+    cancelUnsent: (runId, atMs) => step(() => cancelUnsent(db, runId, atMs)),
+    finishRun: (runId, atMs) => step(() => finishRun(db, runId, atMs)),
+    reopen: (runId, states, atMs) => step(() => reopen(db, runId, states, atMs)),
+    note: (runId, kind, atMs, data, chunkNo) =>
+      step(() => addEvent(db, { runId, atMs, kind, data, chunkNo: chunkNo ?? null })),
+  };
+}
+
+function checkpointCollected(db: Db, step: CollectedStep): void {
+  const { runId, chunkNo } = step;
+  const rowCount = moveChunk(db, { runId, chunkNo }, 'ended', 'collected', step.atMs, {
+    batch: step.batchId,
+    succeeded: step.succeeded,
+    rest: countBy(step.rows.map((row) => row.to)),
+  });
+  const fromRows = step.rows.filter((row) => row.to === 'succeeded').length;
+  // Rows of a retry chunk all have records; of an input chunk, all but the succeeded ones.
+  const plain = step.succeeded - fromRows;
+  invariant(plain + step.rows.length === rowCount, 'every row of a collected chunk has one outcome');
+  db.run(
+    'UPDATE chunk_index SET outcomes = ?, results = ? WHERE run_id = ? AND chunk_no = ?',
+    step.outcomes,
+    step.resultIndex,
+    runId,
+    chunkNo,
+  );
+  moveRows(db, runId, 'in_batch', 'succeeded', plain);
+  writeRows(db, step);
+  addUsage(db, runId, step.usage);
+  addStopReasons(db, runId, step.stopReasons);
+}
+
+/** Outcomes of rows that have, or now get, a record of their own; and the counters with them. */
+function writeRows(db: Db, step: { runId: string; chunkNo: number; rows: readonly CollectedRow[] }): void {
+  const { runId, chunkNo } = step;
+  for (const row of step.rows) {
+    db.run(
+      `INSERT INTO rows (run_id, seq, state, home_chunk_no, home_index, attempts, error_type, not_before_ms,
+         result_chunk_no, result_offset, result_length) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (run_id, seq) DO UPDATE SET state = excluded.state, attempts = excluded.attempts,
+         error_type = excluded.error_type, not_before_ms = excluded.not_before_ms,
+         result_chunk_no = excluded.result_chunk_no, result_offset = excluded.result_offset,
+         result_length = excluded.result_length`,
+      runId,
+      row.seq,
+      row.to,
+      chunkNo,
+      row.index,
+      row.attempts,
+      row.errorType,
+      row.notBeforeMs,
+      row.result?.chunkNo ?? null,
+      row.result?.offset ?? null,
+      row.result?.length ?? null,
+    );
+  }
+  for (const [to, count] of Object.entries(countBy(step.rows.map((row) => row.to)))) {
+    moveRows(db, runId, 'in_batch', to as RowState, count);
+  }
+}
+
+function settleRealtime(db: Db, step: RealtimeStep): void {
+  const { runId } = step;
+  for (const row of step.rows) {
+    moveRowRecord(db, { runId, seq: row.seq, from: 'in_realtime', to: row.to });
+    db.run(
+      `UPDATE rows SET error_type = ?, not_before_ms = ?, attempts = attempts - ?,
+         result_chunk_no = ?, result_offset = ?, result_length = ? WHERE run_id = ? AND seq = ?`,
+      row.errorType,
+      row.notBeforeMs,
+      row.burnt ? 0 : 1,
+      row.result?.chunkNo ?? null,
+      row.result?.offset ?? null,
+      row.result?.length ?? null,
+      runId,
+      row.seq,
+    );
+    moveRows(db, runId, 'in_realtime', row.to, 1);
+    if (row.to !== 'succeeded') {
+      const kind = row.to === 'retry' ? 'row.retried' : 'row.failed';
+      addEvent(db, { runId, atMs: step.atMs, seq: row.seq, kind, data: { error: row.errorType } });
+    }
+  }
+  db.run('UPDATE runs SET realtime_log_bytes = ? WHERE id = ?', step.logBytes, runId);
+  addUsage(db, runId, step.usage);
+  addStopReasons(db, runId, step.stopReasons);
+  const succeeded = step.rows.filter((row) => row.to === 'succeeded').length;
+  addEvent(db, { runId, atMs: step.atMs, kind: 'rows.settled', data: { rows: step.rows.length, succeeded } });
+}
+
+function cancelUnsent(db: Db, runId: string, atMs: number): void {
+  const sealed = db.all<{ chunk_no: number; row_count: number; kind: string; requests: Uint8Array }>(
+    `SELECT c.chunk_no, c.row_count, c.kind, i.requests FROM chunks c JOIN chunk_index i USING (run_id, chunk_no)
+     WHERE c.run_id = ? AND c.state = 'sealed'`,
+    runId,
+  );
+  for (const chunk of sealed) {
+    moveChunk(db, { runId, chunkNo: chunk.chunk_no }, 'sealed', 'canceled', atMs);
+    moveRows(db, runId, 'waiting', 'canceled', chunk.row_count);
+    // The rows of a retry chunk have records of their own; those of an input chunk follow from the chunk.
+    if (chunk.kind !== 'retry') continue;
+    for (const seq of decodeRequestIndex(chunk.requests).seqs) {
+      moveRowRecord(db, { runId, seq, from: 'waiting', to: 'canceled' });
+      db.run("UPDATE rows SET error_type = 'batchrun_canceled' WHERE run_id = ? AND seq = ?", runId, seq);
+    }
+  }
+  const waiting = db.run(
+    "UPDATE rows SET state = 'canceled', error_type = 'batchrun_canceled' WHERE run_id = ? AND state = 'retry'",
+    runId,
+  );
+  moveRows(db, runId, 'retry', 'canceled', waiting);
+}
+
+function finishRun(db: Db, runId: string, atMs: number): void {
+  const run = db.get<{ state: 'active' | 'canceling'; open: number }>(
+    'SELECT state, row_waiting + row_in_batch + row_retry + row_in_realtime AS open FROM runs WHERE id = ?',
+    runId,
+  );
+  invariant(run, `run ${runId} exists`);
+  invariant(run.open === 0, `run ${runId} has no row left to wait for`);
+  moveRun(db, runId, run.state, 'done', atMs);
+  db.run("UPDATE runs SET done_at_ms = ?, blocked = '[]' WHERE id = ?", atMs, runId);
+}
+
+function reopen(db: Db, runId: string, states: readonly ('failed' | 'expired' | 'canceled')[], atMs: number): number {
+  let total = 0;
+  if (states.includes('canceled')) recordCanceledChunks(db, runId);
+  for (const state of states) {
+    const changed = db.run(
+      `UPDATE rows SET state = 'retry', attempts = 0, not_before_ms = 0 WHERE run_id = ? AND state = ?`,
+      runId,
+      state,
+    );
+    moveRows(db, runId, state, 'retry', changed);
+    total += changed;
+  }
+  if (total > 0) {
+    moveRun(db, runId, 'done', 'active', atMs, { retry: total });
+    db.run('UPDATE runs SET done_at_ms = NULL, canceled = 0 WHERE id = ?', runId);
+  }
+  return total;
+}
+
+/** Gives the rows of canceled input chunks, which follow from their chunk so far, records of their own. */
+function recordCanceledChunks(db: Db, runId: string): void {
+  const open = db.get<{ count: number }>(
+    `SELECT count(*) AS count FROM chunks WHERE run_id = ? AND state IN (${OPEN_CHUNK_STATES.map((s) => `'${s}'`).join(',')})`,
+    runId,
+  );
+  invariant(open?.count === 0, 'a finished run has no open chunk');
+  const chunks = db.all<{ chunk_no: number; requests: Uint8Array }>(
+    `SELECT c.chunk_no, i.requests FROM chunks c JOIN chunk_index i USING (run_id, chunk_no)
+     WHERE c.run_id = ? AND c.state = 'canceled' AND c.kind = 'input'`,
+    runId,
+  );
+  for (const chunk of chunks) {
+    for (const [index, seq] of decodeRequestIndex(chunk.requests).seqs.entries()) {
+      db.run(
+        `INSERT INTO rows (run_id, seq, state, home_chunk_no, home_index, attempts, error_type)
+         VALUES (?, ?, 'canceled', ?, ?, 0, 'batchrun_canceled') ON CONFLICT DO NOTHING`,
+        runId,
+        seq,
+        chunk.chunk_no,
+        index,
+      );
+    }
+  }
+}
+
+function countBy(values: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const value of values) counts[value] = (counts[value] ?? 0) + 1;
+  return counts;
+}

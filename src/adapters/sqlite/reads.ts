@@ -1,0 +1,208 @@
+/**
+ * Everything that is read from state.db. No writes, so any process may do it at any time, beside a driver too.
+ */
+import { CHUNK_STATES, type ChunkCounts, type ChunkKind, type ChunkState, type RowState } from '../../domain/model.ts';
+import { OPEN_ROW_STATES } from '../../domain/transitions.ts';
+import type { ChunkIndex, DriverRecord, Store } from '../../domain/store.ts';
+import { invariant } from '../../base/errors.ts';
+import type { Db } from './db.ts';
+import {
+  toBatch,
+  toChunk,
+  toEvent,
+  toRow,
+  toRun,
+  toTombstone,
+  toUsage,
+  type BatchColumns,
+  type ChunkColumns,
+  type EventColumns,
+  type RowColumns,
+  type TombstoneColumns,
+  type UsageColumns,
+} from './records.ts';
+
+type Reads = Pick<
+  Store,
+  | 'runs'
+  | 'run'
+  | 'chunkCounts'
+  | 'chunks'
+  | 'chunk'
+  | 'chunkIndex'
+  | 'rowRecords'
+  | 'rowRecord'
+  | 'failureCounts'
+  | 'nextRetryAtMs'
+  | 'usage'
+  | 'batches'
+  | 'batch'
+  | 'batchHistory'
+  | 'events'
+  | 'driver'
+  | 'tombstones'
+>;
+
+/** The values of a list that comes from our own types, for an IN clause. */
+function quoted(values: readonly string[]): string {
+  return values.map((value) => `'${value}'`).join(',');
+}
+
+export function createReads(db: Db): Reads {
+  const read = <T>(work: () => T): Promise<T> => {
+    try {
+      return Promise.resolve(db.read(work));
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  };
+  return {
+    runs: (options = {}) =>
+      read(() =>
+        db
+          .all<Parameters<typeof toRun>[0]>(
+            `SELECT * FROM runs ${options.ingesting === true ? '' : "WHERE state <> 'ingesting'"} ORDER BY id`,
+          )
+          .map(toRun),
+      ),
+    run: (runId) => read(() => maybe(db.get<Parameters<typeof toRun>[0]>('SELECT * FROM runs WHERE id = ?', runId), toRun)),
+    chunkCounts: (runId) => read(() => chunkCounts(db, runId)),
+    chunks: (runId, filter = {}) => read(() => chunks(db, runId, filter).map(toChunk)),
+    chunk: (runId, chunkNo) =>
+      read(() =>
+        maybe(db.get<ChunkColumns>('SELECT * FROM chunks WHERE run_id = ? AND chunk_no = ?', runId, chunkNo), toChunk),
+      ),
+    chunkIndex: (runId, chunkNo) => read(() => chunkIndex(db, runId, chunkNo)),
+    rowRecords: (runId, filter) => read(() => rowRecords(db, runId, filter).map(toRow)),
+    rowRecord: (runId, seq) =>
+      read(() => maybe(db.get<RowColumns>('SELECT * FROM rows WHERE run_id = ? AND seq = ?', runId, seq), toRow)),
+    failureCounts: (runId) => read(() => failureCounts(db, runId)),
+    nextRetryAtMs: (runId) =>
+      read(
+        () =>
+          db.get<{ at: number | null }>(
+            "SELECT min(not_before_ms) AS at FROM rows WHERE run_id = ? AND state = 'retry'",
+            runId,
+          )?.at ?? null,
+      ),
+    usage: (runId) =>
+      read(() => db.all<UsageColumns>('SELECT * FROM usage WHERE run_id = ? ORDER BY model, lane', runId).map(toUsage)),
+    batches: (runId) =>
+      read(() => db.all<BatchColumns>('SELECT * FROM batches WHERE run_id = ? ORDER BY chunk_no', runId).map(toBatch)),
+    batch: (batchId) => read(() => maybe(db.get<BatchColumns>('SELECT * FROM batches WHERE id = ?', batchId), toBatch)),
+    batchHistory: (origin, limit) =>
+      read(() =>
+        db
+          .all<{ rows: number; took_ms: number }>(
+            `SELECT b.row_count AS rows, b.ended_at_ms - b.created_at_ms AS took_ms FROM batches b JOIN runs r ON r.id = b.run_id
+             WHERE r.origin = ? AND b.ended_at_ms IS NOT NULL ORDER BY b.ended_at_ms DESC LIMIT ?`,
+            origin,
+            limit,
+          )
+          .map((row) => ({ rows: row.rows, tookMs: row.took_ms })),
+      ),
+    events: (runId, options) => read(() => events(db, runId, options).map(toEvent)),
+    driver: () => read(() => driver(db)),
+    tombstones: () =>
+      read(() => db.all<TombstoneColumns>('SELECT * FROM tombstones ORDER BY pruned_at_ms').map(toTombstone)),
+  };
+}
+
+export function driver(db: Db): DriverRecord | null {
+  const row = db.get<{
+    epoch: number;
+    pid: number;
+    host: string;
+    command: string;
+    since_ms: number;
+    let_go_at_ms: number | null;
+  }>('SELECT * FROM driver WHERE id = 1');
+  if (!row) return null;
+  const { epoch, pid, host, command, since_ms: sinceMs, let_go_at_ms: letGoAtMs } = row;
+  return { epoch, pid, host, command, sinceMs, letGoAtMs };
+}
+
+function maybe<C, R>(columns: C | undefined, convert: (columns: C) => R): R | null {
+  return columns === undefined ? null : convert(columns);
+}
+
+function chunkCounts(db: Db, runId: string): ChunkCounts {
+  const counts = Object.fromEntries(CHUNK_STATES.map((state) => [state, 0])) as Record<ChunkState, number>;
+  const rows = db.all<{ state: ChunkState; count: number }>(
+    'SELECT state, count(*) AS count FROM chunks WHERE run_id = ? GROUP BY state',
+    runId,
+  );
+  for (const row of rows) counts[row.state] = row.count;
+  return counts;
+}
+
+function chunks(
+  db: Db,
+  runId: string,
+  filter: { readonly states?: readonly ChunkState[]; readonly kind?: ChunkKind; readonly limit?: number },
+): ChunkColumns[] {
+  const conditions = ['run_id = ?'];
+  if (filter.states) conditions.push(`state IN (${quoted(filter.states)})`);
+  if (filter.kind) conditions.push(`kind = '${filter.kind}'`);
+  const limit = filter.limit === undefined ? -1 : filter.limit;
+  return db.all<ChunkColumns>(
+    `SELECT * FROM chunks WHERE ${conditions.join(' AND ')} ORDER BY chunk_no LIMIT ?`,
+    runId,
+    limit,
+  );
+}
+
+function chunkIndex(db: Db, runId: string, chunkNo: number): ChunkIndex {
+  const row = db.get<ChunkIndex>(
+    'SELECT requests, outcomes, results FROM chunk_index WHERE run_id = ? AND chunk_no = ?',
+    runId,
+    chunkNo,
+  );
+  invariant(row, `chunk ${chunkNo} of ${runId} has an index`);
+  return row;
+}
+
+function rowRecords(
+  db: Db,
+  runId: string,
+  filter: { readonly states?: readonly RowState[]; readonly afterSeq?: number; readonly limit: number },
+): RowColumns[] {
+  const states = filter.states ? `AND state IN (${quoted(filter.states)})` : '';
+  return db.all<RowColumns>(
+    `SELECT * FROM rows WHERE run_id = ? AND seq > ? ${states} ORDER BY seq LIMIT ?`,
+    runId,
+    filter.afterSeq ?? -1,
+    filter.limit,
+  );
+}
+
+function failureCounts(db: Db, runId: string): Readonly<Record<string, number>> {
+  const rows = db.all<{ type: string | null; count: number }>(
+    `SELECT error_type AS type, count(*) AS count FROM rows
+     WHERE run_id = ? AND state NOT IN ('succeeded', ${quoted(OPEN_ROW_STATES)}) GROUP BY error_type ORDER BY count DESC`,
+    runId,
+  );
+  return Object.fromEntries(rows.map((row) => [row.type ?? 'unknown', row.count]));
+}
+
+function events(
+  db: Db,
+  runId: string | null,
+  options: { readonly afterId?: number; readonly limit: number; readonly newest?: boolean },
+): EventColumns[] {
+  const order = options.newest === true ? 'DESC' : 'ASC';
+  const rows =
+    runId === null
+      ? db.all<EventColumns>(
+          `SELECT * FROM events WHERE id > ? ORDER BY id ${order} LIMIT ?`,
+          options.afterId ?? 0,
+          options.limit,
+        )
+      : db.all<EventColumns>(
+          `SELECT * FROM events WHERE run_id = ? AND id > ? ORDER BY id ${order} LIMIT ?`,
+          runId,
+          options.afterId ?? 0,
+          options.limit,
+        );
+  return options.newest === true ? rows.reverse() : rows;
+}

@@ -1,0 +1,80 @@
+/**
+ * The ledger in SQLite: one file, one connection, synchronous steps behind an asynchronous door. It is put together
+ * here from its rooms: reads, the steps of ingest, the driver's steps around batches and around outcomes.
+ */
+import { BatchrunError } from '../../base/errors.ts';
+import type { DriverStore, Store } from '../../domain/store.ts';
+import { createBatchSteps, type DriverTransaction } from './batch-steps.ts';
+import { Db } from './db.ts';
+import { createIngestSteps } from './ingest-steps.ts';
+import { createOutcomeSteps } from './outcome-steps.ts';
+import { createReads, driver } from './reads.ts';
+
+/** Opens or makes the ledger. `:memory:` gives one that lives as long as its handle. */
+export function openSqliteStore(file: string): Store {
+  return storeOn(new Db(file));
+}
+
+/** A store on a connection that is already there (simulations share one between incarnations). */
+export function storeOn(db: Db): Store {
+  return {
+    ...createReads(db),
+    ...createIngestSteps(db),
+    takeOver: (holder) =>
+      settle(() => {
+        const epoch = db.transaction(() => {
+          const next = (driver(db)?.epoch ?? 0) + 1;
+          db.run(
+            `INSERT INTO driver (id, epoch, pid, host, command, since_ms, let_go_at_ms) VALUES (1, ?, ?, ?, ?, ?, NULL)
+             ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, pid = excluded.pid, host = excluded.host,
+               command = excluded.command, since_ms = excluded.since_ms, let_go_at_ms = NULL`,
+            next,
+            holder.pid,
+            holder.host,
+            holder.command,
+            holder.atMs,
+          );
+          return next;
+        });
+        return driverStore(db, epoch);
+      }),
+    close: () => settle(() => db.close()),
+  };
+}
+
+function driverStore(db: Db, epoch: number): DriverStore {
+  const step: DriverTransaction = (work) =>
+    settle(() =>
+      db.transaction(() => {
+        const now = driver(db);
+        if (now?.epoch !== epoch || now.letGoAtMs !== null) {
+          throw new BatchrunError(
+            'E_FENCED',
+            `process ${now?.pid ?? '?'} on ${now?.host ?? '?'} drives this state now (epoch ${now?.epoch ?? '?'}, ours ${epoch}): nothing was written`,
+          );
+        }
+        return work();
+      }),
+    );
+  return {
+    epoch,
+    letGo: (known, atMs) =>
+      step(() => {
+        const ready = db.all<{ id: string }>("SELECT id FROM runs WHERE state IN ('ready','canceling') ORDER BY id");
+        const fresh = ready.map((row) => row.id).filter((id) => !known.has(id));
+        if (fresh.length === 0) db.run('UPDATE driver SET let_go_at_ms = ? WHERE epoch = ?', atMs, epoch);
+        return fresh;
+      }),
+    ...createBatchSteps(db, step),
+    ...createOutcomeSteps(db, step),
+  };
+}
+
+/** A synchronous step as a promise: what it throws is a rejection. */
+function settle<T>(work: () => T): Promise<T> {
+  try {
+    return Promise.resolve(work());
+  } catch (error) {
+    return Promise.reject(error as Error);
+  }
+}

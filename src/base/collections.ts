@@ -1,0 +1,15 @@
+/**
+ * Small things that the language has not everywhere yet.
+ */
+
+/** Groups in the order in which their keys first appear (Map.groupBy needs Node 21). */
+export function groupBy<T, K>(items: Iterable<T>, keyOf: (item: T) => K): Map<K, T[]> {
+  const groups = new Map<K, T[]>();
+  for (const item of items) {
+    const key = keyOf(item);
+    const group = groups.get(key);
+    if (group) group.push(item);
+    else groups.set(key, [item]);
+  }
+  return groups;
+}

@@ -1,0 +1,81 @@
+/**
+ * Every error code that batchrun can show, with its exit code and what a person does next.
+ *
+ * Exit codes are a contract (README, "Exit codes"): 1 a bug or an unexpected failure, 2 refused before anything
+ * was sent, 4 not finished, 5 a person must act, 6 another process drives this state. Codes are never reused or removed.
+ */
+
+export interface CatalogueEntry {
+  readonly exit: 1 | 2 | 4 | 5 | 6;
+  readonly hint: string;
+}
+
+export const ERROR_CATALOGUE = {
+  E_BUG: {
+    exit: 1,
+    hint: 'This is a bug in batchrun. Nothing is lost: the state is kept. Run the command again; if it happens again, report it with the output of `batchrun doctor`.',
+  },
+  E_USAGE: { exit: 2, hint: 'See `batchrun --help`, or `batchrun <command> --help`.' },
+  E_CONFIG: { exit: 2, hint: 'Mend the value that the message names and run the command again.' },
+  E_INPUT_MISSING: { exit: 2, hint: 'Check the path of the input file.' },
+  E_INPUT_FORMAT: { exit: 2, hint: 'Say what it is with --input-format jsonl, csv or json.' },
+  E_INPUT_EMPTY: { exit: 2, hint: 'Check that the input file is the one you meant and that it has rows.' },
+  E_INPUT_INVALID: {
+    exit: 2,
+    hint: 'Mend the rows and submit again, or send the good ones with --on-invalid skip.',
+  },
+  E_TEMPLATE: { exit: 2, hint: 'Check the placeholders of --prompt against the columns of the input.' },
+  E_NO_MODEL: { exit: 2, hint: 'Give a model with --model.' },
+  E_NO_PROMPT: { exit: 2, hint: 'Say with --prompt how a row becomes a message.' },
+  E_MODEL_RETIRED: { exit: 2, hint: 'Choose a model that is still served.' },
+  E_CREDENTIALS: {
+    exit: 2,
+    hint: 'Set ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN), and run `batchrun doctor` to see what is found.',
+  },
+  E_ORIGIN: {
+    exit: 2,
+    hint: 'Set ANTHROPIC_BASE_URL to what it was when the run was submitted, or use another --state folder.',
+  },
+  E_OUTPUT_TAKEN: { exit: 2, hint: 'Give another file with --output, or allow it with --overwrite.' },
+  E_NOT_CONFIRMED: { exit: 2, hint: 'Add --yes to go on without a question.' },
+  E_RUN_UNKNOWN: { exit: 2, hint: '`batchrun list` shows the runs of this state folder.' },
+  E_RUN_AMBIGUOUS: { exit: 2, hint: 'Give more characters of the run id, or its --name.' },
+  E_RUN_NOT_DONE: { exit: 2, hint: '`batchrun collect` brings it to its end; `batchrun cancel` stops it.' },
+  E_STATE_UNUSABLE: {
+    exit: 1,
+    hint: 'Check that the state folder can be written and is whole; another one is chosen with --state DIR.',
+  },
+  E_STATE_NEWER: {
+    exit: 1,
+    hint: 'The state was written by a newer batchrun: update this one. Nothing was changed.',
+  },
+  E_STATE_CORRUPT: {
+    exit: 1,
+    hint: 'Bring the named file back from a backup. Nothing was sent with what is left of it.',
+  },
+  E_NATIVE_MODULE: {
+    exit: 1,
+    hint: 'better-sqlite3 could not be loaded: install python3, make and g++ and run `npm ci` (or `npm rebuild better-sqlite3`) with the same Node.',
+  },
+  E_FILE: { exit: 1, hint: 'Check the path and its permissions, then run the command again: the work goes on.' },
+  E_DISK_FULL: { exit: 1, hint: 'Free some space and run the command again: the work goes on where it stopped.' },
+  E_FENCED: {
+    exit: 6,
+    hint: 'Another process took this state over while this one was stopped. It goes on with the work: `batchrun status`.',
+  },
+  E_LOCKED: {
+    exit: 6,
+    hint: 'Wait for it, or use --retry-lock 10m to wait here, or --skip-if-locked to leave it to the other process.',
+  },
+  E_TRANSITION: {
+    exit: 1,
+    hint: 'The state was changed by something else. Run the command again; if it happens again, report it with `batchrun log`.',
+  },
+  E_API: { exit: 1, hint: 'Run the command again: the work goes on where it stopped.' },
+  E_API_UNREACHABLE: {
+    exit: 4,
+    hint: 'Check the network and the base URL (`batchrun doctor`), then run the command again: the work goes on.',
+  },
+  E_NOT_FINISHED: { exit: 4, hint: 'Run `batchrun collect` again: it goes on where this one stopped.' },
+  E_BLOCKED: { exit: 5, hint: 'Do what the message says, then run `batchrun collect` again.' },
+} as const satisfies Record<string, CatalogueEntry>;

@@ -1,0 +1,67 @@
+/**
+ * The log: what batchrun says to whoever looks into why something happened. It goes to stderr (cli/context.ts
+ * gives the sink), and it never shows a key: everything passes through `redact` first.
+ */
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+export type LogFields = Readonly<Record<string, unknown>>;
+
+export interface Logger {
+  debug(event: string, fields?: LogFields): void;
+  info(event: string, fields?: LogFields): void;
+  warn(event: string, fields?: LogFields): void;
+  error(event: string, fields?: LogFields): void;
+}
+
+export interface LoggerOptions {
+  readonly level: LogLevel;
+  readonly format: 'text' | 'json';
+  readonly now: () => number;
+  readonly write: (line: string) => void;
+}
+
+export function createLogger(options: LoggerOptions): Logger {
+  const lowest = LOG_LEVELS.indexOf(options.level);
+  const at = (level: LogLevel) => {
+    return (event: string, fields: LogFields = {}): void => {
+      if (LOG_LEVELS.indexOf(level) < lowest) return;
+      const time = new Date(options.now()).toISOString();
+      options.write(redact(options.format === 'json' ? jsonLine(time, level, event, fields) : textLine(level, event, fields)));
+    };
+  };
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+}
+
+export const silentLogger: Logger = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};
+
+/** API keys and tokens as Anthropic and the usual proxies write them, and anything that follows "Bearer". */
+const SECRETS = /\b(sk-[A-Za-z0-9]+-|sk-)[A-Za-z0-9_-]{8,}|(\bBearer\s+)[A-Za-z0-9._~+/=-]{8,}/g;
+
+/** Takes keys out of a text: `sk-ant-…` and `Bearer …` keep their beginning only. */
+export function redact(text: string): string {
+  return text.replace(SECRETS, (_all, key?: string, bearer?: string) => `${key ?? bearer ?? ''}[redacted]`);
+}
+
+/** A key for the eyes of its owner: its kind and its last four characters. */
+export function maskKey(key: string): string {
+  if (key.length < 16) return '…'.padStart(4, '*');
+  return `${key.slice(0, 7)}…${key.slice(-4)}`;
+}
+
+function jsonLine(time: string, level: LogLevel, event: string, fields: LogFields): string {
+  return JSON.stringify({ time, level, event, ...fields });
+}
+
+function textLine(level: LogLevel, event: string, fields: LogFields): string {
+  const rest = Object.entries(fields)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => ` ${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .join('');
+  return `${level === 'info' ? '' : `${level}: `}${event}${rest}`;
+}

@@ -1,0 +1,41 @@
+/**
+ * How a chunk is written: the body of a create, `{"requests":[…,…]}`, each request as
+ * `{"custom_id":"<wire id>","params":<params>}` with nothing in between. The packed index and the readers of requests
+ * rely on exactly this form, so it is made and taken apart only here.
+ */
+import { invariant } from '../base/errors.ts';
+import { BODY_HEAD, BODY_TAIL } from './limits.ts';
+import type { ModelMix } from './model.ts';
+
+const REQUEST_HEAD = '{"custom_id":"';
+const REQUEST_MIDDLE = '","params":';
+
+/** One request. Wire ids need no escaping. */
+export function requestText(wireId: string, paramsJson: string): string {
+  return `${REQUEST_HEAD}${wireId}${REQUEST_MIDDLE}${paramsJson}}`;
+}
+
+/** Bytes of a body with these requests. */
+export function bodyBytes(requestBytes: number, rowCount: number): number {
+  return BODY_HEAD.length + requestBytes + Math.max(0, rowCount - 1) + BODY_TAIL.length;
+}
+
+/** The params of a request as JSON text, untouched. */
+export function paramsOf(request: string): string {
+  const middle = request.indexOf(REQUEST_MIDDLE);
+  invariant(request.startsWith(REQUEST_HEAD) && middle > 0, 'a request in a chunk file has its known form');
+  return request.slice(middle + REQUEST_MIDDLE.length, -1);
+}
+
+/** A mix of models while it is being added up. */
+export type MixSums = Record<string, { rows: number; bytes: number; maxTokens: number }>;
+
+/** Adds up mixes of models. */
+export function addMix(into: MixSums, other: ModelMix): void {
+  for (const [model, part] of Object.entries(other)) {
+    const sum = (into[model] ??= { rows: 0, bytes: 0, maxTokens: 0 });
+    sum.rows += part.rows;
+    sum.bytes += part.bytes;
+    sum.maxTokens += part.maxTokens;
+  }
+}

@@ -1,0 +1,258 @@
+/**
+ * The nouns of batchrun: runs, chunks, attempts, batches and rows, as the store keeps them and the engine
+ * moves them. The words are those of src/README.md; which state may follow which is in transitions.ts.
+ */
+
+export type RunState = 'ingesting' | 'ready' | 'active' | 'canceling' | 'done';
+
+export type ChunkState =
+  | 'sealed'
+  | 'submitting'
+  | 'uncertain'
+  | 'submitted'
+  | 'ended'
+  | 'collected'
+  | 'split'
+  | 'refused'
+  | 'canceled'
+  | 'lost';
+
+export type RowState =
+  | 'waiting'
+  | 'in_batch'
+  | 'retry'
+  | 'in_realtime'
+  | 'succeeded'
+  | 'failed'
+  | 'expired'
+  | 'canceled'
+  | 'invalid';
+
+/** What an attempt to create a batch came to. `open` is in flight; `uncertain` may or may not have made one. */
+export type AttemptState = 'open' | 'created' | 'not_created' | 'uncertain';
+
+export type Lane = 'batch' | 'realtime';
+
+export const CHUNK_STATES: readonly ChunkState[] = [
+  'sealed',
+  'submitting',
+  'uncertain',
+  'submitted',
+  'ended',
+  'collected',
+  'split',
+  'refused',
+  'canceled',
+  'lost',
+];
+
+export const ROW_STATES: readonly RowState[] = [
+  'waiting',
+  'in_batch',
+  'retry',
+  'in_realtime',
+  'succeeded',
+  'failed',
+  'expired',
+  'canceled',
+  'invalid',
+];
+
+/** How many rows of a run are in each state. The sum is the number of input rows. */
+export type RowCounts = Readonly<Record<RowState, number>>;
+
+export type ChunkCounts = Readonly<Record<ChunkState, number>>;
+
+/** Tokens as the API reported them, summed. */
+export interface TokenUsage {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly cacheWrite5mTokens: number;
+  readonly cacheWrite1hTokens: number;
+  readonly cacheReadTokens: number;
+}
+
+export const NO_USAGE: TokenUsage = {
+  inputTokens: 0,
+  outputTokens: 0,
+  cacheWrite5mTokens: 0,
+  cacheWrite1hTokens: 0,
+  cacheReadTokens: 0,
+};
+
+/** Usage of one model in one lane, with what it cost. `unpricedRows` counts answers of a model without a price. */
+export interface UsageEntry extends TokenUsage {
+  readonly model: string;
+  readonly lane: Lane;
+  readonly rows: number;
+  readonly costUsd: number;
+  readonly unpricedRows: number;
+}
+
+/** Why something cannot move, and what a person must do. Everything outside its scope goes on. */
+export interface Block {
+  /** Stable name: `credentials`, `billing`, `permission`, `batch_missing`, `creates_exhausted`, `results_unreadable`, … */
+  readonly reason: string;
+  /** `key`, `workspace`, `run`, or `chunk:<n>`. */
+  readonly scope: string;
+  readonly message: string;
+  readonly hint: string;
+  readonly sinceMs: number;
+}
+
+/** Numbers that an estimate of a chunk or a run is made from: for each model how many rows, bytes and max_tokens. */
+export type ModelMix = Readonly<
+  Record<string, { readonly rows: number; readonly bytes: number; readonly maxTokens: number }>
+>;
+
+/** What `submit` was asked for and later commands need to know. No prompts, no keys. */
+export interface RunSettings {
+  readonly chunkRows: number;
+  readonly chunkBytes: number;
+  readonly maxAttempts: number;
+  readonly retryLane: RetryLaneMode;
+  readonly failIf: string | null;
+  /** Does a spreadsheet formula in a CSV cell get a quote in front of it? */
+  readonly defuseFormulas: boolean;
+  /** Input columns in their order, where the input has columns: the header of a CSV output. */
+  readonly columns: readonly string[];
+}
+
+export type RetryLaneMode = 'auto' | 'batch' | 'realtime' | 'none';
+
+export type OutputFormat = 'jsonl' | 'flat' | 'csv';
+
+export interface RunRecord {
+  readonly id: string;
+  readonly name: string | null;
+  readonly state: RunState;
+  readonly fingerprint: string | null;
+  readonly againNo: number;
+  readonly origin: string;
+  readonly workspace: string;
+  readonly createdAtMs: number;
+  readonly readyAtMs: number | null;
+  readonly doneAtMs: number | null;
+  readonly inputs: readonly string[];
+  readonly settings: RunSettings;
+  /** A hash for each request-shaping flag, so that a message can name the flag that differs without its text. */
+  readonly settingHashes: Readonly<Record<string, string>>;
+  readonly output: string | null;
+  readonly format: OutputFormat;
+  readonly errors: string | null;
+  readonly overwrite: boolean;
+  readonly totalRows: number;
+  readonly rows: RowCounts;
+  readonly mix: ModelMix;
+  readonly blocked: readonly Block[];
+  /** Committed length of results/realtime.jsonl. */
+  readonly realtimeLogBytes: number;
+  /** Counts of stop reasons among the answers that deserve a look: max_tokens, refusal, pause_turn, … */
+  readonly stopReasons: Readonly<Record<string, number>>;
+  readonly canceled: boolean;
+}
+
+export type ChunkKind = 'input' | 'retry';
+
+export interface ChunkRecord {
+  readonly runId: string;
+  /** From 1. Also in the file names and in the wire ids. */
+  readonly chunkNo: number;
+  /** `input` chunks are what the output walks; `retry` chunks hold rows of input chunks once more. */
+  readonly kind: ChunkKind;
+  readonly state: ChunkState;
+  readonly betas: readonly string[];
+  readonly rowCount: number;
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly firstSeq: number;
+  readonly mix: ModelMix;
+  /** Batch-create calls that were answered with a refusal of the rows: bounded by CREATES_PER_CHUNK_MAX. */
+  readonly refusals: number;
+  /** The chunk it was cut from, or null. */
+  readonly parentNo: number | null;
+  readonly sealedAtMs: number;
+  readonly batchId: string | null;
+  /** How often the results of its batch were fetched and thrown away because they were not whole. */
+  readonly fetches: number;
+}
+
+export interface AttemptRecord {
+  readonly id: number;
+  readonly runId: string;
+  readonly chunkNo: number;
+  readonly workspace: string;
+  readonly rowCount: number;
+  readonly bytes: number;
+  /** The newest batch that the list showed before the attempt; null when it showed none. */
+  readonly baselineBatchId: string | null;
+  readonly startedAtMs: number;
+  /** When it came to an end; for an attempt that died with its process, when the next one found it. */
+  readonly endedAtMs: number | null;
+  readonly bodyComplete: boolean;
+  readonly state: AttemptState;
+  readonly batchId: string | null;
+}
+
+export type ProcessingStatus = 'in_progress' | 'canceling' | 'ended';
+
+export interface RequestCounts {
+  readonly processing: number;
+  readonly succeeded: number;
+  readonly errored: number;
+  readonly canceled: number;
+  readonly expired: number;
+}
+
+/** A Message Batch as the API describes it. */
+export interface BatchInfo {
+  readonly id: string;
+  readonly status: ProcessingStatus;
+  readonly counts: RequestCounts;
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number;
+  readonly endedAtMs: number | null;
+  readonly archivedAtMs: number | null;
+  readonly resultsUrl: string | null;
+}
+
+/** A batch that this state knows: one of ours, or one that was read and found to be somebody else's. */
+export interface BatchRecord extends BatchInfo {
+  readonly workspace: string;
+  readonly runId: string | null;
+  readonly chunkNo: number | null;
+  readonly attemptId: number | null;
+  /** Its id came from our own create answer, or its results carry our wire ids. */
+  readonly proven: boolean;
+  /** Since when the API has answered 404 for it; null while it is seen. */
+  readonly missingSinceMs: number | null;
+}
+
+/** Where a result line lies: in the result file of a chunk, or in the realtime log (chunkNo 0). */
+export interface ResultLocation {
+  readonly chunkNo: number;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** A row that needs another attempt, or did not succeed, or succeeded elsewhere than in its first chunk. */
+export interface RowRecord {
+  readonly runId: string;
+  readonly seq: number;
+  readonly state: RowState;
+  /** The input chunk that holds its request, and its place in it. */
+  readonly homeChunkNo: number;
+  readonly homeIndex: number;
+  /** Tries so far, in both lanes. */
+  readonly attempts: number;
+  /** `api_error`, `expired`, `batchrun_request_too_large`, …: a type, never a message (that may quote the prompt). */
+  readonly errorType: string | null;
+  /** Not before this time is it tried again. */
+  readonly notBeforeMs: number;
+  readonly result: ResultLocation | null;
+}
+
+/** Sum of the five counts. */
+export function requestCount(counts: RequestCounts): number {
+  return counts.processing + counts.succeeded + counts.errored + counts.canceled + counts.expired;
+}

@@ -1,0 +1,90 @@
+/**
+ * What is known about models as of 2026-11-20: which are gone, which end soon, and how much they can write.
+ *
+ * Source: facts/api.md sections 5 (sizes) and 8 (models that are gone), and the deprecation table of SDK 1.10.0.
+ * A model that is not listed here is `unknown`, never refused: new ones appear between two releases of batchrun,
+ * and `batchrun doctor` asks the API itself.
+ */
+
+export const MODEL_FACTS_AS_OF = '2026-11-20';
+
+/** A model that ends within this time is worth a word: a batch may take a day, and a retry another. */
+export const MODEL_ENDING_MS = 60 * 86_400_000;
+
+export type ModelStatus = 'active' | 'ending' | 'retired' | 'unknown';
+
+export interface ModelFacts {
+  readonly status: ModelStatus;
+  /** Its last day as `2026-11-30`, or only the month where no more is known. */
+  readonly retires?: string;
+  readonly retiresAtMs?: number;
+  /** A model to move to. */
+  readonly successor?: string;
+  /** Output tokens of one answer at most. */
+  readonly maxTokens?: number;
+  /** The same in a batch with the 300k beta, where the model takes it. */
+  readonly longMaxTokens?: number;
+  readonly contextTokens?: number;
+}
+
+interface ModelEntry {
+  readonly retires?: string;
+  readonly successor?: string;
+  readonly maxTokens?: number;
+  readonly longMaxTokens?: number;
+  readonly contextTokens?: number;
+}
+
+const NOW: ModelEntry = { contextTokens: 1_000_000, maxTokens: 128_000 };
+const NOW_LONG: ModelEntry = { ...NOW, longMaxTokens: 300_000 };
+const OLDER: ModelEntry = { contextTokens: 200_000, maxTokens: 64_000 };
+
+/** By alias; an id with a date (`claude-haiku-4-5-20251001`) is found by its alias. */
+const MODELS: ReadonlyMap<string, ModelEntry> = new Map<string, ModelEntry>([
+  ['claude-fable-5-2', NOW],
+  ['claude-mythos-5-2', NOW],
+  ['claude-fable-5-1', NOW],
+  ['claude-mythos-5-1', NOW],
+  ['claude-fable-5', NOW],
+  ['claude-mythos-5', NOW],
+  ['claude-mythos-preview', {}],
+  ['claude-opus-5-5', NOW_LONG],
+  ['claude-opus-5', NOW_LONG],
+  ['claude-opus-4-8', NOW_LONG],
+  ['claude-opus-4-7', NOW_LONG],
+  ['claude-opus-4-6', NOW_LONG],
+  ['claude-opus-4-5', OLDER],
+  ['claude-sonnet-5-5', NOW_LONG],
+  ['claude-sonnet-5', NOW_LONG],
+  ['claude-sonnet-4-6', NOW_LONG],
+  ['claude-sonnet-4-5', { ...OLDER, retires: '2026-11-30', successor: 'claude-sonnet-5-5' }],
+  ['claude-haiku-5-5', NOW_LONG],
+  ['claude-haiku-4-5', OLDER],
+  ['claude-sonnet-4', { retires: '2026-06-15', successor: 'claude-sonnet-5-5' }],
+  ['claude-sonnet-4-0', { retires: '2026-06-15', successor: 'claude-sonnet-5-5' }],
+  ['claude-opus-4', { retires: '2026-06-15', successor: 'claude-opus-5-5' }],
+  ['claude-opus-4-0', { retires: '2026-06-15', successor: 'claude-opus-5-5' }],
+  ['claude-3-haiku', { retires: '2026-04-20', successor: 'claude-haiku-5-5' }],
+  ['claude-3-opus', { retires: '2026-01-05', successor: 'claude-opus-5-5' }],
+  ['claude-3-5-sonnet', { retires: '2025-10', successor: 'claude-sonnet-5-5' }],
+]);
+
+const UNKNOWN: ModelFacts = { status: 'unknown' };
+const DAY_MS = 86_400_000;
+
+/** The facts about a model at a time; `unknown` where there are none. */
+export function modelFacts(id: string, nowMs: number): ModelFacts {
+  const entry = MODELS.get(id) ?? MODELS.get(id.replace(/-(20\d{6}|latest)$/, ''));
+  if (!entry) return UNKNOWN;
+  if (entry.retires === undefined) return { status: 'active', ...entry };
+  const retiresAtMs = endOf(entry.retires);
+  const left = retiresAtMs - nowMs;
+  const status = left <= 0 ? 'retired' : left <= MODEL_ENDING_MS ? 'ending' : 'active';
+  return { status, ...entry, retiresAtMs };
+}
+
+/** The end of the day, or of the month, in UTC. */
+function endOf(date: string): number {
+  const [year = 1970, month = 1, day] = date.split('-').map(Number);
+  return day === undefined ? Date.UTC(year, month, 1) : Date.UTC(year, month - 1, day) + DAY_MS;
+}

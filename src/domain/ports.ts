@@ -1,0 +1,122 @@
+/**
+ * The doors of the engine: what it needs from the outside world, in its own words. Adapters stand behind them
+ * (SQLite, a folder, the SDK); the tests put others there. Everything is asynchronous and speaks in whole domain
+ * steps, one transaction each, so that PostgreSQL or object storage can stand beside SQLite and a folder.
+ */
+import type { BatchInfo } from './model.ts';
+
+/** A file that is being written under a temporary name. It exists for others only after `commit`. */
+export interface FileWriter {
+  /** Bytes written so far. */
+  readonly bytes: number;
+  write(data: Uint8Array): Promise<void>;
+  /** fsync, rename to its name, fsync of the folder. After this it survives a power cut. */
+  commit(): Promise<void>;
+  /** Throws it away. Safe after a failed write or commit. */
+  abort(): Promise<void>;
+}
+
+/** A log that only grows. What lies beyond its committed length is cut when it is opened. */
+export interface AppendLog {
+  /** Bytes in the log, synced or not. */
+  readonly bytes: number;
+  append(data: Uint8Array): Promise<void>;
+  sync(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface FileReader {
+  readonly bytes: number;
+  /** Exactly `length` bytes from `offset`; E_STATE_CORRUPT when the file is shorter. */
+  read(offset: number, length: number): Promise<Buffer>;
+  close(): Promise<void>;
+}
+
+/** Files below a root folder, by path with `/`; an absolute path names itself. */
+export interface Files {
+  create(path: string): Promise<FileWriter>;
+  openAppend(path: string, committedBytes: number): Promise<AppendLog>;
+  open(path: string): Promise<FileReader>;
+  /** The bytes [start, end) in pieces. */
+  stream(path: string, start?: number, end?: number): AsyncIterable<Buffer>;
+  /** Size in bytes, or null where there is no such file. */
+  size(path: string): Promise<number | null>;
+  /** Names of the entries of a folder; none where there is no such folder. */
+  list(path: string): Promise<readonly string[]>;
+  /** Removes a file; nothing to do where there is none. */
+  remove(path: string): Promise<void>;
+  /** Removes a folder and all in it; nothing to do where there is none. */
+  removeFolder(path: string): Promise<void>;
+  /** Bytes of all files below a folder. */
+  folderBytes(path: string): Promise<number>;
+  /** The path as a person can open it. */
+  locate(path: string): string;
+}
+
+/** A lock that the system frees when its holder dies. */
+export interface Lock {
+  release(): Promise<void>;
+}
+
+export interface Locks {
+  /** The lock, or null where another living process holds it. `path` is below the state folder. */
+  tryAcquire(path: string): Promise<Lock | null>;
+}
+
+/** One create: the body without its tail, and what must be durable before the tail goes out. */
+export interface BatchUpload {
+  readonly bodyPath: string;
+  readonly bytes: number;
+  readonly betas: readonly string[];
+  /** Awaited before the last bytes of the body are sent. If it fails, the request is broken off. */
+  readonly beforeTail: () => Promise<void>;
+  readonly signal: AbortSignal;
+}
+
+export interface BatchPage {
+  readonly batches: readonly BatchInfo[];
+  readonly hasMore: boolean;
+  readonly lastId: string | null;
+  /** What the API asks to wait before the next look, or null. */
+  readonly retryAfterMs: number | null;
+}
+
+export interface MessageCall {
+  /** The params as JSON text. */
+  readonly paramsJson: string;
+  readonly betas: readonly string[];
+  /** Larger answers than a plain call can carry are streamed and put together. */
+  readonly stream: boolean;
+  readonly signal: AbortSignal;
+}
+
+export interface ModelInfo {
+  readonly id: string;
+  /** Null where the API does not say. */
+  readonly batchSupported: boolean | null;
+  readonly retiresAtMs: number | null;
+}
+
+/**
+ * The API, for one key and base URL. Refusals and broken connections are BatchrunErrors with code E_API whose
+ * `details.failure` is an `ApiFailure` (failure-router.ts). Nothing here retries: the engine decides.
+ */
+export interface BatchApi {
+  /** Scheme, host and port of the base URL: runs belong to it. */
+  readonly origin: string;
+  /** Where its batches live: the workspace header, or a fingerprint of organization and key. */
+  readonly workspace: string;
+  createBatch(upload: BatchUpload): Promise<BatchInfo>;
+  listBatches(options: { afterId: string | null; limit: number; signal: AbortSignal }): Promise<BatchPage>;
+  retrieveBatch(id: string, signal: AbortSignal): Promise<BatchInfo & { readonly retryAfterMs: number | null }>;
+  cancelBatch(id: string, signal: AbortSignal): Promise<BatchInfo>;
+  deleteBatch(id: string, signal: AbortSignal): Promise<void>;
+  /** The result file as it comes. Ends early without an error when the server says so: count the lines. */
+  streamResults(batch: BatchInfo, signal: AbortSignal): AsyncIterable<Buffer>;
+  /** The answer as JSON text. */
+  createMessage(call: MessageCall): Promise<string>;
+  /** Null where there is no such model. */
+  retrieveModel(id: string, signal: AbortSignal): Promise<ModelInfo | null>;
+  /** The server's clock from the `date` header of a cheap call, in ms; null where it sends none. */
+  serverTimeMs(signal: AbortSignal): Promise<number | null>;
+}

@@ -1,0 +1,49 @@
+/**
+ * The row files beside the chunk files: for each row of an input chunk, in the same order, one JSON line with what
+ * the API must not see or cannot carry: the user's own id, where the row came from, the columns for the output.
+ *
+ * Skipped rows have lines of the same kind, with their problems, in rows/invalid.jsonl and rows/duplicates.jsonl.
+ */
+import type { RowProblem } from './source.ts';
+
+export interface RowEntry {
+  /** The user's custom_id, or the generated one. */
+  readonly id: string;
+  /** Line of the input, from 1. */
+  readonly line: number;
+  /** Index of the input file; absent for the first. */
+  readonly file?: number;
+  readonly columns?: Readonly<Record<string, unknown>>;
+}
+
+/** A row that was not sent (--on-invalid skip). */
+export interface InvalidEntry extends RowEntry {
+  readonly seq: number;
+  readonly problems: readonly RowProblem[];
+  /** The final params as far as they could be made, so that a mended row can be submitted again. */
+  readonly params?: unknown;
+}
+
+/** One line with its line end. Keys in a fixed order; what is absent is left out. */
+export function encodeRowEntry(entry: RowEntry): string {
+  const file = entry.file === undefined || entry.file === 0 ? '' : `,"file":${entry.file}`;
+  const columns = entry.columns === undefined ? '' : `,"columns":${JSON.stringify(entry.columns)}`;
+  return `{"id":${JSON.stringify(entry.id)},"line":${entry.line}${file}${columns}}\n`;
+}
+
+export function encodeInvalidEntry(entry: InvalidEntry): string {
+  return `${JSON.stringify(entry)}\n`;
+}
+
+export function decodeRowEntry(line: string): RowEntry {
+  return JSON.parse(line) as RowEntry;
+}
+
+export function decodeInvalidEntry(line: string): InvalidEntry {
+  return JSON.parse(line) as InvalidEntry;
+}
+
+/** The id of a row without one: `<line>` with one input, `<file>:<line>` (file from 1) with several. */
+export function generatedId(file: number, line: number, inputCount: number): string {
+  return inputCount > 1 ? `${file + 1}:${line}` : String(line);
+}

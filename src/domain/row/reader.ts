@@ -1,0 +1,230 @@
+/**
+ * Turns an input record into a row that is ready to be sealed, or says everything that is wrong with it.
+ *
+ * A row's own params go before the flags (--model, --max-tokens, --system, --prompt), and those before --params.
+ * What it hands on as `paramsJson` has been checked, is valid UTF-8, and is written once: nothing later parses it.
+ * It is the hot path of ingest: an ordinary row costs a few look-ups and one JSON.stringify.
+ */
+import { BatchrunError } from '../../base/errors.ts';
+import { formatBytes } from '../../base/units.ts';
+import { BATCH_BYTES_MAX, BODY_HEAD, BODY_TAIL, CUSTOM_ID_CHARS_MAX, REALTIME_BYTES_MAX } from '../limits.ts';
+import type { RowNotice, RowProblem, RowReading, SourceRecord } from '../source.ts';
+import { isBlank } from './check-messages.ts';
+import { ParamChecker } from './check-params.ts';
+import { Findings } from './findings.ts';
+import { normalizeParams } from './normalize-params.ts';
+import { ID_COLUMN, isObject, kindOf, recognise, shown } from './shape.ts';
+import type { JsonObject, Shape } from './shape.ts';
+import type { Template } from './template.ts';
+
+export interface RowDefaults {
+  readonly model?: string;
+  readonly maxTokens?: number;
+  readonly system?: string | Template;
+  readonly prompt?: Template;
+  /** From --params. */
+  readonly params?: JsonObject;
+  readonly betas?: readonly string[];
+  /** The column with the custom id; `custom_id` unless given. */
+  readonly idColumn?: string;
+  readonly dropUnsupported?: boolean;
+  readonly nowMs: number;
+}
+
+export interface RowReader {
+  read(record: SourceRecord): RowReading;
+}
+
+/** `{"custom_id":"…64 characters…","params":}` and a comma around the params of a request. */
+const REQUEST_FRAME_BYTES = 128;
+const PARAMS_BYTES_MAX = BATCH_BYTES_MAX - BODY_HEAD.length - BODY_TAIL.length - REQUEST_FRAME_BYTES;
+const NO_BETAS: readonly string[] = Object.freeze([]);
+
+const REALTIME_TOO_LARGE: RowNotice = {
+  code: 'realtime_too_large',
+  message: `a row is larger than ${formatBytes(REALTIME_BYTES_MAX)}: it can go into a batch, but the realtime lane cannot take it`,
+};
+
+export function createRowReader(defaults: RowDefaults): RowReader {
+  const reader = new Reader(defaults);
+  return { read: (record) => reader.read(record) };
+}
+
+class Reader {
+  readonly #defaults: RowDefaults;
+  /** What every row starts from, and whether that is anything at all. */
+  readonly #base: JsonObject;
+  readonly #hasBase: boolean;
+  readonly #betas: readonly string[];
+  readonly #checker: ParamChecker;
+  readonly #shapeOptions: { readonly idColumn?: string; readonly hasPrompt: boolean };
+
+  constructor(defaults: RowDefaults) {
+    const { betas: paramBetas, ...params } = defaults.params ?? {};
+    const base: Record<string, unknown> = { ...params };
+    if (defaults.model !== undefined) base['model'] = defaults.model;
+    if (defaults.maxTokens !== undefined) base['max_tokens'] = defaults.maxTokens;
+    if (typeof defaults.system === 'string') base['system'] = defaults.system;
+    this.#defaults = defaults;
+    this.#base = base;
+    this.#hasBase = Object.keys(base).length > 0;
+    this.#checker = new ParamChecker(defaults.nowMs);
+    const findings = new Findings();
+    this.#betas = mergedBetas(NO_BETAS, defaults.betas, findings, paramBetas);
+    const [problem] = findings.problems;
+    if (problem) throw new BatchrunError('E_USAGE', `--betas or --params: ${problem.message}`);
+    const hasPrompt = defaults.prompt !== undefined;
+    this.#shapeOptions = defaults.idColumn === undefined ? { hasPrompt } : { hasPrompt, idColumn: defaults.idColumn };
+  }
+
+  read(record: SourceRecord): RowReading {
+    try {
+      return this.#read(record);
+    } catch (error) {
+      // JSON.stringify gives up on what JSON.parse could still read: one such row must not stop the others.
+      if (!(error instanceof RangeError)) throw error;
+      return this.#refused({
+        code: 'too_deep',
+        message: 'the row is nested too deeply, or too large, to be written as JSON',
+      });
+    }
+  }
+
+  #read(record: SourceRecord): RowReading {
+    if (record.problem !== undefined) return this.#refused(record.problem);
+    const recognised = recognise(record.value, this.#shapeOptions);
+    if (!recognised.ok) return this.#refused(recognised.problem, record.value);
+    const { shape } = recognised;
+    const findings = new Findings();
+    if (shape.strangers.length > 0) findings.notice(carried(shape.strangers));
+    const customId = this.#customId(shape.customId, findings);
+    const merged = this.#merge(shape, record.value as JsonObject, findings);
+    const betas = mergedBetas(this.#betas, shape.betas, findings, merged['betas']);
+    const params = normalizeParams(
+      Object.hasOwn(merged, 'betas') ? withoutBetas(merged) : merged,
+      { dropUnsupported: this.#defaults.dropUnsupported === true },
+      findings,
+    );
+    this.#checker.check(params, betas, findings);
+    const paramsJson = JSON.stringify(params);
+    checkText(paramsJson, findings);
+    const { columns } = shape;
+    if (findings.problems.length > 0) return { ok: false, problems: findings.problems, customId, params, columns };
+    const model = params['model'] as string;
+    const maxTokens = params['max_tokens'] as number;
+    return { ok: true, row: { customId, paramsJson, model, maxTokens, betas, columns }, notices: findings.notices };
+  }
+
+  /** As far as the row can be made out, for the report. */
+  #refused(problem: RowProblem, value?: unknown): RowReading {
+    const columns = isObject(value) ? value : undefined;
+    const name = this.#defaults.idColumn ?? ID_COLUMN;
+    const id = columns !== undefined && Object.hasOwn(columns, name) ? columns[name] : undefined;
+    const customId = typeof id === 'string' ? id.slice(0, CUSTOM_ID_CHARS_MAX) : undefined;
+    return { ok: false, problems: [problem], customId, params: undefined, columns };
+  }
+
+  #customId(value: unknown, findings: Findings): string | undefined {
+    const { idColumn } = this.#defaults;
+    if (value === undefined || value === null) {
+      if (idColumn !== undefined)
+        findings.problem('custom_id', `the row has no ${shown(idColumn)}, which --id-column names`);
+      return undefined;
+    }
+    const name = idColumn ?? ID_COLUMN;
+    const id = typeof value === 'number' ? String(value) : value;
+    if (typeof id !== 'string')
+      findings.problem('custom_id', `${name} must be text or a number, and is ${kindOf(value)}`);
+    else if (id === '') findings.problem('custom_id', `${name} is empty`);
+    else if (id.length > CUSTOM_ID_CHARS_MAX) {
+      findings.problem('custom_id', `${name} has ${id.length} characters; the most is ${CUSTOM_ID_CHARS_MAX}`);
+    } else if (LONE_SURROGATE.test(id)) findings.problem('utf8', `${name} has half a character (a lone surrogate)`);
+    else return id;
+    return undefined;
+  }
+
+  /** The defaults under the row's own params, and a message made from --prompt where the row has none. */
+  #merge(shape: Shape, record: JsonObject, findings: Findings): JsonObject {
+    const own = shape.params;
+    const { prompt, system } = this.#defaults;
+    const needsMessages = prompt !== undefined && (own === undefined || !Object.hasOwn(own, 'messages'));
+    const needsSystem = typeof system === 'object' && (own === undefined || !Object.hasOwn(own, 'system'));
+    if (own !== undefined && !this.#hasBase && !needsMessages && !needsSystem) return own;
+    const params: Record<string, unknown> = { ...this.#base, ...own };
+    if (needsSystem) params['system'] = rendered(system, { record, flag: '--system' }, findings);
+    if (needsMessages) {
+      const content = rendered(prompt, { record, flag: '--prompt' }, findings);
+      params['messages'] = [{ role: 'user', content }];
+    }
+    return params;
+  }
+}
+
+/** Where it cannot be rendered, a stand-in keeps the other checks from finding the same thing again. */
+const UNRENDERED = '(not rendered)';
+
+function rendered(template: Template, of: { record: JsonObject; flag: string }, findings: Findings): string {
+  const rendering = template.render(of.record);
+  if (!rendering.ok) {
+    findings.problem('missing_column', `${of.flag} names {{${rendering.missing}}}, and the row has no such value`);
+    return UNRENDERED;
+  }
+  if (!isBlank(rendering.text)) return rendering.text;
+  findings.problem('empty_prompt', `${of.flag} comes to nothing but white space for this row`);
+  return UNRENDERED;
+}
+
+/** The defaults, the row's, and those among the params (as the SDK writes them): sorted, each once. */
+function mergedBetas(
+  defaults: readonly string[],
+  row: unknown,
+  findings: Findings,
+  param?: unknown,
+): readonly string[] {
+  if (row === undefined && param === undefined) return defaults;
+  const names = new Set(defaults);
+  for (const betas of [row, param]) {
+    if (betas === undefined || betas === null) continue;
+    const list = Array.isArray(betas) ? betas : [betas];
+    for (const beta of list) {
+      if (typeof beta === 'string' && /^[A-Za-z0-9._-]{1,128}$/.test(beta)) names.add(beta);
+      else findings.problem('betas', `betas must be a list of names, and has ${kindOf(beta)} that is none`);
+    }
+  }
+  return [...names].sort();
+}
+
+function withoutBetas(params: JsonObject): JsonObject {
+  const { betas: _taken, ...rest } = params;
+  return rest;
+}
+
+/** JSON.stringify writes a lone surrogate, and nothing else, as `\ud8xx` to `\udfxx`. */
+const LONE_ESCAPE = /(?<!\\)(?:\\\\)*\\ud[89a-f][0-9a-f]{2}/;
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
+function checkText(paramsJson: string, findings: Findings): void {
+  if (paramsJson.includes('\\ud') && LONE_ESCAPE.test(paramsJson)) {
+    findings.problem(
+      'utf8',
+      'a text has half a character in it (a lone surrogate such as \\ud800): it cannot be sent as UTF-8',
+    );
+  }
+  // A UTF-16 unit takes three bytes at most: below a third of the bound nothing needs to be counted.
+  if (paramsJson.length * 3 <= REALTIME_BYTES_MAX) return;
+  const bytes = Buffer.byteLength(paramsJson);
+  if (bytes > PARAMS_BYTES_MAX) {
+    findings.problem(
+      'too_large',
+      `the request has ${formatBytes(bytes)}; one batch takes ${formatBytes(BATCH_BYTES_MAX)} in all`,
+    );
+  } else if (bytes > REALTIME_BYTES_MAX) findings.notice(REALTIME_TOO_LARGE);
+}
+
+function carried(names: readonly string[]): RowNotice {
+  const list = names.slice(0, 5).map(shown).join(', ') + (names.length > 5 ? ', …' : '');
+  return {
+    code: 'carried_keys',
+    message: `beside the params a row has ${list}: carried to the output, not sent (to send it, put the params under "params")`,
+  };
+}

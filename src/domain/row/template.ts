@@ -1,0 +1,117 @@
+/**
+ * Prompt templates: text with `{{column}}` in it. No code, no conditions: what a row can put in is text.
+ *
+ * `{{user.name}}` and `{{tags.0}}` reach into JSON values; a column of exactly that name goes first. Values that are
+ * not text are written as JSON. What was put in is never looked at again for placeholders, so a row cannot read
+ * another column. Only a value's own keys are found, never what JavaScript adds to it (`constructor`, `__proto__`).
+ * Literal braces: single braces and `}}` need nothing; `{{{{` writes `{{`.
+ */
+import { BatchrunError } from '../../base/errors.ts';
+import { closest } from './closest.ts';
+
+export type Rendering = { readonly ok: true; readonly text: string } | { readonly ok: false; readonly missing: string };
+
+export interface Template {
+  readonly text: string;
+  /** The names in it, each once, in order of first appearance. */
+  readonly placeholders: readonly string[];
+  /** With the values of a record; `missing` names the first placeholder that has none (null counts as none). */
+  render(record: Readonly<Record<string, unknown>>): Rendering;
+}
+
+interface Placeholder {
+  readonly name: string;
+  readonly path: readonly string[];
+}
+
+/** `flag` is what the user gave the text with: it is named in errors. */
+export function compileTemplate(text: string, flag = '--prompt'): Template {
+  const literals: string[] = [''];
+  const holes: Placeholder[] = [];
+  const add = (literal: string): void => void (literals[literals.length - 1] += literal);
+  for (let at = 0; at < text.length;) {
+    const open = text.indexOf('{', at);
+    if (open < 0) {
+      add(text.slice(at));
+      break;
+    }
+    let end = open;
+    while (text[end] === '{') end++;
+    const braces = end - open;
+    // Each four are a literal `{{`; of what is left, the last two open a placeholder.
+    const rest = braces % 4;
+    add(text.slice(at, open) + '{{'.repeat((braces - rest) / 4) + (rest % 2 === 1 ? '{' : ''));
+    at = end;
+    if (rest < 2) continue;
+    const close = text.indexOf('}}', end);
+    holes.push(placeholder(text, { end, close, flag }));
+    literals.push('');
+    at = close + 2;
+  }
+  return { text, placeholders: [...new Set(holes.map((hole) => hole.name))], render: renderer(literals, holes) };
+}
+
+function placeholder(text: string, found: { end: number; close: number; flag: string }): Placeholder {
+  const { end, close, flag } = found;
+  if (close < 0) {
+    throw new BatchrunError('E_TEMPLATE', `${flag} has a {{ at character ${end - 1} that is never closed with }}`, {
+      hint: 'Close it, or write {{{{ for two braces that are only text.',
+    });
+  }
+  const name = text.slice(end, close).trim();
+  if (name === '') {
+    throw new BatchrunError('E_TEMPLATE', `${flag} has an empty {{}} at character ${end - 1}`, {
+      hint: 'Put the name of a column between the braces, or write {{{{ for two braces that are only text.',
+    });
+  }
+  return { name, path: name.split('.') };
+}
+
+function renderer(literals: readonly string[], holes: readonly Placeholder[]): Template['render'] {
+  return (record) => {
+    let text = literals[0] ?? '';
+    for (let index = 0; index < holes.length; index++) {
+      const hole = holes[index];
+      if (hole === undefined) break;
+      const value = valueOf(record, hole);
+      if (value === null || value === undefined) return { ok: false, missing: hole.name };
+      text += typeof value === 'string' ? value : JSON.stringify(value);
+      text += literals[index + 1] ?? '';
+    }
+    return { ok: true, text };
+  };
+}
+
+function valueOf(record: Readonly<Record<string, unknown>>, hole: Placeholder): unknown {
+  if (Object.hasOwn(record, hole.name)) return record[hole.name];
+  let value: unknown = record;
+  for (const key of hole.path) {
+    // Of an array only its elements: `length` is not something that the row says.
+    const reachable = Array.isArray(value) ? /^\d+$/.test(key) : typeof value === 'object' && value !== null;
+    if (!reachable || !Object.hasOwn(value as object, key)) return undefined;
+    value = (value as Readonly<Record<string, unknown>>)[key];
+  }
+  return value;
+}
+
+/**
+ * Holds a template against the columns of the input. Without columns (JSON inputs) every row answers for itself.
+ * A dotted name needs a column of that name, because a CSV cell is text and has nothing inside.
+ */
+export function assertPlaceholders(template: Template, columns: readonly string[], flag = '--prompt'): void {
+  if (columns.length === 0) return;
+  const known = new Set(columns);
+  const unknown = template.placeholders.filter((name) => !known.has(name));
+  if (unknown.length === 0) return;
+  const names = unknown.map((name) => `{{${name}}}`).join(', ');
+  const nearest = closest(unknown[0] ?? '', columns);
+  const meant = nearest === undefined ? '' : ` Did you mean {{${nearest}}}?`;
+  throw new BatchrunError(
+    'E_TEMPLATE',
+    `${flag} names ${names}, but the input has the columns: ${columns.join(', ')}`,
+    {
+      hint: `Every placeholder must be a column of the input.${meant} For braces that are only text write {{{{.`,
+      details: { unknown, columns },
+    },
+  );
+}

@@ -1,0 +1,63 @@
+/**
+ * What a source of rows hands to ingest: records in input order, each with the place it came from. A record that
+ * cannot be read is handed on with its problem, so that one bad line does not hide the next one.
+ */
+
+/** One input record, as read and decoded but not yet understood. */
+export interface SourceRecord {
+  /** Index into the list of inputs. */
+  readonly file: number;
+  /** The line, from 1, on which the record begins. */
+  readonly line: number;
+  /** The decoded JSON value, or for CSV an object of column -> text. Undefined when `problem` is set. */
+  readonly value: unknown;
+  /** Why the record could not be read: JSON or UTF-8 errors, too few columns, longer than the bound. */
+  readonly problem?: RowProblem;
+}
+
+/** Why a row cannot be sent. Messages quote at most a few characters of the row. */
+export interface RowProblem {
+  /** Stable name, `json`, `utf8`, `missing_param`, `unsupported_param`, `duplicate_id`, …; in results as `batchrun_<code>`. */
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface RowSource {
+  /** The columns of a CSV header (of all inputs together, in order of first appearance); empty for JSON inputs. */
+  readonly columns: readonly string[];
+  /** Batches of records in input order. One pass; ends the reading when the consumer stops early. */
+  records(): AsyncIterable<readonly SourceRecord[]>;
+  /** Bytes read from the inputs so far, as they lie on disk (compressed where they are), and the total if known. */
+  progress(): { readonly readBytes: number; readonly totalBytes: number | null };
+}
+
+/** A row that is ready to be sealed. */
+export interface PreparedRow {
+  /** The user's own id, or undefined where the row has none and gets its line number. */
+  readonly customId: string | undefined;
+  /** The final `params`, as JSON text. */
+  readonly paramsJson: string;
+  readonly model: string;
+  readonly maxTokens: number;
+  /** Sorted, without duplicates. They become one header of the whole batch. */
+  readonly betas: readonly string[];
+  /** Input columns to carry to the output, or undefined where the record has none. */
+  readonly columns: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** Something worth saying once for all rows that it touches. */
+export interface RowNotice {
+  readonly code: string;
+  readonly message: string;
+}
+
+export type RowReading =
+  | { readonly ok: true; readonly row: PreparedRow; readonly notices: readonly RowNotice[] }
+  | {
+      readonly ok: false;
+      readonly problems: readonly RowProblem[];
+      /** As far as they could be made out, for the report of a skipped row. */
+      readonly customId: string | undefined;
+      readonly params: unknown;
+      readonly columns: Readonly<Record<string, unknown>> | undefined;
+    };

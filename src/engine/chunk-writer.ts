@@ -1,0 +1,128 @@
+/**
+ * Writes one chunk: the body file that will go over the wire as it is, the row file beside it, and the packed index
+ * that finds every row in both again. Nothing is held but a few hundred kilobytes and the index.
+ *
+ * Proof: test/unit/engine/chunk-writer.test.ts parses what was written and compares every row.
+ */
+import { createHash } from 'node:crypto';
+import { bodyBytes, requestText, type MixSums } from '../domain/chunk-text.ts';
+import { paths } from '../domain/ids.ts';
+import { BODY_HEAD, BODY_TAIL } from '../domain/limits.ts';
+import type { ChunkKind } from '../domain/model.ts';
+import { RequestIndexBuilder } from '../domain/packed-index.ts';
+import type { Files, FileWriter } from '../domain/ports.ts';
+import { wireId } from '../domain/result-line.ts';
+import type { NewChunk } from '../domain/store.ts';
+
+export interface ChunkTarget {
+  readonly runId: string;
+  readonly tag: string;
+  readonly chunkNo: number;
+  readonly kind: ChunkKind;
+  readonly betas: readonly string[];
+  readonly parentNo: number | null;
+}
+
+export interface ChunkRow {
+  readonly seq: number;
+  readonly paramsJson: string;
+  readonly model: string;
+  readonly maxTokens: number;
+  /** The line for the row file with its line end; '' in retry chunks. */
+  readonly rowLine: string;
+}
+
+/** Text gathered before it is encoded and written: large writes, flat memory. */
+const PENDING_CHARS_MAX = 512 * 1024;
+
+export class ChunkWriter {
+  readonly target: ChunkTarget;
+  readonly #files: Files;
+  readonly #index = new RequestIndexBuilder();
+  readonly #sha256 = createHash('sha256');
+  readonly #mix: MixSums = {};
+  #body: FileWriter | undefined;
+  #rows: FileWriter | undefined;
+  #bodyPending = BODY_HEAD;
+  #rowsPending = '';
+  #requestBytes = 0;
+  #firstSeq = 0;
+
+  constructor(files: Files, target: ChunkTarget) {
+    this.#files = files;
+    this.target = target;
+  }
+
+  get rowCount(): number {
+    return this.#index.rowCount;
+  }
+
+  /** Bytes of the body if it were closed now. */
+  get bytes(): number {
+    return bodyBytes(this.#requestBytes, this.rowCount);
+  }
+
+  /** Bytes that a row of these params will add to the body. */
+  requestBytes(paramsBytes: number): number {
+    return paramsBytes + requestText(wireId(this.target.tag, this.target.chunkNo, this.rowCount), '').length + 1;
+  }
+
+  /** Gives a promise only when something has to be written now, so that the common row costs no turn of the loop. */
+  add(row: ChunkRow): Promise<void> | undefined {
+    const request = requestText(wireId(this.target.tag, this.target.chunkNo, this.rowCount), row.paramsJson);
+    const bytes = Buffer.byteLength(request);
+    if (this.rowCount === 0) this.#firstSeq = row.seq;
+    else this.#bodyPending += ',';
+    this.#bodyPending += request;
+    this.#rowsPending += row.rowLine;
+    this.#index.append({ seq: row.seq, requestBytes: bytes, rowBytes: Buffer.byteLength(row.rowLine) });
+    this.#requestBytes += bytes;
+    const part = (this.#mix[row.model] ??= { rows: 0, bytes: 0, maxTokens: 0 });
+    part.rows += 1;
+    part.bytes += bytes;
+    part.maxTokens += row.maxTokens;
+    if (this.#bodyPending.length + this.#rowsPending.length < PENDING_CHARS_MAX) return undefined;
+    return this.#flush();
+  }
+
+  /** Closes both files durably and gives what the ledger needs. */
+  async seal(): Promise<NewChunk> {
+    this.#bodyPending += BODY_TAIL;
+    await this.#flush();
+    const bytes = this.#body?.bytes ?? 0;
+    await this.#rows?.commit();
+    await this.#body?.commit();
+    const { chunkNo, kind, betas, parentNo } = this.target;
+    return {
+      chunkNo,
+      kind,
+      betas,
+      parentNo,
+      rowCount: this.rowCount,
+      bytes,
+      sha256: this.#sha256.digest('hex'),
+      firstSeq: this.#firstSeq,
+      mix: this.#mix,
+      requestIndex: this.#index.finish(),
+    };
+  }
+
+  async abort(): Promise<void> {
+    await this.#body?.abort();
+    await this.#rows?.abort();
+  }
+
+  async #flush(): Promise<void> {
+    const { runId, chunkNo, kind } = this.target;
+    this.#body ??= await this.#files.create(paths.body(runId, chunkNo));
+    const body = Buffer.from(this.#bodyPending);
+    this.#bodyPending = '';
+    this.#sha256.update(body);
+    await this.#body.write(body);
+    if (kind === 'retry') return;
+    this.#rows ??= await this.#files.create(paths.rows(runId, chunkNo));
+    const rows = Buffer.from(this.#rowsPending);
+    this.#rowsPending = '';
+    await this.#rows.write(rows);
+  }
+}

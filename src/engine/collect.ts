@@ -1,0 +1,300 @@
+/**
+ * Fetches the results of an ended batch into a file, proves that they are whole, and commits the outcome of every row
+ * in one transaction. A download that fails or is not whole is thrown away and fetched again; nothing is ever sent
+ * again because of it.
+ */
+import { failpoint } from '../base/failpoint.ts';
+import { BatchrunError, invariant } from '../base/errors.ts';
+import { routeCreate, routeResult, type ApiFailure } from '../domain/failure-router.ts';
+import { paths, tagOf } from '../domain/ids.ts';
+import { LineSplitter } from '../domain/lines.ts';
+import { BATCH_MISSING_MS_MAX, RESULT_FETCHES_MAX, RESULT_LINE_BYTES_MAX, RESULTS_KEPT_MS } from '../domain/limits.ts';
+import type { BatchRecord, ChunkRecord, RowRecord, RunRecord } from '../domain/model.ts';
+import { decodeRequestIndex, encodeResultIndex, outcomeByte } from '../domain/packed-index.ts';
+import type { FileWriter } from '../domain/ports.ts';
+import type { CollectedRow } from '../domain/store.ts';
+import { ResultScan } from './result-scan.ts';
+import { apiFailureOrThrow, blockAll, blockRun, chunkKey, waitBefore, type Session } from './session.ts';
+
+/** Result bytes gathered before they are written. */
+const WRITE_BYTES = 1024 * 1024;
+/** Lines between two signs of life. */
+const PROGRESS_LINES = 5_000;
+
+/** Collects every ended chunk of these runs whose time has come. Gives how many were collected. */
+export async function collectRound(session: Session, runIds: readonly string[]): Promise<number> {
+  const { store, clock, signal } = session.engine;
+  let collected = 0;
+  for (const runId of runIds) {
+    for (const chunk of await store.chunks(runId, { states: ['ended'] })) {
+      if (signal.aborted) return collected;
+      if (session.blocks.stopsChunk(chunk)) continue;
+      const wait = session.fetchWaits.get(chunkKey(chunk));
+      if (wait && wait.notBeforeMs > clock.now()) continue;
+      const run = await store.run(runId);
+      const batch = chunk.batchId === null ? null : await store.batch(chunk.batchId);
+      invariant(run && batch, `the batch of ended chunk ${chunk.chunkNo} is known`);
+      if (await collectChunk(session, { run, chunk, batch }, runIds)) collected++;
+    }
+  }
+  return collected;
+}
+
+interface Target {
+  readonly run: RunRecord;
+  readonly chunk: ChunkRecord;
+  readonly batch: BatchRecord;
+}
+
+async function collectChunk(session: Session, target: Target, runIds: readonly string[]): Promise<boolean> {
+  const { chunk, batch } = target;
+  const { engine } = session;
+  const writer = await engine.files.create(paths.results(chunk.runId, chunk.chunkNo));
+  const scan = new ResultScan({ tag: tagOf(chunk.runId), chunkNo: chunk.chunkNo, rowCount: chunk.rowCount });
+  try {
+    const problem = (await download(session, target, { writer, scan })) ?? scan.missing(batch.counts);
+    if (problem !== null) {
+      await writer.abort();
+      await notWhole(session, target, problem);
+      return false;
+    }
+    await writer.commit();
+    failpoint('collect.results_file');
+    session.reach.heard();
+  } catch (error) {
+    await writer.abort();
+    await afterFailedFetch(session, target, apiFailureOrThrow(error), runIds);
+    return false;
+  }
+  await checkpoint(session, target, scan);
+  session.fetchWaits.delete(chunkKey(chunk));
+  return true;
+}
+
+/** Writes the results as they come and scans them on the way. Gives the reason when a line cannot be believed. */
+async function download(
+  session: Session,
+  { run, chunk, batch }: Target,
+  { writer, scan }: { writer: FileWriter; scan: ResultScan },
+): Promise<string | null> {
+  const { api, signal, emit } = session.engine;
+  const splitter = new LineSplitter({ lineBytesMax: RESULT_LINE_BYTES_MAX, tooLong });
+  let pending: Buffer[] = [];
+  let pendingBytes = 0;
+  const flush = async (): Promise<void> => {
+    await writer.write(Buffer.concat(pending));
+    pending = [];
+    pendingBytes = 0;
+  };
+  let told = 0;
+  for await (const piece of api.streamResults(batch, signal)) {
+    for (const line of splitter.push(piece)) {
+      const problem = scan.take(line);
+      if (problem !== null) return problem;
+    }
+    pending.push(piece);
+    pendingBytes += piece.length;
+    if (pendingBytes >= WRITE_BYTES) await flush();
+    if (scan.lines - told < PROGRESS_LINES) continue;
+    told = scan.lines;
+    emit({ kind: 'collect.progress', runId: run.id, chunkNo: chunk.chunkNo, lines: scan.lines, rows: chunk.rowCount });
+  }
+  for (const line of splitter.end()) {
+    const problem = scan.take(line);
+    if (problem !== null) return problem;
+  }
+  await flush();
+  return null;
+}
+
+function tooLong(bytes: number): never {
+  throw new BatchrunError('E_STATE_CORRUPT', `a result line has more than ${bytes} bytes`);
+}
+
+/** One transaction: the outcome of every row, the index of the results, usage and cost. */
+async function checkpoint(session: Session, { run, chunk, batch }: Target, scan: ResultScan): Promise<void> {
+  const { engine, driver } = session;
+  const index = decodeRequestIndex((await engine.store.chunkIndex(run.id, chunk.chunkNo)).requests);
+  const before = await recordsOf(session, chunk, index.seqs);
+  const rows: CollectedRow[] = [];
+  const verdicts = new RowVerdicts(session, run, before);
+  for (const { index: at, line } of scan.rest) {
+    const seq = index.at(at).seq;
+    const length = scan.lengths[at] ?? 0;
+    rows.push(verdicts.of({ seq, index: at, line, result: { chunkNo: chunk.chunkNo, offset: scan.offsets[at] ?? 0, length } }));
+    scan.outcomes[at] = outcomeByte('elsewhere');
+  }
+  if (chunk.kind === 'retry') rows.push(...succeededRetries(chunk, { index, scan, before }));
+  await driver.checkpointCollected({
+    runId: run.id,
+    chunkNo: chunk.chunkNo,
+    batchId: batch.id,
+    atMs: engine.clock.now(),
+    outcomes: scan.outcomes,
+    resultIndex: encodeResultIndex(scan.offsets, scan.lengths),
+    succeeded: scan.succeeded,
+    rows,
+    usage: scan.usage.entries(),
+    stopReasons: scan.stopReasons.counts,
+  });
+  failpoint('collect.checkpoint');
+  const place = { runId: run.id, chunkNo: chunk.chunkNo };
+  engine.emit({ kind: 'chunk.collected', ...place, succeeded: scan.succeeded, rest: scan.rest.length });
+  await verdicts.tellHeld();
+}
+
+/** The records that rows of a retry chunk have already; an input chunk's rows have none yet. */
+async function recordsOf(session: Session, chunk: ChunkRecord, seqs: Float64Array): Promise<ReadonlyMap<number, RowRecord>> {
+  const records = new Map<number, RowRecord>();
+  if (chunk.kind === 'input') return records;
+  for (const seq of seqs) {
+    const record = await session.engine.store.rowRecord(chunk.runId, seq);
+    if (record) records.set(seq, record);
+  }
+  return records;
+}
+
+function succeededRetries(
+  chunk: ChunkRecord,
+  parts: {
+    readonly index: ReturnType<typeof decodeRequestIndex>;
+    readonly scan: ResultScan;
+    readonly before: ReadonlyMap<number, RowRecord>;
+  },
+): CollectedRow[] {
+  const rest = new Set(parts.scan.rest.map((line) => line.index));
+  const rows: CollectedRow[] = [];
+  for (const [at, seq] of parts.index.seqs.entries()) {
+    if (rest.has(at)) continue;
+    const result = {
+      chunkNo: chunk.chunkNo,
+      offset: parts.scan.offsets[at] ?? 0,
+      length: parts.scan.lengths[at] ?? 0,
+    };
+    const attempts = (parts.before.get(seq)?.attempts ?? 0) + 1;
+    rows.push({ seq, index: at, to: 'succeeded', attempts, errorType: null, notBeforeMs: 0, result });
+  }
+  return rows;
+}
+
+/** Asks the failure router about each row that did not succeed, and remembers whether money was the reason. */
+class RowVerdicts {
+  readonly #session: Session;
+  readonly #run: RunRecord;
+  readonly #before: ReadonlyMap<number, RowRecord>;
+  #held = 0;
+  #heldMessage = '';
+
+  constructor(session: Session, run: RunRecord, before: ReadonlyMap<number, RowRecord>) {
+    this.#session = session;
+    this.#run = run;
+    this.#before = before;
+  }
+
+  of(row: Pick<CollectedRow, 'seq' | 'index' | 'result'> & { readonly line: Parameters<typeof routeResult>[0] }): CollectedRow {
+    const { line, ...place } = row;
+    const earlier = this.#before.get(row.seq)?.attempts ?? 0;
+    const attempts = earlier + 1;
+    const verdict = routeResult(line, attempts, this.#run.settings.maxAttempts);
+    const base = { ...place, attempts, errorType: line.errorType ?? line.type, notBeforeMs: 0 };
+    switch (verdict.kind) {
+      case 'retry':
+        return { ...base, to: 'retry', errorType: verdict.errorType, notBeforeMs: this.#retryAt(attempts) };
+      case 'held':
+        this.#held++;
+        this.#heldMessage ||= line.errorMessage ?? verdict.errorType;
+        return { ...base, to: 'retry', attempts: earlier, errorType: verdict.errorType };
+      case 'failed':
+        return { ...base, to: 'failed', errorType: verdict.errorType };
+      case 'expired':
+        return { ...base, to: 'expired', errorType: 'expired' };
+      default:
+        return { ...base, to: 'canceled', errorType: 'canceled' };
+    }
+  }
+
+  async tellHeld(): Promise<void> {
+    if (this.#held === 0) return;
+    await blockRun(this.#session, this.#run.id, {
+      reason: 'billing',
+      scope: 'workspace',
+      message: `${this.#held} rows were refused for money reasons: ${this.#heldMessage.slice(0, 200)}`,
+      hint: 'Add credit or raise the spend limit in the Console, then run `batchrun collect` again: these rows wait, no attempt of theirs was used.',
+      sinceMs: this.#session.engine.clock.now(),
+    });
+  }
+
+  #retryAt(attempt: number): number {
+    return this.#session.engine.clock.now() + waitBefore(this.#session, attempt, null);
+  }
+}
+
+async function notWhole(session: Session, { chunk, batch }: Target, problem: string): Promise<void> {
+  const { engine, driver } = session;
+  const { runId, chunkNo } = chunk;
+  const fetches = await driver.recordFetchFailed({ runId, chunkNo, atMs: engine.clock.now(), reason: problem });
+  if (fetches >= RESULT_FETCHES_MAX) {
+    await blockRun(session, runId, {
+      reason: 'results_unreadable',
+      scope: `chunk:${chunkNo}`,
+      message: `the results of ${batch.id} (chunk ${chunkNo}) were fetched ${fetches} times and were never whole: ${problem}`,
+      hint: 'Nothing was sent again and nothing is lost: run `batchrun collect` later, or ask support about the batch.',
+      sinceMs: engine.clock.now(),
+    });
+    return;
+  }
+  scheduleFetch(session, chunk, { cause: problem, askedMs: null });
+}
+
+async function afterFailedFetch(
+  session: Session,
+  { run, chunk, batch }: Target,
+  failure: ApiFailure,
+  runIds: readonly string[],
+): Promise<void> {
+  const { engine, driver } = session;
+  const nowMs = engine.clock.now();
+  session.reach.silent(failure, nowMs);
+  if (failure.connection === 'aborted') return;
+  const gone = batch.archivedAtMs !== null || nowMs - batch.createdAtMs > RESULTS_KEPT_MS;
+  if (gone && failure.status !== null && failure.status < 500 && failure.status !== 429) {
+    const { seqs } = decodeRequestIndex((await engine.store.chunkIndex(run.id, chunk.chunkNo)).requests);
+    const before = await recordsOf(session, chunk, seqs);
+    const rows = [...seqs].map((seq, index): CollectedRow => {
+      const attempts = (before.get(seq)?.attempts ?? 0) + 1;
+      return { seq, index, to: 'failed', attempts, errorType: 'batchrun_results_lost', notBeforeMs: 0, result: null };
+    });
+    await driver.recordLost({ runId: run.id, chunkNo: chunk.chunkNo, atMs: nowMs, rows });
+    return;
+  }
+  const verdict = routeCreate(failure, false);
+  // A 404 here is a passing fault, whoever answers it.
+  if (verdict.kind === 'blocked' && failure.status !== 404) return blockAll(session, runIds, verdict);
+  const cause = failure.type ?? failure.connection ?? `status ${failure.status}`;
+  const wait = scheduleFetch(session, chunk, { cause, askedMs: failure.retryAfterMs });
+  if (failure.status === 404 && nowMs - wait.sinceMs > BATCH_MISSING_MS_MAX) {
+    await blockRun(session, run.id, {
+      reason: 'batch_missing',
+      scope: `chunk:${chunk.chunkNo}`,
+      message: `the results of ${batch.id} (chunk ${chunk.chunkNo}) have answered 404 for an hour`,
+      hint: `Is ANTHROPIC_API_KEY a key of the workspace that made it (${batch.workspace})? With the right key, \`batchrun collect\` goes on.`,
+      sinceMs: wait.sinceMs,
+    });
+  }
+}
+
+function scheduleFetch(
+  session: Session,
+  chunk: ChunkRecord,
+  { cause, askedMs }: { readonly cause: string; readonly askedMs: number | null },
+): { readonly sinceMs: number } {
+  const { engine } = session;
+  const nowMs = engine.clock.now();
+  const before = session.fetchWaits.get(chunkKey(chunk));
+  const failures = (before?.failures ?? 0) + 1;
+  const waitMs = waitBefore(session, failures, askedMs);
+  const sinceMs = before?.sinceMs ?? nowMs;
+  session.fetchWaits.set(chunkKey(chunk), { notBeforeMs: nowMs + waitMs, failures, sinceMs });
+  engine.emit({ kind: 'collect.refetch', runId: chunk.runId, chunkNo: chunk.chunkNo, cause, waitMs });
+  return { sinceMs };
+}

@@ -1,0 +1,44 @@
+/**
+ * What every step of the engine is given: the doors to the outside world, and a way to tell what happens. Nothing in
+ * the engine reaches for anything else.
+ */
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/log.ts';
+import type { Rng } from '../base/random.ts';
+import type { Formats } from '../domain/output-record.ts';
+import type { BatchApi, Files, FileWriter, Locks } from '../domain/ports.ts';
+import type { Store } from '../domain/store.ts';
+import type { EngineEvent } from './events.ts';
+
+export interface Engine {
+  readonly store: Store;
+  readonly files: Files;
+  readonly locks: Locks;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly log: Logger;
+  readonly formats: Formats;
+  /** Where an output goes: a file by its absolute path, or stdout for `-`. It counts only when it is committed. */
+  readonly openOutput: (path: string) => Promise<FileWriter>;
+  readonly emit: (event: EngineEvent) => void;
+  /** Aborted by Ctrl-C and by --max-wait: finish the transaction in hand and come back. */
+  readonly signal: AbortSignal;
+}
+
+/** The engine with an API to talk to. */
+export interface ApiEngine extends Engine {
+  readonly api: BatchApi;
+  readonly pacing: Pacing;
+}
+
+/** The user's choices about speed and patience. */
+export interface Pacing {
+  /** Batches of this origin that may be open at once. */
+  readonly maxBatches: number;
+  /** Realtime calls under way at once. */
+  readonly concurrency: number;
+  readonly pollIntervalMs: number;
+  readonly reconcileGraceMs: number;
+  /** How long an API that cannot be reached is retried before the command ends with exit 4. */
+  readonly giveUpMs: number;
+}

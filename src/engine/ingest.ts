@@ -1,0 +1,260 @@
+/**
+ * From an input to a run that is ready: every row is read, checked and sealed into chunks before the first request
+ * leaves (promise P4). Needs no lock and no API.
+ *
+ * A run that is being read is nobody's yet: whatever goes wrong, it is deleted, and if this process dies the next
+ * command does it (sweep.ts). Only `finishIngest`, one transaction, makes it count.
+ */
+import { BatchrunError } from '../base/errors.ts';
+import { failpoint } from '../base/failpoint.ts';
+import { Fingerprint, type FingerprintScope } from '../domain/fingerprint.ts';
+import { addMix, type MixSums } from '../domain/chunk-text.ts';
+import { newRunId, paths, tagOf } from '../domain/ids.ts';
+import type { ModelMix } from '../domain/model.ts';
+import { encodeRowEntry, generatedId, type RowEntry } from '../domain/row-file.ts';
+import type { PreparedRow, RowNotice, RowReading, RowSource, SourceRecord } from '../domain/source.ts';
+import type { IngestVerdict, NewChunk, NewRun } from '../domain/store.ts';
+import { ChunkSorter } from './chunk-sorter.ts';
+import { dropDuplicates, findDuplicates, sumChunks } from './duplicates.ts';
+import type { Engine } from './engine.ts';
+import { IdLedger } from './id-ledger.ts';
+import { ProblemList, type ShownProblem } from './problems.ts';
+
+export interface IngestRequest {
+  readonly source: RowSource;
+  readonly read: (record: SourceRecord) => RowReading;
+  readonly inputs: readonly string[];
+  readonly run: Omit<NewRun, 'id' | 'createdAtMs' | 'inputs'>;
+  readonly scope: FingerprintScope;
+  /** Only the first so many records. */
+  readonly limit: number | null;
+  readonly onInvalid: 'fail' | 'skip';
+  readonly again: boolean;
+  /** Check everything and leave nothing behind. */
+  readonly dryRun: boolean;
+}
+
+export interface IngestReport {
+  readonly runId: string;
+  readonly verdict: IngestVerdict | { readonly kind: 'dry_run' };
+  readonly rows: number;
+  readonly invalid: number;
+  readonly chunks: number;
+  readonly bytes: number;
+  readonly mix: ModelMix;
+  readonly notices: readonly (RowNotice & { readonly rows: number })[];
+  readonly problems: readonly ShownProblem[];
+  readonly problemCount: number;
+  /** The first request as it would go out. */
+  readonly firstParamsJson: string | null;
+}
+
+export async function ingest(engine: Engine, request: IngestRequest): Promise<IngestReport> {
+  const { store, files, locks, clock } = engine;
+  const createdAtMs = clock.now();
+  const runId = newRunId(createdAtMs, engine.rng);
+  const lock = await locks.tryAcquire(paths.ingestLock(runId));
+  if (!lock) throw new BatchrunError('E_BUG', `this must not happen: somebody else has the new run ${runId}`);
+  let kept = false;
+  try {
+    await store.beginRun({ ...request.run, id: runId, createdAtMs, inputs: request.inputs });
+    const report = await new Ingest(engine, request, runId).run();
+    kept = report.verdict.kind === 'ready';
+    return report;
+  } finally {
+    if (!kept) await store.deleteIngesting(runId);
+    await lock.release();
+    if (kept) await files.remove(paths.ingestLock(runId));
+    else await files.removeFolder(paths.run(runId));
+  }
+}
+
+class Ingest {
+  readonly #engine: Engine;
+  readonly #request: IngestRequest;
+  readonly #runId: string;
+  readonly #fingerprint: Fingerprint;
+  readonly #ids: IdLedger;
+  readonly #sorter: ChunkSorter;
+  readonly #problems: ProblemList;
+  readonly #notices = new Map<string, RowNotice & { rows: number }>();
+  #mix: MixSums = {};
+  #seq = 0;
+  #bytes = 0;
+  #chunks = 0;
+  #firstParamsJson: string | null = null;
+
+  constructor(engine: Engine, request: IngestRequest, runId: string) {
+    this.#engine = engine;
+    this.#request = request;
+    this.#runId = runId;
+    this.#fingerprint = new Fingerprint(request.scope);
+    this.#ids = new IdLedger(engine.files, runId);
+    this.#problems = new ProblemList(engine.files, runId, request.inputs, request.onInvalid === 'skip');
+    this.#sorter = new ChunkSorter(engine, {
+      runId,
+      tag: tagOf(runId),
+      chunkRows: request.run.settings.chunkRows,
+      chunkBytes: request.run.settings.chunkBytes,
+      onSealed: (chunk) => this.#sealed(chunk),
+    });
+  }
+
+  async run(): Promise<IngestReport> {
+    try {
+      await this.#readAll();
+      await this.#sorter.sealAll();
+      await this.#settleDuplicates();
+      await this.#problems.close();
+    } catch (error) {
+      await this.#sorter.abort();
+      throw error;
+    }
+    await this.#ids.clear();
+    this.#refuseWhatCannotBeSent();
+    return this.#finish();
+  }
+
+  async #readAll(): Promise<void> {
+    const { source, limit } = this.#request;
+    for await (const records of source.records()) {
+      for (const record of records) {
+        if (limit !== null && this.#seq >= limit) return;
+        const pending = this.#take(record);
+        if (pending) await pending;
+      }
+      this.#engine.emit({ kind: 'ingest.progress', rows: this.#seq, ...source.progress() });
+      if (this.#engine.signal.aborted) {
+        throw new BatchrunError('E_NOT_FINISHED', `interrupted after reading ${this.#seq} rows: nothing was sent`, {
+          hint: 'Nothing is left behind: submit again.',
+        });
+      }
+    }
+  }
+
+  #take(record: SourceRecord): Promise<void> | undefined {
+    const seq = this.#seq++;
+    const reading = this.#request.read(record);
+    if (!reading.ok) return this.#refuse(record, seq, reading);
+    for (const notice of reading.notices) this.#note(notice);
+    const { row } = reading;
+    const entry = this.#entry(record, row);
+    const columnsJson = entry.columns === undefined ? '' : JSON.stringify(entry.columns);
+    this.#fingerprint.add({ customId: entry.id, paramsJson: row.paramsJson, betas: row.betas, columnsJson });
+    this.#firstParamsJson ??= row.paramsJson;
+    const spilled = this.#ids.add(entry.id);
+    const written = this.#sorter.add(row, { seq, rowLine: encodeRowEntry(entry) });
+    return spilled ? spilled.then(() => written) : written;
+  }
+
+  #entry(record: SourceRecord, row: PreparedRow): RowEntry {
+    return {
+      id: row.customId ?? generatedId(record.file, record.line, this.#request.inputs.length),
+      line: record.line,
+      file: record.file,
+      ...(row.columns === undefined ? {} : { columns: row.columns }),
+    };
+  }
+
+  #refuse(record: SourceRecord, seq: number, reading: Extract<RowReading, { ok: false }>): Promise<void> | undefined {
+    this.#fingerprint.addInvalid(record.line, record.file);
+    return this.#problems.add({
+      seq,
+      id: reading.customId ?? generatedId(record.file, record.line, this.#request.inputs.length),
+      line: record.line,
+      file: record.file,
+      ...(reading.columns === undefined ? {} : { columns: reading.columns }),
+      ...(reading.params === undefined ? {} : { params: reading.params }),
+      problems: reading.problems,
+    });
+  }
+
+  #note(notice: RowNotice): void {
+    const known = this.#notices.get(notice.message);
+    if (known) known.rows++;
+    else this.#notices.set(notice.message, { ...notice, rows: 1 });
+  }
+
+  async #sealed(chunk: NewChunk): Promise<void> {
+    failpoint('ingest.chunk_file');
+    await this.#engine.store.sealChunk(this.#runId, chunk, this.#engine.clock.now());
+    this.#chunks++;
+    this.#bytes += chunk.bytes;
+    addMix(this.#mix, chunk.mix);
+  }
+
+  async #settleDuplicates(): Promise<void> {
+    const { store, files } = this.#engine;
+    const drop = this.#request.onInvalid === 'skip';
+    for await (const hashes of this.#ids.duplicateHashes()) {
+      const scope = { store, files, runId: this.#runId, inputCount: this.#request.inputs.length };
+      for await (const duplicates of findDuplicates(scope, hashes)) {
+        for (const duplicate of duplicates) await this.#problems.add(duplicate.entry);
+        if (drop) await dropDuplicates(this.#engine, this.#runId, duplicates);
+      }
+    }
+    if (drop && this.#problems.duplicates > 0) await this.#recount();
+  }
+
+  /** After chunks were written anew their sums are taken from the ledger. */
+  async #recount(): Promise<void> {
+    const chunks = await this.#engine.store.chunks(this.#runId);
+    const { bytes, mix } = sumChunks(chunks);
+    this.#chunks = chunks.length;
+    this.#bytes = bytes;
+    this.#mix = mix;
+  }
+
+  #refuseWhatCannotBeSent(): void {
+    const { count } = this.#problems;
+    const details = { problems: this.#problems.shown, count };
+    if (this.#seq === 0) {
+      throw new BatchrunError('E_INPUT_EMPTY', `there are no rows in ${this.#request.inputs.join(', ')}`);
+    }
+    if (this.#problems.unread) {
+      throw new BatchrunError('E_INPUT_INVALID', 'a part of the input could not be read; nothing was sent and no run was made', {
+        details,
+        hint: 'Mend the place that is named. --on-invalid skip does not help here: nobody knows which rows would be missing.',
+      });
+    }
+    if (count > 0 && this.#request.onInvalid === 'fail') {
+      const rows = this.#problems.rows;
+      throw new BatchrunError(
+        'E_INPUT_INVALID',
+        `${rows} of ${this.#seq} rows cannot be sent; nothing was sent and no run was made`,
+        { details },
+      );
+    }
+    if (this.#problems.rows === this.#seq) {
+      throw new BatchrunError('E_INPUT_INVALID', `none of the ${this.#seq} rows can be sent; no run was made`, { details });
+    }
+  }
+
+  async #finish(): Promise<IngestReport> {
+    failpoint('ingest.ready');
+    const verdict = this.#request.dryRun
+      ? ({ kind: 'dry_run' } as const)
+      : await this.#engine.store.finishIngest({
+          runId: this.#runId,
+          atMs: this.#engine.clock.now(),
+          fingerprint: this.#fingerprint.digest(),
+          again: this.#request.again,
+          totalRows: this.#seq,
+          invalidRows: this.#problems.rows,
+          mix: this.#mix,
+        });
+    return {
+      runId: this.#runId,
+      verdict,
+      rows: this.#seq,
+      invalid: this.#problems.rows,
+      chunks: this.#chunks,
+      bytes: this.#bytes,
+      mix: this.#mix,
+      notices: [...this.#notices.values()],
+      problems: this.#problems.shown,
+      problemCount: this.#problems.count,
+      firstParamsJson: this.#firstParamsJson,
+    };
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * Looks at all open batches with one list call, not one call each, and lets the same look decide what is in doubt.
+ *
+ * A batch that the list does not show is asked for by itself. 404 is a passing fault for an hour (seen for minutes,
+ * even after the end: sdk-python#1432); after that a person is asked, and everything is kept.
+ */
+import { routeCreate } from '../domain/failure-router.ts';
+import { BATCH_MISSING_MS_MAX } from '../domain/limits.ts';
+import type { BatchInfo, BatchRecord } from '../domain/model.ts';
+import { BatchListing, listBatches } from './listing.ts';
+import { attemptsInDoubt, reconcile } from './reconcile.ts';
+import { apiFailureOf, apiFailureOrThrow, blockAll, blockRun, type Session } from './session.ts';
+
+/** The interval grows with the age of the youngest open batch: a twentieth of it, up to ten times the base. */
+const AGE_SHARE = 20;
+const INTERVAL_GROWTH_MAX = 10;
+/** A new batch may be younger than the clock of this machine says. */
+const LIST_SLACK_MS = 3_600_000;
+
+export interface PollResult {
+  /** Something was seen: false where the API could not be asked. */
+  readonly answered: boolean;
+  /** The API's own wish for the next look, or null. */
+  readonly retryAfterMs: number | null;
+}
+
+/** The batches of these runs that are still being processed. */
+export async function openBatchRecords(session: Session, runIds: readonly string[]): Promise<readonly BatchRecord[]> {
+  const open: BatchRecord[] = [];
+  for (const runId of runIds) {
+    const submitted = await session.engine.store.chunks(runId, { states: ['submitted'] });
+    if (submitted.length === 0) continue;
+    const chunkNos = new Set(submitted.map((chunk) => chunk.chunkNo));
+    const batches = await session.engine.store.batches(runId);
+    open.push(...batches.filter((batch) => batch.chunkNo !== null && chunkNos.has(batch.chunkNo)));
+  }
+  return open;
+}
+
+export async function poll(session: Session, runIds: readonly string[]): Promise<PollResult> {
+  const { engine } = session;
+  const open = await openBatchRecords(session, runIds);
+  const attempts = await attemptsInDoubt(session);
+  if (open.length === 0 && attempts.length === 0) {
+    session.held = new Set();
+    return { answered: true, retryAfterMs: null };
+  }
+  let listing: BatchListing;
+  try {
+    listing = await listBatches(engine, {
+      batchIds: new Set(open.map((batch) => batch.id)),
+      attempts,
+      oldestBatchMs: open.length === 0 ? null : Math.min(...open.map((batch) => batch.createdAtMs)) - LIST_SLACK_MS,
+    });
+    session.reach.heard();
+  } catch (error) {
+    const failure = apiFailureOrThrow(error);
+    session.reach.silent(failure, engine.clock.now());
+    const verdict = routeCreate(failure, false);
+    if (verdict.kind === 'blocked') await blockAll(session, runIds, verdict);
+    return { answered: false, retryAfterMs: failure.retryAfterMs };
+  }
+  let retryAfterMs = listing.retryAfterMs;
+  for (const batch of open) {
+    const asked = await lookAt(session, batch, listing);
+    if (asked !== null) retryAfterMs = Math.max(retryAfterMs ?? 0, asked);
+  }
+  if (attempts.length > 0) await reconcile(session, attempts, listing);
+  else session.held = new Set();
+  return { answered: true, retryAfterMs };
+}
+
+/** The next look: the base interval, more for batches that have been under way for long, never before the API's wish. */
+export function pollInterval(baseMs: number, youngestAgeMs: number, retryAfterMs: number | null): number {
+  const grown = Math.min(Math.max(baseMs, youngestAgeMs / AGE_SHARE), baseMs * INTERVAL_GROWTH_MAX);
+  return Math.max(grown, retryAfterMs ?? 0);
+}
+
+async function lookAt(session: Session, batch: BatchRecord, listing: BatchListing): Promise<number | null> {
+  const listed = listing.get(batch.id);
+  if (listed) {
+    await seen(session, batch, listed);
+    return null;
+  }
+  const { engine, driver } = session;
+  try {
+    const info = await engine.api.retrieveBatch(batch.id, engine.signal);
+    await seen(session, batch, info);
+    return info.retryAfterMs;
+  } catch (error) {
+    const failure = apiFailureOf(error);
+    if (!failure) throw error;
+    session.reach.silent(failure, engine.clock.now());
+    if (failure.status === 404) {
+      await driver.recordBatchMissing(batch.id, engine.clock.now());
+      await missing(session, batch);
+    }
+    return failure.retryAfterMs;
+  }
+}
+
+async function missing(session: Session, batch: BatchRecord): Promise<void> {
+  const nowMs = session.engine.clock.now();
+  const sinceMs = batch.missingSinceMs ?? nowMs;
+  if (nowMs - sinceMs < BATCH_MISSING_MS_MAX || batch.runId === null) return;
+  await blockRun(session, batch.runId, {
+    reason: 'batch_missing',
+    scope: `chunk:${batch.chunkNo}`,
+    message: `the API has not known batch ${batch.id} (chunk ${batch.chunkNo}) for an hour`,
+    hint: `Is ANTHROPIC_API_KEY a key of the workspace that made it (${batch.workspace})? With the right key, \`batchrun collect\` goes on.`,
+    sinceMs,
+  });
+}
+
+async function seen(session: Session, known: BatchRecord, info: BatchInfo): Promise<void> {
+  const { driver, engine } = session;
+  const { runId, chunkNo } = known;
+  if (info.status === 'ended' && runId !== null && chunkNo !== null) {
+    // Of two batches of one chunk the first that has ended is taken; the chunk has moved on for the second.
+    const chunk = await engine.store.chunk(runId, chunkNo);
+    if (chunk?.state !== 'submitted') return driver.recordBatchSeen(info);
+    await driver.recordEnded({ runId, chunkNo, batch: info, atMs: engine.clock.now() });
+    const tookMs = info.endedAtMs === null ? null : info.endedAtMs - info.createdAtMs;
+    engine.emit({ kind: 'batch.ended', runId, chunkNo, batchId: info.id, tookMs });
+    return;
+  }
+  if (info.status !== known.status || known.missingSinceMs !== null) await driver.recordBatchSeen(info);
+}

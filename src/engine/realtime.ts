@@ -1,0 +1,251 @@
+/**
+ * The realtime lane: rows that need another attempt now, at full price, at most `--concurrency` at once.
+ *
+ * A row is committed as `in_realtime` before its call leaves, and its slot becomes free only when its answer is durable
+ * in the append log and the ledger: so a crash repeats at most the calls under way, never more (promise P2). Answers
+ * that arrive while others are being committed go together in the next transaction.
+ */
+import pLimit from 'p-limit';
+import { groupBy } from '../base/collections.ts';
+import { failpoint } from '../base/failpoint.ts';
+import { routeRealtime, type ApiFailure } from '../domain/failure-router.ts';
+import { paths, tagOf } from '../domain/ids.ts';
+import { PLAIN_MAX_TOKENS_MAX, RETRY_AFTER_SAID_MS } from '../domain/limits.ts';
+import type { RowRecord, RunRecord } from '../domain/model.ts';
+import type { AppendLog } from '../domain/ports.ts';
+import { localErrorLine, parseResultLine, realtimeResultLine, wireId, type ResultLine } from '../domain/result-line.ts';
+import type { RealtimeSettled } from '../domain/store.ts';
+import { RequestReader } from './requests.ts';
+import { StopReasonSum, UsageSum } from './result-scan.ts';
+import { apiFailureOf, blockAll, waitBefore, type Session } from './session.ts';
+
+/** In wire ids and result locations the realtime log counts as chunk 0. */
+export const REALTIME_CHUNK_NO = 0;
+
+interface Offered {
+  readonly run: RunRecord;
+  readonly row: RowRecord;
+}
+
+interface Answer extends Offered {
+  /** The line for the log, or null where there is nothing to keep. */
+  readonly line: string | null;
+  readonly parsed: ResultLine | null;
+  readonly settled: Omit<RealtimeSettled, 'result'>;
+}
+
+export class RealtimeLane {
+  readonly #session: Session;
+  readonly #runIds: readonly string[];
+  readonly #limit: ReturnType<typeof pLimit>;
+  readonly #requests: RequestReader;
+  readonly #logs = new Map<string, AppendLog>();
+  readonly #offered = new Map<string, Offered>();
+  readonly #wake: () => void;
+  #answers: Answer[] = [];
+  #running = 0;
+  #pausedUntilMs = 0;
+  #settling: Promise<void> | undefined;
+  #failure: { readonly error: unknown } | undefined;
+  readonly #broken = new AbortController();
+  #drained: (() => void)[] = [];
+
+  constructor(session: Session, runIds: readonly string[], wake: () => void) {
+    const { store, files, pacing } = session.engine;
+    this.#session = session;
+    this.#runIds = runIds;
+    this.#wake = wake;
+    this.#limit = pLimit(pacing.concurrency);
+    this.#requests = new RequestReader(store, files);
+  }
+
+  /** Is this row the lane's already? */
+  has(row: { readonly runId: string; readonly seq: number }): boolean {
+    return this.#offered.has(rowKey(row));
+  }
+
+  offer(run: RunRecord, row: RowRecord): void {
+    this.#offered.set(rowKey(row), { run, row });
+  }
+
+  get busy(): boolean {
+    return this.#running > 0 || this.#settling !== undefined;
+  }
+
+  /** When the next offered row may go; null when none waits. */
+  nextAtMs(): number | null {
+    if (this.#offered.size === 0) return null;
+    const earliest = Math.min(...[...this.#offered.values()].map(({ row }) => row.notBeforeMs));
+    return Math.max(earliest, this.#pausedUntilMs);
+  }
+
+  /** Starts as many calls as there are slots and rows whose time has come. Throws what went wrong in the background. */
+  async pump(): Promise<void> {
+    if (this.#failure) throw this.#failure.error;
+    const { clock, pacing, signal } = this.#session.engine;
+    const nowMs = clock.now();
+    if (signal.aborted || nowMs < this.#pausedUntilMs) return;
+    const due = [...this.#offered.entries()]
+      .filter(([, { row, run }]) => row.notBeforeMs <= nowMs && !this.#session.blocks.stopsSending(run.id))
+      .slice(0, pacing.concurrency - this.#running);
+    const byRun = groupBy(due, ([, { run }]) => run.id);
+    for (const [runId, group] of byRun) {
+      const seqs = group.map(([, { row }]) => row.seq);
+      for (const [key] of group) this.#offered.delete(key);
+      await this.#session.driver.claimRealtime(runId, seqs, nowMs);
+      failpoint('retry.realtime_claim');
+      for (const [, { run, row }] of group) this.#start({ run, row: { ...row, attempts: row.attempts + 1 } });
+    }
+  }
+
+  /** Waits for the calls under way and commits their answers. */
+  async drain(): Promise<void> {
+    while (this.busy && !this.#failure) await new Promise<void>((resolve) => this.#drained.push(resolve));
+    await this.#requests.close();
+    for (const log of this.#logs.values()) await log.close();
+    this.#logs.clear();
+    if (this.#failure) throw this.#failure.error;
+  }
+
+  /** Rows that were offered and never started go back to the planner. */
+  forget(): void {
+    this.#offered.clear();
+  }
+
+  #start(offered: Offered): void {
+    this.#running++;
+    this.#limit(() => this.#call(offered)).then(
+      (answer) => {
+        failpoint('retry.realtime_answer');
+        this.#answers.push(answer);
+        this.#settling ??= this.#settleAll();
+      },
+      (error: unknown) => this.#fail(error),
+    );
+  }
+
+  async #call({ run, row }: Offered): Promise<Answer> {
+    const { api } = this.#session.engine;
+    // A call under way is paid: a stop waits for its answer. Only a failure of our own breaks it off.
+    const { signal } = this.#broken;
+    const id = wireId(tagOf(run.id), REALTIME_CHUNK_NO, row.seq);
+    const { paramsJson, betas } = await this.#requests.params(run.id, row);
+    const { max_tokens: maxTokens } = JSON.parse(paramsJson) as { max_tokens: number };
+    try {
+      const message = await api.createMessage({ paramsJson, betas, stream: maxTokens > PLAIN_MAX_TOKENS_MAX, signal });
+      this.#session.reach.heard();
+      const line = realtimeResultLine(id, message);
+      const settled = { seq: row.seq, to: 'succeeded', errorType: null, notBeforeMs: 0, burnt: true } as const;
+      return { run, row, line, parsed: parseResultLine(line), settled };
+    } catch (error) {
+      const failure = apiFailureOf(error);
+      if (!failure) throw error;
+      return this.#afterFailure({ run, row }, id, failure);
+    }
+  }
+
+  async #afterFailure({ run, row }: Offered, id: string, failure: ApiFailure): Promise<Answer> {
+    const { clock, emit } = this.#session.engine;
+    this.#session.reach.silent(failure, clock.now());
+    const { maxAttempts } = run.settings;
+    const verdict = routeRealtime(failure, row.attempts, maxAttempts);
+    const errorType = 'errorType' in verdict ? verdict.errorType : (failure.type ?? verdict.reason);
+    const base = { seq: row.seq, errorType, notBeforeMs: 0 };
+    if (verdict.kind === 'failed') {
+      const line = localErrorLine(id, errorType, failure.message);
+      return { run, row, line, parsed: null, settled: { ...base, to: 'failed', burnt: true } };
+    }
+    if (verdict.kind === 'blocked') {
+      await blockAll(this.#session, this.#runIds, verdict);
+      return { run, row, line: null, parsed: null, settled: { ...base, to: 'retry', burnt: false } };
+    }
+    const waitMs = failure.connection === 'aborted' ? 0 : waitBefore(this.#session, row.attempts, verdict.waitMs);
+    if (failure.status === 429) this.#pause(clock.now() + waitMs, errorType);
+    const cause = failure.status === null ? errorType : `${failure.status} ${errorType}`;
+    emit({ kind: 'retry.scheduled', runId: run.id, seq: row.seq, attempt: row.attempts, maxAttempts, waitMs, cause });
+    const settled = { ...base, to: 'retry', notBeforeMs: clock.now() + waitMs, burnt: verdict.countsAsAttempt } as const;
+    return { run, row, line: null, parsed: null, settled };
+  }
+
+  /** The account's limit is everyone's: no call before the time that the API has named. */
+  #pause(untilMs: number, cause: string): void {
+    if (untilMs <= this.#pausedUntilMs) return;
+    this.#pausedUntilMs = untilMs;
+    if (untilMs - this.#session.engine.clock.now() > RETRY_AFTER_SAID_MS) {
+      this.#session.engine.emit({ kind: 'lane.paused', untilMs, cause });
+    }
+  }
+
+  async #settleAll(): Promise<void> {
+    try {
+      while (this.#answers.length > 0) {
+        const answers = this.#answers;
+        this.#answers = [];
+        for (const [, group] of groupBy(answers, ({ run }) => run.id)) await this.#settle(group);
+        this.#running -= answers.length;
+        // The slots that have become free are filled at once, not at the next turn of the driver's loop.
+        await this.pump();
+      }
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      this.#settling = undefined;
+      this.#tellAll();
+    }
+  }
+
+  async #settle(answers: readonly Answer[]): Promise<void> {
+    const run = answers[0]?.run;
+    if (!run) return;
+    const { driver, engine } = this.#session;
+    const log = await this.#log(run);
+    const usage = new UsageSum('realtime');
+    const stopReasons = new StopReasonSum();
+    const rows: RealtimeSettled[] = [];
+    for (const { line, parsed, settled } of answers) {
+      if (line === null) {
+        rows.push({ ...settled, result: null });
+        continue;
+      }
+      const bytes = Buffer.from(`${line}\n`);
+      const result = { chunkNo: REALTIME_CHUNK_NO, offset: log.bytes, length: bytes.length - 1 };
+      await log.append(bytes);
+      rows.push({ ...settled, result });
+      if (!parsed) continue;
+      usage.add(parsed);
+      stopReasons.add(parsed);
+    }
+    await log.sync();
+    failpoint('retry.realtime_log');
+    const sums = { usage: usage.entries(), stopReasons: stopReasons.counts };
+    await driver.settleRealtime({ runId: run.id, atMs: engine.clock.now(), logBytes: log.bytes, rows, ...sums });
+    const succeeded = rows.filter((row) => row.to === 'succeeded').length;
+    engine.emit({ kind: 'rows.settled', runId: run.id, succeeded, rest: rows.length - succeeded });
+  }
+
+  async #log(run: RunRecord): Promise<AppendLog> {
+    let log = this.#logs.get(run.id);
+    if (!log) {
+      const { store, files } = this.#session.engine;
+      const committed = (await store.run(run.id))?.realtimeLogBytes ?? 0;
+      log = await files.openAppend(paths.realtime(run.id), committed);
+      this.#logs.set(run.id, log);
+    }
+    return log;
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= { error };
+    this.#broken.abort();
+    this.#tellAll();
+  }
+
+  #tellAll(): void {
+    for (const resolve of this.#drained.splice(0)) resolve();
+    this.#wake();
+  }
+}
+
+function rowKey(row: { readonly runId: string; readonly seq: number }): string {
+  return `${row.runId}:${row.seq}`;
+}

@@ -1,0 +1,108 @@
+/**
+ * Creates that may or may not have happened (design, section 3.1). The API has no idempotency key and its list does
+ * not show what is in a batch, so the truth is found by sets: all attempts in doubt with one row count, and all batches
+ * of that count that the list shows since the oldest of them and that nobody of ours knows. A batch gives itself away
+ * by its first wire id once it has ended; only when no such batch is left unread, and a grace has passed, was nothing
+ * made.
+ */
+import { groupBy } from '../base/collections.ts';
+import { BatchrunError } from '../base/errors.ts';
+import { tagOf } from '../domain/ids.ts';
+import { linesOf } from '../domain/lines.ts';
+import { LATE_BATCH_MS, RESULT_LINE_BYTES_MAX } from '../domain/limits.ts';
+import { requestCount, type AttemptRecord, type BatchInfo } from '../domain/model.ts';
+import { parseResultLine, parseWireId } from '../domain/result-line.ts';
+import type { BatchListing } from './listing.ts';
+import { apiFailureOrThrow, chunkKey, type Session } from './session.ts';
+
+/** Attempts whose batch may still turn up: undecided ones, and those judged "not made" within the last day. */
+export function attemptsInDoubt(session: Session): Promise<readonly AttemptRecord[]> {
+  return session.driver.attemptsToWatch(session.engine.clock.now() - LATE_BATCH_MS);
+}
+
+/** Decides what this listing can decide, and says which chunks must wait (`session.held`). */
+export async function reconcile(
+  session: Session,
+  attempts: readonly AttemptRecord[],
+  listing: BatchListing,
+): Promise<void> {
+  const held = new Set<string>();
+  const unknown = await unknownBatches(session, listing);
+  for (const [rowCount, group] of groupBy(attempts, (attempt) => attempt.rowCount)) {
+    const candidates = listing
+      .newerThan(group)
+      .filter((batch) => unknown.has(batch.id) && requestCount(batch.counts) === rowCount);
+    let unread = 0;
+    for (const batch of candidates) {
+      if (!(await readCandidate(session, batch, attempts))) unread++;
+    }
+    for (const attempt of group) {
+      if (unread > 0) held.add(chunkKey(attempt));
+      else await decideNotMade(session, attempt, listing);
+    }
+  }
+  session.held = held;
+}
+
+async function unknownBatches(session: Session, listing: BatchListing): Promise<ReadonlySet<string>> {
+  const ids = listing.batches.map((batch) => batch.id);
+  const known = await session.driver.knownBatchIds(ids);
+  return new Set(ids.filter((id) => !known.has(id)));
+}
+
+/** Reads the first wire id of a batch that may be ours. False while it cannot be read yet. */
+async function readCandidate(session: Session, batch: BatchInfo, attempts: readonly AttemptRecord[]): Promise<boolean> {
+  if (batch.status !== 'ended') return false;
+  const { driver, engine } = session;
+  const wireId = await firstWireId(session, batch);
+  if (wireId === null) return false;
+  const parts = parseWireId(wireId);
+  const mine = attempts.filter(
+    (attempt) => parts !== null && tagOf(attempt.runId) === parts.tag && attempt.chunkNo === parts.chunkNo,
+  );
+  // An attempt that is undecided is more likely the one than an older one that was judged "not made".
+  const attempt = mine.find((one) => one.state === 'uncertain') ?? mine[0];
+  if (!attempt) {
+    await driver.recordForeign(batch, engine.api.workspace);
+    return true;
+  }
+  const chunk = await engine.store.chunk(attempt.runId, attempt.chunkNo);
+  const step = { attemptId: attempt.id, batch, atMs: engine.clock.now() };
+  if (chunk?.state === 'uncertain' || chunk?.state === 'sealed') await driver.recordCreated(step);
+  else await driver.recordDuplicate(step);
+  engine.emit({ kind: 'reconcile.found', runId: attempt.runId, chunkNo: attempt.chunkNo, batchId: batch.id });
+  return true;
+}
+
+/** The custom_id of the first line of a batch's results; null when it cannot be had now. */
+async function firstWireId(session: Session, batch: BatchInfo): Promise<string | null> {
+  const { api, signal } = session.engine;
+  const enough = new AbortController();
+  const limits = { lineBytesMax: RESULT_LINE_BYTES_MAX, tooLong };
+  try {
+    for await (const line of linesOf(api.streamResults(batch, AbortSignal.any([signal, enough.signal])), limits)) {
+      return parseResultLine(line.bytes.toString())?.wireId ?? null;
+    }
+    return null;
+  } catch (error) {
+    apiFailureOrThrow(error);
+    return null;
+  } finally {
+    enough.abort();
+  }
+}
+
+function tooLong(bytes: number): never {
+  throw new BatchrunError('E_API', `a result line has more than ${bytes} bytes`);
+}
+
+async function decideNotMade(session: Session, attempt: AttemptRecord, listing: BatchListing): Promise<void> {
+  const { engine, driver } = session;
+  if (attempt.state !== 'uncertain') return;
+  // The attempt may have been decided a moment ago, by a batch that was read.
+  const chunk = await engine.store.chunk(attempt.runId, attempt.chunkNo);
+  const graceEndsMs = (attempt.endedAtMs ?? attempt.startedAtMs) + engine.pacing.reconcileGraceMs;
+  if (chunk?.state !== 'uncertain' || listing.startedAtMs < graceEndsMs || !listing.covers(attempt)) return;
+  await driver.recordNotCreated({ attemptId: attempt.id, atMs: engine.clock.now(), reason: 'not in the list' });
+  engine.emit({ kind: 'reconcile.not_made', runId: attempt.runId, chunkNo: attempt.chunkNo });
+}

@@ -1,0 +1,124 @@
+/**
+ * Reads the lines of a result file as they arrive and proves that they are whole: each wire id of the chunk exactly
+ * once, nothing else, and the sums that the API itself gave. A stream that ends early at a line boundary looks like
+ * success to every client; here it does not.
+ */
+import { costUsd } from '../domain/pricing.ts';
+import { NO_USAGE, type Lane, type RequestCounts, type UsageEntry } from '../domain/model.ts';
+import { outcomeByte } from '../domain/packed-index.ts';
+import type { Line } from '../domain/lines.ts';
+import { NOTABLE_STOP_REASONS, parseResultLine, parseWireId, type ResultLine } from '../domain/result-line.ts';
+
+/** A line of a row that did not succeed, with where it lies. */
+export interface RestLine {
+  readonly index: number;
+  readonly line: ResultLine;
+}
+
+export class ResultScan {
+  readonly offsets: Float64Array;
+  readonly lengths: Float64Array;
+  readonly outcomes: Uint8Array;
+  readonly usage = new UsageSum('batch');
+  readonly stopReasons = new StopReasonSum();
+  readonly rest: RestLine[] = [];
+  readonly #tag: string;
+  readonly #chunkNo: number;
+  readonly #counts = { succeeded: 0, errored: 0, canceled: 0, expired: 0 };
+  #lines = 0;
+
+  constructor(chunk: { readonly tag: string; readonly chunkNo: number; readonly rowCount: number }) {
+    this.#tag = chunk.tag;
+    this.#chunkNo = chunk.chunkNo;
+    this.offsets = new Float64Array(chunk.rowCount);
+    this.lengths = new Float64Array(chunk.rowCount);
+    this.outcomes = new Uint8Array(chunk.rowCount);
+  }
+
+  get lines(): number {
+    return this.#lines;
+  }
+
+  get succeeded(): number {
+    return this.#counts.succeeded;
+  }
+
+  /** Takes a line; gives the reason when the file cannot be believed because of it. */
+  take({ bytes, offset }: Line): string | null {
+    const line = parseResultLine(bytes.toString());
+    if (!line) return `line ${this.#lines + 1} is not a result`;
+    const parts = parseWireId(line.wireId);
+    if (parts?.tag !== this.#tag || parts.chunkNo !== this.#chunkNo || parts.index >= this.offsets.length) {
+      return `line ${this.#lines + 1} belongs to no row of this chunk`;
+    }
+    const { index } = parts;
+    if (this.lengths[index] !== 0) return `row ${index} came twice`;
+    this.#lines++;
+    this.offsets[index] = offset;
+    this.lengths[index] = bytes.length;
+    this.#counts[line.type]++;
+    if (line.type === 'succeeded') {
+      this.outcomes[index] = outcomeByte('succeeded', line.stopReason);
+      this.usage.add(line);
+      this.stopReasons.add(line);
+    } else {
+      this.rest.push({ index, line });
+    }
+    return null;
+  }
+
+  /** The reason why the file is not whole, or null. */
+  missing(counts: RequestCounts): string | null {
+    if (this.#lines < this.offsets.length) return `${this.#lines} of ${this.offsets.length} lines came`;
+    for (const kind of ['succeeded', 'errored', 'canceled', 'expired'] as const) {
+      if (this.#counts[kind] !== counts[kind]) {
+        return `${this.#counts[kind]} lines are ${kind}; the batch says ${counts[kind]}`;
+      }
+    }
+    return null;
+  }
+}
+
+/** Adds up tokens and cost by model. */
+export class UsageSum {
+  readonly #lane: Lane;
+  readonly #entries = new Map<string, { -readonly [K in keyof UsageEntry]: UsageEntry[K] }>();
+
+  constructor(lane: Lane) {
+    this.#lane = lane;
+  }
+
+  add(line: ResultLine): void {
+    const model = line.model ?? 'unknown';
+    const usage = line.usage ?? NO_USAGE;
+    let entry = this.#entries.get(model);
+    if (!entry) {
+      entry = { model, lane: this.#lane, rows: 0, costUsd: 0, unpricedRows: 0, ...NO_USAGE };
+      this.#entries.set(model, entry);
+    }
+    entry.rows++;
+    entry.inputTokens += usage.inputTokens;
+    entry.outputTokens += usage.outputTokens;
+    entry.cacheWrite5mTokens += usage.cacheWrite5mTokens;
+    entry.cacheWrite1hTokens += usage.cacheWrite1hTokens;
+    entry.cacheReadTokens += usage.cacheReadTokens;
+    const cost = costUsd({ model, lane: this.#lane, usage, inferenceGeo: line.inferenceGeo });
+    if (cost === null) entry.unpricedRows++;
+    else entry.costUsd += cost;
+  }
+
+  entries(): UsageEntry[] {
+    return [...this.#entries.values()];
+  }
+}
+
+/** Counts the stop reasons that deserve a look. */
+export class StopReasonSum {
+  readonly counts: Record<string, number> = {};
+
+  add(line: ResultLine): void {
+    const reason = line.stopReason;
+    if (reason === undefined || !(NOTABLE_STOP_REASONS as readonly string[]).includes(reason)) return;
+    this.counts[reason] = (this.counts[reason] ?? 0) + 1;
+  }
+}

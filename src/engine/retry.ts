@@ -1,0 +1,138 @@
+/**
+ * Where rows that need another attempt go: few at once to the realtime lane, many into a new chunk at half the price,
+ * none at all when the user wants that. One place decides, so that no row can be in two lanes.
+ */
+import { failpoint } from '../base/failpoint.ts';
+import { retryLane } from '../domain/failure-router.ts';
+import { tagOf } from '../domain/ids.ts';
+import type { RowRecord, RunRecord } from '../domain/model.ts';
+import { ChunkWriter } from './chunk-writer.ts';
+import type { RealtimeLane } from './realtime.ts';
+import { RequestReader } from './requests.ts';
+import type { Session } from './session.ts';
+import { sizeOfParams } from './split.ts';
+
+/** Row records read at a time. */
+const PAGE_ROWS = 1_000;
+
+/** Sends the waiting rows of these runs on their way. Gives how many new chunks were sealed. */
+export async function retryRound(session: Session, lane: RealtimeLane, runIds: readonly string[]): Promise<number> {
+  let sealed = 0;
+  for (const runId of runIds) {
+    const run = await session.engine.store.run(runId);
+    if (run?.state !== 'active' || run.rows.retry === 0) continue;
+    if (session.blocks.stopsSending(runId)) continue;
+    if (run.settings.retryLane === 'none') await giveUp(session, run);
+    else sealed += await assign(session, lane, run);
+  }
+  return sealed;
+}
+
+async function giveUp(session: Session, run: RunRecord): Promise<void> {
+  for (;;) {
+    const rows = await session.engine.store.rowRecords(run.id, { states: ['retry'], limit: PAGE_ROWS });
+    if (rows.length === 0) return;
+    const steps = rows.map((row) => {
+      const to = row.errorType === 'expired' ? ('expired' as const) : ('failed' as const);
+      return { seq: row.seq, to, errorType: row.errorType ?? 'unknown' };
+    });
+    await session.driver.giveUpRows(run.id, steps, session.engine.clock.now());
+  }
+}
+
+async function assign(session: Session, lane: RealtimeLane, run: RunRecord): Promise<number> {
+  const { store, files } = session.engine;
+  const requests = new RequestReader(store, files);
+  const chunks = new RetryChunks(session, run, requests);
+  try {
+    for (let afterSeq = -1; ; ) {
+      const rows = await store.rowRecords(run.id, { states: ['retry'], afterSeq, limit: PAGE_ROWS });
+      const last = rows.at(-1);
+      if (!last) break;
+      afterSeq = last.seq;
+      for (const row of rows) {
+        if (lane.has(row)) continue;
+        const opened = await requests.chunk(run.id, row.homeChunkNo);
+        const where = retryLane({
+          mode: run.settings.retryLane,
+          waitingNow: run.rows.retry,
+          runRows: run.totalRows,
+          requestBytes: opened.index.at(row.homeIndex).requestBytes,
+          betas: opened.chunk.betas,
+        });
+        if (where === 'realtime') lane.offer(run, row);
+        else await chunks.add(row, opened.chunk.betas);
+      }
+    }
+    return await chunks.sealAll();
+  } finally {
+    await chunks.abort();
+    await requests.close();
+  }
+}
+
+/** New chunks of rows that wait, one open per set of betas. */
+class RetryChunks {
+  readonly #session: Session;
+  readonly #run: RunRecord;
+  readonly #requests: RequestReader;
+  readonly #open = new Map<string, { readonly writer: ChunkWriter; readonly seqs: number[] }>();
+  #nextNo: number | undefined;
+  #sealed = 0;
+
+  constructor(session: Session, run: RunRecord, requests: RequestReader) {
+    this.#session = session;
+    this.#run = run;
+    this.#requests = requests;
+  }
+
+  async add(row: RowRecord, betas: readonly string[]): Promise<void> {
+    const { chunkRows, chunkBytes } = this.#run.settings;
+    const { paramsJson } = await this.#requests.params(this.#run.id, row);
+    const key = betas.join(',');
+    let open = this.#open.get(key);
+    const bytes = Buffer.byteLength(paramsJson);
+    if (open && (open.seqs.length >= chunkRows || open.writer.bytes + open.writer.requestBytes(bytes) > chunkBytes)) {
+      await this.#seal(key);
+      open = undefined;
+    }
+    if (!open) {
+      open = { writer: await this.#newWriter(betas), seqs: [] };
+      this.#open.set(key, open);
+    }
+    open.seqs.push(row.seq);
+    await open.writer.add({ seq: row.seq, paramsJson, rowLine: '', ...sizeOfParams(paramsJson) });
+  }
+
+  async sealAll(): Promise<number> {
+    for (const key of [...this.#open.keys()]) await this.#seal(key);
+    return this.#sealed;
+  }
+
+  /** What was begun and not sealed is garbage; its rows still wait. */
+  async abort(): Promise<void> {
+    for (const { writer } of this.#open.values()) await writer.abort();
+    this.#open.clear();
+  }
+
+  async #newWriter(betas: readonly string[]): Promise<ChunkWriter> {
+    const { store, files } = this.#session.engine;
+    const runId = this.#run.id;
+    this.#nextNo ??= ((await store.chunks(runId)).at(-1)?.chunkNo ?? 0) + 1;
+    const chunkNo = this.#nextNo++;
+    return new ChunkWriter(files, { runId, tag: tagOf(runId), chunkNo, kind: 'retry', betas, parentNo: null });
+  }
+
+  async #seal(key: string): Promise<void> {
+    const open = this.#open.get(key);
+    if (!open) return;
+    const { engine, driver } = this.#session;
+    const chunk = await open.writer.seal();
+    this.#open.delete(key);
+    failpoint('retry.chunk_file');
+    await driver.sealRetryChunk(this.#run.id, chunk, open.seqs, engine.clock.now());
+    this.#sealed++;
+    engine.emit({ kind: 'retry.chunk', runId: this.#run.id, chunkNo: chunk.chunkNo, rows: chunk.rowCount });
+  }
+}
+

@@ -1,0 +1,143 @@
+/**
+ * One process driving one state: what it is driving, what it waits for and what is blocked. All of it can be lost at
+ * any instant; what must not be lost is in the store.
+ */
+
+import { isBatchrunError } from '../base/errors.ts';
+import type { ApiFailure, BlockedVerdict } from '../domain/failure-router.ts';
+import { backoffMs } from '../domain/failure-router.ts';
+import type { Block } from '../domain/model.ts';
+import type { DriverStore } from '../domain/store.ts';
+import type { ApiEngine } from './engine.ts';
+
+export interface Session {
+  readonly engine: ApiEngine;
+  readonly driver: DriverStore;
+  readonly blocks: BlockBook;
+  readonly reach: Reach;
+  /** Chunks (`run:no`) that must not be sent again while a batch that may be theirs is unread. */
+  held: ReadonlySet<string>;
+  /** No create before this time. */
+  createNotBeforeMs: number;
+  createFailures: number;
+  /** When each chunk's results may be fetched again, and how often in a row that has failed. */
+  readonly fetchWaits: Map<string, { readonly notBeforeMs: number; readonly failures: number; readonly sinceMs: number }>;
+}
+
+export function newSession(engine: ApiEngine, driver: DriverStore): Session {
+  return {
+    engine,
+    driver,
+    blocks: new BlockBook(),
+    reach: new Reach(),
+    held: new Set(),
+    createNotBeforeMs: 0,
+    createFailures: 0,
+    fetchWaits: new Map(),
+  };
+}
+
+export function chunkKey(chunk: { readonly runId: string; readonly chunkNo: number }): string {
+  return `${chunk.runId}:${chunk.chunkNo}`;
+}
+
+/** The facts of a failed call, or null where the error is not the API's. */
+export function apiFailureOf(error: unknown): ApiFailure | null {
+  if (!isBatchrunError(error, 'E_API')) return null;
+  return (error.details['failure'] as ApiFailure | undefined) ?? null;
+}
+
+/** Like apiFailureOf, but an error that is not the API's goes on its way up. */
+export function apiFailureOrThrow(error: unknown): ApiFailure {
+  const failure = apiFailureOf(error);
+  if (!failure) throw error;
+  return failure;
+}
+
+/** The wait before a call is made again: full jitter, never below what the API asks for. */
+export function waitBefore(session: Session, attempt: number, askedMs: number | null): number {
+  return Math.max(askedMs ?? 0, backoffMs(attempt, session.engine.rng));
+}
+
+/**
+ * What is blocked, and where. `key` and `workspace` stop everything that would be sent; `chunk:<n>` one chunk of one
+ * run. Paid batches are polled and collected whatever stands here.
+ */
+export class BlockBook {
+  readonly #all = new Map<string, { readonly runId: string | null; readonly block: Block }>();
+
+  /** Gives true when this was not blocked before. */
+  add(runId: string | null, block: Block): boolean {
+    const key = `${runId ?? '*'}|${block.scope}|${block.reason}`;
+    if (this.#all.has(key)) return false;
+    this.#all.set(key, { runId, block });
+    return true;
+  }
+
+  /** Does anything stop new batches and calls of this run? */
+  stopsSending(runId: string): boolean {
+    return [...this.#all.values()].some(
+      (entry) => (entry.runId === null || entry.runId === runId) && !entry.block.scope.startsWith('chunk:'),
+    );
+  }
+
+  stopsChunk(chunk: { readonly runId: string; readonly chunkNo: number }): boolean {
+    return [...this.#all.values()].some(
+      (entry) => entry.runId === chunk.runId && entry.block.scope === `chunk:${chunk.chunkNo}`,
+    );
+  }
+
+  of(runId: string): Block[] {
+    return [...this.#all.values()]
+      .filter((entry) => entry.runId === null || entry.runId === runId)
+      .map((entry) => entry.block);
+  }
+}
+
+export function toBlock(verdict: BlockedVerdict, sinceMs: number): Block {
+  const { reason, scope, message, hint } = verdict;
+  return { reason, scope, message, hint, sinceMs };
+}
+
+/** Is the API there at all? Remembers since when not, for --give-up. */
+export class Reach {
+  #sinceMs: number | null = null;
+  #cause = '';
+
+  heard(): void {
+    this.#sinceMs = null;
+  }
+
+  /** A call that got no answer. */
+  silent(failure: ApiFailure, nowMs: number): void {
+    if (failure.status !== null || failure.connection === 'aborted') return this.heard();
+    this.#sinceMs ??= nowMs;
+    this.#cause = failure.message;
+  }
+
+  get cause(): string {
+    return this.#cause;
+  }
+
+  silentForMs(nowMs: number): number {
+    return this.#sinceMs === null ? 0 : nowMs - this.#sinceMs;
+  }
+}
+
+/** Tells the user once, and keeps it for `status`. */
+export async function blockRun(session: Session, runId: string, block: Block): Promise<void> {
+  if (!session.blocks.add(runId, block)) return;
+  session.engine.emit({ kind: 'blocked', runId, reason: block.reason, message: block.message, hint: block.hint });
+  await session.driver.setBlocks(runId, session.blocks.of(runId), session.engine.clock.now());
+}
+
+/** A refusal of the key or the workspace: every run that is driven stands still with it. */
+export async function blockAll(session: Session, runIds: readonly string[], verdict: BlockedVerdict): Promise<void> {
+  const block = toBlock(verdict, session.engine.clock.now());
+  if (!session.blocks.add(null, block)) return;
+  for (const runId of runIds) {
+    session.engine.emit({ kind: 'blocked', runId, reason: block.reason, message: block.message, hint: block.hint });
+    await session.driver.setBlocks(runId, session.blocks.of(runId), session.engine.clock.now());
+  }
+}
+

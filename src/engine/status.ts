@@ -1,0 +1,188 @@
+/**
+ * A run as people and scripts see it: the shape of `--json`, from the ledger alone. Offline, beside a driver, and in a
+ * fraction of a second whatever the size of the run. Fields may be added, never removed; what is not known is null.
+ */
+import { RESULTS_KEPT_MS } from '../domain/limits.ts';
+import { CHUNK_STATES, ROW_STATES, type Block, type RunRecord, type UsageEntry } from '../domain/model.ts';
+import { estimateCostUsd, tokensFromBytes } from '../domain/pricing.ts';
+import type { Store } from '../domain/store.ts';
+import { OPEN_ROW_STATES } from '../domain/transitions.ts';
+
+export interface RunView {
+  readonly id: string;
+  readonly name: string | null;
+  readonly state: string;
+  readonly canceled: boolean;
+  readonly blocked: readonly BlockView[];
+  readonly rows: Readonly<Record<string, number>>;
+  readonly chunks: Readonly<Record<string, number>>;
+  readonly usage: Readonly<Record<string, number>>;
+  readonly cost_usd: {
+    /** Null where an answer came from a model without a known price. */
+    readonly spent: number | null;
+    /** From what the finished rows cost; null before any has finished. */
+    readonly estimated_total: number | null;
+    /** If every row that is left used all its max_tokens; null without a known price. */
+    readonly estimated_max: number | null;
+  };
+  readonly lanes: Readonly<Record<string, { readonly rows: number; readonly cost_usd: number }>>;
+  readonly models: readonly string[];
+  readonly failures: Readonly<Record<string, number>>;
+  readonly stop_reasons: Readonly<Record<string, number>>;
+  readonly inputs: readonly string[];
+  readonly output: string | null;
+  readonly format: string;
+  readonly errors: string | null;
+  readonly base_url: string;
+  readonly created_at: string;
+  readonly done_at: string | null;
+  /** Batches that are under way, oldest first. */
+  readonly batches: readonly BatchView[];
+  readonly eta: { readonly latest_end: string | null; readonly typical_batch_seconds: number | null };
+}
+
+export interface BlockView {
+  readonly reason: string;
+  readonly scope: string;
+  readonly message: string;
+  readonly hint: string;
+  readonly since: string;
+}
+
+export interface BatchView {
+  readonly id: string;
+  readonly chunk: number;
+  readonly rows: number;
+  readonly status: string;
+  readonly created_at: string;
+  readonly expires_at: string;
+  readonly results_until: string;
+}
+
+/** How many earlier batches the typical duration is taken from. */
+const HISTORY_BATCHES = 50;
+
+export async function viewRun(store: Store, run: RunRecord): Promise<RunView> {
+  const [counts, usage, failures, batches, history] = await Promise.all([
+    store.chunkCounts(run.id),
+    store.usage(run.id),
+    store.failureCounts(run.id),
+    openBatches(store, run),
+    store.batchHistory(run.origin, HISTORY_BATCHES),
+  ]);
+  const chunkTotal = CHUNK_STATES.reduce((sum, state) => sum + counts[state], 0);
+  const expiries = batches.map((batch) => batch.expires_at);
+  return {
+    id: run.id,
+    name: run.name,
+    state: run.state,
+    canceled: run.canceled,
+    blocked: run.blocked.map(viewBlock),
+    rows: { total: run.totalRows, ...Object.fromEntries(ROW_STATES.map((state) => [state, run.rows[state]])) },
+    chunks: { total: chunkTotal, ...counts },
+    usage: viewUsage(usage),
+    cost_usd: viewCost(run, usage),
+    lanes: viewLanes(usage),
+    models: Object.keys(run.mix),
+    failures,
+    stop_reasons: run.stopReasons,
+    inputs: run.inputs,
+    output: run.output,
+    format: run.format,
+    errors: run.errors,
+    base_url: run.origin,
+    created_at: iso(run.createdAtMs),
+    done_at: run.doneAtMs === null ? null : iso(run.doneAtMs),
+    batches,
+    eta: { latest_end: expiries.sort().at(-1) ?? null, typical_batch_seconds: typicalSeconds(history) },
+  };
+}
+
+/** Rows that have reached their end. */
+export function finishedRows(run: RunRecord): number {
+  return run.totalRows - OPEN_ROW_STATES.reduce((sum, state) => sum + run.rows[state], 0);
+}
+
+async function openBatches(store: Store, run: RunRecord): Promise<BatchView[]> {
+  const open = await store.chunks(run.id, { states: ['submitted', 'ended'] });
+  if (open.length === 0) return [];
+  const byId = new Map((await store.batches(run.id)).map((batch) => [batch.id, batch]));
+  return open.flatMap((chunk) => {
+    const batch = chunk.batchId === null ? undefined : byId.get(chunk.batchId);
+    if (!batch) return [];
+    return [
+      {
+        id: batch.id,
+        chunk: chunk.chunkNo,
+        rows: chunk.rowCount,
+        status: chunk.state === 'ended' ? 'ended' : batch.status,
+        created_at: iso(batch.createdAtMs),
+        expires_at: iso(batch.expiresAtMs),
+        results_until: iso(batch.createdAtMs + RESULTS_KEPT_MS),
+      },
+    ];
+  });
+}
+
+function viewBlock(block: Block): BlockView {
+  const { reason, scope, message, hint } = block;
+  return { reason, scope, message, hint, since: iso(block.sinceMs) };
+}
+
+function viewUsage(usage: readonly UsageEntry[]): Record<string, number> {
+  const sum = (of: (entry: UsageEntry) => number): number => usage.reduce((total, entry) => total + of(entry), 0);
+  return {
+    input_tokens: sum((entry) => entry.inputTokens),
+    output_tokens: sum((entry) => entry.outputTokens),
+    cache_creation_input_tokens: sum((entry) => entry.cacheWrite5mTokens + entry.cacheWrite1hTokens),
+    cache_read_input_tokens: sum((entry) => entry.cacheReadTokens),
+  };
+}
+
+function viewLanes(usage: readonly UsageEntry[]): Record<string, { rows: number; cost_usd: number }> {
+  const lanes: Record<string, { rows: number; cost_usd: number }> = {};
+  for (const entry of usage) {
+    const lane = (lanes[entry.lane] ??= { rows: 0, cost_usd: 0 });
+    lane.rows += entry.rows;
+    lane.cost_usd += entry.costUsd;
+  }
+  return lanes;
+}
+
+function viewCost(run: RunRecord, usage: readonly UsageEntry[]): RunView['cost_usd'] {
+  const spent = usage.reduce((sum, entry) => sum + entry.costUsd, 0);
+  const priced = usage.every((entry) => entry.unpricedRows === 0);
+  const answered = usage.reduce((sum, entry) => sum + entry.rows, 0);
+  const left = OPEN_ROW_STATES.reduce((sum, state) => sum + run.rows[state], 0);
+  const estimate = left === 0 ? spent : answered > 0 ? spent + (spent / answered) * left : null;
+  const upper = upperCostUsd(run.mix);
+  const rowsToSend = run.totalRows - run.rows.invalid;
+  return {
+    spent: priced ? spent : null,
+    estimated_total: priced ? estimate : null,
+    estimated_max: upper === null || !priced || rowsToSend === 0 ? null : spent + upper * (left / rowsToSend),
+  };
+}
+
+/** What all rows of a mix cost at most in the batch lane: input by its size, every answer as long as max_tokens. */
+export function upperCostUsd(mix: RunRecord['mix']): number | null {
+  let total = 0;
+  for (const [model, part] of Object.entries(mix)) {
+    const inputTokens = tokensFromBytes(model, part.bytes);
+    const parts = { model, lane: 'batch', requestCount: part.rows, inputTokens, outputTokens: part.maxTokens } as const;
+    const cost = estimateCostUsd(parts);
+    if (cost === null) return null;
+    total += cost;
+  }
+  return total;
+}
+
+function typicalSeconds(history: readonly { readonly tookMs: number }[]): number | null {
+  if (history.length === 0) return null;
+  const sorted = history.map((batch) => batch.tookMs).sort((a, b) => a - b);
+  return Math.round((sorted[Math.floor(sorted.length / 2)] ?? 0) / 1_000);
+}
+
+function iso(ms: number): string {
+  return new Date(ms).toISOString();
+}

@@ -1,0 +1,196 @@
+/**
+ * Makes batches of sealed chunks, as many as the caps allow. Each create is an attempt that is committed before its
+ * first byte leaves (design, section 3.1): whatever happens, the next process knows what may have been made.
+ */
+import { failpoint } from '../base/failpoint.ts';
+import { messageOf } from '../base/errors.ts';
+import { routeCreate, type ApiFailure } from '../domain/failure-router.ts';
+import { paths } from '../domain/ids.ts';
+import type { ChunkRecord } from '../domain/model.ts';
+import { apiFailureOf, blockAll, chunkKey, waitBefore, type Session } from './session.ts';
+import { splitChunk } from './split.ts';
+
+export interface UploadRound {
+  readonly uploaded: number;
+  /** The caps are used in full; sealed chunks wait for a slot. */
+  readonly full: boolean;
+  /** Sealed chunks that wait, for a slot or a time. */
+  readonly waiting: number;
+}
+
+/** Uploads until a cap, a wait or the end of the chunks. Runs in their order, chunks in theirs. */
+export async function uploadRound(session: Session, runIds: readonly string[]): Promise<UploadRound> {
+  const { store, clock, pacing, signal } = session.engine;
+  let uploaded = 0;
+  for (const runId of runIds) {
+    for (;;) {
+      if (signal.aborted || session.blocks.stopsSending(runId)) break;
+      const run = await store.run(runId);
+      if (run?.state !== 'ready' && run?.state !== 'active') break;
+      const chunk = await nextChunk(session, runId);
+      if (!chunk) break;
+      if (clock.now() < session.createNotBeforeMs) return { uploaded, full: false, waiting: 1 };
+      if ((await openBatches(session)) >= pacing.maxBatches) return { uploaded, full: true, waiting: 1 };
+      if (await uploadChunk(session, chunk, runIds)) uploaded++;
+    }
+  }
+  return { uploaded, full: false, waiting: 0 };
+}
+
+async function nextChunk(session: Session, runId: string): Promise<ChunkRecord | undefined> {
+  // A few more than one, because some of the first may be held.
+  const limit = session.held.size + 1;
+  const sealed = await session.engine.store.chunks(runId, { states: ['sealed'], limit });
+  return sealed.find((chunk) => !session.held.has(chunkKey(chunk)) && !session.blocks.stopsChunk(chunk));
+}
+
+/** Batches that are or may be open, over all runs of this state: the API's caps are the account's, not a run's. */
+async function openBatches(session: Session): Promise<number> {
+  const { store, api } = session.engine;
+  let open = 0;
+  for (const run of await store.runs()) {
+    if (run.state === 'done' || run.origin !== api.origin) continue;
+    const counts = await store.chunkCounts(run.id);
+    open += counts.submitting + counts.uncertain + counts.submitted;
+  }
+  return open;
+}
+
+/** One create. True when a batch was made for sure. */
+async function uploadChunk(session: Session, chunk: ChunkRecord, runIds: readonly string[]): Promise<boolean> {
+  const { engine, driver } = session;
+  const { api, clock } = engine;
+  const baseline = await newestBatchId(session, runIds);
+  if (baseline === undefined) return false;
+
+  const attemptId = await driver.recordAttempt({
+    runId: chunk.runId,
+    chunkNo: chunk.chunkNo,
+    workspace: api.workspace,
+    baselineBatchId: baseline,
+    atMs: clock.now(),
+  });
+  failpoint('submit.attempt');
+  const place = { runId: chunk.runId, chunkNo: chunk.chunkNo };
+  engine.emit({ kind: 'upload.started', ...place, rows: chunk.rowCount, bytes: chunk.bytes });
+  let bodyComplete = false;
+  // A stop breaks an upload off while that is harmless; once the body is complete its answer is waited for.
+  const breakOff = new AbortController();
+  const onStop = (): void => {
+    if (!bodyComplete) breakOff.abort();
+  };
+  engine.signal.addEventListener('abort', onStop);
+  try {
+    const batch = await api.createBatch({
+      bodyPath: paths.body(chunk.runId, chunk.chunkNo),
+      bytes: chunk.bytes,
+      betas: chunk.betas,
+      beforeTail: async () => {
+        await driver.recordBodyComplete(attemptId);
+        bodyComplete = true;
+        failpoint('submit.body_complete');
+      },
+      signal: breakOff.signal,
+    });
+    failpoint('submit.answered');
+    await driver.recordCreated({ attemptId, batch, atMs: clock.now() });
+    failpoint('submit.recorded');
+    session.reach.heard();
+    session.createFailures = 0;
+    engine.emit({ kind: 'upload.done', ...place, batchId: batch.id, rows: chunk.rowCount });
+    return true;
+  } catch (error) {
+    const failure = apiFailureOf(error);
+    if (!failure) {
+      await forgetUnsentAttempt(session, attemptId, bodyComplete, error);
+      throw error;
+    }
+    await afterFailure(session, { chunk, attemptId, failure, bodyComplete, runIds });
+    return false;
+  } finally {
+    engine.signal.removeEventListener('abort', onStop);
+  }
+}
+
+/**
+ * An error of our own (a full disk, a lost file) in the middle of an upload. Before the body was complete nothing can
+ * have been made; after it the attempt stays open, and whoever drives next finds it uncertain.
+ */
+async function forgetUnsentAttempt(session: Session, attemptId: number, bodyComplete: boolean, error: unknown): Promise<void> {
+  if (bodyComplete) return;
+  try {
+    await session.driver.recordNotCreated({ attemptId, atMs: session.engine.clock.now(), reason: messageOf(error) });
+  } catch {
+    // The ledger itself cannot be written now; the next process finds an open attempt without a complete body.
+  }
+}
+
+/** The newest batch that the list shows; null when it shows none; undefined when the list cannot be had now. */
+async function newestBatchId(session: Session, runIds: readonly string[]): Promise<string | null | undefined> {
+  const { api, clock, signal } = session.engine;
+  try {
+    const page = await api.listBatches({ afterId: null, limit: 1, signal });
+    session.reach.heard();
+    return page.batches[0]?.id ?? null;
+  } catch (error) {
+    const failure = apiFailureOf(error);
+    if (!failure) throw error;
+    session.reach.silent(failure, clock.now());
+    const verdict = routeCreate(failure, false);
+    if (verdict.kind === 'blocked') await blockAll(session, runIds, verdict);
+    else pauseCreates(session, failure);
+    return undefined;
+  }
+}
+
+function pauseCreates(session: Session, failure: ApiFailure): number {
+  session.createFailures++;
+  const waitMs = waitBefore(session, session.createFailures, failure.retryAfterMs);
+  session.createNotBeforeMs = session.engine.clock.now() + waitMs;
+  return waitMs;
+}
+
+interface FailedCreate {
+  readonly chunk: ChunkRecord;
+  readonly attemptId: number;
+  readonly failure: ApiFailure;
+  readonly bodyComplete: boolean;
+  readonly runIds: readonly string[];
+}
+
+async function afterFailure(session: Session, failed: FailedCreate): Promise<void> {
+  const { engine, driver } = session;
+  const { chunk, attemptId, failure } = failed;
+  const atMs = engine.clock.now();
+  const cause = failure.errorCode ?? failure.type ?? failure.connection ?? `status ${failure.status}`;
+  const place = { runId: chunk.runId, chunkNo: chunk.chunkNo };
+  session.reach.silent(failure, atMs);
+  const verdict = routeCreate(failure, failed.bodyComplete);
+  switch (verdict.kind) {
+    case 'blocked':
+      await driver.recordNotCreated({ attemptId, atMs, reason: cause });
+      await blockAll(session, failed.runIds, verdict);
+      return;
+    case 'sealed_wait': {
+      await driver.recordNotCreated({ attemptId, atMs, reason: cause });
+      const waitMs = pauseCreates(session, failure);
+      engine.emit({ kind: 'upload.waits', ...place, waitMs, cause });
+      return;
+    }
+    case 'uncertain':
+      await driver.recordUncertain({ attemptId, atMs, reason: cause });
+      engine.emit({ kind: 'upload.uncertain', ...place, cause });
+      return;
+    case 'split':
+      await splitChunk(session, { chunk, attemptId, cause, errorType: 'request_too_large', rowIndex: null });
+      return;
+    case 'rows_refused':
+      await splitChunk(session, {
+        chunk,
+        attemptId,
+        cause,
+        errorType: failure.type ?? 'invalid_request_error',
+        rowIndex: verdict.rowIndex,
+      });
+  }
+}

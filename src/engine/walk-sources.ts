@@ -1,0 +1,95 @@
+/**
+ * The two lists beside the chunks that a walk merges in: rows with records of their own, and rows that were skipped.
+ */
+import { BatchrunError } from '../base/errors.ts';
+import { paths } from '../domain/ids.ts';
+import { linesOf } from '../domain/lines.ts';
+import { BATCH_BYTES_MAX } from '../domain/limits.ts';
+import type { RowRecord } from '../domain/model.ts';
+import type { Files } from '../domain/ports.ts';
+import { decodeInvalidEntry, type InvalidEntry } from '../domain/row-file.ts';
+import type { Store } from '../domain/store.ts';
+import { WindowCache } from './windows.ts';
+
+/** Records read at a time. */
+const PAGE_ROWS = 2_000;
+/** A line holds a row's columns and params, which fit into a body; JSON may double that. */
+const LINE_BYTES_MAX = 2 * BATCH_BYTES_MAX;
+
+/** Row records in the order of their seq, read page by page as the walk goes on. */
+export class RecordCursor {
+  readonly #store: Store;
+  readonly #runId: string;
+  #page: readonly RowRecord[] = [];
+  #at = 0;
+  #lastSeq = -1;
+  #ended = false;
+
+  constructor(store: Store, runId: string) {
+    this.#store = store;
+    this.#runId = runId;
+  }
+
+  /** The record of this row, if it has one. Seqs must be asked for in rising order. */
+  async at(seq: number): Promise<RowRecord | null> {
+    for (;;) {
+      const record = this.#page[this.#at];
+      if (record && record.seq > seq) return null;
+      if (record?.seq === seq) return record;
+      if (record) {
+        this.#at++;
+        continue;
+      }
+      if (this.#ended) return null;
+      this.#page = await this.#store.rowRecords(this.#runId, { afterSeq: this.#lastSeq, limit: PAGE_ROWS });
+      this.#at = 0;
+      this.#lastSeq = this.#page.at(-1)?.seq ?? this.#lastSeq;
+      this.#ended = this.#page.length < PAGE_ROWS;
+    }
+  }
+}
+
+/**
+ * The skipped rows of a run in the order of their seq. Invalid rows were written in that order; duplicates were found
+ * at the end of ingest, so their places are sorted first (16 bytes for each).
+ */
+export async function* skippedRows(
+  scope: { readonly files: Files },
+  runId: string,
+): AsyncGenerator<InvalidEntry, undefined> {
+  const { files } = scope;
+  const places = [
+    ...(await placesIn(files, paths.invalid(runId))),
+    ...(await placesIn(files, paths.duplicates(runId))),
+  ].sort((a, b) => a.seq - b.seq);
+  const readers = new WindowCache(files, 2);
+  try {
+    for (const place of places) {
+      const reader = await readers.get(place.path);
+      yield decodeInvalidEntry((await reader.read(place.offset, place.length)).toString());
+    }
+  } finally {
+    await readers.close();
+  }
+  return undefined;
+}
+
+interface Place {
+  readonly seq: number;
+  readonly path: string;
+  readonly offset: number;
+  readonly length: number;
+}
+
+async function placesIn(files: Files, path: string): Promise<Place[]> {
+  if ((await files.size(path)) === null) return [];
+  const places: Place[] = [];
+  for await (const { bytes, offset } of linesOf(files.stream(path), { lineBytesMax: LINE_BYTES_MAX, tooLong })) {
+    places.push({ seq: decodeInvalidEntry(bytes.toString()).seq, path, offset, length: bytes.length });
+  }
+  return places;
+}
+
+function tooLong(bytes: number): never {
+  throw new BatchrunError('E_STATE_CORRUPT', `a line of skipped rows has more than ${bytes} bytes`);
+}

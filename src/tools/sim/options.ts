@@ -1,0 +1,162 @@
+/**
+ * Everything that can be set about a simulated API, with its defaults.
+ *
+ * What the documentation leaves open (facts/api.md, "Open points") is a switch here, so that the client can be
+ * tested against every answer. Rates are probabilities from 0 to 1; ranges are [least, most].
+ */
+import { ARCHIVED_AFTER_MS, EXPIRES_AFTER_MS, SIZES, TIERS, type MessageLimits, type SimTier } from './catalogue.ts';
+import type { FaultRates } from './faults.ts';
+import type { JsonRecord } from './json.ts';
+
+/** Which workspace a key opens. `workspaces` are further ones that the header anthropic-workspace-id may choose. */
+export interface SimKey {
+  readonly workspace: string;
+  readonly organization?: string;
+  readonly workspaces?: readonly string[];
+}
+
+/** The open points of the facts page. */
+export interface SimSwitches {
+  /** When stream, speed and max_tokens 0 in a batch are refused: the whole create, or the row at its end. */
+  readonly unsupportedParams: 'async' | 'sync';
+  readonly queueOverflowMessage: string;
+  readonly duplicateIdMessage: string;
+  readonly rateHeadersOnBatches: boolean;
+  /** 200: the batch as it is. */
+  readonly cancelAfterEndStatus: 200 | 400 | 409;
+  readonly cancelAgainStatus: 200 | 400;
+  readonly deleteBeforeEndStatus: 400 | 409;
+  readonly resultsBeforeEndStatus: 400 | 404;
+  readonly resultsAfterArchiveStatus: 400 | 404 | 410;
+  readonly chunkedUpload: 'accept' | 'refuse';
+  readonly gzipBatchUpload: 'refuse' | 'accept';
+  /** Largest single request inside a batch in bytes; null: only the limit of the whole body holds. */
+  readonly rowBytesMax: number | null;
+  /** What counts toward the queue: all rows of a batch until it ends, or only those not processed yet. */
+  readonly queueCounts: 'until_batch_ends' | 'until_row_done';
+  /** Unpaired surrogates in a string: the API's JSON parser does not take them. */
+  readonly loneSurrogate: 'refuse' | 'accept';
+  /** What models.retrieve says of a retired model. */
+  readonly retiredModel: 'record' | 'not_found';
+}
+
+/** How rows and messages fare. May change while the world runs; a batch keeps those of its creation. */
+export interface SimRates {
+  /** Rows that end errored although nothing is wrong with them. */
+  readonly errorRate: number;
+  /** What these errors are, by weight. */
+  readonly errorTypes: Readonly<Partial<Record<RowErrorType, number>>>;
+  /** Rows that end expired (at the end of their batch, whenever that is). */
+  readonly expireRate: number;
+  /** Rows errored by an empty credit balance. */
+  readonly billingErrorRate: number;
+  /** Answers with stop_reason refusal. */
+  readonly refusalRate: number;
+  /** Realtime answers by status: {429: 0.01, 529: 0.02}. */
+  readonly messageErrorRates: Readonly<Record<number, number>>;
+}
+
+export type RowErrorType =
+  | 'api_error'
+  | 'overloaded_error'
+  | 'timeout_error'
+  | 'rate_limit_error'
+  | 'invalid_request_error'
+  | 'request_too_large';
+
+/** What is wrong with the account: every create and message is answered with it (facts 3.5). */
+export type AccountProblem = 'credit_too_low' | 'spend_limit' | 'usage_limit' | 'on_hold' | 'billing' | 'permission';
+
+export interface SimOptions {
+  readonly seed?: string | number;
+  readonly tier?: SimTier;
+  readonly limits?: Partial<SimLimits>;
+  readonly switches?: Partial<SimSwitches>;
+  readonly rates?: Partial<SimRates>;
+  readonly faults?: FaultRates;
+  readonly keys?: Readonly<Record<string, SimKey>>;
+  /** Refuse keys that are not listed with 401. */
+  readonly strictKeys?: boolean;
+  readonly batchDurationMs?: readonly [number, number];
+  /** From a cancel to the end of the batch, at most. */
+  readonly cancelDurationMs?: number;
+  readonly expiresAfterMs?: number;
+  readonly archivedAfterMs?: number;
+  readonly listLagMs?: number;
+  /** Of every call but messages. */
+  readonly latencyMs?: readonly [number, number];
+  readonly messageLatencyMs?: readonly [number, number];
+  /** `retry-after` on a batch in progress; null leaves the header out. */
+  readonly pollRetryAfterSeconds?: number | null;
+  readonly resultsOrder?: 'shuffled' | 'input';
+  readonly answer?: 'echo' | ((params: JsonRecord) => string);
+  readonly accountProblem?: AccountProblem;
+}
+
+export interface SimLimits {
+  readonly batchRpm: number;
+  readonly batchQueueMax: number;
+  readonly batchRowsMax: number;
+  readonly batchBytesMax: number;
+  /** Batches in progress at once; null: no such limit (the API documents none). */
+  readonly batchesMax: number | null;
+  readonly messageBytesMax: number;
+  readonly countTokensRpm: number;
+  readonly messages: MessageLimits;
+  readonly messagesFable: MessageLimits;
+}
+
+type Complete = Required<Omit<SimOptions, 'limits' | 'switches' | 'rates' | 'tier' | 'accountProblem' | 'faults'>>;
+
+export interface SimSettings extends Complete {
+  readonly limits: SimLimits;
+  readonly switches: SimSwitches;
+}
+
+export const DEFAULT_SWITCHES: SimSwitches = {
+  unsupportedParams: 'async',
+  queueOverflowMessage:
+    'Number of batch requests in the processing queue has exceeded your limit. Please wait for batches to be processed.',
+  duplicateIdMessage: 'requests: custom_id values must be unique within a batch; duplicate: ',
+  rateHeadersOnBatches: false,
+  cancelAfterEndStatus: 400,
+  cancelAgainStatus: 200,
+  deleteBeforeEndStatus: 400,
+  resultsBeforeEndStatus: 400,
+  resultsAfterArchiveStatus: 404,
+  chunkedUpload: 'accept',
+  gzipBatchUpload: 'refuse',
+  rowBytesMax: null,
+  queueCounts: 'until_batch_ends',
+  loneSurrogate: 'refuse',
+  retiredModel: 'record',
+};
+
+export const DEFAULT_RATES: SimRates = {
+  errorRate: 0,
+  errorTypes: { api_error: 0.7, overloaded_error: 0.3 },
+  expireRate: 0,
+  billingErrorRate: 0,
+  refusalRate: 0,
+  messageErrorRates: {},
+};
+
+export function resolveOptions(options: SimOptions): SimSettings {
+  return {
+    seed: options.seed ?? 1,
+    keys: options.keys ?? {},
+    strictKeys: options.strictKeys ?? false,
+    batchDurationMs: options.batchDurationMs ?? [60_000, 300_000],
+    cancelDurationMs: options.cancelDurationMs ?? 10_000,
+    expiresAfterMs: options.expiresAfterMs ?? EXPIRES_AFTER_MS,
+    archivedAfterMs: options.archivedAfterMs ?? ARCHIVED_AFTER_MS,
+    listLagMs: options.listLagMs ?? 30_000,
+    latencyMs: options.latencyMs ?? [0, 0],
+    messageLatencyMs: options.messageLatencyMs ?? [300, 1_500],
+    pollRetryAfterSeconds: options.pollRetryAfterSeconds === undefined ? 10 : options.pollRetryAfterSeconds,
+    resultsOrder: options.resultsOrder ?? 'shuffled',
+    answer: options.answer ?? 'echo',
+    limits: { ...TIERS[options.tier ?? 'start'], ...SIZES, batchesMax: null, ...options.limits },
+    switches: { ...DEFAULT_SWITCHES, ...options.switches },
+  };
+}

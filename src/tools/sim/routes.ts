@@ -1,0 +1,81 @@
+/**
+ * Which endpoint a method and path mean. What is not here answers 404 not_found_error, as the API does.
+ */
+import { cancelBatch, deleteBatch, listBatches, resultsOfBatch, retrieveBatch } from './batch-endpoints.ts';
+import { createBatch } from './batch-create.ts';
+import type { Caller, SimContext } from './context.ts';
+import type { SimResponse } from './http.ts';
+import { countTokens, createMessage } from './messages.ts';
+import { listModels, retrieveModel } from './models.ts';
+import type { SimSettings } from './options.ts';
+
+export interface Route {
+  /** As the ledger counts it. */
+  readonly name: string;
+  /** Messages have a latency of their own. */
+  readonly isMessage: boolean;
+  readonly run: Endpoint | undefined;
+}
+
+type Endpoint = (context: SimContext, caller: Caller, body: Buffer) => SimResponse | Promise<SimResponse>;
+
+const BATCHES = '/v1/messages/batches';
+const UNKNOWN: Route = { name: 'other', isMessage: false, run: undefined };
+
+export function routeOf(method: string, pathWithQuery: string): Route {
+  const path = pathWithQuery.split('?', 1)[0] ?? '';
+  switch (`${method} ${path}`) {
+    case `POST ${BATCHES}`:
+      return route('batches.create', createBatch);
+    case `GET ${BATCHES}`:
+      return route('batches.list', listBatches);
+    case 'POST /v1/messages':
+      return { name: 'messages.create', isMessage: true, run: createMessage };
+    case 'POST /v1/messages/count_tokens':
+      return route('messages.count_tokens', countTokens);
+    case 'GET /v1/models':
+      return route('models.list', listModels);
+  }
+  return routeWithId(method, path);
+}
+
+function routeWithId(method: string, path: string): Route {
+  const model = /^\/v1\/models\/([^/]+)$/.exec(path)?.[1];
+  if (model !== undefined && method === 'GET') {
+    return route('models.retrieve', (context) => retrieveModel(context, decode(model)));
+  }
+  const [, id, action] = /^\/v1\/messages\/batches\/([^/]+)(?:\/(cancel|results))?$/.exec(path) ?? [];
+  if (id === undefined) return UNKNOWN;
+  const on = (name: string, run: (context: SimContext, caller: Caller, id: string) => SimResponse): Route =>
+    route(name, (context, caller) => run(context, caller, decode(id)));
+  switch (`${method} ${action ?? ''}`) {
+    case 'GET ':
+      return on('batches.retrieve', retrieveBatch);
+    case 'DELETE ':
+      return on('batches.delete', deleteBatch);
+    case 'POST cancel':
+      return on('batches.cancel', cancelBatch);
+    case 'GET results':
+      return on('batches.results', resultsOfBatch);
+    default:
+      return UNKNOWN;
+  }
+}
+
+function route(name: string, run: Endpoint): Route {
+  return { name, isMessage: false, run };
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    // A broken escape is no id of anything: it goes on as it is and is not found.
+    return part;
+  }
+}
+
+/** 256 MB for batches, 32 MB for everything else (facts section 2, "Request size"). */
+export function bodyBytesMax(settings: SimSettings, path: string): number {
+  return path.startsWith(BATCHES) ? settings.limits.batchBytesMax : settings.limits.messageBytesMax;
+}

@@ -1,0 +1,48 @@
+/**
+ * The suites (CONTRIBUTING, "The suites"). `npx vitest run --config test/vitest.config.ts --project unit` runs one.
+ *
+ * Every file runs in a process of its own (`forks`): better-sqlite3 is native code, and the crash suite kills what it
+ * starts. An unhandled rejection anywhere fails the run; that is vitest's default and must stay so.
+ */
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+const SECOND_MS = 1_000;
+
+interface Suite {
+  readonly name: string;
+  readonly testTimeout: number;
+  /** False: one file after the other, for suites that measure or kill processes. */
+  readonly fileParallelism?: boolean;
+}
+
+const SUITES: readonly Suite[] = [
+  { name: 'unit', testTimeout: 10 * SECOND_MS },
+  { name: 'contract', testTimeout: 20 * SECOND_MS },
+  { name: 'sim', testTimeout: 180 * SECOND_MS },
+  { name: 'crash', testTimeout: 300 * SECOND_MS, fileParallelism: false },
+  { name: 'cli', testTimeout: 60 * SECOND_MS },
+  { name: 'meta', testTimeout: 30 * SECOND_MS },
+];
+
+export default defineConfig({
+  root: fileURLToPath(new URL('..', import.meta.url)),
+  test: {
+    // Only while a suite has no folder yet: once all have, a filter that matches nothing is an error.
+    passWithNoTests: SUITES.some(({ name }) => !existsSync(new URL(name, import.meta.url))),
+    reporters: ['default', './test/support/plain-reporter.ts'],
+    projects: SUITES.map(({ name, testTimeout, fileParallelism }) => ({
+      extends: true as const,
+      test: {
+        name,
+        include: [`test/${name}/**/*.test.ts`],
+        environment: 'node' as const,
+        pool: 'forks' as const,
+        testTimeout,
+        hookTimeout: testTimeout,
+        ...(fileParallelism === undefined ? {} : { fileParallelism }),
+      },
+    })),
+  },
+});
