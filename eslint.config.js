@@ -13,7 +13,10 @@ const TIMERS = ['setTimeout', 'setInterval', 'setImmediate'];
 /** Time and chance: only src/base and src/adapters may ask the machine for them. */
 const TIME_AND_CHANCE = {
   globals: [
-    ...TIMERS.map((name) => ({ name, message: 'Wait with `clock.sleep(ms, signal)` of the Clock that was passed in.' })),
+    ...TIMERS.map((name) => ({
+      name,
+      message: 'Wait with `clock.sleep(ms, signal)` of the Clock that was passed in.',
+    })),
     { name: 'performance', message: 'Measure with `clock.monotonicMs()` of the Clock that was passed in.' },
   ],
   properties: [
@@ -39,7 +42,9 @@ const TIME_AND_CHANCE = {
 
 /** The terminal, the environment and the end of the process: only src/cli may touch them. */
 const PROCESS = {
-  globals: [{ name: 'console', message: 'Log through the Logger that was passed in; only src/cli writes to the terminal.' }],
+  globals: [
+    { name: 'console', message: 'Log through the Logger that was passed in; only src/cli writes to the terminal.' },
+  ],
   properties: [
     { object: 'process', property: 'env', message: 'Settings come in as options; only src/cli reads the environment.' },
     ...['stdout', 'stderr', 'stdin'].map((property) => ({
@@ -133,13 +138,13 @@ export default defineConfig(
       '@typescript-eslint/no-floating-promises': ['error', { ignoreVoid: true }],
       '@typescript-eslint/no-misused-promises': 'error',
       '@typescript-eslint/return-await': ['error', 'error-handling-correctness-only'],
-      '@typescript-eslint/switch-exhaustiveness-check': [
-        'error',
-        { considerDefaultExhaustiveForUnions: true },
-      ],
+      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
       '@typescript-eslint/no-explicit-any': 'error',
       '@typescript-eslint/no-non-null-assertion': 'error',
-      '@typescript-eslint/no-unnecessary-condition': ['error', { allowConstantLoopConditions: 'only-allowed-literals' }],
+      '@typescript-eslint/no-unnecessary-condition': [
+        'error',
+        { allowConstantLoopConditions: 'only-allowed-literals' },
+      ],
       '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],
       '@typescript-eslint/explicit-module-boundary-types': 'error',
       '@typescript-eslint/require-await': 'error',
@@ -147,7 +152,10 @@ export default defineConfig(
       // A number in a message is fine; an object or undefined in one is a mistake.
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
       // `() => void start()` and `return undefined` shorthands are how this code ignores a value on purpose.
-      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true, ignoreVoidOperator: true, ignoreVoidReturningFunctions: true }],
+      '@typescript-eslint/no-confusing-void-expression': [
+        'error',
+        { ignoreArrowShorthand: true, ignoreVoidOperator: true, ignoreVoidReturningFunctions: true },
+      ],
       // A leading underscore says: the shape needs this name, the body does not.
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
       // `body['max_tokens']` is how we read what others wrote: the brackets say that nothing vouches for the field.

@@ -94,7 +94,7 @@ async function createWriter(file: string, foreignFolder: boolean): Promise<FileW
 }
 
 async function writeAll(handle: FileHandle, data: Uint8Array): Promise<number> {
-  for (let done = 0; done < data.byteLength; ) {
+  for (let done = 0; done < data.byteLength;) {
     const { bytesWritten } = await handle.write(data, done, data.byteLength - done);
     done += bytesWritten;
   }
@@ -120,7 +120,7 @@ async function openLog(file: string, committedBytes: number): Promise<AppendLog>
     },
     append: (data) =>
       guarded(file, async () => {
-        for (let done = 0; done < data.byteLength; ) {
+        for (let done = 0; done < data.byteLength;) {
           const { bytesWritten } = await handle.write(data, done, data.byteLength - done, bytes + done);
           done += bytesWritten;
         }
@@ -139,10 +139,13 @@ async function openReader(file: string): Promise<FileReader> {
     read: (offset, length) =>
       guarded(file, async () => {
         const buffer = Buffer.allocUnsafe(length);
-        for (let done = 0; done < length; ) {
+        for (let done = 0; done < length;) {
           const { bytesRead } = await handle.read(buffer, done, length - done, offset + done);
           if (bytesRead === 0) {
-            throw new BatchrunError('E_STATE_CORRUPT', `${file} ends at ${offset + done}; ${offset + length} bytes were expected`);
+            throw new BatchrunError(
+              'E_STATE_CORRUPT',
+              `${file} ends at ${offset + done}; ${offset + length} bytes were expected`,
+            );
           }
           done += bytesRead;
         }
@@ -156,10 +159,11 @@ async function* streamFile(file: string, start: number, end: number | undefined)
   const handle = await guarded(file, () => open(file, 'r'));
   try {
     const last = end ?? (await handle.stat()).size;
-    for (let at = start; at < last; ) {
+    for (let at = start; at < last;) {
       const piece = Buffer.allocUnsafe(Math.min(STREAM_BYTES, last - at));
       const { bytesRead } = await guarded(file, () => handle.read(piece, 0, piece.length, at));
-      if (bytesRead === 0) throw new BatchrunError('E_STATE_CORRUPT', `${file} ends at ${at}; ${last} bytes were expected`);
+      if (bytesRead === 0)
+        throw new BatchrunError('E_STATE_CORRUPT', `${file} ends at ${at}; ${last} bytes were expected`);
       at += bytesRead;
       yield bytesRead === piece.length ? piece : piece.subarray(0, bytesRead);
     }

@@ -6,7 +6,7 @@
  */
 
 export interface CatalogueEntry {
-  readonly exit: 1 | 2 | 4 | 5 | 6;
+  readonly exit: 1 | 2 | 4 | 6;
   readonly hint: string;
 }
 
@@ -77,5 +77,4 @@ export const ERROR_CATALOGUE = {
     hint: 'Check the network and the base URL (`batchrun doctor`), then run the command again: the work goes on.',
   },
   E_NOT_FINISHED: { exit: 4, hint: 'Run `batchrun collect` again: it goes on where this one stopped.' },
-  E_BLOCKED: { exit: 5, hint: 'Do what the message says, then run `batchrun collect` again.' },
 } as const satisfies Record<string, CatalogueEntry>;

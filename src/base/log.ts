@@ -27,7 +27,9 @@ export function createLogger(options: LoggerOptions): Logger {
     return (event: string, fields: LogFields = {}): void => {
       if (LOG_LEVELS.indexOf(level) < lowest) return;
       const time = new Date(options.now()).toISOString();
-      options.write(redact(options.format === 'json' ? jsonLine(time, level, event, fields) : textLine(level, event, fields)));
+      options.write(
+        redact(options.format === 'json' ? jsonLine(time, level, event, fields) : textLine(level, event, fields)),
+      );
     };
   };
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };

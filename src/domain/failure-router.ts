@@ -123,6 +123,7 @@ export function routeCreate(failure: ApiFailure, bodyComplete: boolean): CreateV
     case 404:
     case 422:
       return { kind: 'rows_refused', rowIndex: namedRow(failure.message) };
+    default:
   }
   // An unfinished body is no JSON: whatever went wrong, nothing can have been made of it.
   const surelyNothing = !bodyComplete || failure.connection === 'never_made';

@@ -54,5 +54,8 @@ export class Fingerprint {
 
 /** A short hash of one setting, so that a later submit can name the flag that differs without keeping its text. */
 export function settingHash(value: unknown): string {
-  return createHash('sha256').update(JSON.stringify(value) ?? 'undefined').digest('hex').slice(0, 12);
+  return createHash('sha256')
+    .update(JSON.stringify(value ?? null))
+    .digest('hex')
+    .slice(0, 12);
 }

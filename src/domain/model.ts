@@ -18,15 +18,7 @@ export type ChunkState =
   | 'lost';
 
 export type RowState =
-  | 'waiting'
-  | 'in_batch'
-  | 'retry'
-  | 'in_realtime'
-  | 'succeeded'
-  | 'failed'
-  | 'expired'
-  | 'canceled'
-  | 'invalid';
+  'waiting' | 'in_batch' | 'retry' | 'in_realtime' | 'succeeded' | 'failed' | 'expired' | 'canceled' | 'invalid';
 
 /** What an attempt to create a batch came to. `open` is in flight; `uncertain` may or may not have made one. */
 export type AttemptState = 'open' | 'created' | 'not_created' | 'uncertain';

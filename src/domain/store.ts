@@ -14,162 +14,27 @@ import type {
   ChunkKind,
   ChunkRecord,
   ChunkState,
-  ModelMix,
   OutputFormat,
-  ResultLocation,
   RowRecord,
   RowState,
   RunRecord,
-  RunSettings,
   UsageEntry,
 } from './model.ts';
-
-export interface NewRun {
-  readonly id: string;
-  readonly name: string | null;
-  readonly origin: string;
-  readonly workspace: string;
-  readonly createdAtMs: number;
-  readonly inputs: readonly string[];
-  readonly settings: RunSettings;
-  readonly settingHashes: Readonly<Record<string, string>>;
-  readonly output: string | null;
-  readonly format: OutputFormat;
-  readonly errors: string | null;
-  readonly overwrite: boolean;
-}
-
-export interface NewChunk {
-  readonly chunkNo: number;
-  readonly kind: ChunkKind;
-  readonly betas: readonly string[];
-  readonly rowCount: number;
-  readonly bytes: number;
-  readonly sha256: string;
-  readonly firstSeq: number;
-  readonly mix: ModelMix;
-  readonly parentNo: number | null;
-  readonly requestIndex: Uint8Array;
-}
-
-export interface IngestEnd {
-  readonly runId: string;
-  readonly atMs: number;
-  readonly fingerprint: string;
-  /** Make a run although the same exists. */
-  readonly again: boolean;
-  readonly totalRows: number;
-  readonly invalidRows: number;
-  readonly mix: ModelMix;
-}
-
-/** What became of the end of ingest: the run is ready, or the same run is there already. */
-export type IngestVerdict =
-  | { readonly kind: 'ready' }
-  | { readonly kind: 'exists'; readonly runId: string }
-  | { readonly kind: 'pruned'; readonly tombstone: Tombstone };
-
-/** What is left of a pruned run, so that a nightly job never pays again for what it had. */
-export interface Tombstone {
-  readonly fingerprint: string;
-  readonly runId: string;
-  readonly name: string | null;
-  readonly rows: number;
-  readonly doneAtMs: number | null;
-  readonly prunedAtMs: number;
-  readonly output: string | null;
-}
-
-export interface DriverRecord {
-  readonly epoch: number;
-  readonly pid: number;
-  readonly host: string;
-  readonly command: string;
-  readonly sinceMs: number;
-  /** Null while it drives. */
-  readonly letGoAtMs: number | null;
-}
-
-export interface EventRecord {
-  readonly id: number;
-  readonly runId: string;
-  readonly atMs: number;
-  /** `chunk.submitted`, `run.done`, `row.retried`, … */
-  readonly kind: string;
-  readonly chunkNo: number | null;
-  readonly seq: number | null;
-  readonly data: Readonly<Record<string, unknown>>;
-}
-
-/** The packed blobs of a chunk (packed-index.ts). */
-export interface ChunkIndex {
-  readonly requests: Uint8Array;
-  readonly outcomes: Uint8Array | null;
-  readonly results: Uint8Array | null;
-}
-
-export interface AttemptStart {
-  readonly runId: string;
-  readonly chunkNo: number;
-  readonly workspace: string;
-  readonly baselineBatchId: string | null;
-  readonly atMs: number;
-}
-
-export interface SplitStep {
-  readonly runId: string;
-  readonly chunkNo: number;
-  readonly attemptId: number;
-  readonly atMs: number;
-  readonly reason: string;
-  /** The new chunks. Their rows together are the rows of the old one, less the refused row. */
-  readonly children: readonly NewChunk[];
-  /** A one-row chunk for the row that the API named, refused at once; or null. */
-  readonly refused: (NewChunk & { readonly errorType: string }) | null;
-}
-
-export interface CollectedRow {
-  readonly seq: number;
-  readonly index: number;
-  readonly to: 'failed' | 'expired' | 'canceled' | 'retry' | 'succeeded';
-  readonly attempts: number;
-  readonly errorType: string | null;
-  readonly notBeforeMs: number;
-  readonly result: ResultLocation | null;
-}
-
-export interface CollectedStep {
-  readonly runId: string;
-  readonly chunkNo: number;
-  readonly batchId: string;
-  readonly atMs: number;
-  readonly outcomes: Uint8Array;
-  readonly resultIndex: Uint8Array;
-  readonly succeeded: number;
-  /** For an input chunk every row that did not succeed; for a retry chunk every row. */
-  readonly rows: readonly CollectedRow[];
-  readonly usage: readonly UsageEntry[];
-  readonly stopReasons: Readonly<Record<string, number>>;
-}
-
-export interface RealtimeSettled {
-  readonly seq: number;
-  readonly to: 'succeeded' | 'failed' | 'retry';
-  readonly errorType: string | null;
-  readonly notBeforeMs: number;
-  readonly result: ResultLocation | null;
-  /** Was this try the row's fault or the API's? A held row (no credit) does not burn an attempt. */
-  readonly burnt: boolean;
-}
-
-export interface RealtimeStep {
-  readonly runId: string;
-  readonly atMs: number;
-  readonly logBytes: number;
-  readonly rows: readonly RealtimeSettled[];
-  readonly usage: readonly UsageEntry[];
-  readonly stopReasons: Readonly<Record<string, number>>;
-}
+import type {
+  AttemptStart,
+  ChunkIndex,
+  CollectedRow,
+  CollectedStep,
+  DriverRecord,
+  EventRecord,
+  IngestEnd,
+  IngestVerdict,
+  NewChunk,
+  NewRun,
+  RealtimeStep,
+  SplitStep,
+  Tombstone,
+} from './store-steps.ts';
 
 export interface Store {
   /** Runs in the order in which they were made, the ones still being read last asked for by `ingesting`. */
@@ -214,13 +79,23 @@ export interface Store {
   requestCancel(runId: string, atMs: number): Promise<void>;
   setOutput(
     runId: string,
-    output: { readonly output: string | null; readonly format: OutputFormat; readonly errors: string | null; readonly overwrite: boolean },
+    output: {
+      readonly output: string | null;
+      readonly format: OutputFormat;
+      readonly errors: string | null;
+      readonly overwrite: boolean;
+    },
   ): Promise<void>;
   /** Deletes a finished run and leaves a tombstone. */
   pruneRun(runId: string, atMs: number): Promise<void>;
 
   /** Becomes the driver: a new epoch, and everyone with an older one is fenced. Needs the lock. */
-  takeOver(holder: { readonly pid: number; readonly host: string; readonly command: string; readonly atMs: number }): Promise<DriverStore>;
+  takeOver(holder: {
+    readonly pid: number;
+    readonly host: string;
+    readonly command: string;
+    readonly atMs: number;
+  }): Promise<DriverStore>;
   close(): Promise<void>;
 }
 
@@ -233,12 +108,22 @@ export interface DriverStore {
   recordBodyComplete(attemptId: number): Promise<void>;
   recordCreated(step: { readonly attemptId: number; readonly batch: BatchInfo; readonly atMs: number }): Promise<void>;
   /** A proven batch of an attempt whose chunk is already with another batch: remembered, for `audit` and canceling. */
-  recordDuplicate(step: { readonly attemptId: number; readonly batch: BatchInfo; readonly atMs: number }): Promise<void>;
+  recordDuplicate(step: {
+    readonly attemptId: number;
+    readonly batch: BatchInfo;
+    readonly atMs: number;
+  }): Promise<void>;
   recordNotCreated(step: { readonly attemptId: number; readonly atMs: number; readonly reason: string }): Promise<void>;
   recordUncertain(step: { readonly attemptId: number; readonly atMs: number; readonly reason: string }): Promise<void>;
   recordSplit(step: SplitStep): Promise<void>;
   /** A one-row chunk whose row the API refuses. */
-  recordRefused(step: { readonly runId: string; readonly chunkNo: number; readonly attemptId: number; readonly atMs: number; readonly errorType: string }): Promise<void>;
+  recordRefused(step: {
+    readonly runId: string;
+    readonly chunkNo: number;
+    readonly attemptId: number;
+    readonly atMs: number;
+    readonly errorType: string;
+  }): Promise<void>;
   recordForeign(batch: BatchInfo, workspace: string): Promise<void>;
 
   openAttempts(): Promise<readonly AttemptRecord[]>;
@@ -246,20 +131,43 @@ export interface DriverStore {
   attemptsToWatch(sinceMs: number): Promise<readonly AttemptRecord[]>;
   knownBatchIds(ids: readonly string[]): Promise<ReadonlySet<string>>;
 
-  recordEnded(step: { readonly runId: string; readonly chunkNo: number; readonly batch: BatchInfo; readonly atMs: number }): Promise<void>;
+  recordEnded(step: {
+    readonly runId: string;
+    readonly chunkNo: number;
+    readonly batch: BatchInfo;
+    readonly atMs: number;
+  }): Promise<void>;
   recordBatchSeen(batch: BatchInfo): Promise<void>;
   recordBatchMissing(batchId: string, sinceMs: number): Promise<void>;
-  recordFetchFailed(step: { readonly runId: string; readonly chunkNo: number; readonly atMs: number; readonly reason: string }): Promise<number>;
+  recordFetchFailed(step: {
+    readonly runId: string;
+    readonly chunkNo: number;
+    readonly atMs: number;
+    readonly reason: string;
+  }): Promise<number>;
   checkpointCollected(step: CollectedStep): Promise<void>;
   /** The results can no longer be had: the rows fail with `batchrun_results_lost`. */
-  recordLost(step: { readonly runId: string; readonly chunkNo: number; readonly atMs: number; readonly rows: readonly CollectedRow[] }): Promise<void>;
+  recordLost(step: {
+    readonly runId: string;
+    readonly chunkNo: number;
+    readonly atMs: number;
+    readonly rows: readonly CollectedRow[];
+  }): Promise<void>;
 
   sealRetryChunk(runId: string, chunk: NewChunk, seqs: readonly number[], atMs: number): Promise<void>;
   claimRealtime(runId: string, seqs: readonly number[], atMs: number): Promise<void>;
   settleRealtime(step: RealtimeStep): Promise<void>;
   /** Calls that were under way when a process died: back to `retry`. Gives their number. */
   releaseRealtime(runId: string, atMs: number): Promise<number>;
-  giveUpRows(runId: string, rows: readonly { readonly seq: number; readonly to: 'failed' | 'expired' | 'canceled'; readonly errorType: string }[], atMs: number): Promise<void>;
+  giveUpRows(
+    runId: string,
+    rows: readonly {
+      readonly seq: number;
+      readonly to: 'failed' | 'expired' | 'canceled';
+      readonly errorType: string;
+    }[],
+    atMs: number,
+  ): Promise<void>;
 
   setBlocks(runId: string, blocks: readonly Block[], atMs: number): Promise<void>;
   /** Everything of a canceling run that was not sent yet: its sealed chunks and the rows that wait for a retry. */
@@ -268,5 +176,11 @@ export interface DriverStore {
   /** done -> active: the rows in these states go to `retry` with fresh attempts. Gives how many. */
   reopen(runId: string, states: readonly ('failed' | 'expired' | 'canceled')[], atMs: number): Promise<number>;
   /** Writes an event that is not a move: a wait, a retry, a warning. */
-  note(runId: string, kind: string, atMs: number, data: Readonly<Record<string, unknown>>, chunkNo?: number): Promise<void>;
+  note(
+    runId: string,
+    kind: string,
+    atMs: number,
+    data: Readonly<Record<string, unknown>>,
+    chunkNo?: number,
+  ): Promise<void>;
 }

@@ -4,7 +4,7 @@
  */
 import { CHUNK_JITTER, OPEN_CHUNKS_MAX } from '../domain/limits.ts';
 import type { PreparedRow } from '../domain/source.ts';
-import type { NewChunk } from '../domain/store.ts';
+import type { NewChunk } from '../domain/store-steps.ts';
 import { ChunkWriter } from './chunk-writer.ts';
 import type { Engine } from './engine.ts';
 

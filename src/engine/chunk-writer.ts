@@ -12,7 +12,7 @@ import type { ChunkKind } from '../domain/model.ts';
 import { RequestIndexBuilder } from '../domain/packed-index.ts';
 import type { Files, FileWriter } from '../domain/ports.ts';
 import { wireId } from '../domain/result-line.ts';
-import type { NewChunk } from '../domain/store.ts';
+import type { NewChunk } from '../domain/store-steps.ts';
 
 export interface ChunkTarget {
   readonly runId: string;

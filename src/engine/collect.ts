@@ -5,15 +5,16 @@
  */
 import { failpoint } from '../base/failpoint.ts';
 import { BatchrunError, invariant } from '../base/errors.ts';
-import { routeCreate, routeResult, type ApiFailure } from '../domain/failure-router.ts';
+import { routeCreate, type ApiFailure } from '../domain/failure-router.ts';
 import { paths, tagOf } from '../domain/ids.ts';
 import { LineSplitter } from '../domain/lines.ts';
 import { BATCH_MISSING_MS_MAX, RESULT_FETCHES_MAX, RESULT_LINE_BYTES_MAX, RESULTS_KEPT_MS } from '../domain/limits.ts';
 import type { BatchRecord, ChunkRecord, RowRecord, RunRecord } from '../domain/model.ts';
 import { decodeRequestIndex, encodeResultIndex, outcomeByte } from '../domain/packed-index.ts';
 import type { FileWriter } from '../domain/ports.ts';
-import type { CollectedRow } from '../domain/store.ts';
+import type { CollectedRow } from '../domain/store-steps.ts';
 import { ResultScan } from './result-scan.ts';
+import { RowVerdicts } from './row-verdicts.ts';
 import { apiFailureOrThrow, blockAll, blockRun, chunkKey, waitBefore, type Session } from './session.ts';
 
 /** Result bytes gathered before they are written. */
@@ -121,7 +122,9 @@ async function checkpoint(session: Session, { run, chunk, batch }: Target, scan:
   for (const { index: at, line } of scan.rest) {
     const seq = index.at(at).seq;
     const length = scan.lengths[at] ?? 0;
-    rows.push(verdicts.of({ seq, index: at, line, result: { chunkNo: chunk.chunkNo, offset: scan.offsets[at] ?? 0, length } }));
+    rows.push(
+      verdicts.of({ seq, index: at, line, result: { chunkNo: chunk.chunkNo, offset: scan.offsets[at] ?? 0, length } }),
+    );
     scan.outcomes[at] = outcomeByte('elsewhere');
   }
   if (chunk.kind === 'retry') rows.push(...succeededRetries(chunk, { index, scan, before }));
@@ -144,7 +147,11 @@ async function checkpoint(session: Session, { run, chunk, batch }: Target, scan:
 }
 
 /** The records that rows of a retry chunk have already; an input chunk's rows have none yet. */
-async function recordsOf(session: Session, chunk: ChunkRecord, seqs: Float64Array): Promise<ReadonlyMap<number, RowRecord>> {
+async function recordsOf(
+  session: Session,
+  chunk: ChunkRecord,
+  seqs: Float64Array,
+): Promise<ReadonlyMap<number, RowRecord>> {
   const records = new Map<number, RowRecord>();
   if (chunk.kind === 'input') return records;
   for (const seq of seqs) {
@@ -175,58 +182,6 @@ function succeededRetries(
     rows.push({ seq, index: at, to: 'succeeded', attempts, errorType: null, notBeforeMs: 0, result });
   }
   return rows;
-}
-
-/** Asks the failure router about each row that did not succeed, and remembers whether money was the reason. */
-class RowVerdicts {
-  readonly #session: Session;
-  readonly #run: RunRecord;
-  readonly #before: ReadonlyMap<number, RowRecord>;
-  #held = 0;
-  #heldMessage = '';
-
-  constructor(session: Session, run: RunRecord, before: ReadonlyMap<number, RowRecord>) {
-    this.#session = session;
-    this.#run = run;
-    this.#before = before;
-  }
-
-  of(row: Pick<CollectedRow, 'seq' | 'index' | 'result'> & { readonly line: Parameters<typeof routeResult>[0] }): CollectedRow {
-    const { line, ...place } = row;
-    const earlier = this.#before.get(row.seq)?.attempts ?? 0;
-    const attempts = earlier + 1;
-    const verdict = routeResult(line, attempts, this.#run.settings.maxAttempts);
-    const base = { ...place, attempts, errorType: line.errorType ?? line.type, notBeforeMs: 0 };
-    switch (verdict.kind) {
-      case 'retry':
-        return { ...base, to: 'retry', errorType: verdict.errorType, notBeforeMs: this.#retryAt(attempts) };
-      case 'held':
-        this.#held++;
-        this.#heldMessage ||= line.errorMessage ?? verdict.errorType;
-        return { ...base, to: 'retry', attempts: earlier, errorType: verdict.errorType };
-      case 'failed':
-        return { ...base, to: 'failed', errorType: verdict.errorType };
-      case 'expired':
-        return { ...base, to: 'expired', errorType: 'expired' };
-      default:
-        return { ...base, to: 'canceled', errorType: 'canceled' };
-    }
-  }
-
-  async tellHeld(): Promise<void> {
-    if (this.#held === 0) return;
-    await blockRun(this.#session, this.#run.id, {
-      reason: 'billing',
-      scope: 'workspace',
-      message: `${this.#held} rows were refused for money reasons: ${this.#heldMessage.slice(0, 200)}`,
-      hint: 'Add credit or raise the spend limit in the Console, then run `batchrun collect` again: these rows wait, no attempt of theirs was used.',
-      sinceMs: this.#session.engine.clock.now(),
-    });
-  }
-
-  #retryAt(attempt: number): number {
-    return this.#session.engine.clock.now() + waitBefore(this.#session, attempt, null);
-  }
 }
 
 async function notWhole(session: Session, { chunk, batch }: Target, problem: string): Promise<void> {

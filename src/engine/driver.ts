@@ -40,7 +40,7 @@ export async function tryDrive(engine: Engine, holder: DriveHolder, retryLockMs:
       }
     }
     const other = await engine.store.driver();
-    const lettingGo = other === null || other.letGoAtMs !== null;
+    const lettingGo = other?.letGoAtMs !== null;
     if (!lettingGo && engine.clock.now() >= endsAtMs) return null;
     if (engine.signal.aborted) return null;
     await engine.clock.sleep(lettingGo ? 20 : RETRY_INTERVAL_MS, engine.signal);

@@ -4,19 +4,66 @@
  */
 
 export type EngineEvent =
-  | { readonly kind: 'ingest.progress'; readonly rows: number; readonly readBytes: number; readonly totalBytes: number | null }
-  | { readonly kind: 'upload.started'; readonly runId: string; readonly chunkNo: number; readonly rows: number; readonly bytes: number }
-  | { readonly kind: 'upload.done'; readonly runId: string; readonly chunkNo: number; readonly batchId: string; readonly rows: number }
-  | { readonly kind: 'upload.waits'; readonly runId: string; readonly chunkNo: number; readonly waitMs: number; readonly cause: string }
+  | {
+      readonly kind: 'ingest.progress';
+      readonly rows: number;
+      readonly readBytes: number;
+      readonly totalBytes: number | null;
+    }
+  | {
+      readonly kind: 'upload.started';
+      readonly runId: string;
+      readonly chunkNo: number;
+      readonly rows: number;
+      readonly bytes: number;
+    }
+  | {
+      readonly kind: 'upload.done';
+      readonly runId: string;
+      readonly chunkNo: number;
+      readonly batchId: string;
+      readonly rows: number;
+    }
+  | {
+      readonly kind: 'upload.waits';
+      readonly runId: string;
+      readonly chunkNo: number;
+      readonly waitMs: number;
+      readonly cause: string;
+    }
   | { readonly kind: 'upload.uncertain'; readonly runId: string; readonly chunkNo: number; readonly cause: string }
   | { readonly kind: 'chunk.split'; readonly runId: string; readonly chunkNo: number; readonly cause: string }
   | { readonly kind: 'reconcile.found'; readonly runId: string; readonly chunkNo: number; readonly batchId: string }
   | { readonly kind: 'reconcile.not_made'; readonly runId: string; readonly chunkNo: number }
-  | { readonly kind: 'batch.ended'; readonly runId: string; readonly chunkNo: number; readonly batchId: string; readonly tookMs: number | null }
+  | {
+      readonly kind: 'batch.ended';
+      readonly runId: string;
+      readonly chunkNo: number;
+      readonly batchId: string;
+      readonly tookMs: number | null;
+    }
   | { readonly kind: 'batch.canceled'; readonly runId: string; readonly batchId: string }
-  | { readonly kind: 'collect.progress'; readonly runId: string; readonly chunkNo: number; readonly lines: number; readonly rows: number }
-  | { readonly kind: 'collect.refetch'; readonly runId: string; readonly chunkNo: number; readonly cause: string; readonly waitMs: number }
-  | { readonly kind: 'chunk.collected'; readonly runId: string; readonly chunkNo: number; readonly succeeded: number; readonly rest: number }
+  | {
+      readonly kind: 'collect.progress';
+      readonly runId: string;
+      readonly chunkNo: number;
+      readonly lines: number;
+      readonly rows: number;
+    }
+  | {
+      readonly kind: 'collect.refetch';
+      readonly runId: string;
+      readonly chunkNo: number;
+      readonly cause: string;
+      readonly waitMs: number;
+    }
+  | {
+      readonly kind: 'chunk.collected';
+      readonly runId: string;
+      readonly chunkNo: number;
+      readonly succeeded: number;
+      readonly rest: number;
+    }
   | {
       readonly kind: 'retry.scheduled';
       readonly runId: string;
@@ -30,7 +77,13 @@ export type EngineEvent =
   | { readonly kind: 'rows.settled'; readonly runId: string; readonly succeeded: number; readonly rest: number }
   | { readonly kind: 'lane.paused'; readonly untilMs: number; readonly cause: string }
   | { readonly kind: 'api.unreachable'; readonly sinceMs: number; readonly cause: string }
-  | { readonly kind: 'blocked'; readonly runId: string; readonly reason: string; readonly message: string; readonly hint: string }
+  | {
+      readonly kind: 'blocked';
+      readonly runId: string;
+      readonly reason: string;
+      readonly message: string;
+      readonly hint: string;
+    }
   | { readonly kind: 'output.progress'; readonly runId: string; readonly lines: number; readonly rows: number }
   | { readonly kind: 'output.written'; readonly runId: string; readonly path: string; readonly lines: number }
   | { readonly kind: 'run.done'; readonly runId: string }

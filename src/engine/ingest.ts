@@ -13,7 +13,7 @@ import { newRunId, paths, tagOf } from '../domain/ids.ts';
 import type { ModelMix } from '../domain/model.ts';
 import { encodeRowEntry, generatedId, type RowEntry } from '../domain/row-file.ts';
 import type { PreparedRow, RowNotice, RowReading, RowSource, SourceRecord } from '../domain/source.ts';
-import type { IngestVerdict, NewChunk, NewRun } from '../domain/store.ts';
+import type { IngestVerdict, NewChunk, NewRun } from '../domain/store-steps.ts';
 import { ChunkSorter } from './chunk-sorter.ts';
 import { dropDuplicates, findDuplicates, sumChunks } from './duplicates.ts';
 import type { Engine } from './engine.ts';
@@ -32,6 +32,8 @@ export interface IngestRequest {
   readonly again: boolean;
   /** Check everything and leave nothing behind. */
   readonly dryRun: boolean;
+  /** Called when everything is read and before the run counts; throws to have nothing of it. `known`: the run exists. */
+  readonly confirm?: (report: IngestReport, known: boolean) => Promise<void>;
 }
 
 export interface IngestReport {
@@ -212,10 +214,14 @@ class Ingest {
       throw new BatchrunError('E_INPUT_EMPTY', `there are no rows in ${this.#request.inputs.join(', ')}`);
     }
     if (this.#problems.unread) {
-      throw new BatchrunError('E_INPUT_INVALID', 'a part of the input could not be read; nothing was sent and no run was made', {
-        details,
-        hint: 'Mend the place that is named. --on-invalid skip does not help here: nobody knows which rows would be missing.',
-      });
+      throw new BatchrunError(
+        'E_INPUT_INVALID',
+        'a part of the input could not be read; nothing was sent and no run was made',
+        {
+          details,
+          hint: 'Mend the place that is named. --on-invalid skip does not help here: nobody knows which rows would be missing.',
+        },
+      );
     }
     if (count > 0 && this.#request.onInvalid === 'fail') {
       const rows = this.#problems.rows;
@@ -226,23 +232,41 @@ class Ingest {
       );
     }
     if (this.#problems.rows === this.#seq) {
-      throw new BatchrunError('E_INPUT_INVALID', `none of the ${this.#seq} rows can be sent; no run was made`, { details });
+      throw new BatchrunError('E_INPUT_INVALID', `none of the ${this.#seq} rows can be sent; no run was made`, {
+        details,
+      });
     }
   }
 
   async #finish(): Promise<IngestReport> {
+    const fingerprint = this.#fingerprint.digest();
+    await this.#request.confirm?.(
+      this.#report({ kind: 'ready' }),
+      !this.#request.again && (await this.#isKnown(fingerprint)),
+    );
     failpoint('ingest.ready');
-    const verdict = this.#request.dryRun
-      ? ({ kind: 'dry_run' } as const)
-      : await this.#engine.store.finishIngest({
-          runId: this.#runId,
-          atMs: this.#engine.clock.now(),
-          fingerprint: this.#fingerprint.digest(),
-          again: this.#request.again,
-          totalRows: this.#seq,
-          invalidRows: this.#problems.rows,
-          mix: this.#mix,
-        });
+    if (this.#request.dryRun) return this.#report({ kind: 'dry_run' });
+    return this.#report(
+      await this.#engine.store.finishIngest({
+        runId: this.#runId,
+        atMs: this.#engine.clock.now(),
+        fingerprint,
+        again: this.#request.again,
+        totalRows: this.#seq,
+        invalidRows: this.#problems.rows,
+        mix: this.#mix,
+      }),
+    );
+  }
+
+  /** Only for the question to the user: whether the run really exists is decided in one transaction, by the store. */
+  async #isKnown(fingerprint: string): Promise<boolean> {
+    const { store } = this.#engine;
+    const runs = (await store.runs()).some((run) => run.fingerprint === fingerprint && !run.canceled);
+    return runs || (await store.tombstones()).some((stone) => stone.fingerprint === fingerprint);
+  }
+
+  #report(verdict: IngestReport['verdict']): IngestReport {
     return {
       runId: this.#runId,
       verdict,

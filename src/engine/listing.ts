@@ -26,7 +26,12 @@ export class BatchListing {
   readonly retryAfterMs: number | null;
   readonly #positions: ReadonlyMap<string, number>;
 
-  constructor(parts: { batches: readonly BatchInfo[]; startedAtMs: number; complete: boolean; retryAfterMs: number | null }) {
+  constructor(parts: {
+    batches: readonly BatchInfo[];
+    startedAtMs: number;
+    complete: boolean;
+    retryAfterMs: number | null;
+  }) {
     this.batches = parts.batches;
     this.startedAtMs = parts.startedAtMs;
     this.complete = parts.complete;

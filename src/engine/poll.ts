@@ -7,7 +7,7 @@
 import { routeCreate } from '../domain/failure-router.ts';
 import { BATCH_MISSING_MS_MAX } from '../domain/limits.ts';
 import type { BatchInfo, BatchRecord } from '../domain/model.ts';
-import { BatchListing, listBatches } from './listing.ts';
+import { type BatchListing, listBatches } from './listing.ts';
 import { attemptsInDoubt, reconcile } from './reconcile.ts';
 import { apiFailureOf, apiFailureOrThrow, blockAll, blockRun, type Session } from './session.ts';
 

@@ -14,7 +14,7 @@ import { PLAIN_MAX_TOKENS_MAX, RETRY_AFTER_SAID_MS } from '../domain/limits.ts';
 import type { RowRecord, RunRecord } from '../domain/model.ts';
 import type { AppendLog } from '../domain/ports.ts';
 import { localErrorLine, parseResultLine, realtimeResultLine, wireId, type ResultLine } from '../domain/result-line.ts';
-import type { RealtimeSettled } from '../domain/store.ts';
+import type { RealtimeSettled } from '../domain/store-steps.ts';
 import { RequestReader } from './requests.ts';
 import { StopReasonSum, UsageSum } from './result-scan.ts';
 import { apiFailureOf, blockAll, waitBefore, type Session } from './session.ts';
@@ -163,7 +163,12 @@ export class RealtimeLane {
     if (failure.status === 429) this.#pause(clock.now() + waitMs, errorType);
     const cause = failure.status === null ? errorType : `${failure.status} ${errorType}`;
     emit({ kind: 'retry.scheduled', runId: run.id, seq: row.seq, attempt: row.attempts, maxAttempts, waitMs, cause });
-    const settled = { ...base, to: 'retry', notBeforeMs: clock.now() + waitMs, burnt: verdict.countsAsAttempt } as const;
+    const settled = {
+      ...base,
+      to: 'retry',
+      notBeforeMs: clock.now() + waitMs,
+      burnt: verdict.countsAsAttempt,
+    } as const;
     return { run, row, line: null, parsed: null, settled };
   }
 

@@ -13,11 +13,16 @@ import { LATE_BATCH_MS, RESULT_LINE_BYTES_MAX } from '../domain/limits.ts';
 import { requestCount, type AttemptRecord, type BatchInfo } from '../domain/model.ts';
 import { parseResultLine, parseWireId } from '../domain/result-line.ts';
 import type { BatchListing } from './listing.ts';
-import { apiFailureOrThrow, chunkKey, type Session } from './session.ts';
+import { apiFailureOrThrow, blockRun, chunkKey, type Session } from './session.ts';
 
 /** Attempts whose batch may still turn up: undecided ones, and those judged "not made" within the last day. */
-export function attemptsInDoubt(session: Session): Promise<readonly AttemptRecord[]> {
-  return session.driver.attemptsToWatch(session.engine.clock.now() - LATE_BATCH_MS);
+export async function attemptsInDoubt(session: Session): Promise<readonly AttemptRecord[]> {
+  const { store, api, clock } = session.engine;
+  const attempts = await session.driver.attemptsToWatch(clock.now() - LATE_BATCH_MS);
+  if (attempts.length === 0) return attempts;
+  // Another base URL shows other batches: only attempts that were made there can be decided there.
+  const here = new Set((await store.runs()).filter((run) => run.origin === api.origin).map((run) => run.id));
+  return attempts.filter((attempt) => here.has(attempt.runId));
 }
 
 /** Decides what this listing can decide, and says which chunks must wait (`session.held`). */
@@ -103,6 +108,25 @@ async function decideNotMade(session: Session, attempt: AttemptRecord, listing: 
   const chunk = await engine.store.chunk(attempt.runId, attempt.chunkNo);
   const graceEndsMs = (attempt.endedAtMs ?? attempt.startedAtMs) + engine.pacing.reconcileGraceMs;
   if (chunk?.state !== 'uncertain' || listing.startedAtMs < graceEndsMs || !listing.covers(attempt)) return;
+  if (!sameWorkspace(session, attempt, listing)) {
+    await blockRun(session, attempt.runId, {
+      reason: 'other_workspace',
+      scope: `chunk:${attempt.chunkNo}`,
+      message: `chunk ${attempt.chunkNo} is in doubt, and this key may belong to another workspace than the one that sent it (${attempt.workspace}): its batch would not show here`,
+      hint: 'Run `batchrun collect` with a key of the workspace that sent it.',
+      sinceMs: attempt.startedAtMs,
+    });
+    return;
+  }
   await driver.recordNotCreated({ attemptId: attempt.id, atMs: engine.clock.now(), reason: 'not in the list' });
   engine.emit({ kind: 'reconcile.not_made', runId: attempt.runId, chunkNo: attempt.chunkNo });
+}
+
+/**
+ * "Not in the list" proves something only in the workspace that the create went to. Another key may well belong to the
+ * same one: then the list shows the batch that was the newest before the attempt.
+ */
+function sameWorkspace(session: Session, attempt: AttemptRecord, listing: BatchListing): boolean {
+  if (attempt.workspace === session.engine.api.workspace) return true;
+  return attempt.baselineBatchId !== null && listing.get(attempt.baselineBatchId) !== undefined;
 }

@@ -45,7 +45,7 @@ async function assign(session: Session, lane: RealtimeLane, run: RunRecord): Pro
   const requests = new RequestReader(store, files);
   const chunks = new RetryChunks(session, run, requests);
   try {
-    for (let afterSeq = -1; ; ) {
+    for (let afterSeq = -1; ;) {
       const rows = await store.rowRecords(run.id, { states: ['retry'], afterSeq, limit: PAGE_ROWS });
       const last = rows.at(-1);
       if (!last) break;
@@ -135,4 +135,3 @@ class RetryChunks {
     engine.emit({ kind: 'retry.chunk', runId: this.#run.id, chunkNo: chunk.chunkNo, rows: chunk.rowCount });
   }
 }
-

@@ -245,7 +245,9 @@ class Runner {
     // A refused key cannot look either: nothing moves until somebody mends it.
     if (!sending && blocks.of(run.id).some((block) => block.scope === 'key')) return false;
     if (this.#request.goal === 'upload') return sending;
-    const open = await this.#engine.store.chunks(run.id, { states: ['sealed', 'submitting', 'uncertain', 'submitted', 'ended'] });
+    const open = await this.#engine.store.chunks(run.id, {
+      states: ['sealed', 'submitting', 'uncertain', 'submitted', 'ended'],
+    });
     if (open.some((chunk) => !blocks.stopsChunk(chunk) && (sending || chunk.state !== 'sealed'))) return true;
     return sending && run.rows.retry > 0;
   }

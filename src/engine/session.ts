@@ -21,7 +21,10 @@ export interface Session {
   createNotBeforeMs: number;
   createFailures: number;
   /** When each chunk's results may be fetched again, and how often in a row that has failed. */
-  readonly fetchWaits: Map<string, { readonly notBeforeMs: number; readonly failures: number; readonly sinceMs: number }>;
+  readonly fetchWaits: Map<
+    string,
+    { readonly notBeforeMs: number; readonly failures: number; readonly sinceMs: number }
+  >;
 }
 
 export function newSession(engine: ApiEngine, driver: DriverStore): Session {
@@ -140,4 +143,3 @@ export async function blockAll(session: Session, runIds: readonly string[], verd
     await session.driver.setBlocks(runId, session.blocks.of(runId), session.engine.clock.now());
   }
 }
-

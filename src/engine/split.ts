@@ -10,7 +10,7 @@ import { CREATES_PER_CHUNK_MAX } from '../domain/limits.ts';
 import type { ChunkRecord } from '../domain/model.ts';
 import { decodeRequestIndex, type RequestIndex } from '../domain/packed-index.ts';
 import type { FileReader } from '../domain/ports.ts';
-import type { NewChunk } from '../domain/store.ts';
+import type { NewChunk } from '../domain/store-steps.ts';
 import { ChunkWriter } from './chunk-writer.ts';
 import { blockRun, type Session } from './session.ts';
 

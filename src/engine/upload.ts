@@ -116,7 +116,12 @@ async function uploadChunk(session: Session, chunk: ChunkRecord, runIds: readonl
  * An error of our own (a full disk, a lost file) in the middle of an upload. Before the body was complete nothing can
  * have been made; after it the attempt stays open, and whoever drives next finds it uncertain.
  */
-async function forgetUnsentAttempt(session: Session, attemptId: number, bodyComplete: boolean, error: unknown): Promise<void> {
+async function forgetUnsentAttempt(
+  session: Session,
+  attemptId: number,
+  bodyComplete: boolean,
+  error: unknown,
+): Promise<void> {
   if (bodyComplete) return;
   try {
     await session.driver.recordNotCreated({ attemptId, atMs: session.engine.clock.now(), reason: messageOf(error) });

@@ -8,7 +8,13 @@
 import { describeLocalError } from '../domain/local-errors.ts';
 import { paths, tagOf } from '../domain/ids.ts';
 import type { ChunkRecord, Lane, RowRecord, RowState, RunRecord } from '../domain/model.ts';
-import { decodeRequestIndex, decodeResultIndex, OUTCOME, type RequestIndex, type ResultIndex } from '../domain/packed-index.ts';
+import {
+  decodeRequestIndex,
+  decodeResultIndex,
+  OUTCOME,
+  type RequestIndex,
+  type ResultIndex,
+} from '../domain/packed-index.ts';
 import type { Files } from '../domain/ports.ts';
 import { wireId } from '../domain/result-line.ts';
 import { decodeRowEntry, type InvalidEntry, type RowEntry } from '../domain/row-file.ts';

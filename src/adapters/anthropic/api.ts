@@ -74,6 +74,18 @@ function fingerprint(credential: string): string {
   return createHash('sha256').update(credential).digest('hex').slice(0, 16);
 }
 
+/**
+ * A signal for one call. The SDK leaves its listeners on the signal it was given; on one that lives as long as a run
+ * of days they would pile up.
+ */
+function ownSignal(outer: AbortSignal): { readonly signal: AbortSignal; readonly release: () => void } {
+  const own = new AbortController();
+  const onAbort = (): void => own.abort();
+  if (outer.aborted) own.abort();
+  outer.addEventListener('abort', onAbort, { once: true });
+  return { signal: own.signal, release: () => outer.removeEventListener('abort', onAbort) };
+}
+
 interface ApiParts extends AnthropicApiOptions {
   readonly origin: string;
   readonly workspace: string;
@@ -81,11 +93,14 @@ interface ApiParts extends AnthropicApiOptions {
 
 function createApi(client: Anthropic, parts: ApiParts): BatchApi {
   const { clock } = parts;
-  const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
+  const guarded = async <T>(outer: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> => {
+    const own = ownSignal(outer);
     try {
-      return await work();
+      return await work(own.signal);
     } catch (error) {
       throw toApiError(error, clock.now());
+    } finally {
+      own.release();
     }
   };
   const get = async (path: string, signal: AbortSignal): Promise<{ body: string; headers: Headers }> => {
@@ -98,33 +113,33 @@ function createApi(client: Anthropic, parts: ApiParts): BatchApi {
   return {
     origin: parts.origin,
     workspace: parts.workspace,
-    createBatch: (upload) => guarded(() => createBatch(client, parts, upload)),
-    listBatches: ({ afterId, limit, signal }) =>
-      guarded(async () => {
+    createBatch: (upload) => guarded(upload.signal, (signal) => createBatch(client, parts, { ...upload, signal })),
+    listBatches: ({ afterId, limit, signal: outer }) =>
+      guarded(outer, async (signal) => {
         const after = afterId === null ? '' : `&after_id=${encodeURIComponent(afterId)}`;
         const { body, headers } = await get(`/v1/messages/batches?limit=${limit}${after}`, signal);
         return { ...parsePage(body), retryAfterMs: wait(headers) };
       }),
-    retrieveBatch: (id, signal) =>
-      guarded(async () => {
+    retrieveBatch: (id, outer) =>
+      guarded(outer, async (signal) => {
         const { body, headers } = await get(`/v1/messages/batches/${encodeURIComponent(id)}`, signal);
         return { ...parseBatch(body, 'the look at a batch'), retryAfterMs: wait(headers) };
       }),
-    cancelBatch: (id, signal) =>
-      guarded(async () => {
+    cancelBatch: (id, outer) =>
+      guarded(outer, async (signal) => {
         const path = `/v1/messages/batches/${encodeURIComponent(id)}/cancel`;
         const response = await client.post(path, { signal, maxRetries: 0 }).asResponse();
         return parseBatch(await response.text(), 'the cancel of a batch');
       }),
-    deleteBatch: (id, signal) =>
-      guarded(async () => {
+    deleteBatch: (id, outer) =>
+      guarded(outer, async (signal) => {
         const path = `/v1/messages/batches/${encodeURIComponent(id)}`;
         await (await client.delete(path, { signal, maxRetries: 0 }).asResponse()).text();
       }),
     streamResults: (batch, signal) => streamResults(client, parts, batch, signal),
-    createMessage: (call) => guarded(() => createMessage(client, call)),
-    retrieveModel: (id, signal) =>
-      guarded(async () => {
+    createMessage: (call) => guarded(call.signal, (signal) => createMessage(client, { ...call, signal })),
+    retrieveModel: (id, outer) =>
+      guarded(outer, async (signal) => {
         try {
           return parseModel((await get(`/v1/models/${encodeURIComponent(id)}`, signal)).body);
         } catch (error) {
@@ -132,8 +147,8 @@ function createApi(client: Anthropic, parts: ApiParts): BatchApi {
           throw error;
         }
       }),
-    serverTimeMs: (signal) =>
-      guarded(async () => {
+    serverTimeMs: (outer) =>
+      guarded(outer, async (signal) => {
         const { headers } = await get('/v1/models?limit=1', signal);
         const date = Date.parse(headers.get('date') ?? '');
         return Number.isNaN(date) ? null : date;
@@ -173,7 +188,8 @@ async function* streamResults(
   signal: AbortSignal,
 ): AsyncGenerator<Buffer> {
   const idle = new AbortController();
-  const both = AbortSignal.any([signal, idle.signal]);
+  const own = ownSignal(signal);
+  const both = AbortSignal.any([own.signal, idle.signal]);
   try {
     const response = await client
       .get(resultsPath(batch, parts.origin), {
@@ -183,7 +199,11 @@ async function* streamResults(
       })
       .asResponse();
     if (!response.body) throw unreadable('the download of results');
-    const pieces = withIdleLimit(response.body, { clock: parts.clock, idleMs: RESULT_IDLE_MS_MAX, onIdle: () => idle.abort() });
+    const pieces = withIdleLimit(response.body, {
+      clock: parts.clock,
+      idleMs: RESULT_IDLE_MS_MAX,
+      onIdle: () => idle.abort(),
+    });
     for await (const piece of pieces) yield piece;
   } catch (error) {
     if (idle.signal.aborted) {
@@ -203,6 +223,7 @@ async function* streamResults(
   } finally {
     // A consumer that stops early must not leave the connection open.
     idle.abort();
+    own.release();
   }
 }
 

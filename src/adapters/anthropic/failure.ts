@@ -29,11 +29,19 @@ const TIMEOUTS: ReadonlySet<string> = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_E
 
 /** A 2xx answer that is not what the API documents. */
 export function unreadable(what: string): BatchrunError {
-  return apiError({ ...NO_ANSWER, message: `the answer to ${what} cannot be read`, connection: null, unreadable: true });
+  return apiError({
+    ...NO_ANSWER,
+    message: `the answer to ${what} cannot be read`,
+    connection: null,
+    unreadable: true,
+  });
 }
 
 export function apiError(failure: ApiFailure, cause?: unknown): BatchrunError {
-  return new BatchrunError('E_API', failure.message, { details: { failure }, ...(cause === undefined ? {} : { cause }) });
+  return new BatchrunError('E_API', failure.message, {
+    details: { failure },
+    ...(cause === undefined ? {} : { cause }),
+  });
 }
 
 const NO_ANSWER: ApiFailure = {
@@ -53,7 +61,9 @@ export function toApiError(error: unknown, nowMs: number): BatchrunError {
   const own = causes(error).find((cause) => isBatchrunError(cause));
   if (isBatchrunError(own)) return own;
   if (isCredentialError(error)) {
-    return new BatchrunError('E_CREDENTIALS', `no usable API credentials: ${redact(messageOf(error))}`, { cause: error });
+    return new BatchrunError('E_CREDENTIALS', `no usable API credentials: ${redact(messageOf(error))}`, {
+      cause: error,
+    });
   }
   const status = field(error, 'status');
   if (typeof status === 'number') return apiError(httpFailure(error, status, nowMs), error);
@@ -110,7 +120,10 @@ export function retryAfterMs(ms: string | null, seconds: string | null, nowMs: n
 /** The SDK throws plain errors about credentials before anything is sent; they have no status. */
 function isCredentialError(error: unknown): boolean {
   if (field(error, 'status') !== undefined) return false;
-  return /authentication method|credential|apiKey|authToken|api_key/i.test(messageOf(error)) && !(error instanceof SyntaxError);
+  return (
+    /authentication method|credential|apiKey|authToken|api_key/i.test(messageOf(error)) &&
+    !(error instanceof SyntaxError)
+  );
 }
 
 /** The error and what caused it, outermost first. */

@@ -93,7 +93,7 @@ function readLine(record: OutputRecord): {
   }
   const read = readResultLine(text);
   // Another row's line is never given out as this row's answer.
-  if (read === null || read.line.wireId !== record.wireId) {
+  if (read?.line.wireId !== record.wireId) {
     throw new BatchrunError('E_STATE_CORRUPT', `the result line of row ${record.seq} is not what its index says`);
   }
   return read;

@@ -66,7 +66,9 @@ export async function openSource(inputs: readonly string[], options: SourceOptio
 async function openInput(path: string, file: number, options: SourceOptions): Promise<OpenInput> {
   const input = await openBytes(path, options.stdin);
   // The head of the input is not held on to: with thousands of inputs that would be gigabytes.
-  const { name, totalBytes, chunks, readBytes } = input;
+  const { name, totalBytes } = input;
+  const chunks = input.chunks.bind(input);
+  const readBytes = input.readBytes.bind(input);
   const read: ReadOptions = { file, recordBytesMax: options.lineBytesMax ?? LINE_BYTES_MAX };
   const detected = detectFormat(input, options.format);
   if (detected.format === 'csv') {

@@ -1,25 +1,14 @@
 /**
- * The driver's steps around creating and following batches: attempts and what they came to, splits, refusals, the
- * batches that the list shows.
+ * The driver's steps around following batches: what the list shows, what has ended, which attempts are in doubt.
  */
-import { BatchrunError, invariant } from '../../base/errors.ts';
-import type { BatchInfo, ChunkState } from '../../domain/model.ts';
-import type { AttemptStart, DriverStore, SplitStep } from '../../domain/store.ts';
+import type { BatchInfo } from '../../domain/model.ts';
+import type { DriverStore } from '../../domain/store.ts';
 import type { Db } from './db.ts';
-import { insertChunk } from './ingest-steps.ts';
-import { addEvent, moveAttempt, moveChunk, moveRows, moveRun } from './moves.ts';
+import { addEvent, moveChunk } from './moves.ts';
 import { batchInfoParams, toAttempt, type AttemptColumns } from './records.ts';
 
 type BatchSteps = Pick<
   DriverStore,
-  | 'recordAttempt'
-  | 'recordBodyComplete'
-  | 'recordCreated'
-  | 'recordDuplicate'
-  | 'recordNotCreated'
-  | 'recordUncertain'
-  | 'recordSplit'
-  | 'recordRefused'
   | 'recordForeign'
   | 'openAttempts'
   | 'attemptsToWatch'
@@ -35,45 +24,6 @@ export type DriverTransaction = <T>(work: () => T) => Promise<T>;
 
 export function createBatchSteps(db: Db, step: DriverTransaction): BatchSteps {
   return {
-    recordAttempt: (start) => step(() => recordAttempt(db, start)),
-    recordBodyComplete: (attemptId) =>
-      step(() => {
-        const changed = db.run("UPDATE attempts SET body_complete = 1 WHERE id = ? AND state = 'open'", attemptId);
-        invariant(changed === 1, 'the body of an open attempt is complete once');
-      }),
-    recordCreated: ({ attemptId, batch, atMs }) =>
-      step(() => {
-        const attempt = attemptOf(db, attemptId);
-        moveAttempt(db, attemptId, attempt.state, 'created', atMs);
-        db.run('UPDATE attempts SET batch_id = ? WHERE id = ?', batch.id, attemptId);
-        const key = { runId: attempt.run_id, chunkNo: attempt.chunk_no };
-        const from = chunkState(db, key);
-        // A batch that turns up after its chunk was judged "not made" takes the chunk back through an attempt.
-        if (from === 'sealed') moveChunk(db, key, 'sealed', 'submitting', atMs, { late: true });
-        moveChunk(db, key, from === 'sealed' ? 'submitting' : from, 'submitted', atMs, { batch: batch.id });
-        db.run('UPDATE chunks SET batch_id = ? WHERE run_id = ? AND chunk_no = ?', batch.id, key.runId, key.chunkNo);
-        upsertBatch(db, batch, { ...key, workspace: attempt.workspace, attemptId });
-      }),
-    recordDuplicate: ({ attemptId, batch, atMs }) =>
-      step(() => {
-        const attempt = attemptOf(db, attemptId);
-        moveAttempt(db, attemptId, attempt.state, 'created', atMs);
-        db.run('UPDATE attempts SET batch_id = ? WHERE id = ?', batch.id, attemptId);
-        const key = { runId: attempt.run_id, chunkNo: attempt.chunk_no };
-        upsertBatch(db, batch, { ...key, workspace: attempt.workspace, attemptId });
-        addEvent(db, { ...key, atMs, kind: 'batch.duplicate', data: { batch: batch.id } });
-      }),
-    recordNotCreated: ({ attemptId, atMs, reason }) =>
-      step(() => endAttempt(db, { attemptId, atMs, reason, to: 'sealed' })),
-    recordUncertain: ({ attemptId, atMs, reason }) =>
-      step(() => endAttempt(db, { attemptId, atMs, reason, to: 'uncertain' })),
-    recordSplit: (split) => step(() => recordSplit(db, split)),
-    recordRefused: ({ runId, chunkNo, attemptId, atMs, errorType }) =>
-      step(() => {
-        moveAttempt(db, attemptId, 'open', 'not_created', atMs);
-        moveChunk(db, { runId, chunkNo }, 'submitting', 'refused', atMs, { error: errorType });
-        failWholeChunk(db, { runId, chunkNo, atMs, errorType });
-      }),
     recordForeign: (batch, workspace) =>
       step(() => upsertBatch(db, batch, { workspace, runId: null, chunkNo: null, attemptId: null })),
     openAttempts: () =>
@@ -116,111 +66,8 @@ export function createBatchSteps(db: Db, step: DriverTransaction): BatchSteps {
   };
 }
 
-function attemptOf(db: Db, attemptId: number): AttemptColumns {
-  const attempt = db.get<AttemptColumns>('SELECT * FROM attempts WHERE id = ?', attemptId);
-  invariant(attempt, `attempt ${attemptId} exists`);
-  return attempt;
-}
-
-function chunkState(db: Db, key: { runId: string; chunkNo: number }): ChunkState {
-  const row = db.get<{ state: ChunkState }>(
-    'SELECT state FROM chunks WHERE run_id = ? AND chunk_no = ?',
-    key.runId,
-    key.chunkNo,
-  );
-  invariant(row, `chunk ${key.chunkNo} of ${key.runId} exists`);
-  return row.state;
-}
-
-function recordAttempt(db: Db, start: AttemptStart): number {
-  const run = db.get<{ state: string }>('SELECT state FROM runs WHERE id = ?', start.runId);
-  if (run?.state === 'ready') moveRun(db, start.runId, 'ready', 'active', start.atMs);
-  else if (run?.state !== 'active') {
-    throw new BatchrunError('E_TRANSITION', `run ${start.runId} is ${run?.state ?? 'gone'}: nothing is sent for it`);
-  }
-  moveChunk(db, start, 'sealed', 'submitting', start.atMs);
-  return db.insert(
-    `INSERT INTO attempts (run_id, chunk_no, workspace, row_count, bytes, baseline_batch_id, started_at_ms, state)
-     SELECT run_id, chunk_no, ?, row_count, bytes, ?, ?, 'open' FROM chunks WHERE run_id = ? AND chunk_no = ?`,
-    start.workspace,
-    start.baselineBatchId,
-    start.atMs,
-    start.runId,
-    start.chunkNo,
-  );
-}
-
-function endAttempt(
-  db: Db,
-  end: { attemptId: number; atMs: number; reason: string; to: 'sealed' | 'uncertain' },
-): void {
-  const attempt = attemptOf(db, end.attemptId);
-  const key = { runId: attempt.run_id, chunkNo: attempt.chunk_no };
-  moveAttempt(db, end.attemptId, attempt.state, end.to === 'sealed' ? 'not_created' : 'uncertain', end.atMs);
-  db.run('UPDATE attempts SET reason = ? WHERE id = ?', end.reason, end.attemptId);
-  // An older attempt may be decided when its chunk is with another batch already: then only the attempt moves.
-  const from = chunkState(db, key);
-  if (from === 'submitting' || from === 'uncertain') moveChunk(db, key, from, end.to, end.atMs, { reason: end.reason });
-}
-
-function recordSplit(db: Db, split: SplitStep): void {
-  const { runId, chunkNo, atMs } = split;
-  moveAttempt(db, split.attemptId, 'open', 'not_created', atMs);
-  const parent = db.get<{ row_count: number; refusals: number }>(
-    'SELECT row_count, refusals FROM chunks WHERE run_id = ? AND chunk_no = ?',
-    runId,
-    chunkNo,
-  );
-  invariant(parent, `chunk ${chunkNo} of ${runId} exists`);
-  moveChunk(db, { runId, chunkNo }, 'submitting', 'split', atMs, { reason: split.reason });
-  const rows = split.children.reduce((sum, child) => sum + child.rowCount, 0);
-  invariant(rows + (split.refused ? 1 : 0) === parent.row_count, 'a split keeps every row');
-  for (const child of split.children) {
-    insertChunk(db, { runId, chunk: child, atMs, state: 'sealed' });
-    db.run(
-      'UPDATE chunks SET refusals = ? WHERE run_id = ? AND chunk_no = ?',
-      parent.refusals + 1,
-      runId,
-      child.chunkNo,
-    );
-  }
-  moveRows(db, runId, 'in_batch', 'waiting', rows);
-  if (split.refused) {
-    insertChunk(db, { runId, chunk: split.refused, atMs, state: 'refused' });
-    failWholeChunk(db, { runId, chunkNo: split.refused.chunkNo, atMs, errorType: split.refused.errorType });
-  }
-}
-
-/** The single row of a refused chunk fails: it gets a record of its own, whichever kind of chunk it was in. */
-function failWholeChunk(db: Db, step: { runId: string; chunkNo: number; atMs: number; errorType: string }): void {
-  const { runId, chunkNo, errorType } = step;
-  const chunk = db.get<{ row_count: number; first_seq: number; kind: string }>(
-    'SELECT row_count, first_seq, kind FROM chunks WHERE run_id = ? AND chunk_no = ?',
-    runId,
-    chunkNo,
-  );
-  invariant(chunk?.row_count === 1, 'only a chunk of one row is refused');
-  moveRows(db, runId, 'in_batch', 'failed', 1);
-  if (chunk.kind === 'input') {
-    db.run(
-      `INSERT INTO rows (run_id, seq, state, home_chunk_no, home_index, attempts, error_type) VALUES (?, ?, 'failed', ?, 0, 1, ?)`,
-      runId,
-      chunk.first_seq,
-      chunkNo,
-      errorType,
-    );
-  } else {
-    db.run(
-      `UPDATE rows SET state = 'failed', attempts = attempts + 1, error_type = ? WHERE run_id = ? AND seq = ?`,
-      errorType,
-      runId,
-      chunk.first_seq,
-    );
-  }
-  addEvent(db, { ...step, kind: 'row.failed', seq: chunk.first_seq, data: { error: errorType } });
-}
-
-function upsertBatch(
+/** Remembers a batch, or gives a known one to its owner. */
+export function upsertBatch(
   db: Db,
   batch: BatchInfo,
   owner: { workspace: string; runId: string | null; chunkNo: number | null; attemptId: number | null },

@@ -27,6 +27,8 @@ export class Db {
   }
 
   /** One row, or undefined. */
+  // The type says what the caller selects; SQLite cannot.
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters
   get<T>(sql: string, ...params: Params): T | undefined {
     return this.#statement(sql).get(...params) as T | undefined;
   }
@@ -78,6 +80,13 @@ export class Db {
     }
     return statement;
   }
+}
+
+/** A synchronous step as a promise: it runs at once, and what it throws is a rejection. */
+export function settled<T>(work: () => T): Promise<T> {
+  return new Promise((resolve) => {
+    resolve(work());
+  });
 }
 
 function openRaw(file: string): Database.Database {
@@ -141,13 +150,21 @@ function translated(error: unknown, file: string): unknown {
     return new BatchrunError('E_STATE_UNUSABLE', `${file} cannot be used: ${messageOf(error)}`, options);
   }
   if (code.startsWith('SQLITE_BUSY')) {
-    return new BatchrunError('E_STATE_UNUSABLE', `${file} was held by another process for ${BUSY_TIMEOUT_MS / 1000} s`, {
-      ...options,
-      hint: 'See which process holds it; is the state folder on a network file system? Then run the command again.',
-    });
+    return new BatchrunError(
+      'E_STATE_UNUSABLE',
+      `${file} was held by another process for ${BUSY_TIMEOUT_MS / 1000} s`,
+      {
+        ...options,
+        hint: 'See which process holds it; is the state folder on a network file system? Then run the command again.',
+      },
+    );
   }
   if (messageOf(error).includes('Could not locate the bindings file') || code === 'ERR_DLOPEN_FAILED') {
-    return new BatchrunError('E_NATIVE_MODULE', `better-sqlite3 does not load: ${messageOf(error).split('\n')[0]}`, options);
+    return new BatchrunError(
+      'E_NATIVE_MODULE',
+      `better-sqlite3 does not load: ${messageOf(error).split('\n')[0]}`,
+      options,
+    );
   }
   return error;
 }

@@ -4,24 +4,26 @@
  */
 import { BatchrunError, invariant } from '../../base/errors.ts';
 import type { ModelMix, RunState } from '../../domain/model.ts';
-import type { IngestEnd, IngestVerdict, NewChunk, NewRun, Store } from '../../domain/store.ts';
-import type { Db } from './db.ts';
+import type { Store } from '../../domain/store.ts';
+import type { IngestEnd, IngestVerdict, NewChunk, NewRun } from '../../domain/store-steps.ts';
+import { settled, type Db } from './db.ts';
 import { addEvent, moveRun } from './moves.ts';
 import { toTombstone, type TombstoneColumns } from './records.ts';
 
 type IngestSteps = Pick<
   Store,
-  'beginRun' | 'sealChunk' | 'resealChunk' | 'finishIngest' | 'deleteIngesting' | 'requestCancel' | 'setOutput' | 'pruneRun'
+  | 'beginRun'
+  | 'sealChunk'
+  | 'resealChunk'
+  | 'finishIngest'
+  | 'deleteIngesting'
+  | 'requestCancel'
+  | 'setOutput'
+  | 'pruneRun'
 >;
 
 export function createIngestSteps(db: Db): IngestSteps {
-  const step = <T>(work: () => T): Promise<T> => {
-    try {
-      return Promise.resolve(db.transaction(work));
-    } catch (error) {
-      return Promise.reject(error as Error);
-    }
-  };
+  const step = <T>(work: () => T): Promise<T> => settled(() => db.transaction(work));
   return {
     beginRun: (run) => step(() => beginRun(db, run)),
     sealChunk: (runId, chunk, atMs) =>
@@ -99,7 +101,12 @@ export function insertChunk(
     chunk.parentNo,
     atMs,
   );
-  db.run('INSERT INTO chunk_index (run_id, chunk_no, requests) VALUES (?, ?, ?)', runId, chunk.chunkNo, chunk.requestIndex);
+  db.run(
+    'INSERT INTO chunk_index (run_id, chunk_no, requests) VALUES (?, ?, ?)',
+    runId,
+    chunk.chunkNo,
+    chunk.requestIndex,
+  );
   addEvent(db, {
     runId,
     chunkNo: chunk.chunkNo,

@@ -3,7 +3,8 @@
  */
 import { invariant } from '../../base/errors.ts';
 import type { RowState } from '../../domain/model.ts';
-import type { CollectedRow, CollectedStep, DriverStore, RealtimeStep } from '../../domain/store.ts';
+import type { DriverStore } from '../../domain/store.ts';
+import type { CollectedRow, CollectedStep, RealtimeStep } from '../../domain/store-steps.ts';
 import { decodeRequestIndex } from '../../domain/packed-index.ts';
 import { OPEN_CHUNK_STATES } from '../../domain/transitions.ts';
 import type { DriverTransaction } from './batch-steps.ts';

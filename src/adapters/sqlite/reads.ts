@@ -3,15 +3,15 @@
  */
 import { CHUNK_STATES, type ChunkCounts, type ChunkKind, type ChunkState, type RowState } from '../../domain/model.ts';
 import { OPEN_ROW_STATES } from '../../domain/transitions.ts';
-import type { ChunkIndex, DriverRecord, Store } from '../../domain/store.ts';
+import type { Store } from '../../domain/store.ts';
+import type { ChunkIndex, DriverRecord } from '../../domain/store-steps.ts';
 import { invariant } from '../../base/errors.ts';
-import type { Db } from './db.ts';
+import { settled, type Db } from './db.ts';
 import {
   toBatch,
   toChunk,
   toEvent,
   toRow,
-  toRun,
   toTombstone,
   toUsage,
   type BatchColumns,
@@ -21,6 +21,7 @@ import {
   type TombstoneColumns,
   type UsageColumns,
 } from './records.ts';
+import { toRun } from './run-record.ts';
 
 type Reads = Pick<
   Store,
@@ -49,13 +50,7 @@ function quoted(values: readonly string[]): string {
 }
 
 export function createReads(db: Db): Reads {
-  const read = <T>(work: () => T): Promise<T> => {
-    try {
-      return Promise.resolve(db.read(work));
-    } catch (error) {
-      return Promise.reject(error as Error);
-    }
-  };
+  const read = <T>(work: () => T): Promise<T> => settled(() => db.read(work));
   return {
     runs: (options = {}) =>
       read(() =>
@@ -65,7 +60,8 @@ export function createReads(db: Db): Reads {
           )
           .map(toRun),
       ),
-    run: (runId) => read(() => maybe(db.get<Parameters<typeof toRun>[0]>('SELECT * FROM runs WHERE id = ?', runId), toRun)),
+    run: (runId) =>
+      read(() => maybe(db.get<Parameters<typeof toRun>[0]>('SELECT * FROM runs WHERE id = ?', runId), toRun)),
     chunkCounts: (runId) => read(() => chunkCounts(db, runId)),
     chunks: (runId, filter = {}) => read(() => chunks(db, runId, filter).map(toChunk)),
     chunk: (runId, chunkNo) =>
@@ -144,7 +140,7 @@ function chunks(
   const conditions = ['run_id = ?'];
   if (filter.states) conditions.push(`state IN (${quoted(filter.states)})`);
   if (filter.kind) conditions.push(`kind = '${filter.kind}'`);
-  const limit = filter.limit === undefined ? -1 : filter.limit;
+  const limit = filter.limit ?? -1;
   return db.all<ChunkColumns>(
     `SELECT * FROM chunks WHERE ${conditions.join(' AND ')} ORDER BY chunk_no LIMIT ?`,
     runId,

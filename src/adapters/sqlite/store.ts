@@ -4,8 +4,9 @@
  */
 import { BatchrunError } from '../../base/errors.ts';
 import type { DriverStore, Store } from '../../domain/store.ts';
+import { createAttemptSteps } from './attempt-steps.ts';
 import { createBatchSteps, type DriverTransaction } from './batch-steps.ts';
-import { Db } from './db.ts';
+import { Db, settled } from './db.ts';
 import { createIngestSteps } from './ingest-steps.ts';
 import { createOutcomeSteps } from './outcome-steps.ts';
 import { createReads, driver } from './reads.ts';
@@ -21,7 +22,7 @@ export function storeOn(db: Db): Store {
     ...createReads(db),
     ...createIngestSteps(db),
     takeOver: (holder) =>
-      settle(() => {
+      settled(() => {
         const epoch = db.transaction(() => {
           const next = (driver(db)?.epoch ?? 0) + 1;
           db.run(
@@ -38,13 +39,13 @@ export function storeOn(db: Db): Store {
         });
         return driverStore(db, epoch);
       }),
-    close: () => settle(() => db.close()),
+    close: () => settled(() => db.close()),
   };
 }
 
 function driverStore(db: Db, epoch: number): DriverStore {
   const step: DriverTransaction = (work) =>
-    settle(() =>
+    settled(() =>
       db.transaction(() => {
         const now = driver(db);
         if (now?.epoch !== epoch || now.letGoAtMs !== null) {
@@ -65,16 +66,8 @@ function driverStore(db: Db, epoch: number): DriverStore {
         if (fresh.length === 0) db.run('UPDATE driver SET let_go_at_ms = ? WHERE epoch = ?', atMs, epoch);
         return fresh;
       }),
+    ...createAttemptSteps(db, step),
     ...createBatchSteps(db, step),
     ...createOutcomeSteps(db, step),
   };
-}
-
-/** A synchronous step as a promise: what it throws is a rejection. */
-function settle<T>(work: () => T): Promise<T> {
-  try {
-    return Promise.resolve(work());
-  } catch (error) {
-    return Promise.reject(error as Error);
-  }
 }

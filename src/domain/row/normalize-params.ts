@@ -55,13 +55,11 @@ function dropParams(params: JsonObject, dropUnsupported: boolean, findings: Find
     else findings.problem('unsupported_param', `${name} is refused in a batch: ${HOW_TO_DROP}`);
   }
   if (dropped === undefined) return params;
-  const rest: Record<string, unknown> = { ...params };
   for (const name of dropped) {
     const notice = name === 'stream' && params[name] === false ? STREAM_DROPPED : DROPPED.get(name);
     if (notice) findings.notice(notice);
-    delete rest[name];
   }
-  return rest;
+  return Object.fromEntries(Object.entries(params).filter(([name]) => !dropped.includes(name)));
 }
 
 const HOW_TO_DROP = 'take it out of the row, or let --drop-unsupported do it';

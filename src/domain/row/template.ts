@@ -28,7 +28,7 @@ interface Placeholder {
 export function compileTemplate(text: string, flag = '--prompt'): Template {
   const literals: string[] = [''];
   const holes: Placeholder[] = [];
-  const add = (literal: string): void => void (literals[literals.length - 1] += literal);
+  const add = (literal: string): void => void literals.push((literals.pop() ?? '') + literal);
   for (let at = 0; at < text.length;) {
     const open = text.indexOf('{', at);
     if (open < 0) {

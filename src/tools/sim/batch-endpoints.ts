@@ -14,7 +14,12 @@ export function listBatches(context: SimContext, caller: Caller): SimResponse {
   if (fault !== undefined) throw refusalOf(fault === 'list.500' ? 500 : 503);
   const paging = readPaging(caller.query, PAGE_MAX);
   const all = context.batches.inWorkspace(caller.organization, caller.workspace);
-  const page = pageOf(all, paging, (batch) => batch.id, context.batches.isVisible);
+  const page = pageOf(
+    all,
+    paging,
+    (batch) => batch.id,
+    (batch) => context.batches.isVisible(batch),
+  );
   return jsonResponse({ ...page, data: page.data.map((batch) => batchJson(context, batch, caller.origin)) });
 }
 

@@ -13,7 +13,8 @@ import { invalidRequest } from './http.ts';
 import { isArray, isRecord, type JsonRecord } from './json.ts';
 import { paramsHashOf } from './prompt.ts';
 import type { InputUse } from './prompt-cache.ts';
-import { judgeParams, unsupportedInBatch, type Problem } from './validate.ts';
+import type { Problem } from './judge.ts';
+import { judgeParams, unsupportedInBatch } from './validate.ts';
 
 const CUSTOM_ID = /^[a-zA-Z0-9_-]{1,64}$/;
 const CUSTOM_ID_CHARS_MAX = 64;

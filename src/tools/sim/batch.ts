@@ -10,7 +10,7 @@ import { refusalAnswer, type Answer } from './answer.ts';
 import { drawWeighted, type Draws } from './draw.ts';
 import type { RowErrorType, SimRates, SimSettings } from './options.ts';
 import type { InputUse } from './prompt-cache.ts';
-import type { Problem } from './validate.ts';
+import type { Problem } from './judge.ts';
 
 /** What is kept of a row: not its params, only what answering needs. */
 export interface SimRow {

@@ -29,7 +29,7 @@ interface FetchInput {
 
 function readInput(input: string | URL | Request, init: RequestInit = {}): FetchInput {
   const asked = input instanceof Request ? input : undefined;
-  const url = new URL(asked?.url ?? String(input));
+  const url = new URL(input instanceof Request ? input.url : input);
   const headers: Record<string, string> = { host: url.host };
   new Headers(init.headers ?? asked?.headers).forEach((value, name) => (headers[name] = value));
   const body: unknown = init.body ?? asked?.body ?? undefined;
@@ -125,12 +125,15 @@ function streamOf(answer: SimResponse, signal: AbortSignal | undefined): Readabl
       },
       async pull(controller) {
         const next = pieces.next();
-        if (next.done !== true) return controller.enqueue(Buffer.from(next.value, 'utf8'));
+        if (next.done !== true) {
+          controller.enqueue(Buffer.from(next.value, 'utf8'));
+          return;
+        }
         if (answer.fault === 'body_stall') return new Promise<never>(() => undefined);
         settle();
         if (answer.fault === 'body_reset')
-          return controller.error(failure('terminated', 'other side closed', 'UND_ERR_SOCKET'));
-        controller.close();
+          controller.error(failure('terminated', 'other side closed', 'UND_ERR_SOCKET'));
+        else controller.close();
       },
       cancel: settle,
     },

@@ -15,7 +15,8 @@ import { messageEvents } from './message-stream.ts';
 import { parseBody } from './body.ts';
 import { paramsHashOf, promptTokens } from './prompt.ts';
 import type { InputUse } from './prompt-cache.ts';
-import { judgeParams, type JudgeContext } from './validate.ts';
+import type { JudgeContext } from './judge.ts';
+import { judgeParams } from './validate.ts';
 
 const RETRY_AFTER = { 'retry-after': '1' } as const;
 

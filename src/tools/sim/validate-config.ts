@@ -6,7 +6,7 @@
  */
 import type { SimModel } from './catalogue.ts';
 import { isArray, isRecord, type JsonRecord } from './json.ts';
-import type { Complaint } from './validate.ts';
+import type { Complaint } from './judge.ts';
 
 const EFFORTS = ['low', 'medium', 'high', 'xhigh', 'max'];
 const TOOL_CHOICES = ['auto', 'any', 'tool', 'none'];
@@ -55,7 +55,7 @@ function checkOutputConfig(config: unknown): Complaint {
   const { effort, format } = config;
   const extra = Object.keys(config).find((name) => name !== 'effort' && name !== 'format');
   if (extra !== undefined) return `output_config.${extra}: Extra inputs are not permitted`;
-  if (effort !== undefined && effort !== null && !EFFORTS.includes(String(effort))) {
+  if (effort !== undefined && effort !== null && !(typeof effort === 'string' && EFFORTS.includes(effort))) {
     return `output_config.effort: Input should be ${EFFORTS.map((name) => `'${name}'`).join(', ')}`;
   }
   if (format === undefined || format === null) return undefined;

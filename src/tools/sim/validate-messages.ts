@@ -6,7 +6,7 @@
  */
 import { STRICT_VERSION, type SimModel } from './catalogue.ts';
 import { isArray, isRecord, type JsonRecord } from './json.ts';
-import type { Complaint, JudgeContext } from './validate.ts';
+import type { Complaint, JudgeContext } from './judge.ts';
 
 /** ContentBlockParam of SDK 1.10.0. */
 const BLOCK_TYPES = new Set([
@@ -81,7 +81,7 @@ function checkBlock(block: unknown, path: string, role: string, context: JudgeCo
   const type = block['type'];
   if (type === undefined) return `${path}.type: Field required`;
   if (typeof type !== 'string' || !BLOCK_TYPES.has(type)) {
-    return `${path}: Input tag '${String(type)}' found using 'type' does not match any of the expected tags`;
+    return `${path}: Input tag '${typeof type === 'string' ? type : JSON.stringify(type)}' found using 'type' does not match any of the expected tags`;
   }
   const isStrict = context.version === STRICT_VERSION;
   switch (type) {

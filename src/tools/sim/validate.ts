@@ -14,25 +14,10 @@ import {
   type SimModel,
 } from './catalogue.ts';
 import { isArray, isRecord, type JsonRecord } from './json.ts';
+import type { Complaint, JudgeContext, Problem } from './judge.ts';
 import { promptTokens } from './prompt.ts';
 import { checkMessages } from './validate-messages.ts';
 import { checkThinking, checkTools, countBreakpoints } from './validate-config.ts';
-
-export interface Problem {
-  readonly status: number;
-  readonly type: string;
-  readonly message: string;
-}
-
-export interface JudgeContext {
-  readonly lane: 'message' | 'batch' | 'count';
-  readonly version: string;
-  readonly betas: readonly string[];
-  readonly nowMs: number;
-}
-
-/** What a check answers: a message becomes 400 invalid_request_error. */
-export type Complaint = string | undefined;
 
 const BREAKPOINTS_MAX = 4;
 const SAMPLING = ['temperature', 'top_p', 'top_k'] as const;

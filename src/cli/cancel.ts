@@ -1,0 +1,45 @@
+/**
+ * `batchrun cancel <run>`: what was not sent is dropped, the batches are stopped, and what they had finished is
+ * collected, because it is paid. The output then has every row, the canceled ones as canceled.
+ */
+import { BatchrunError, isBatchrunError } from '../base/errors.ts';
+import { systemClock } from '../base/clock.ts';
+import { viewRun } from '../engine/status.ts';
+import { connectApi, hasState, openStore, type Context } from './context.ts';
+import { driveAndReport } from './drive-runs.ts';
+import { EXIT } from './outcome.ts';
+import { selectRun } from './select-run.ts';
+
+export async function runCancel(context: Context, wanted: string): Promise<number> {
+  const { flags, terminal, stateFolder } = context;
+  if (!hasState(stateFolder)) throw new BatchrunError('E_RUN_UNKNOWN', `there is no state in ${stateFolder}`);
+  const store = await openStore(stateFolder);
+  try {
+    const run = await selectRun(store, wanted, stateFolder);
+    if (run.state === 'done') {
+      if (flags.json === true) await terminal.data(`${JSON.stringify({ runs: [await viewRun(store, run)] })}\n`);
+      else terminal.talk(`${run.id} is done already; there is nothing to cancel.`);
+      return EXIT.ok;
+    }
+    const link = await connectApi(context);
+    if (run.origin !== link.api.origin) {
+      throw new BatchrunError(
+        'E_ORIGIN',
+        `${run.id} was submitted to ${run.origin}; the base URL is ${link.api.origin} now`,
+      );
+    }
+    if (run.state !== 'canceling') await store.requestCancel(run.id, systemClock.now());
+    if (flags.quiet !== true) terminal.talk(`${run.id} is being canceled; results that are finished are collected.`);
+    try {
+      const code = await driveAndReport(context, store, { command: 'cancel', runIds: [run.id], once: false, link });
+      // Canceled rows are what was asked for.
+      return code === EXIT.rowsFailed && flags.failIf === undefined ? EXIT.ok : code;
+    } catch (error) {
+      if (!isBatchrunError(error, 'E_LOCKED')) throw error;
+      terminal.talk(`${error.message}: it cancels the run.`);
+      return EXIT.ok;
+    }
+  } finally {
+    await store.close();
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * `batchrun collect`: drive unfinished runs to their end and write their outputs; `--once` for a single pass.
+ */
+import { BatchrunError } from '../base/errors.ts';
+import { parseFailIf } from '../domain/fail-if.ts';
+import type { RunRecord } from '../domain/model.ts';
+import type { Store } from '../domain/store.ts';
+import { sweep } from '../engine/sweep.ts';
+import { writeOutputs } from '../engine/output.ts';
+import { connectApi, createEngine, hasState, openStore, type ApiLink, type Context } from './context.ts';
+import { driveAndReport } from './drive-runs.ts';
+import { EXIT, exitOfRun } from './outcome.ts';
+import { checkPath, chooseOutput, fillIn } from './output-path.ts';
+import { selectRun } from './select-run.ts';
+
+export async function runCollect(context: Context, wanted: string | undefined): Promise<number> {
+  const { flags, terminal, stateFolder } = context;
+  checkFlags(context);
+  if (!hasState(stateFolder)) return nothingHere(context, wanted);
+  const store = await openStore(stateFolder);
+  try {
+    const engine = await createEngine(context, { store, emit: () => undefined });
+    await sweep(engine);
+    const named = wanted === undefined ? null : await selectRun(store, wanted, stateFolder);
+    if (named?.state === 'done') return await collectDone(context, store, named);
+    const open = named ? [named] : (await store.runs()).filter((run) => run.state !== 'done');
+    if (open.length === 0) {
+      if (flags.quiet !== true) terminal.talk(`Nothing to do: no unfinished run in ${stateFolder}.`);
+      if (flags.json === true) await terminal.data(`${JSON.stringify({ runs: [] })}\n`);
+      return EXIT.ok;
+    }
+    const link = await connectApi(context);
+    refuseOtherOrigin(context, { open, named, link });
+    await rememberOutputs(context, store, open);
+    const runIds = named ? [named.id] : null;
+    return await driveAndReport(context, store, { command: 'collect', runIds, once: flags.once === true, link });
+  } finally {
+    await store.close();
+  }
+}
+
+function checkFlags({ flags }: Context): void {
+  if (flags.failIf !== undefined) parseFailIf(flags.failIf);
+  if (flags.json === true && (flags.output === '-' || flags.asCompleted === true)) {
+    throw new BatchrunError('E_USAGE', '--json and results on stdout cannot go together', {
+      hint: 'Write the results to a file.',
+    });
+  }
+}
+
+async function nothingHere({ flags, terminal, stateFolder }: Context, wanted: string | undefined): Promise<number> {
+  if (wanted !== undefined) throw new BatchrunError('E_RUN_UNKNOWN', `there is no state in ${stateFolder}`);
+  if (flags.quiet !== true) terminal.talk(`Nothing to do: there is no state in ${stateFolder}.`);
+  if (flags.json === true) await terminal.data(`${JSON.stringify({ runs: [] })}\n`);
+  return EXIT.ok;
+}
+
+/** A finished run is done: nothing is fetched and nothing written, unless its output is wanted elsewhere. */
+async function collectDone(context: Context, store: Store, run: RunRecord): Promise<number> {
+  const { flags, terminal } = context;
+  if (flags.output !== undefined || flags.errors !== undefined) {
+    const engine = await createEngine(context, { store, emit: () => undefined });
+    await rememberOutputs(context, store, [run]);
+    const changed = await store.run(run.id);
+    if (changed) await writeOutputs(engine, changed);
+  }
+  const { viewRun } = await import('../engine/status.ts');
+  const now = (await store.run(run.id)) ?? run;
+  if (flags.json === true) await terminal.data(`${JSON.stringify({ runs: [await viewRun(store, now)] })}\n`);
+  else if (flags.quiet !== true) terminal.talk(`${run.id} is done${now.output === null ? '' : `: ${now.output}`}`);
+  return exitOfRun(now, flags.failIf);
+}
+
+/** A run belongs to the API it was made for: its batches are nowhere else. */
+function refuseOtherOrigin(
+  context: Context,
+  {
+    open,
+    named,
+    link,
+  }: { readonly open: readonly RunRecord[]; readonly named: RunRecord | null; readonly link: ApiLink },
+): void {
+  const others = open.filter((run) => run.origin !== link.api.origin);
+  const [first] = others;
+  if (!first) return;
+  const message = `${first.id} was submitted to ${first.origin}; the base URL is ${link.api.origin} now`;
+  if (named || others.length === open.length) throw new BatchrunError('E_ORIGIN', message);
+  context.terminal.talk(`Left alone: ${message}.`);
+}
+
+/** `-o` and its kin are remembered, so that the next collect writes to the same place. */
+export async function rememberOutputs(context: Context, store: Store, runs: readonly RunRecord[]): Promise<void> {
+  const { flags } = context;
+  if (flags.output === undefined && flags.errors === undefined && flags.format === undefined) return;
+  for (const flag of ['output', 'errors'] as const) {
+    const path = flags[flag];
+    if (path === undefined || runs.length < 2 || path.includes('{run}')) continue;
+    throw new BatchrunError('E_USAGE', `--${flag} is one file for ${runs.length} runs`, {
+      hint: `Name the run (batchrun collect <run>), or put {run} into the name: --${flag} 'results.{run}.jsonl'`,
+    });
+  }
+  const all = await store.runs();
+  for (const run of runs) {
+    const choice = chooseOutput(flags, run.inputs);
+    const output = flags.output === undefined || choice.output === null ? run.output : fillIn(choice.output, run);
+    const errors = choice.errors === null ? run.errors : fillIn(choice.errors, run);
+    const format = flags.format ?? (flags.output === undefined ? run.format : choice.format);
+    for (const path of [output, errors]) {
+      if (path !== null) checkPath({ path, overwrite: flags.overwrite === true, runId: run.id, runs: all });
+    }
+    await store.setOutput(run.id, { output, errors, format, overwrite: flags.overwrite === true });
+  }
+}

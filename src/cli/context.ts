@@ -1,0 +1,163 @@
+/**
+ * The composition root: the only room that names adapters. It opens the state folder and puts an engine together, with
+ * the machine's clock and chance, and with the API where a command needs it (the SDK is loaded only then).
+ */
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join, resolve } from 'node:path';
+import { systemClock } from '../base/clock.ts';
+import { BatchrunError, messageOf } from '../base/errors.ts';
+import { createLogger, type Logger } from '../base/log.ts';
+import { systemRng } from '../base/random.ts';
+import { createDiskFiles, fileError } from '../adapters/disk-files.ts';
+import { createFormatter, errorsLine } from '../adapters/sinks/formatter.ts';
+import type { RowSource } from '../domain/source.ts';
+import type { BatchApi, FileWriter } from '../domain/ports.ts';
+import type { Store } from '../domain/store.ts';
+import type { DriveHolder } from '../engine/driver.ts';
+import type { ApiEngine, Engine, Pacing } from '../engine/engine.ts';
+import type { EngineEvent } from '../engine/events.ts';
+import type { Flags } from './options.ts';
+import type { Terminal } from './terminal.ts';
+
+export interface Context {
+  readonly flags: Flags;
+  readonly terminal: Terminal;
+  readonly signal: AbortSignal;
+  readonly stateFolder: string;
+  readonly log: Logger;
+}
+
+export interface ApiLink {
+  readonly api: BatchApi;
+  readonly baseUrl: string;
+  readonly credential: string;
+}
+
+export function stateFolderOf(flags: Pick<Flags, 'state'>): string {
+  return resolve(flags.state);
+}
+
+export function createLog(flags: Flags, terminal: Terminal): Logger {
+  return createLogger({
+    level: flags.quiet === true ? 'error' : flags.logLevel,
+    format: flags.logFormat,
+    now: () => systemClock.now(),
+    write: (line) => terminal.talk(line),
+  });
+}
+
+/** Is there a state to read? `status`, `list` and the like do not make one. */
+export function hasState(folder: string): boolean {
+  return existsSync(join(folder, 'state.db'));
+}
+
+/** Opens the ledger; makes the folder, for its owner alone, where there is none. */
+export async function openStore(folder: string): Promise<Store> {
+  try {
+    if (!existsSync(folder)) mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const ignore = join(folder, '.gitignore');
+    // Nobody should commit prompts and answers by accident.
+    if (!existsSync(ignore) && readdirSync(folder).length === 0) writeFileSync(ignore, '*\n');
+  } catch (error) {
+    throw stateError(folder, error);
+  }
+  return (await loadSqlite())(join(folder, 'state.db'));
+}
+
+/** Does better-sqlite3 load, and can it make a database? Throws E_NATIVE_MODULE where not. */
+export async function probeSqlite(): Promise<void> {
+  const store = (await loadSqlite())(':memory:');
+  await store.close();
+}
+
+async function loadSqlite(): Promise<(file: string) => Store> {
+  try {
+    return (await import('../adapters/sqlite/store.ts')).openSqliteStore;
+  } catch (error) {
+    throw new BatchrunError('E_NATIVE_MODULE', `better-sqlite3 does not load: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function stateError(folder: string, error: unknown): unknown {
+  const named = fileError(error, folder);
+  if (!(named instanceof BatchrunError) || named.code === 'E_DISK_FULL') return named;
+  return new BatchrunError('E_STATE_UNUSABLE', `the state folder cannot be used: ${named.message}`, { cause: error });
+}
+
+export interface EngineParts {
+  readonly store: Store;
+  readonly emit: (event: EngineEvent) => void;
+}
+
+export async function createEngine(context: Context, parts: EngineParts): Promise<Engine> {
+  const { createLocks } = await import('../adapters/sqlite/locks.ts');
+  const files = createDiskFiles(context.stateFolder);
+  return {
+    store: parts.store,
+    files,
+    locks: createLocks(context.stateFolder),
+    clock: systemClock,
+    rng: systemRng,
+    log: context.log,
+    formats: { formatter: createFormatter, errorsLine },
+    openOutput: (path) => (path === '-' ? Promise.resolve(stdoutWriter(context.terminal)) : files.create(path)),
+    emit: parts.emit,
+    signal: context.signal,
+  };
+}
+
+/** Credentials and base URL as the SDK finds them; nothing is sent. */
+export async function connectApi(context: Context): Promise<ApiLink> {
+  const { connectAnthropic } = await import('../adapters/anthropic/api.ts');
+  const files = createDiskFiles(context.stateFolder);
+  return connectAnthropic({ files, clock: systemClock, stderr: process.stderr });
+}
+
+export function withApi(engine: Engine, link: ApiLink, flags: Flags): ApiEngine {
+  const pacing: Pacing = {
+    maxBatches: flags.maxBatches,
+    concurrency: flags.concurrency,
+    pollIntervalMs: flags.pollInterval,
+    reconcileGraceMs: flags.reconcileGrace,
+    giveUpMs: flags.giveUp,
+  };
+  return { ...engine, api: link.api, pacing };
+}
+
+/** The workspace as a header names it, or null where the key alone decides. */
+export function workspaceHeader(link: ApiLink): string | null {
+  return link.api.workspace.startsWith('key_') ? null : link.api.workspace;
+}
+
+export async function openInput(inputs: readonly string[], flags: Flags): Promise<RowSource> {
+  const { openSource } = await import('../adapters/sources/open-source.ts');
+  return openSource(inputs, {
+    stdin: process.stdin,
+    ...(flags.inputFormat === undefined ? {} : { format: flags.inputFormat }),
+  });
+}
+
+export function holderOf(command: string): DriveHolder {
+  return { pid: process.pid, host: hostname(), command: `batchrun ${command}` };
+}
+
+export function systemNow(): number {
+  return systemClock.now();
+}
+
+/** For outputs: stdout as a file that is committed when everything has been taken. */
+function stdoutWriter(terminal: Terminal): FileWriter {
+  let bytes = 0;
+  return {
+    get bytes() {
+      return bytes;
+    },
+    write: async (data) => {
+      bytes += data.byteLength;
+      await terminal.data(data);
+    },
+    commit: () => Promise.resolve(),
+    abort: () => Promise.resolve(),
+  };
+}

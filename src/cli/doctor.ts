@@ -1,0 +1,156 @@
+/**
+ * `batchrun doctor`: is everything here that a run needs? Each check says what it found and what to do; the key is shown
+ * masked. Nothing that costs money is called.
+ */
+import { existsSync, statSync } from 'node:fs';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { systemClock } from '../base/clock.ts';
+import { isBatchrunError, messageOf } from '../base/errors.ts';
+import { maskKey } from '../base/log.ts';
+import { formatDuration } from '../base/units.ts';
+import { modelFacts } from '../domain/models.ts';
+import { connectApi, hasState, openStore, probeSqlite, type ApiLink, type Context } from './context.ts';
+import { EXIT } from './outcome.ts';
+import { createPaint } from './ui.ts';
+
+interface Check {
+  readonly name: string;
+  readonly ok: boolean | 'warn';
+  readonly found: string;
+  readonly hint?: string;
+}
+
+/** Node below this lacks crypto.hash and AbortSignal.any, which batchrun and its packages use. */
+const NODE_MAJOR_MIN = 20;
+/** Beyond this the age of batches and the end of their results are told wrong. */
+const CLOCK_SKEW_MS_MAX = 60_000;
+
+export async function runDoctor(context: Context): Promise<number> {
+  const checks: Check[] = [checkNode(), await checkSqlite(), await checkState(context)];
+  const { link, check } = await checkCredentials(context);
+  checks.push(check);
+  if (link) {
+    checks.push(await checkApi(context, link));
+    const model = context.flags.model;
+    if (model !== undefined) checks.push(await checkModel(context, link, model));
+  }
+  await tell(context, checks);
+  return checks.some((one) => one.ok === false) ? EXIT.usage : EXIT.ok;
+}
+
+function checkNode(): Check {
+  const major = Number(process.versions.node.split('.')[0]);
+  const found = `${process.version} on ${process.platform} ${process.arch}`;
+  return major >= NODE_MAJOR_MIN
+    ? { name: 'node', ok: true, found }
+    : { name: 'node', ok: false, found, hint: `Install Node ${NODE_MAJOR_MIN} or newer.` };
+}
+
+async function checkSqlite(): Promise<Check> {
+  try {
+    await probeSqlite();
+    return { name: 'better-sqlite3', ok: true, found: 'loads, and a database can be made' };
+  } catch (error) {
+    const hint = 'Install python3, make and g++, and run `npm rebuild better-sqlite3` with this Node.';
+    return { name: 'better-sqlite3', ok: false, found: messageOf(error).split('\n')[0] ?? '', hint };
+  }
+}
+
+async function checkState({ stateFolder }: Context): Promise<Check> {
+  const name = 'state folder';
+  if (!existsSync(stateFolder))
+    return { name, ok: true, found: `${stateFolder} (not there yet: the first submit makes it)` };
+  try {
+    const probe = join(stateFolder, `.doctor-${process.pid}`);
+    await writeFile(probe, '');
+    await rm(probe);
+    const mode = statSync(stateFolder).mode & 0o777;
+    if (hasState(stateFolder)) {
+      const store = await openStore(stateFolder);
+      await store.runs();
+      await store.close();
+    }
+    if ((mode & 0o077) !== 0) {
+      const found = `${stateFolder} can be read by others (mode ${mode.toString(8)})`;
+      return { name, ok: 'warn', found, hint: `Prompts and answers are in it: chmod 700 ${stateFolder}` };
+    }
+    return { name, ok: true, found: `${stateFolder} can be written` };
+  } catch (error) {
+    const hint = isBatchrunError(error) ? error.hint : 'Check its permissions, or choose another with --state.';
+    return { name, ok: false, found: `${stateFolder}: ${messageOf(error)}`, hint };
+  }
+}
+
+async function checkCredentials(context: Context): Promise<{ link: ApiLink | null; check: Check }> {
+  try {
+    const link = await connectApi(context);
+    const found = `key ${maskKey(link.credential)} for ${link.baseUrl}, workspace ${link.api.workspace}`;
+    return { link, check: { name: 'credentials', ok: true, found } };
+  } catch (error) {
+    const hint = isBatchrunError(error) ? error.hint : 'Set ANTHROPIC_API_KEY.';
+    return { link: null, check: { name: 'credentials', ok: false, found: messageOf(error), hint } };
+  }
+}
+
+/** One cheap call: does the API answer, does it take the key, and what time is it there? */
+async function checkApi({ signal }: Context, { api, baseUrl }: ApiLink): Promise<Check> {
+  const name = 'api';
+  try {
+    const before = systemClock.now();
+    const server = await api.serverTimeMs(signal);
+    await api.listBatches({ afterId: null, limit: 1, signal });
+    const skewMs = server === null ? 0 : Math.abs(server - (before + systemClock.now()) / 2);
+    if (skewMs > CLOCK_SKEW_MS_MAX) {
+      const found = `${baseUrl} answers, but this clock is off by ${formatDuration(skewMs)}`;
+      return { name, ok: 'warn', found, hint: 'Set the clock of this machine (NTP).' };
+    }
+    return { name, ok: true, found: `${baseUrl} answers and takes the key; the clocks agree` };
+  } catch (error) {
+    return {
+      name,
+      ok: false,
+      found: `${baseUrl}: ${messageOf(error)}`,
+      hint: 'Check the network, the base URL and the key.',
+    };
+  }
+}
+
+async function checkModel({ signal }: Context, { api }: ApiLink, model: string): Promise<Check> {
+  const name = `model ${model}`;
+  const facts = modelFacts(model, systemClock.now());
+  try {
+    const info = await api.retrieveModel(model, signal);
+    if (!info) {
+      const successor = facts.successor === undefined ? '' : ` Its successor is ${facts.successor}.`;
+      return { name, ok: false, found: 'the API does not know it', hint: `Choose another model.${successor}` };
+    }
+    if (info.batchSupported === false)
+      return { name, ok: false, found: 'it does not support batches', hint: 'Choose another model.' };
+    if (facts.status === 'ending' || info.retiresAtMs !== null) {
+      const when = info.retiresAtMs === null ? facts.retires : new Date(info.retiresAtMs).toISOString().slice(0, 10);
+      return {
+        name,
+        ok: 'warn',
+        found: `it supports batches; it ends on ${when ?? 'an unknown day'}`,
+        hint: 'Plan the move to its successor.',
+      };
+    }
+    return { name, ok: true, found: `it exists${info.batchSupported === true ? ' and supports batches' : ''}` };
+  } catch (error) {
+    return { name, ok: false, found: messageOf(error), hint: 'Run doctor again when the API answers.' };
+  }
+}
+
+async function tell({ flags, terminal }: Context, checks: readonly Check[]): Promise<void> {
+  if (flags.json === true) {
+    const ok = checks.every((check) => check.ok !== false);
+    await terminal.data(`${JSON.stringify({ ok, checks })}\n`);
+    return;
+  }
+  const paint = createPaint(terminal.color);
+  for (const { name, ok, found, hint } of checks) {
+    const sign = ok === true ? paint.green('ok  ') : ok === 'warn' ? paint.yellow('warn') : paint.red('FAIL');
+    await terminal.data(`${sign}  ${name}: ${found}\n${hint === undefined ? '' : `      ${hint}\n`}`);
+  }
+}

@@ -1,0 +1,155 @@
+/**
+ * What `collect`, `run`, `submit --wait`, `cancel` and `retry` share: drive runs, show how it goes, say at the end what
+ * came of it, and give the exit code.
+ */
+import { systemClock } from '../base/clock.ts';
+import { isBatchrunError } from '../base/errors.ts';
+import { formatDuration, plural } from '../base/units.ts';
+import type { RunRecord } from '../domain/model.ts';
+import type { Store } from '../domain/store.ts';
+import { AsCompleted } from '../engine/as-completed.ts';
+import type { ApiEngine } from '../engine/engine.ts';
+import { drive, unreachableError, type DriveEnd, type DriveRequest } from '../engine/runner.ts';
+import { viewRun, type RunView } from '../engine/status.ts';
+import { connectApi, createEngine, holderOf, withApi, type ApiLink, type Context } from './context.ts';
+import { EXIT, exitOfRun, gravest } from './outcome.ts';
+import { Progress } from './progress.ts';
+import { batchText, summaryText } from './render/run-text.ts';
+
+export interface DriveOptions {
+  readonly command: string;
+  /** Null: every unfinished run. */
+  readonly runIds: readonly string[] | null;
+  readonly once: boolean;
+  readonly link?: ApiLink;
+}
+
+/** Drives to the end (or one pass) and reports. Gives the exit code. */
+export async function driveAndReport(context: Context, store: Store, options: DriveOptions): Promise<number> {
+  const { flags, terminal } = context;
+  const progress = new Progress({ terminal, clock: systemClock, quiet: flags.quiet === true });
+  const link = options.link ?? (await connectApi(context));
+  const limited = withTimeLimit(context, flags.maxWait);
+  const engine = withApi(
+    await createEngine({ ...context, signal: limited.signal }, { store, emit: progress.emit }),
+    link,
+    flags,
+  );
+  let driven: readonly string[] = options.runIds ?? [];
+  try {
+    const end = await drive(engine, {
+      ...driveRequest(context, engine, options),
+      onDriving: async (runIds) => {
+        driven = runIds;
+        await opening(context, store, runIds);
+        await progress.follow(store, runIds);
+      },
+    });
+    progress.stop();
+    return await report(context, { store, engine, end, runIds: driven });
+  } catch (error) {
+    progress.stop();
+    if (flags.skipIfLocked === true && isBatchrunError(error, 'E_LOCKED')) {
+      terminal.talk(`${error.message}: nothing to do here`);
+      if (flags.json === true) await terminal.data(`${JSON.stringify({ runs: [] })}\n`);
+      return EXIT.ok;
+    }
+    throw error;
+  } finally {
+    limited.clear();
+  }
+}
+
+function driveRequest(context: Context, engine: ApiEngine, options: DriveOptions): DriveRequest {
+  const { flags, terminal } = context;
+  return {
+    runIds: options.runIds,
+    goal: 'finish',
+    once: options.once,
+    holder: holderOf(options.command),
+    retryLockMs: flags.retryLock,
+    asCompleted: flags.asCompleted === true ? new AsCompleted(engine, (text) => terminal.data(text)) : null,
+  };
+}
+
+/** A signal that also comes when --max-wait is over. */
+function withTimeLimit(context: Context, maxWaitMs: number | undefined): { signal: AbortSignal; clear: () => void } {
+  if (maxWaitMs === undefined) return { signal: context.signal, clear: () => undefined };
+  const limit = new AbortController();
+  const over = new AbortController();
+  void systemClock.sleep(maxWaitMs, over.signal).then(() => {
+    if (!over.signal.aborted) limit.abort();
+  });
+  return { signal: AbortSignal.any([context.signal, limit.signal]), clear: () => over.abort() };
+}
+
+/** Before the wait: what is waited for, and that it is safe to go. */
+async function opening(context: Context, store: Store, runIds: readonly string[]): Promise<void> {
+  if (context.flags.quiet === true) return;
+  for (const runId of runIds) {
+    const run = await store.run(runId);
+    if (!run || run.state === 'done') continue;
+    const view = await viewRun(store, run);
+    const name = view.name === null ? '' : ` "${view.name}"`;
+    context.terminal.talk(`${run.id}${name}: ${plural(run.totalRows, 'row')}, ${view.chunks['total'] ?? 0} chunks`);
+    const waiting = batchText(view, { nowMs: systemClock.now() });
+    if (waiting !== '') context.terminal.talk(waiting);
+  }
+  if (runIds.length > 0) context.terminal.talk('Safe to stop with Ctrl-C at any time: `batchrun collect` goes on.');
+}
+
+interface Report {
+  readonly store: Store;
+  readonly engine: ApiEngine;
+  readonly end: DriveEnd;
+  readonly runIds: readonly string[];
+}
+
+async function report(context: Context, { store, engine, end, runIds }: Report): Promise<number> {
+  const { flags, terminal } = context;
+  const runs: RunRecord[] = [];
+  const views: RunView[] = [];
+  for (const runId of runIds) {
+    const run = await store.run(runId);
+    if (!run) continue;
+    runs.push(run);
+    views.push(await viewRun(store, run));
+  }
+  if (flags.json === true) await terminal.data(`${JSON.stringify({ runs: views })}\n`);
+  else if (flags.quiet !== true) tell(context, views);
+  if (end === 'unreachable' && flags.json !== true) throw unreachableError('no answer', engine.pacing.giveUpMs);
+  if (end === 'stopped' && flags.quiet !== true) terminal.talk(stoppedText(context, views));
+  return gravest(runs.map((run) => exitOfRun(run, flags.failIf)));
+}
+
+function tell(context: Context, views: readonly RunView[]): void {
+  const { terminal } = context;
+  if (views.length === 0) terminal.talk('Nothing to do: there is no unfinished run.');
+  for (const view of views) terminal.talk(summaryText(view, { color: terminal.color, nowMs: systemClock.now() }));
+}
+
+/** How to go on, what goes on being billed, and how to stop that. */
+export function stoppedText(context: Context, views: readonly RunView[]): string {
+  const open = views.flatMap((view) =>
+    view.batches.filter((batch) => batch.status !== 'ended').map((batch) => ({ view, batch })),
+  );
+  const state = context.flags.state === '.batchrun' ? '' : ` --state ${context.flags.state}`;
+  const lines = [`Stopped; the state is kept. Go on with: batchrun collect${state}`];
+  if (open.length > 0) {
+    const rows = open.reduce((sum, { batch }) => sum + batch.rows, 0);
+    const ids = open
+      .slice(0, 3)
+      .map(({ batch }) => batch.id)
+      .join(', ');
+    lines.push(
+      `${plural(open.length, 'batch', 'batches')} (${ids}${open.length > 3 ? ', …' : ''}) with ${plural(rows, 'row')} go on at the API and will be billed.`,
+      `To stop them: batchrun cancel${state} ${open[0]?.view.id ?? 'latest'}`,
+    );
+  }
+  return lines.join('\n');
+}
+
+/** The age of something, for people. */
+export function ago(iso: string): string {
+  return `${formatDuration(systemClock.now() - Date.parse(iso))} ago`;
+}

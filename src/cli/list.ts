@@ -1,0 +1,43 @@
+/**
+ * `batchrun list`: the runs of this state folder, a line each.
+ */
+import { formatCount, formatUsd } from '../base/units.ts';
+import { viewRun } from '../engine/status.ts';
+import { hasState, openStore, type Context } from './context.ts';
+import { ago } from './drive-runs.ts';
+import { EXIT } from './outcome.ts';
+import { table } from './ui.ts';
+
+export async function runList(context: Context): Promise<number> {
+  const { flags, terminal, stateFolder } = context;
+  if (!hasState(stateFolder)) {
+    await terminal.data(
+      flags.json === true ? `${JSON.stringify({ runs: [] })}\n` : `No runs: there is no state in ${stateFolder}.\n`,
+    );
+    return EXIT.ok;
+  }
+  const store = await openStore(stateFolder);
+  try {
+    const views = [];
+    for (const run of await store.runs()) views.push(await viewRun(store, run));
+    if (flags.json === true) {
+      await terminal.data(`${JSON.stringify({ runs: views })}\n`);
+      return EXIT.ok;
+    }
+    const lines = views.map((view) => [
+      view.id,
+      view.name ?? '',
+      view.blocked.length > 0 ? 'blocked' : view.state,
+      formatCount(view.rows['total'] ?? 0),
+      formatCount(view.rows['succeeded'] ?? 0),
+      view.cost_usd.spent === null ? 'unknown' : formatUsd(view.cost_usd.spent),
+      ago(view.created_at),
+      view.output ?? '',
+    ]);
+    const head = ['run', 'name', 'state', 'rows', 'succeeded', 'cost', 'created', 'output'];
+    await terminal.data(lines.length === 0 ? `No runs in ${stateFolder}.\n` : `${table([head, ...lines], '')}\n`);
+    return EXIT.ok;
+  } finally {
+    await store.close();
+  }
+}

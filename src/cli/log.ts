@@ -1,0 +1,49 @@
+/**
+ * `batchrun log <run>`: what happened when, from the event table.
+ */
+import { BatchrunError } from '../base/errors.ts';
+import type { EventRecord } from '../domain/store-steps.ts';
+import { hasState, openStore, type Context } from './context.ts';
+import { EXIT } from './outcome.ts';
+import { selectRun } from './select-run.ts';
+
+const PAGE_EVENTS = 1_000;
+
+export async function runLog(context: Context, wanted: string): Promise<number> {
+  const { flags, terminal, stateFolder } = context;
+  if (!hasState(stateFolder)) throw new BatchrunError('E_RUN_UNKNOWN', `there is no state in ${stateFolder}`);
+  const store = await openStore(stateFolder);
+  const text = flags.json === true ? jsonLine : textLine;
+  try {
+    const run = await selectRun(store, wanted, stateFolder);
+    if (flags.tail !== undefined) {
+      const events = await store.events(run.id, { limit: flags.tail, newest: true });
+      await terminal.data(events.map(text).join(''));
+      return EXIT.ok;
+    }
+    for (let afterId = 0; !context.signal.aborted;) {
+      const events = await store.events(run.id, { afterId, limit: PAGE_EVENTS });
+      const last = events.at(-1);
+      if (!last) break;
+      afterId = last.id;
+      await terminal.data(events.map(text).join(''));
+    }
+    return EXIT.ok;
+  } finally {
+    await store.close();
+  }
+}
+
+function jsonLine(event: EventRecord): string {
+  const { id, atMs, kind, runId, chunkNo, seq, data } = event;
+  return `${JSON.stringify({ id, time: new Date(atMs).toISOString(), event: kind, run: runId, chunk: chunkNo, row: seq, ...data })}\n`;
+}
+
+function textLine(event: EventRecord): string {
+  const chunk = event.chunkNo === null ? '' : ` chunk ${event.chunkNo}`;
+  const row = event.seq === null ? '' : ` row ${event.seq}`;
+  const data = Object.entries(event.data)
+    .map(([name, value]) => ` ${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .join('');
+  return `${new Date(event.atMs).toISOString()}  ${event.kind}${chunk}${row}${data}\n`;
+}

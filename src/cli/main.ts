@@ -1,0 +1,92 @@
+#!/usr/bin/env node
+/**
+ * The way in and the only way out: signals, the one place that turns errors into exit codes, and the only
+ * `process.exit` of batchrun.
+ */
+import { readFileSync } from 'node:fs';
+import { CommanderError } from 'commander';
+import { BatchrunError, isBatchrunError, messageOf } from '../base/errors.ts';
+import { armFailpoints, FAILPOINTS, type FailpointName } from '../base/failpoint.ts';
+import { redact } from '../base/log.ts';
+import type { Flags } from './options.ts';
+import { createProgram } from './program.ts';
+
+const SIGNAL_EXITS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+
+async function main(): Promise<number> {
+  const stop = new AbortController();
+  let signalExit: number | undefined;
+  for (const [name, code] of Object.entries(SIGNAL_EXITS)) {
+    process.on(name, () => {
+      // The second one means it: at once, the state is safe at any instant.
+      if (signalExit !== undefined) process.exit(signalExit);
+      signalExit = code;
+      stop.abort();
+      process.stderr.write('\nStopping after the step in hand; once more to stop at once.\n');
+    });
+  }
+  armFromEnvironment();
+  let flags: Flags | undefined;
+  let code = 0;
+  const program = createProgram({
+    version: readVersion(),
+    argv: process.argv.slice(2),
+    signal: stop.signal,
+    started: (given) => (flags = given),
+    finished: (given) => (code = given),
+  });
+  try {
+    await program.parseAsync(process.argv);
+  } catch (error) {
+    code = report(error, flags?.json === true);
+  }
+  return signalExit ?? code;
+}
+
+/** Says what happened and what to do next, and gives the exit code. */
+function report(error: unknown, json: boolean): number {
+  if (error instanceof CommanderError) {
+    // Commander has said it already, on stderr; asking for help or the version is no error.
+    return error.exitCode === 0 ? 0 : 2;
+  }
+  const known = isBatchrunError(error) ? error : new BatchrunError('E_BUG', messageOf(error), { cause: error });
+  if (json) {
+    const { code, hint, exit, details } = known;
+    const problems = 'problems' in details ? { problems: details['problems'], count: details['count'] } : {};
+    process.stdout.write(
+      `${redact(JSON.stringify({ error: { code, message: known.message, hint, exit, ...problems } }))}\n`,
+    );
+  }
+  const problems = known.details['problemsText'];
+  const text = `${typeof problems === 'string' ? `${problems}\n` : ''}batchrun: ${known.message}\n${known.hint}\n`;
+  process.stderr.write(redact(text));
+  // A bug is worth its stack; an operating error has all in its message.
+  if (known.code === 'E_BUG') process.stderr.write(redact(`${stackOf(error)}\n`));
+  return known.exit;
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+function readVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+/**
+ * BATCHRUN_FAILPOINT=submit.answered (or `submit.answered:3` for the third time) kills the process there, as a power cut
+ * would: so that the tests can do it to the built program.
+ */
+function armFromEnvironment(): void {
+  const wanted = process.env['BATCHRUN_FAILPOINT'];
+  if (wanted === undefined || wanted === '') return;
+  const [name = '', times = '1'] = wanted.split(':');
+  if (!(name in FAILPOINTS)) throw new BatchrunError('E_USAGE', `there is no failpoint "${name}"`);
+  let left = Number(times);
+  armFailpoints((reached: FailpointName) => {
+    if (reached === name && --left === 0) process.kill(process.pid, 'SIGKILL');
+  });
+}
+
+process.exit(await main());

@@ -1,0 +1,94 @@
+/**
+ * The flags of a command on commander, and what they come to: flag > environment > configuration file > default. The
+ * table of all flags is option-table.ts.
+ */
+import { Option, type Command } from 'commander';
+import type { LogLevel } from '../base/log.ts';
+import type { OutputFormat, RetryLaneMode } from '../domain/model.ts';
+import { COMMAND_FLAGS, FLAG_SPECS, type FlagName, type FlagSpec } from './option-table.ts';
+
+/** What the flags come to after flag > environment > configuration file > default. */
+export interface Flags {
+  readonly state: string;
+  readonly config?: string;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+  readonly logLevel: LogLevel;
+  readonly logFormat: 'text' | 'json';
+  readonly color: boolean;
+  readonly output?: string;
+  readonly format?: OutputFormat;
+  readonly errors?: string;
+  readonly overwrite?: boolean;
+  readonly formulas: boolean;
+  readonly name?: string;
+  readonly again?: boolean;
+  readonly limit?: number;
+  readonly dryRun?: boolean;
+  readonly model?: string;
+  readonly maxTokens?: number;
+  readonly system?: string;
+  readonly systemFile?: string;
+  readonly prompt?: string;
+  readonly promptFile?: string;
+  readonly params?: string;
+  readonly betas?: readonly string[];
+  readonly inputFormat?: 'jsonl' | 'csv' | 'json';
+  readonly idColumn?: string;
+  readonly dropUnsupported?: boolean;
+  readonly onInvalid: 'fail' | 'skip';
+  readonly chunkSize: number;
+  readonly chunkBytes: number;
+  readonly maxBatches: number;
+  readonly concurrency: number;
+  readonly maxAttempts: number;
+  readonly retryLane: RetryLaneMode;
+  readonly pollInterval: number;
+  readonly reconcileGrace: number;
+  readonly wait?: boolean;
+  readonly once?: boolean;
+  readonly maxWait?: number;
+  readonly giveUp: number;
+  readonly retryLock: number;
+  readonly skipIfLocked?: boolean;
+  readonly failIf?: string;
+  readonly asCompleted?: boolean;
+  readonly yes?: boolean;
+  readonly confirmOver: number;
+  readonly watch?: boolean;
+  readonly only?: readonly string[];
+  readonly row?: string;
+  readonly keepLast?: number;
+  readonly keepWithin?: number;
+  readonly remote?: boolean;
+  readonly tail?: number;
+}
+
+/** Puts the flags of a command on it, each with its environment variable. */
+export function addFlags(command: Command, name: string): void {
+  for (const flag of COMMAND_FLAGS[name] ?? []) command.addOption(toOption(flag));
+}
+
+/** The environment variable of a flag: BATCHRUN_CHUNK_SIZE. */
+export function envName(flag: FlagName): string {
+  const long = /--([a-z-]+)/.exec(FLAG_SPECS[flag].flags)?.[1] ?? flag;
+  return `BATCHRUN_${long.replaceAll('-', '_').toUpperCase()}`;
+}
+
+/** The long name of a flag as it is typed, without its dashes. */
+export function longName(flag: FlagName): string {
+  return /--([a-z-]+)/.exec(FLAG_SPECS[flag].flags)?.[1] ?? flag;
+}
+
+export const FLAG_NAMES = Object.keys(FLAG_SPECS) as readonly FlagName[];
+
+function toOption(flag: FlagName): Option {
+  const one: FlagSpec = FLAG_SPECS[flag];
+  const option = new Option(one.flags, one.text);
+  // Negated flags (--no-color) are switches without a variable of their own; NO_COLOR is looked at by itself.
+  if (!one.flags.includes('--no-')) option.env(envName(flag));
+  if (one.choices) option.choices(one.choices);
+  if (one.read) option.argParser(one.read);
+  if (one.default !== undefined) option.default(one.default, one.defaultText);
+  return option;
+}

@@ -1,0 +1,90 @@
+/**
+ * Where results go: the path is settled at submit, absolute, so that a cron job in another folder writes the same file;
+ * and it is refused before anything is sent where it would destroy another run's results.
+ */
+import { existsSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { BatchrunError } from '../base/errors.ts';
+import type { OutputFormat, RunRecord } from '../domain/model.ts';
+import type { Flags } from './options.ts';
+
+export interface OutputChoice {
+  readonly output: string | null;
+  readonly format: OutputFormat;
+  readonly errors: string | null;
+  readonly overwrite: boolean;
+}
+
+/** The choice at submit. `{run}` stays until the run has an id. */
+export function chooseOutput(flags: Flags, inputs: readonly string[]): OutputChoice {
+  const format = flags.format ?? formatOf(flags.output) ?? 'jsonl';
+  const output = flags.output ?? (flags.asCompleted === true ? null : defaultOutput(inputs, format));
+  return {
+    output: output === null ? null : absolute(output),
+    format,
+    errors: flags.errors === undefined ? null : absolute(flags.errors),
+    overwrite: flags.overwrite === true,
+  };
+}
+
+/** `-o results.csv` says what is wanted. */
+function formatOf(output: string | undefined): OutputFormat | undefined {
+  return output?.toLowerCase().endsWith('.csv') === true ? 'csv' : undefined;
+}
+
+function defaultOutput(inputs: readonly string[], format: OutputFormat): string {
+  const extension = format === 'csv' ? 'csv' : 'jsonl';
+  const first = inputs.find((input) => input !== '-');
+  if (first === undefined) return `{run}.results.${extension}`;
+  const stem = basename(first)
+    .replace(/\.gz$/i, '')
+    .replace(/\.(jsonl|ndjson|json|csv|tsv|txt)$/i, '');
+  return join(dirname(first), `${stem}.results.${extension}`);
+}
+
+function absolute(path: string): string {
+  return path === '-' ? path : resolve(path);
+}
+
+/** Fills in `{run}` and `{date}` (the day of the submit, local time). */
+export function fillIn(path: string, run: { readonly id: string; readonly createdAtMs: number }): string {
+  const day = new Date(run.createdAtMs);
+  const date = [day.getFullYear(), day.getMonth() + 1, day.getDate()]
+    .map((part) => String(part).padStart(2, '0'))
+    .join('-');
+  return path.replaceAll('{run}', run.id).replaceAll('{date}', date);
+}
+
+export interface PathCheck {
+  readonly path: string;
+  readonly overwrite: boolean;
+  /** The run that will write it; its own earlier file may be replaced. */
+  readonly runId: string | null;
+  readonly runs: readonly RunRecord[];
+}
+
+/** Refuses a path that another run or somebody else has written, or that cannot be written at all. */
+export function checkPath({ path, overwrite, runId, runs }: PathCheck): void {
+  if (path === '-' || path.includes('{run}')) return;
+  if (existsSync(path) && statSync(path).isDirectory()) {
+    throw new BatchrunError('E_OUTPUT_TAKEN', `the output ${path} is a folder`, { hint: 'Give a file with --output.' });
+  }
+  const folder = dirname(path);
+  if (!existsSync(folder)) {
+    throw new BatchrunError('E_USAGE', `the folder of the output does not exist: ${folder}`, {
+      hint: 'Make it, or give another file with --output.',
+    });
+  }
+  const other = runs.find((run) => run.id !== runId && (run.output === path || run.errors === path));
+  const own = runs.some((run) => run.id === runId && (run.output === path || run.errors === path));
+  if (overwrite || own) return;
+  if (other && other.state !== 'done') {
+    throw new BatchrunError('E_OUTPUT_TAKEN', `${path} is the output of ${other.id}, which is not finished`);
+  }
+  if (existsSync(path)) {
+    const whose = other ? `was written by ${other.id}` : 'exists already';
+    throw new BatchrunError('E_OUTPUT_TAKEN', `the output ${path} ${whose}`, {
+      hint: 'Give another file with --output ({date} and {run} are filled in), or allow it with --overwrite.',
+    });
+  }
+}

@@ -1,0 +1,216 @@
+/**
+ * From flags to an ingest: texts from files, the template against the input's columns, the defaults of rows. Whatever
+ * is missing is answered with a complete command that uses the file's real columns.
+ */
+import { readFileSync } from 'node:fs';
+import { basename, resolve } from 'node:path';
+import { BatchrunError, messageOf } from '../base/errors.ts';
+import { settingHash } from '../domain/fingerprint.ts';
+import { modelFacts } from '../domain/models.ts';
+import { createRowReader, type RowDefaults } from '../domain/row/reader.ts';
+import { isObject, type JsonObject } from '../domain/row/shape.ts';
+import { assertPlaceholders, compileTemplate, type Template } from '../domain/row/template.ts';
+import type { RowReading, RowSource, SourceRecord } from '../domain/source.ts';
+import { systemNow } from './context.ts';
+import type { Flags } from './options.ts';
+import { correctedCommand } from './shell.ts';
+
+export interface Texts {
+  readonly prompt: string | undefined;
+  readonly system: string | undefined;
+  readonly params: JsonObject | undefined;
+}
+
+/** Examples in corrected commands: the cheapest model of the price table, and room for a short answer. */
+const EXAMPLE_MODEL = 'claude-haiku-5-5';
+const EXAMPLE_MAX_TOKENS = '1024';
+
+export function readTexts(flags: Flags): Texts {
+  return {
+    prompt: textOf('prompt', flags.prompt, flags.promptFile),
+    system: textOf('system', flags.system, flags.systemFile),
+    params: flags.params === undefined ? undefined : parseParams(flags.params),
+  };
+}
+
+function textOf(flag: string, text: string | undefined, file: string | undefined): string | undefined {
+  if (file === undefined) return text;
+  if (text !== undefined) throw new BatchrunError('E_USAGE', `--${flag} and --${flag}-file cannot both be given`);
+  try {
+    return readFileSync(resolve(file), 'utf8')
+      .replace(/^\uFEFF/, '')
+      .replace(/\r?\n$/, '');
+  } catch (error) {
+    throw new BatchrunError('E_INPUT_MISSING', `--${flag}-file cannot be read: ${messageOf(error)}`);
+  }
+}
+
+function parseParams(text: string): JsonObject {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    if (isObject(parsed)) return parsed;
+  } catch (error) {
+    throw new BatchrunError('E_USAGE', `--params is not JSON: ${messageOf(error)}`, {
+      hint: `Write for example --params '{"stop_sequences":["END"]}'.`,
+    });
+  }
+  throw new BatchrunError('E_USAGE', '--params must be a JSON object');
+}
+
+/** The settings that shape requests, as hashes: a later submit can name the flag that differs. */
+export function hashSettings(flags: Flags, texts: Texts): Record<string, string> {
+  const settings: Record<string, unknown> = {
+    model: flags.model,
+    'max-tokens': flags.maxTokens,
+    system: texts.system,
+    prompt: texts.prompt,
+    params: texts.params,
+    betas: flags.betas,
+    'id-column': flags.idColumn,
+    'drop-unsupported': flags.dropUnsupported,
+    limit: flags.limit,
+    name: flags.name,
+  };
+  return Object.fromEntries(Object.entries(settings).map(([flag, value]) => [flag, settingHash(value ?? null)]));
+}
+
+/** How records become rows. Refuses at once what can be seen from the flags and the columns. */
+export function rowReading(
+  source: RowSource,
+  request: { readonly flags: Flags; readonly texts: Texts; readonly argv: readonly string[] },
+): (record: SourceRecord) => RowReading {
+  const { flags, texts, argv } = request;
+  const nowMs = systemNow();
+  if (flags.model !== undefined) refuseRetired(flags.model, nowMs);
+  const prompt = texts.prompt === undefined ? undefined : templateFor(texts.prompt, source, '--prompt');
+  const system = texts.system === undefined ? undefined : templateFor(texts.system, source, '--system');
+  const hasModel = flags.model !== undefined || texts.params?.['model'] !== undefined;
+  const hasMaxTokens = flags.maxTokens !== undefined || texts.params?.['max_tokens'] !== undefined;
+  if (source.columns.length > 0 && (!prompt || !hasModel || !hasMaxTokens)) {
+    throw missing(source.columns, { prompt: !prompt, model: !hasModel, maxTokens: !hasMaxTokens, argv });
+  }
+  const reader = createRowReader(defaultsOf(flags, { prompt, system, params: texts.params, nowMs }));
+  return firstRowChecked((record) => reader.read(record), argv);
+}
+
+function defaultsOf(
+  flags: Flags,
+  parts: {
+    readonly prompt: Template | undefined;
+    readonly system: Template | undefined;
+    readonly params: JsonObject | undefined;
+    readonly nowMs: number;
+  },
+): RowDefaults {
+  return {
+    nowMs: parts.nowMs,
+    ...(flags.model === undefined ? {} : { model: flags.model }),
+    ...(flags.maxTokens === undefined ? {} : { maxTokens: flags.maxTokens }),
+    ...(parts.system === undefined ? {} : { system: parts.system }),
+    ...(parts.prompt === undefined ? {} : { prompt: parts.prompt }),
+    ...(parts.params === undefined ? {} : { params: parts.params }),
+    ...(flags.betas === undefined ? {} : { betas: flags.betas }),
+    ...(flags.idColumn === undefined ? {} : { idColumn: flags.idColumn }),
+    ...(flags.dropUnsupported === true ? { dropUnsupported: true } : {}),
+  };
+}
+
+function templateFor(text: string, source: RowSource, flag: string): Template {
+  const template = compileTemplate(text, flag);
+  assertPlaceholders(template, source.columns, flag);
+  return template;
+}
+
+function refuseRetired(model: string, nowMs: number): void {
+  const facts = modelFacts(model, nowMs);
+  if (facts.status !== 'retired') return;
+  const successor = facts.successor === undefined ? '' : ` Its successor is ${facts.successor}.`;
+  throw new BatchrunError(
+    'E_MODEL_RETIRED',
+    `${model} is no longer served (ended ${facts.retires ?? 'some time ago'})`,
+    {
+      hint: `Choose a model that is still served with --model.${successor}`,
+    },
+  );
+}
+
+/**
+ * When the very first row already lacks what a flag gives, it is the flag that is missing and not the row: then the
+ * answer is a corrected command, not twenty equal problems.
+ */
+function firstRowChecked(
+  read: (record: SourceRecord) => RowReading,
+  argv: readonly string[],
+): (record: SourceRecord) => RowReading {
+  let first = true;
+  return (record) => {
+    const reading = read(record);
+    if (first && !reading.ok) {
+      const codes = new Set(reading.problems.map((problem) => problem.code));
+      const needs = {
+        prompt: codes.has('no_prompt'),
+        model: codes.has('no_model'),
+        maxTokens: reading.problems.some(
+          (problem) => problem.code === 'missing_param' && problem.message.includes('max_tokens'),
+        ),
+      };
+      if (needs.prompt || needs.model || needs.maxTokens) {
+        const columns = isObject(record.value) ? Object.keys(record.value) : [];
+        // A row that needs a prompt is checked for the rest only once it has one.
+        const unknown = needs.prompt
+          ? { ...needs, model: !argv.includes('--model'), maxTokens: !argv.includes('--max-tokens') }
+          : needs;
+        throw missing(columns, { ...unknown, argv });
+      }
+    }
+    first = false;
+    return reading;
+  };
+}
+
+interface Missing {
+  readonly prompt: boolean;
+  readonly model: boolean;
+  readonly maxTokens: boolean;
+  readonly argv: readonly string[];
+}
+
+function missing(columns: readonly string[], { prompt, model, maxTokens, argv }: Missing): BatchrunError {
+  const more: string[] = [];
+  if (model) more.push('--model', EXAMPLE_MODEL);
+  if (maxTokens) more.push('--max-tokens', EXAMPLE_MAX_TOKENS);
+  const column = likelyText(columns);
+  if (prompt) more.push('--prompt', `Classify this text: {{${column}}}`);
+  const hint = `For example:\n  ${correctedCommand(argv, more)}`;
+  const shown = columns.length === 0 ? '' : ` (the input has: ${columns.slice(0, 20).join(', ')})`;
+  if (prompt) {
+    return new BatchrunError('E_NO_PROMPT', `--prompt is missing: it says how a row becomes a message${shown}`, {
+      hint,
+    });
+  }
+  if (model) return new BatchrunError('E_NO_MODEL', '--model is missing, and the rows name no model', { hint });
+  return new BatchrunError('E_USAGE', '--max-tokens is missing, and the rows have no max_tokens', { hint });
+}
+
+/** The column that most likely holds the text: one that is called so, else the first that does not look like an id. */
+function likelyText(columns: readonly string[]): string {
+  const named = columns.find((column) =>
+    /^(text|content|body|message|query|question|prompt|description|comment|review)$/i.test(column),
+  );
+  return (
+    named ??
+    columns.find((column) => !/^(id|custom_id|.*_id|seq|nr|no|date|time)$/i.test(column)) ??
+    columns[0] ??
+    'text'
+  );
+}
+
+/** Inputs as they are kept: absolute, `-` for stdin. */
+export function absoluteInputs(inputs: readonly string[]): string[] {
+  return inputs.map((input) => (input === '-' ? '-' : resolve(input)));
+}
+
+/** How an input is called in messages. */
+export function shortInput(input: string): string {
+  return input === '-' ? 'stdin' : basename(input);
+}

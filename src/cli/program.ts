@@ -1,0 +1,186 @@
+/**
+ * The command line as commander sees it: one command per room, each action parses its flags and calls a function that
+ * gives an exit code. Nothing here exits.
+ */
+import { Command } from 'commander';
+import type { Flags } from './options.ts';
+import { addFlags } from './options.ts';
+import { applyConfigFile } from './config-file.ts';
+import { createLog, stateFolderOf, type Context } from './context.ts';
+import { addSimFlags, type SimFlags } from './sim.ts';
+import { createTerminal } from './terminal.ts';
+
+export interface ProgramParts {
+  readonly version: string;
+  /** What was typed after `batchrun`, for corrected commands. */
+  readonly argv: readonly string[];
+  readonly signal: AbortSignal;
+  readonly finished: (code: number) => void;
+  /** Told as soon as the flags are known, so that errors come out in the right shape. */
+  readonly started: (flags: Flags) => void;
+}
+
+const EXIT_HELP = `
+Exit codes:
+  0  complete, every row succeeded (or within --fail-if); submit: accepted; nothing to do
+  1  a bug or an unexpected failure; the state is kept
+  2  usage, configuration or input refused; nothing was sent
+  3  complete, but rows did not succeed
+  4  not finished yet (--once, --max-wait, API unreachable)
+  5  blocked: a person must act; the message says how
+  6  another process drives this state
+  130, 143  interrupted; the state is kept
+
+Every flag can also be set as BATCHRUN_<FLAG> in the environment or in batchrun.config.json.
+The API key comes from ANTHROPIC_API_KEY, as everywhere.`;
+
+const EXAMPLES = `
+Examples:
+  $ batchrun submit questions.csv --model claude-haiku-5-5 --max-tokens 256 --prompt 'Classify: {{text}}'
+  $ batchrun status
+  $ batchrun collect
+  $ batchrun run nightly.jsonl -o 'out/{date}.jsonl' --quiet        (cron)`;
+
+export function createProgram(parts: ProgramParts): Command {
+  const program = new Command('batchrun')
+    .description(
+      'Runs Claude over thousands to millions of rows: Message Batches at half price, nothing lost, nothing paid twice.',
+    )
+    .version(parts.version, '-V, --version')
+    .showSuggestionAfterError()
+    .exitOverride()
+    .addHelpText('after', EXAMPLES + EXIT_HELP);
+  addInputCommands(program, parts);
+  addRunCommands(program, parts);
+  addToolCommands(program, parts);
+  return program;
+}
+
+function addInputCommands(program: Command, parts: ProgramParts): void {
+  define(program, parts, {
+    name: 'submit',
+    usage: '<input...>',
+    text: 'read, check, seal and upload what the caps allow; print the run id',
+    run: async (context, [inputs]) =>
+      (await import('./submit.ts')).runSubmit(context, words(inputs), {
+        command: context.flags.wait === true ? 'run' : 'submit',
+        argv: parts.argv,
+        wait: context.flags.wait === true,
+      }),
+  });
+  define(program, parts, {
+    name: 'run',
+    usage: '<input...>',
+    text: 'submit and collect in one, for cron',
+    run: async (context, [inputs]) => (await import('./run.ts')).runRun(context, words(inputs), parts.argv),
+  });
+}
+
+function addRunCommands(program: Command, parts: ProgramParts): void {
+  define(program, parts, {
+    name: 'status',
+    usage: '[run]',
+    text: 'what is where; works offline and beside a driver',
+    run: async (context, [run]) => (await import('./status.ts')).runStatus(context, word(run)),
+  });
+  define(program, parts, {
+    name: 'collect',
+    usage: '[run]',
+    text: 'drive to the end: poll, collect, submit what waits, retry, write the output',
+    run: async (context, [run]) => (await import('./collect.ts')).runCollect(context, word(run)),
+  });
+  define(program, parts, {
+    name: 'results',
+    usage: '<run>',
+    text: "read a run's outcomes offline",
+    run: async (context, [run]) => (await import('./results.ts')).runResults(context, word(run) ?? 'latest'),
+  });
+  define(program, parts, {
+    name: 'log',
+    usage: '<run>',
+    text: 'what happened when',
+    run: async (context, [run]) => (await import('./log.ts')).runLog(context, word(run) ?? 'latest'),
+  });
+  define(program, parts, {
+    name: 'cancel',
+    usage: '<run>',
+    text: 'stop a run; what its batches had finished is collected',
+    run: async (context, [run]) => (await import('./cancel.ts')).runCancel(context, word(run) ?? 'latest'),
+  });
+  define(program, parts, {
+    name: 'retry',
+    usage: '<run>',
+    text: 'send the rows of a finished run again that did not succeed',
+    run: async (context, [run]) => (await import('./retry.ts')).runRetry(context, word(run) ?? 'latest'),
+  });
+  define(program, parts, {
+    name: 'list',
+    usage: '',
+    text: 'the runs of this state folder',
+    run: async (context) => (await import('./list.ts')).runList(context),
+  });
+  define(program, parts, {
+    name: 'prune',
+    usage: '[run]',
+    text: 'delete finished runs from the state folder',
+    run: async (context, [run]) => (await import('./prune.ts')).runPrune(context, word(run)),
+  });
+}
+
+function addToolCommands(program: Command, parts: ProgramParts): void {
+  define(program, parts, {
+    name: 'doctor',
+    usage: '',
+    text: 'check Node, SQLite, the state folder, the clock, credentials and the model',
+    run: async (context) => (await import('./doctor.ts')).runDoctor(context),
+  });
+  const sim = define(program, parts, {
+    name: 'sim',
+    usage: '',
+    text: 'serve a local stand-in for the API',
+    run: async (context, _words, command) =>
+      (await import('./sim.ts')).runSim(command.opts<SimFlags>(), context.terminal, context.signal),
+  });
+  addSimFlags(sim);
+  define(program, parts, {
+    name: 'demo',
+    usage: '',
+    text: 'run 10,003 real customer messages through the simulator; no API key needed',
+    run: async (context) => (await import('./demo.ts')).runDemo(context),
+  });
+}
+
+interface Definition {
+  readonly name: string;
+  readonly usage: string;
+  readonly text: string;
+  readonly run: (context: Context, words: readonly unknown[], command: Command) => Promise<number>;
+}
+
+function define(program: Command, parts: ProgramParts, { name, usage, text, run }: Definition): Command {
+  const command = program.command(`${name} ${usage}`.trim()).description(text);
+  addFlags(command, name);
+  command.action(async (...args: unknown[]) => {
+    applyConfigFile(command, process.cwd());
+    const flags = command.opts<Flags>();
+    parts.started(flags);
+    const terminal = createTerminal({ color: flags.color, quiet: flags.quiet === true });
+    const context: Context = {
+      flags,
+      terminal,
+      signal: parts.signal,
+      stateFolder: stateFolderOf(flags),
+      log: createLog(flags, terminal),
+    };
+    parts.finished(await run(context, args, command));
+  });
+  return command;
+}
+
+function word(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+function words(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : [];
+}

@@ -1,0 +1,230 @@
+/**
+ * Shows what the engine does, on stderr: a live line on a terminal, a line every so often when not. It only listens; the
+ * engine never waits for it.
+ *
+ * The API tells nothing about a batch before it has ended, so progress counts finished rows, and the estimate says where
+ * it comes from.
+ */
+import type { Clock } from '../base/clock.ts';
+import { formatBytes, formatCount, formatDuration, plural } from '../base/units.ts';
+import type { RunRecord } from '../domain/model.ts';
+import type { EngineEvent } from '../engine/events.ts';
+import { finishedRows } from '../engine/status.ts';
+import type { Store } from '../domain/store.ts';
+import { rowsNotSucceeded } from '../domain/fail-if.ts';
+import type { Terminal } from './terminal.ts';
+import { createPaint, type Paint } from './ui.ts';
+
+export interface ProgressOptions {
+  readonly terminal: Terminal;
+  readonly clock: Clock;
+  readonly quiet: boolean;
+}
+
+/** Between two lines where nobody looks: enough for a log, little enough for a mail. */
+const LINE_INTERVAL_MS = 30_000;
+const LIVE_INTERVAL_MS = 100;
+/** Retries are told one by one up to so many; then only counted. The log has them all. */
+const RETRIES_TOLD_MAX = 20;
+
+export class Progress {
+  readonly #options: ProgressOptions;
+  readonly #paint: Paint;
+  readonly #startMs: number;
+  #store: Store | undefined;
+  #runIds: readonly string[] = [];
+  #doneBefore = 0;
+  #tokensBefore = 0;
+  #lastShownMs = -Infinity;
+  #retriesTold = 0;
+  #showing = false;
+
+  constructor(options: ProgressOptions) {
+    this.#options = options;
+    this.#paint = createPaint(options.terminal.color);
+    this.#startMs = options.clock.monotonicMs();
+  }
+
+  /** From now on the state of these runs is shown. */
+  async follow(store: Store, runIds: readonly string[]): Promise<void> {
+    this.#store = store;
+    this.#runIds = runIds;
+    const { done, tokens } = await this.#sums();
+    this.#doneBefore = done;
+    this.#tokensBefore = tokens;
+  }
+
+  readonly emit = (event: EngineEvent): void => {
+    if (this.#options.quiet) return;
+    const line = this.#lineOf(event);
+    if (line !== null) this.#options.terminal.talk(line);
+    this.#state(event);
+  };
+
+  /** Takes the live line away. */
+  stop(): void {
+    this.#store = undefined;
+    this.#options.terminal.line('');
+  }
+
+  /** Is it time for another line? */
+  #due(): boolean {
+    const nowMs = this.#options.clock.monotonicMs();
+    const interval = this.#options.terminal.live ? LIVE_INTERVAL_MS : LINE_INTERVAL_MS;
+    if (this.#lastShownMs === -Infinity && !this.#options.terminal.live) this.#lastShownMs = this.#startMs;
+    if (nowMs - this.#lastShownMs < interval) return false;
+    this.#lastShownMs = nowMs;
+    return true;
+  }
+
+  #state(event: EngineEvent): void {
+    if (event.kind === 'ingest.progress') {
+      if (!this.#due()) return;
+      const share = event.totalBytes ? ` ${Math.floor((event.readBytes / event.totalBytes) * 100)} %` : '';
+      this.#show(`reading${share}  ${plural(event.rows, 'row')}  ${formatBytes(event.readBytes)}`);
+    } else if (event.kind === 'collect.progress') {
+      if (this.#options.terminal.live) {
+        this.#show(
+          `fetching chunk ${event.chunkNo}: ${formatCount(event.lines)} of ${formatCount(event.rows)} results`,
+        );
+      }
+    } else if (event.kind === 'output.progress') {
+      if (this.#options.terminal.live)
+        this.#show(`writing: ${formatCount(event.lines)} of ${formatCount(event.rows)} lines`);
+    } else if (['changed', 'waiting', 'rows.settled', 'chunk.collected', 'upload.done'].includes(event.kind)) {
+      if (this.#store && !this.#showing && this.#due()) void this.#showRuns();
+    }
+  }
+
+  #show(text: string): void {
+    const { terminal } = this.#options;
+    if (terminal.live) terminal.line(text.slice(0, terminal.columns - 1));
+    else terminal.talk(text);
+  }
+
+  /** Reads the ledger for the line. What goes wrong here must not stop the work: the next line tries again. */
+  async #showRuns(): Promise<void> {
+    this.#showing = true;
+    try {
+      const text = await this.#runsLine();
+      if (this.#store) this.#show(text);
+    } catch {
+      // The engine meets the same ledger and reports what is wrong with it.
+    } finally {
+      this.#showing = false;
+    }
+  }
+
+  async #runsLine(): Promise<string> {
+    const { runs, done, tokens } = await this.#sums();
+    const total = runs.reduce((sum, run) => sum + run.totalRows, 0);
+    const of = (pick: (run: RunRecord) => number): number => runs.reduce((sum, run) => sum + pick(run), 0);
+    const succeeded = of((run) => run.rows.succeeded);
+    const rest = of((run) => rowsNotSucceeded(run.rows));
+    const retry = of((run) => run.rows.retry + run.rows.in_realtime);
+    const inBatch = of((run) => run.rows.in_batch);
+    const waiting = of((run) => run.rows.waiting);
+    const elapsedMs = this.#options.clock.monotonicMs() - this.#startMs;
+    const minutes = Math.max(elapsedMs / 60_000, 1 / 60);
+    const parts = [
+      `${this.#bar(done, total)} ${formatCount(done)}/${formatCount(total)}`,
+      this.#paint.green(`${formatCount(succeeded)} ok`),
+      rest > 0 ? this.#paint.red(`${formatCount(rest)} not`) : '',
+      retry > 0 ? this.#paint.yellow(`${formatCount(retry)} retry`) : '',
+      inBatch > 0 ? `${formatCount(inBatch)} in batches` : '',
+      waiting > 0 ? `${formatCount(waiting)} waiting` : '',
+      `${formatCount((done - this.#doneBefore) / minutes)} rows/min`,
+      `${formatCount((tokens - this.#tokensBefore) / minutes)} tok/min`,
+      formatDuration(elapsedMs),
+      await this.#eta(runs),
+    ];
+    return parts.filter((part) => part !== '').join('  ');
+  }
+
+  async #sums(): Promise<{ runs: readonly RunRecord[]; done: number; tokens: number }> {
+    const runs: RunRecord[] = [];
+    let tokens = 0;
+    for (const runId of this.#runIds) {
+      const run = await this.#store?.run(runId);
+      if (!run) continue;
+      runs.push(run);
+      for (const entry of (await this.#store?.usage(runId)) ?? []) tokens += entry.inputTokens + entry.outputTokens;
+    }
+    return { runs, done: runs.reduce((sum, run) => sum + finishedRows(run), 0), tokens };
+  }
+
+  #bar(done: number, total: number): string {
+    const share = total === 0 ? 1 : done / total;
+    const percent = `${Math.floor(share * 100)}%`.padStart(4);
+    if (!this.#options.terminal.live) return percent;
+    const width = 20;
+    const full = Math.floor(share * width);
+    return `[${'='.repeat(full)}${' '.repeat(width - full)}]${percent}`;
+  }
+
+  /** From how long earlier batches took; the API itself says nothing before the end. */
+  async #eta(runs: readonly RunRecord[]): Promise<string> {
+    const first = runs.find((run) => run.state !== 'done');
+    if (!first || !this.#store) return '';
+    const history = await this.#store.batchHistory(first.origin, 20);
+    if (history.length === 0) return 'ETA unknown (no batch has ended yet)';
+    const typical = [...history].sort((a, b) => a.tookMs - b.tookMs)[Math.floor(history.length / 2)]?.tookMs ?? 0;
+    const open = runs.flatMap((run) => (run.rows.in_batch > 0 ? [run] : []));
+    if (open.length === 0) return '';
+    const batches = await this.#store.batches(first.id);
+    const oldest = Math.min(...batches.filter((batch) => batch.status !== 'ended').map((batch) => batch.createdAtMs));
+    const leftMs = oldest + typical - this.#options.clock.now();
+    return leftMs > 0 ? `ETA ~${formatDuration(leftMs)} (batches took ~${formatDuration(typical)})` : 'ETA any moment';
+  }
+
+  #lineOf(event: EngineEvent): string | null {
+    const { yellow, dim } = this.#paint;
+    switch (event.kind) {
+      case 'upload.done':
+        return dim(`chunk ${event.chunkNo}: ${plural(event.rows, 'row')} are batch ${event.batchId}`);
+      case 'upload.waits':
+        return yellow(
+          `chunk ${event.chunkNo} was not accepted (${event.cause}): again in ${formatDuration(event.waitMs)}`,
+        );
+      case 'upload.uncertain':
+        return yellow(
+          `chunk ${event.chunkNo}: no clear answer (${event.cause}). A batch may have been made: it is looked for, nothing is sent twice`,
+        );
+      case 'chunk.split':
+        return yellow(`chunk ${event.chunkNo} was refused (${event.cause}): it is cut into smaller ones`);
+      case 'reconcile.found':
+        return `chunk ${event.chunkNo}: batch ${event.batchId} was made after all and is used`;
+      case 'reconcile.not_made':
+        return `chunk ${event.chunkNo}: no batch was made; it is sent again`;
+      case 'batch.ended':
+        return dim(
+          `batch ${event.batchId} ended${event.tookMs === null ? '' : ` after ${formatDuration(event.tookMs)}`}`,
+        );
+      case 'batch.canceled':
+        return `batch ${event.batchId} is being canceled; what it has finished is collected`;
+      case 'collect.refetch':
+        return yellow(
+          `results of chunk ${event.chunkNo} were not usable (${event.cause}): fetched again in ${formatDuration(event.waitMs)}`,
+        );
+      case 'retry.chunk':
+        return `${plural(event.rows, 'row')} are tried again as chunk ${event.chunkNo}`;
+      case 'retry.scheduled':
+        return this.#retryLine(event);
+      case 'lane.paused':
+        return yellow(`the realtime lane waits until ${new Date(event.untilMs).toISOString()} (${event.cause})`);
+      case 'blocked':
+        return yellow(`blocked: ${event.message}\n  ${event.hint}`);
+      default:
+        return null;
+    }
+  }
+
+  #retryLine(event: Extract<EngineEvent, { kind: 'retry.scheduled' }>): string | null {
+    this.#retriesTold++;
+    if (this.#retriesTold === RETRIES_TOLD_MAX + 1)
+      return this.#paint.dim('further retries are counted only; `batchrun log` has them');
+    if (this.#retriesTold > RETRIES_TOLD_MAX) return null;
+    const text = `row ${event.seq}: attempt ${event.attempt} of ${event.maxAttempts} failed (${event.cause}); again in ${formatDuration(event.waitMs)}`;
+    return this.#paint.dim(text);
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * `batchrun prune`: deletes finished runs from the state folder, and with --remote the API's copies of their batches. A
+ * tombstone stays, so that a nightly job never pays again for what it had; outputs are never touched.
+ */
+import { systemClock } from '../base/clock.ts';
+import { BatchrunError, isBatchrunError } from '../base/errors.ts';
+import { formatBytes, plural } from '../base/units.ts';
+import { paths } from '../domain/ids.ts';
+import type { RunRecord } from '../domain/model.ts';
+import type { Engine } from '../engine/engine.ts';
+import { apiFailureOf } from '../engine/session.ts';
+import { sweep } from '../engine/sweep.ts';
+import { connectApi, createEngine, hasState, openStore, type ApiLink, type Context } from './context.ts';
+import { EXIT } from './outcome.ts';
+import { selectRun } from './select-run.ts';
+
+export async function runPrune(context: Context, wanted: string | undefined): Promise<number> {
+  const { flags, stateFolder } = context;
+  if (wanted === undefined && flags.keepLast === undefined && flags.keepWithin === undefined) {
+    throw new BatchrunError('E_USAGE', 'say what to keep: --keep-last N, --keep-within DURATION, or name a run', {
+      hint: 'For example: batchrun prune --keep-within 30d --dry-run',
+    });
+  }
+  if (!hasState(stateFolder)) throw new BatchrunError('E_RUN_UNKNOWN', `there is no state in ${stateFolder}`);
+  const store = await openStore(stateFolder);
+  try {
+    const engine = await createEngine(context, { store, emit: () => undefined });
+    await sweep(engine);
+    const runs = wanted === undefined ? await prunable(context, engine) : [await namedRun(context, engine, wanted)];
+    const link = flags.remote === true && flags.dryRun !== true && runs.length > 0 ? await connectApi(context) : null;
+    let freedBytes = 0;
+    for (const run of runs) {
+      freedBytes += await engine.files.folderBytes(paths.run(run.id));
+      if (flags.dryRun !== true) await pruneRun(context, { engine, run, link });
+    }
+    await tell(context, runs, freedBytes);
+    return EXIT.ok;
+  } finally {
+    await store.close();
+  }
+}
+
+async function namedRun(context: Context, engine: Engine, wanted: string): Promise<RunRecord> {
+  const run = await selectRun(engine.store, wanted, context.stateFolder);
+  if (run.state === 'done') return run;
+  throw new BatchrunError('E_RUN_NOT_DONE', `${run.id} is ${run.state}; only finished runs are pruned`);
+}
+
+/** Finished runs that neither --keep-last nor --keep-within keeps. */
+async function prunable({ flags }: Context, engine: Engine): Promise<RunRecord[]> {
+  const done = (await engine.store.runs()).filter((run) => run.state === 'done');
+  const keptByCount = new Set(done.slice(done.length - (flags.keepLast ?? 0)).map((run) => run.id));
+  const oldestMs = flags.keepWithin === undefined ? Infinity : systemClock.now() - flags.keepWithin;
+  return done.filter((run) => !keptByCount.has(run.id) && (run.doneAtMs ?? 0) < oldestMs);
+}
+
+async function pruneRun(
+  context: Context,
+  { engine, run, link }: { readonly engine: Engine; readonly run: RunRecord; readonly link: ApiLink | null },
+): Promise<void> {
+  if (link) await deleteRemote(context, { engine, run, link });
+  // First the ledger, then the files: a folder that nobody knows is swept away, a run without files would be a loss.
+  await engine.store.pruneRun(run.id, systemClock.now());
+  await engine.files.removeFolder(paths.run(run.id));
+}
+
+async function deleteRemote(
+  context: Context,
+  { engine, run, link }: { readonly engine: Engine; readonly run: RunRecord; readonly link: ApiLink },
+): Promise<void> {
+  if (run.origin !== link.api.origin) {
+    throw new BatchrunError(
+      'E_ORIGIN',
+      `${run.id} was submitted to ${run.origin}; the base URL is ${link.api.origin} now`,
+    );
+  }
+  for (const batch of await engine.store.batches(run.id)) {
+    if (!batch.proven) continue;
+    try {
+      await link.api.deleteBatch(batch.id, context.signal);
+    } catch (error) {
+      // Deleted by hand, or by an earlier prune that was interrupted.
+      if (!isBatchrunError(error, 'E_API') || apiFailureOf(error)?.status !== 404) throw error;
+    }
+  }
+}
+
+async function tell({ flags, terminal }: Context, runs: readonly RunRecord[], freedBytes: number): Promise<void> {
+  if (flags.json === true) {
+    const ids = runs.map((run) => run.id);
+    await terminal.data(
+      `${JSON.stringify({ pruned: ids, freed_bytes: freedBytes, dry_run: flags.dryRun === true })}\n`,
+    );
+    return;
+  }
+  for (const run of runs)
+    terminal.talk(
+      `${flags.dryRun === true ? 'would prune' : 'pruned'} ${run.id}${run.output === null ? '' : ` (${run.output} stays)`}`,
+    );
+  terminal.talk(
+    `${plural(runs.length, 'run')}, ${formatBytes(freedBytes)}${flags.dryRun === true ? ' would be' : ''} freed.`,
+  );
+}

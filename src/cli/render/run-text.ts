@@ -1,0 +1,127 @@
+/**
+ * A run in text: for `status`, and the summary at the end of a run. The JSON twin is the RunView itself.
+ */
+import { formatCount, formatDuration, formatUsd, plural } from '../../base/units.ts';
+import type { RunView } from '../../engine/status.ts';
+import { createPaint, table, type Paint } from '../ui.ts';
+
+export interface TextOptions {
+  readonly color: boolean;
+  readonly nowMs: number;
+}
+
+/** `status` of one run. */
+export function runText(view: RunView, options: TextOptions): string {
+  const paint = createPaint(options.color);
+  const age = formatDuration(options.nowMs - Date.parse(view.created_at));
+  const blocks = [
+    `${paint.bold(view.id)}${view.name === null ? '' : ` "${view.name}"`}  ${stateText(view, paint)}  ${paint.dim(`${age} ago`)}`,
+    table(rowLines(view)),
+    batchText(view, options),
+    costText(view),
+    fileText(view),
+    ...view.blocked.map((block) => paint.yellow(`  blocked: ${block.message}\n    ${block.hint}`)),
+  ];
+  return blocks.filter((block) => block !== '').join('\n');
+}
+
+/** What a finished run came to. */
+export function summaryText(view: RunView, options: TextOptions): string {
+  const paint = createPaint(options.color);
+  const end = view.done_at === null ? options.nowMs : Date.parse(view.done_at);
+  const took = formatDuration(end - Date.parse(view.created_at));
+  const lines = [
+    `${paint.bold(view.id)}${view.name === null ? '' : ` "${view.name}"`}  ${stateText(view, paint)} after ${took}`,
+    table([...rowLines(view), ...laneLines(view)]),
+    stopText(view),
+    costText(view),
+    fileText(view),
+  ];
+  return lines.filter((line) => line !== '').join('\n');
+}
+
+function stateText(view: RunView, paint: Paint): string {
+  if (view.blocked.length > 0) return paint.yellow('blocked');
+  if (view.state !== 'done') return view.state;
+  const total = view.rows['total'] ?? 0;
+  const succeeded = view.rows['succeeded'] ?? 0;
+  if (view.canceled) return paint.yellow('canceled');
+  return succeeded === total ? paint.green('done') : paint.yellow('done, not every row succeeded');
+}
+
+function rowLines(view: RunView): string[][] {
+  const lines = [['rows', formatCount(view.rows['total'] ?? 0)]];
+  for (const [state, count] of Object.entries(view.rows)) {
+    if (state === 'total' || count === 0) continue;
+    lines.push([`  ${state.replaceAll('_', ' ')}`, formatCount(count), reasons(view, state)]);
+  }
+  return lines;
+}
+
+/** Behind the failed rows: why. */
+function reasons(view: RunView, state: string): string {
+  if (state !== 'failed') return '';
+  const list = Object.entries(view.failures).filter(
+    ([type]) => type !== 'canceled' && type !== 'expired' && type !== 'batchrun_canceled',
+  );
+  return list.map(([type, count]) => `${type} ${formatCount(count)}`).join(', ');
+}
+
+function laneLines(view: RunView): string[][] {
+  return Object.entries(view.lanes).map(([lane, sum]) => [
+    `  answered in the ${lane} lane`,
+    formatCount(sum.rows),
+    formatUsd(sum.cost_usd),
+  ]);
+}
+
+function stopText(view: RunView): string {
+  const list = Object.entries(view.stop_reasons);
+  if (list.length === 0) return '';
+  return `  of the answers: ${list.map(([reason, count]) => `${formatCount(count)} stopped by ${reason}`).join(', ')}`;
+}
+
+function costText(view: RunView): string {
+  const { input_tokens: input = 0, output_tokens: output = 0 } = view.usage;
+  const written = view.usage['cache_creation_input_tokens'] ?? 0;
+  const read = view.usage['cache_read_input_tokens'] ?? 0;
+  const cache = written + read > 0 ? `, cache ${formatCount(written)} written ${formatCount(read)} read` : '';
+  const tokens = `${formatCount(input)} in, ${formatCount(output)} out${cache}`;
+  const { spent, estimated_total: estimate, estimated_max: most } = view.cost_usd;
+  const cost = spent === null ? 'unknown (a model without a known price)' : formatUsd(spent);
+  if (view.state === 'done') return `  tokens ${tokens}\n  cost   ${cost}`;
+  const parts = [
+    estimate === null ? '' : `about ${formatUsd(estimate)} in the end`,
+    most === null ? '' : `at most about ${formatUsd(most)}`,
+  ].filter((part) => part !== '');
+  return `  tokens ${tokens}\n  cost   ${cost} so far${parts.length > 0 ? ` (${parts.join(', ')})` : ''}`;
+}
+
+function fileText(view: RunView): string {
+  const files = view.output === null ? [] : [['output', view.output === '-' ? 'stdout' : view.output]];
+  if (view.errors !== null) files.push(['errors', view.errors]);
+  return table(files);
+}
+
+/** What is waited for: the age of the oldest and youngest batch, what earlier ones took, and the latest end. */
+export function batchText(view: RunView, options: Pick<TextOptions, 'nowMs'>): string {
+  const sealed = view.chunks['sealed'] ?? 0;
+  const uncertain = view.chunks['uncertain'] ?? 0;
+  const lines: string[] = [];
+  const open = view.batches.filter((batch) => batch.status !== 'ended');
+  if (open.length > 0) {
+    const ages = open.map((batch) => options.nowMs - Date.parse(batch.created_at));
+    const oldest = formatDuration(Math.max(...ages));
+    const youngest = formatDuration(Math.min(...ages));
+    const age = oldest === youngest ? oldest : `${youngest} to ${oldest}`;
+    const typical = view.eta.typical_batch_seconds;
+    const before = typical === null ? '' : `; earlier ones took about ${formatDuration(typical * 1_000)}`;
+    lines.push(
+      `  ${plural(open.length, 'batch', 'batches')} under way for ${age}${before}; they end by ${view.eta.latest_end ?? 'unknown'}`,
+    );
+  }
+  if (sealed > 0) lines.push(`  ${plural(sealed, 'chunk')} wait for a free slot`);
+  if (uncertain > 0)
+    lines.push(`  ${plural(uncertain, 'chunk')} in doubt: whether a batch was made is being found out`);
+  return lines.join('\n');
+}

@@ -1,0 +1,68 @@
+/**
+ * `batchrun retry <run>`: rows of a finished run that failed, expired or were canceled are sent again, with fresh
+ * attempts. Rows that succeeded stay as they are; the output is written anew at the end.
+ */
+import { BatchrunError } from '../base/errors.ts';
+import { systemClock } from '../base/clock.ts';
+import { plural } from '../base/units.ts';
+import { lockedError, tryDrive } from '../engine/driver.ts';
+import { recover } from '../engine/recover.ts';
+import { newSession } from '../engine/session.ts';
+import { viewRun } from '../engine/status.ts';
+import { connectApi, createEngine, hasState, holderOf, openStore, withApi, type Context } from './context.ts';
+import { driveAndReport } from './drive-runs.ts';
+import { EXIT } from './outcome.ts';
+import { selectRun } from './select-run.ts';
+
+const RETRYABLE = ['failed', 'expired', 'canceled'] as const;
+
+export async function runRetry(context: Context, wanted: string): Promise<number> {
+  const { flags, terminal, stateFolder } = context;
+  const states = statesToRetry(flags.only);
+  if (!hasState(stateFolder)) throw new BatchrunError('E_RUN_UNKNOWN', `there is no state in ${stateFolder}`);
+  const store = await openStore(stateFolder);
+  try {
+    const run = await selectRun(store, wanted, stateFolder);
+    if (run.state !== 'done')
+      throw new BatchrunError('E_RUN_NOT_DONE', `${run.id} is ${run.state}: its rows are still being tried`);
+    const link = await connectApi(context);
+    if (run.origin !== link.api.origin) {
+      throw new BatchrunError(
+        'E_ORIGIN',
+        `${run.id} was submitted to ${run.origin}; the base URL is ${link.api.origin} now`,
+      );
+    }
+    const engine = withApi(await createEngine(context, { store, emit: () => undefined }), link, flags);
+    const driving = await tryDrive(engine, holderOf('retry'), flags.retryLock);
+    if (!driving) throw await lockedError(engine);
+    let rows: number;
+    try {
+      await recover(newSession(engine, driving.driver));
+      rows = await driving.driver.reopen(run.id, states, systemClock.now());
+      await driving.driver.letGo(new Set((await store.runs()).map((one) => one.id)), systemClock.now());
+    } finally {
+      await driving.lock.release();
+    }
+    if (flags.quiet !== true) terminal.talk(`${plural(rows, 'row')} of ${run.id} are tried again.`);
+    if (rows > 0 && flags.wait === true) {
+      return await driveAndReport(context, store, { command: 'retry', runIds: [run.id], once: false, link });
+    }
+    const now = (await store.run(run.id)) ?? run;
+    if (flags.json === true) await terminal.data(`${JSON.stringify({ runs: [await viewRun(store, now)] })}\n`);
+    else if (rows > 0 && flags.quiet !== true) terminal.talk('Now: batchrun collect');
+    return EXIT.ok;
+  } finally {
+    await store.close();
+  }
+}
+
+function statesToRetry(only: readonly string[] | undefined): readonly (typeof RETRYABLE)[number][] {
+  if (only === undefined) return RETRYABLE;
+  return only.map((name) => {
+    const state = RETRYABLE.find((one) => one === name);
+    if (state) return state;
+    throw new BatchrunError('E_USAGE', `retry --only does not know "${name}"`, {
+      hint: `There are ${RETRYABLE.join(', ')}.`,
+    });
+  });
+}

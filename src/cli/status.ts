@@ -1,0 +1,73 @@
+/**
+ * `batchrun status`: what is where, from the ledger alone. Works offline and beside a driver; the SDK is not loaded.
+ */
+import { systemClock } from '../base/clock.ts';
+import type { RunRecord } from '../domain/model.ts';
+import type { Store } from '../domain/store.ts';
+import { viewRun, type RunView } from '../engine/status.ts';
+import { BatchrunError } from '../base/errors.ts';
+import { hasState, openStore, type Context } from './context.ts';
+import { EXIT } from './outcome.ts';
+import { runText } from './render/run-text.ts';
+import { selectRuns } from './select-run.ts';
+
+/** Without a name, unfinished runs are shown, and the newest finished ones up to this many. */
+const FINISHED_SHOWN_MAX = 3;
+const WATCH_INTERVAL_MS = 1_000;
+const CLEAR_SCREEN = '\u001b[H\u001b[2J';
+
+export async function runStatus(context: Context, wanted: string | undefined): Promise<number> {
+  const { flags, terminal, stateFolder } = context;
+  if (!hasState(stateFolder)) {
+    if (wanted !== undefined) throw new BatchrunError('E_RUN_UNKNOWN', `there is no state in ${stateFolder}`);
+    if (flags.json === true) await terminal.data(`${JSON.stringify({ runs: [], state: stateFolder })}\n`);
+    else await terminal.data(`No runs: there is no state in ${stateFolder}.\nStart with: batchrun submit <input>\n`);
+    return EXIT.ok;
+  }
+  const store = await openStore(stateFolder);
+  try {
+    if (flags.watch === true) await watch(context, store, wanted);
+    else await terminal.data(await rendered(context, store, wanted));
+    return EXIT.ok;
+  } finally {
+    await store.close();
+  }
+}
+
+async function rendered(context: Context, store: Store, wanted: string | undefined): Promise<string> {
+  const { flags, stateFolder } = context;
+  const all = await selectRuns(store, wanted, stateFolder);
+  const runs = wanted === undefined && flags.json !== true ? relevant(all) : all;
+  const views: RunView[] = [];
+  for (const run of runs) views.push(await viewRun(store, run));
+  const driver = await store.driver();
+  const driving = driver?.letGoAtMs === null ? driver : null;
+  if (flags.json === true) {
+    const who = driving && { pid: driving.pid, host: driving.host, command: driving.command };
+    return `${JSON.stringify({ runs: views, state: stateFolder, driver: who })}\n`;
+  }
+  if (views.length === 0) return `No runs in ${stateFolder}.\nStart with: batchrun submit <input>\n`;
+  const options = { color: process.stdout.isTTY && context.terminal.color, nowMs: systemClock.now() };
+  const texts = views.map((view) => runText(view, options));
+  const hidden = all.length - runs.length;
+  if (hidden > 0) texts.push(`${hidden} older finished runs: batchrun list`);
+  return `${texts.join('\n\n')}\n`;
+}
+
+function relevant(runs: readonly RunRecord[]): RunRecord[] {
+  const finished = runs.filter((run) => run.state === 'done').slice(-FINISHED_SHOWN_MAX);
+  return runs.filter((run) => run.state !== 'done' || finished.includes(run));
+}
+
+/** Shows it again and again until nothing is left to happen; without a terminal one block after the other. */
+async function watch(context: Context, store: Store, wanted: string | undefined): Promise<void> {
+  const clear = process.stdout.isTTY ? CLEAR_SCREEN : '';
+  for (let shown = ''; !context.signal.aborted;) {
+    const text = await rendered(context, store, wanted);
+    if (text !== shown) await context.terminal.data(clear + text);
+    shown = text;
+    const runs = await selectRuns(store, wanted, context.stateFolder);
+    if (runs.every((run) => run.state === 'done')) return;
+    await systemClock.sleep(WATCH_INTERVAL_MS, context.signal);
+  }
+}

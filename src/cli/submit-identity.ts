@@ -1,0 +1,63 @@
+/**
+ * Which run a submit came to, and where its results go.
+ */
+import type { RunRecord } from '../domain/model.ts';
+import type { Store } from '../domain/store.ts';
+import type { Context } from './context.ts';
+import { chooseOutput, fillIn } from './output-path.ts';
+
+/** Now that the run has an id, `{run}` and `{date}` are filled in; a run that exists keeps its output unless told. */
+export async function settleOutput(
+  context: Context,
+  store: Store,
+  { runId, exists, wait }: { readonly runId: string; readonly exists: boolean; readonly wait: boolean },
+): Promise<void> {
+  const run = await store.run(runId);
+  if (!run) return;
+  const { flags } = context;
+  const asked = flags.output !== undefined || flags.format !== undefined || flags.errors !== undefined;
+  if (exists && (run.state === 'done' || !asked)) return;
+  const choice = exists
+    ? chooseOutput(flags, run.inputs)
+    : { output: run.output, format: run.format, errors: run.errors, overwrite: run.overwrite };
+  const fill = (path: string | null): string | null => (path === null ? null : fillIn(path, run));
+  const output = exists && flags.output === undefined ? run.output : fill(choice.output);
+  const errors = exists && flags.errors === undefined ? run.errors : fill(choice.errors);
+  if (output === '-' && !wait) return;
+  await store.setOutput(runId, { ...choice, output, errors });
+}
+
+/** Is it a new run, and if the same input was run before, what differs? */
+export async function tellIdentity(
+  context: Context,
+  store: Store,
+  { runId, exists }: { readonly runId: string; readonly exists: boolean },
+): Promise<void> {
+  const { terminal, flags } = context;
+  if (flags.quiet === true) return;
+  const run = await store.run(runId);
+  if (!run) return;
+  if (exists) {
+    const state =
+      run.state === 'done' ? `is done${run.output === null ? '' : ` (${run.output})`}` : `is ${run.state} and goes on`;
+    terminal.talk(`These rows were submitted before: ${runId} ${state}. For a new run add --again.`);
+    return;
+  }
+  const before = (await store.runs()).filter((other) => other.id !== runId && sameInputs(other, run)).at(-1);
+  const differing = before ? differingFlags(before, run) : [];
+  if (before && differing.length > 0) {
+    terminal.talk(
+      `The same input was submitted as ${before.id} with another ${differing.join(', ')}: this is a new run.`,
+    );
+  }
+}
+
+function sameInputs(a: RunRecord, b: RunRecord): boolean {
+  return JSON.stringify(a.inputs) === JSON.stringify(b.inputs);
+}
+
+function differingFlags(a: RunRecord, b: RunRecord): string[] {
+  return Object.keys(b.settingHashes)
+    .filter((flag) => a.settingHashes[flag] !== b.settingHashes[flag])
+    .map((flag) => `--${flag}`);
+}

@@ -1,0 +1,68 @@
+/**
+ * What `submit` says at its end: how much is uploaded, what waits, who drives.
+ */
+import { BatchrunError } from '../base/errors.ts';
+import { formatCount, plural } from '../base/units.ts';
+import type { Store } from '../domain/store.ts';
+import type { DriverRecord } from '../domain/store-steps.ts';
+import type { Context } from './context.ts';
+
+/** The answer of `submit`: the shape of its `--json`. */
+export async function submitView(
+  store: Store,
+  { runId, exists, driver }: { readonly runId: string; readonly exists: boolean; readonly driver: DriverRecord | null },
+): Promise<SubmitView> {
+  const run = await store.run(runId);
+  if (!run) throw new BatchrunError('E_BUG', `this must not happen: run ${runId} is gone`);
+  const counts = await store.chunkCounts(runId);
+  return {
+    run_id: runId,
+    name: run.name,
+    state: run.state,
+    rows: run.totalRows,
+    invalid: run.rows.invalid,
+    chunks: Object.values(counts).reduce((sum, count) => sum + count, 0),
+    uploaded: counts.submitted + counts.ended + counts.collected,
+    waiting: counts.sealed,
+    uncertain: counts.uncertain,
+    already_submitted: exists,
+    driver: driver === null ? null : { pid: driver.pid, host: driver.host, command: driver.command },
+    blocked: run.blocked.map(({ reason, message, hint }) => ({ reason, message, hint })),
+    output: run.output,
+  };
+}
+
+export interface SubmitView {
+  readonly run_id: string;
+  readonly name: string | null;
+  readonly state: string;
+  readonly rows: number;
+  readonly invalid: number;
+  readonly chunks: number;
+  readonly uploaded: number;
+  readonly waiting: number;
+  readonly uncertain: number;
+  readonly already_submitted: boolean;
+  readonly driver: { readonly pid: number; readonly host: string; readonly command: string } | null;
+  readonly blocked: readonly { readonly reason: string; readonly message: string; readonly hint: string }[];
+  readonly output: string | null;
+}
+
+/** The same for people. */
+export function tellUploads({ terminal }: Context, view: SubmitView, driver: DriverRecord | null): void {
+  if (view.state === 'done') return;
+  if (driver) {
+    terminal.talk(
+      `Process ${driver.pid} on ${driver.host} (\`${driver.command}\`) drives this state and takes the run up.`,
+    );
+    return;
+  }
+  const waiting = view.waiting > 0 ? `, ${formatCount(view.waiting)} wait for a free slot` : '';
+  const doubt = view.uncertain > 0 ? `, ${formatCount(view.uncertain)} in doubt` : '';
+  terminal.talk(
+    `${formatCount(view.uploaded)} of ${plural(view.chunks, 'batch', 'batches')} uploaded${waiting}${doubt}.`,
+  );
+  for (const block of view.blocked) terminal.talk(`blocked: ${block.message}\n  ${block.hint}`);
+  if (view.output !== null) terminal.talk(`Results will be in ${view.output}`);
+  terminal.talk('Now: batchrun collect');
+}

@@ -1,0 +1,261 @@
+/**
+ * `batchrun submit`: read, check, seal, show what it will cost, upload as many batches as the caps allow, print the run
+ * id. What does not fit waits for `collect`.
+ */
+import { systemClock } from '../base/clock.ts';
+import { BatchrunError, isBatchrunError } from '../base/errors.ts';
+import { maskKey } from '../base/log.ts';
+import { formatBytes, formatCount, formatUsd, plural } from '../base/units.ts';
+import { parseFailIf } from '../domain/fail-if.ts';
+import type { Engine } from '../engine/engine.ts';
+import { ingest, type IngestReport, type IngestRequest } from '../engine/ingest.ts';
+import { drive } from '../engine/runner.ts';
+import { upperCostUsd } from '../engine/status.ts';
+import { sweep } from '../engine/sweep.ts';
+import type { Store } from '../domain/store.ts';
+import type { DriverRecord } from '../domain/store-steps.ts';
+import {
+  connectApi,
+  createEngine,
+  holderOf,
+  openInput,
+  openStore,
+  withApi,
+  workspaceHeader,
+  type ApiLink,
+  type Context,
+} from './context.ts';
+import { driveAndReport } from './drive-runs.ts';
+import { EXIT } from './outcome.ts';
+import { checkPath, chooseOutput, fillIn } from './output-path.ts';
+import { absoluteInputs, hashSettings, readTexts, rowReading } from './prepare.ts';
+import { Progress } from './progress.ts';
+import { settleOutput, tellIdentity } from './submit-identity.ts';
+import { submitView, tellUploads } from './submit-view.ts';
+import { noticesText, problemsText } from './render/problems-text.ts';
+
+export interface SubmitOptions {
+  /** The command as it is called in messages: submit or run. */
+  readonly command: 'submit' | 'run';
+  readonly argv: readonly string[];
+  readonly wait: boolean;
+}
+
+export async function runSubmit(context: Context, inputs: readonly string[], options: SubmitOptions): Promise<number> {
+  const { flags } = context;
+  checkFlags(context, options);
+  // Before the input is read: a missing key must not be found after ten minutes of reading.
+  const link = flags.dryRun === true ? await connectIfPossible(context) : await connectApi(context);
+  const store = await openStore(context.stateFolder);
+  try {
+    const progress = new Progress({ terminal: context.terminal, clock: systemClock, quiet: flags.quiet === true });
+    const engine = await createEngine(context, { store, emit: progress.emit });
+    await sweep(engine);
+    const request = await ingestRequest(context, { engine, inputs, link, options });
+    const report = await ingest(engine, request);
+    progress.stop();
+    tellReport(context, report, link);
+    if (report.verdict.kind === 'dry_run' || link === null) return await endDryRun(context, report);
+    if (report.verdict.kind === 'pruned') return await endPruned(context, report);
+    const exists = report.verdict.kind === 'exists';
+    const runId = report.verdict.kind === 'exists' ? report.verdict.runId : report.runId;
+    await settleOutput(context, store, { runId, exists, wait: options.wait });
+    await tellIdentity(context, store, { runId, exists });
+    if (options.wait)
+      return await driveAndReport(context, store, { command: options.command, runIds: [runId], once: false, link });
+    return await uploadAndReport(context, { engine, store, link, runId, exists });
+  } finally {
+    await store.close();
+  }
+}
+
+function checkFlags({ flags }: Context, options: SubmitOptions): void {
+  if (flags.failIf !== undefined) parseFailIf(flags.failIf);
+  const stdout = flags.output === '-' || flags.asCompleted === true;
+  if (stdout && flags.json === true) {
+    throw new BatchrunError('E_USAGE', '--json and results on stdout cannot go together', {
+      hint: 'Write the results to a file.',
+    });
+  }
+  if (stdout && !options.wait) {
+    throw new BatchrunError('E_USAGE', 'submit ends before there are results to print', {
+      hint: 'Add --wait, or use `batchrun run`, or give --output to collect.',
+    });
+  }
+}
+
+async function connectIfPossible(context: Context): Promise<ApiLink | null> {
+  try {
+    return await connectApi(context);
+  } catch (error) {
+    if (isBatchrunError(error, 'E_CREDENTIALS')) return null;
+    throw error;
+  }
+}
+
+interface Reading {
+  readonly engine: Engine;
+  readonly inputs: readonly string[];
+  readonly link: ApiLink | null;
+  readonly options: SubmitOptions;
+}
+
+async function ingestRequest(context: Context, { engine, inputs, link, options }: Reading): Promise<IngestRequest> {
+  const { flags } = context;
+  const texts = readTexts(flags);
+  const choice = chooseOutput(flags, inputs);
+  const runs = await engine.store.runs();
+  const source = await openInput(inputs, flags);
+  const read = rowReading(source, { flags, texts, argv: options.argv });
+  const origin = link?.api.origin ?? '';
+  return {
+    source,
+    read,
+    inputs: absoluteInputs(inputs),
+    run: {
+      name: flags.name ?? null,
+      origin,
+      workspace: link?.api.workspace ?? '',
+      settings: {
+        chunkRows: flags.chunkSize,
+        chunkBytes: flags.chunkBytes,
+        maxAttempts: flags.maxAttempts,
+        retryLane: flags.retryLane,
+        failIf: flags.failIf ?? null,
+        defuseFormulas: flags.formulas,
+        columns: source.columns.filter((column) => column !== (flags.idColumn ?? 'custom_id')),
+      },
+      settingHashes: hashSettings(flags, texts),
+      ...choice,
+    },
+    scope: { origin, workspaceHeader: link === null ? null : workspaceHeader(link), name: flags.name ?? null },
+    limit: flags.limit ?? null,
+    onInvalid: flags.onInvalid,
+    again: flags.again === true,
+    dryRun: flags.dryRun === true,
+    confirm: async (report, known) => {
+      if (known) return;
+      // A file that another run wrote is refused before anything is sent.
+      for (const path of [choice.output, choice.errors]) {
+        if (path === null) continue;
+        const filled = fillIn(path, { id: '{run}', createdAtMs: systemClock.now() });
+        checkPath({ path: filled, overwrite: choice.overwrite, runId: null, runs });
+      }
+      await confirm(context, report, link);
+    },
+  };
+}
+
+/** Asks on a terminal when the run may cost more than --confirm-over. Never in a pipe or cron. */
+async function confirm(context: Context, report: IngestReport, link: ApiLink | null): Promise<void> {
+  const { flags, terminal } = context;
+  if (flags.yes === true || flags.dryRun === true || !terminal.interactive || link === null) return;
+  const most = upperCostUsd(report.mix);
+  if (most !== null && most <= flags.confirmOver) return;
+  const cost = most === null ? 'an unknown amount (a model without a known price)' : `at most about ${formatUsd(most)}`;
+  terminal.talk(
+    `${plural(report.rows - report.invalid, 'row')} to ${link.baseUrl} with key ${maskKey(link.credential)}, ${cost}.`,
+  );
+  const answer = await terminal.ask('Send it? [y/N] ');
+  if (!/^y(es)?$/i.test(answer.trim()))
+    throw new BatchrunError('E_NOT_CONFIRMED', 'nothing was sent and no run was made');
+}
+
+function tellReport(context: Context, report: IngestReport, link: ApiLink | null): void {
+  const { flags, terminal } = context;
+  if (report.problemCount > 0) terminal.talk(problemsText(report.problems, report.problemCount));
+  if (flags.quiet === true) return;
+  const notices = noticesText(report.notices);
+  if (notices !== '') terminal.talk(notices);
+  const most = upperCostUsd(report.mix);
+  const cost = most === null ? 'cost unknown (a model without a known price)' : `at most about ${formatUsd(most)}`;
+  const skipped = report.invalid > 0 ? `, ${formatCount(report.invalid)} skipped` : '';
+  terminal.talk(
+    `${plural(report.rows, 'row')}${skipped}, ${plural(report.chunks, 'batch', 'batches')}, ${formatBytes(report.bytes)}, ${cost}` +
+      (link === null ? '' : `, to ${link.baseUrl} with key ${maskKey(link.credential)}`),
+  );
+}
+
+async function endDryRun(context: Context, report: IngestReport): Promise<number> {
+  const { flags, terminal } = context;
+  const first: unknown = report.firstParamsJson === null ? null : JSON.parse(report.firstParamsJson);
+  if (flags.json === true) {
+    const { rows, invalid, chunks, bytes, problems } = report;
+    const most = upperCostUsd(report.mix);
+    await terminal.data(
+      `${JSON.stringify({ dry_run: true, rows, invalid, chunks, bytes, cost_usd: { estimated_max: most }, problems, first_request: first })}\n`,
+    );
+    return EXIT.ok;
+  }
+  terminal.talk('The first request, as it would be sent:');
+  await terminal.data(`${JSON.stringify(first, null, 2)}\n`);
+  terminal.talk('Dry run: nothing was sent and no run was made.');
+  return EXIT.ok;
+}
+
+/** The same rows were run before, and their run has been pruned since. */
+async function endPruned(context: Context, report: IngestReport): Promise<number> {
+  const { terminal, flags } = context;
+  if (report.verdict.kind !== 'pruned') return EXIT.unexpected;
+  const { runId, name, rows, output, doneAtMs } = report.verdict.tombstone;
+  const when = doneAtMs === null ? '' : ` on ${new Date(doneAtMs).toISOString()}`;
+  terminal.talk(
+    `The same ${plural(rows, 'row')} were run as ${runId}${when}${output === null ? '' : `, to ${output}`}; the run was pruned since.`,
+  );
+  terminal.talk('Nothing was sent. To pay for them again, add --again.');
+  if (flags.json === true) {
+    const view = {
+      run_id: runId,
+      name,
+      state: 'pruned',
+      rows,
+      invalid: 0,
+      chunks: 0,
+      uploaded: 0,
+      waiting: 0,
+      uncertain: 0,
+      already_submitted: true,
+      driver: null,
+    };
+    await terminal.data(`${JSON.stringify(view)}\n`);
+  } else {
+    await terminal.data(`${runId}\n`);
+  }
+  return EXIT.ok;
+}
+
+interface Upload {
+  readonly engine: Engine;
+  readonly store: Store;
+  readonly link: ApiLink;
+  readonly runId: string;
+  readonly exists: boolean;
+}
+
+async function uploadAndReport(context: Context, { engine, store, link, runId, exists }: Upload): Promise<number> {
+  const { flags, terminal } = context;
+  const before = await store.run(runId);
+  let driver: DriverRecord | null = null;
+  let end: Awaited<ReturnType<typeof drive>> | 'locked' | 'nothing' = 'nothing';
+  if (before && before.state !== 'done') {
+    try {
+      end = await drive(withApi(engine, link, flags), {
+        runIds: [runId],
+        goal: 'upload',
+        once: false,
+        holder: holderOf('submit'),
+        retryLockMs: flags.retryLock,
+        asCompleted: null,
+      });
+    } catch (error) {
+      if (!isBatchrunError(error, 'E_LOCKED')) throw error;
+      driver = await store.driver();
+      end = 'locked';
+    }
+  }
+  const view = await submitView(store, { runId, exists, driver });
+  if (flags.quiet !== true) tellUploads(context, view, driver);
+  await terminal.data(flags.json === true ? `${JSON.stringify(view)}\n` : `${runId}\n`);
+  if (end === 'blocked') return EXIT.blocked;
+  return end === 'unreachable' || end === 'stopped' ? EXIT.notFinished : EXIT.ok;
+}

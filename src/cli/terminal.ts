@@ -1,0 +1,71 @@
+/**
+ * stdout and stderr: stdout is data, stderr is talk. A reader of stdout that goes away (`| head`) ends the data, not the
+ * work; a live line at the bottom of a terminal is taken away before anything else is said.
+ */
+import { once } from 'node:events';
+import { createInterface } from 'node:readline/promises';
+
+export interface Terminal {
+  /** Is someone looking? Then a live line is shown. */
+  readonly live: boolean;
+  /** May questions be asked? */
+  readonly interactive: boolean;
+  readonly color: boolean;
+  readonly columns: number;
+  /** A line of talk on stderr. */
+  talk(line: string): void;
+  /** Shows or replaces the live line; '' takes it away. */
+  line(text: string): void;
+  /** Bytes or text on stdout. */
+  data(data: Uint8Array | string): Promise<void>;
+  ask(question: string): Promise<string>;
+}
+
+const CLEAR_LINE = '\r\u001b[2K';
+
+export function createTerminal(options: { readonly color: boolean; readonly quiet: boolean }): Terminal {
+  const { stdout, stderr, stdin } = process;
+  let lineShown = false;
+  let stdoutGone = false;
+  stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    stdoutGone = true;
+  });
+  const clear = (): void => {
+    if (lineShown) stderr.write(CLEAR_LINE);
+    lineShown = false;
+  };
+  const live = stderr.isTTY && process.env['TERM'] !== 'dumb' && !options.quiet;
+  return {
+    live,
+    interactive: stdin.isTTY && stderr.isTTY,
+    color: options.color && stderr.isTTY && !process.env['NO_COLOR'],
+    get columns() {
+      return stderr.columns || 80;
+    },
+    talk: (line) => {
+      clear();
+      stderr.write(`${line}\n`);
+    },
+    line: (text) => {
+      if (!live) return;
+      if (text === '') return clear();
+      stderr.write(`${CLEAR_LINE}${text}`);
+      lineShown = true;
+    },
+    data: async (data) => {
+      clear();
+      if (stdoutGone || data.length === 0) return;
+      if (!stdout.write(data)) await Promise.race([once(stdout, 'drain'), once(stdout, 'close')]);
+    },
+    ask: async (question) => {
+      clear();
+      const prompt = createInterface({ input: stdin, output: stderr });
+      try {
+        return await prompt.question(question);
+      } finally {
+        prompt.close();
+      }
+    },
+  };
+}

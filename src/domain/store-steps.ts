@@ -1,0 +1,152 @@
+/**
+ * What the steps of the ledger take and give: a new run, a sealed chunk, a collected chunk, settled realtime calls, …
+ * The steps themselves are in store.ts.
+ */
+import type { ChunkKind, ModelMix, OutputFormat, ResultLocation, RunSettings, UsageEntry } from './model.ts';
+
+export interface NewRun {
+  readonly id: string;
+  readonly name: string | null;
+  readonly origin: string;
+  readonly workspace: string;
+  readonly createdAtMs: number;
+  readonly inputs: readonly string[];
+  readonly settings: RunSettings;
+  readonly settingHashes: Readonly<Record<string, string>>;
+  readonly output: string | null;
+  readonly format: OutputFormat;
+  readonly errors: string | null;
+  readonly overwrite: boolean;
+}
+
+export interface NewChunk {
+  readonly chunkNo: number;
+  readonly kind: ChunkKind;
+  readonly betas: readonly string[];
+  readonly rowCount: number;
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly firstSeq: number;
+  readonly mix: ModelMix;
+  readonly parentNo: number | null;
+  readonly requestIndex: Uint8Array;
+}
+
+export interface IngestEnd {
+  readonly runId: string;
+  readonly atMs: number;
+  readonly fingerprint: string;
+  /** Make a run although the same exists. */
+  readonly again: boolean;
+  readonly totalRows: number;
+  readonly invalidRows: number;
+  readonly mix: ModelMix;
+}
+
+/** What became of the end of ingest: the run is ready, or the same run is there already. */
+export type IngestVerdict =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'exists'; readonly runId: string }
+  | { readonly kind: 'pruned'; readonly tombstone: Tombstone };
+
+/** What is left of a pruned run, so that a nightly job never pays again for what it had. */
+export interface Tombstone {
+  readonly fingerprint: string;
+  readonly runId: string;
+  readonly name: string | null;
+  readonly rows: number;
+  readonly doneAtMs: number | null;
+  readonly prunedAtMs: number;
+  readonly output: string | null;
+}
+
+export interface DriverRecord {
+  readonly epoch: number;
+  readonly pid: number;
+  readonly host: string;
+  readonly command: string;
+  readonly sinceMs: number;
+  /** Null while it drives. */
+  readonly letGoAtMs: number | null;
+}
+
+export interface EventRecord {
+  readonly id: number;
+  readonly runId: string;
+  readonly atMs: number;
+  /** `chunk.submitted`, `run.done`, `row.retried`, … */
+  readonly kind: string;
+  readonly chunkNo: number | null;
+  readonly seq: number | null;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** The packed blobs of a chunk (packed-index.ts). */
+export interface ChunkIndex {
+  readonly requests: Uint8Array;
+  readonly outcomes: Uint8Array | null;
+  readonly results: Uint8Array | null;
+}
+
+export interface AttemptStart {
+  readonly runId: string;
+  readonly chunkNo: number;
+  readonly workspace: string;
+  readonly baselineBatchId: string | null;
+  readonly atMs: number;
+}
+
+export interface SplitStep {
+  readonly runId: string;
+  readonly chunkNo: number;
+  readonly attemptId: number;
+  readonly atMs: number;
+  readonly reason: string;
+  /** The new chunks. Their rows together are the rows of the old one, less the refused row. */
+  readonly children: readonly NewChunk[];
+  /** A one-row chunk for the row that the API named, refused at once; or null. */
+  readonly refused: (NewChunk & { readonly errorType: string }) | null;
+}
+
+export interface CollectedRow {
+  readonly seq: number;
+  readonly index: number;
+  readonly to: 'failed' | 'expired' | 'canceled' | 'retry' | 'succeeded';
+  readonly attempts: number;
+  readonly errorType: string | null;
+  readonly notBeforeMs: number;
+  readonly result: ResultLocation | null;
+}
+
+export interface CollectedStep {
+  readonly runId: string;
+  readonly chunkNo: number;
+  readonly batchId: string;
+  readonly atMs: number;
+  readonly outcomes: Uint8Array;
+  readonly resultIndex: Uint8Array;
+  readonly succeeded: number;
+  /** For an input chunk every row that did not succeed; for a retry chunk every row. */
+  readonly rows: readonly CollectedRow[];
+  readonly usage: readonly UsageEntry[];
+  readonly stopReasons: Readonly<Record<string, number>>;
+}
+
+export interface RealtimeSettled {
+  readonly seq: number;
+  readonly to: 'succeeded' | 'failed' | 'retry';
+  readonly errorType: string | null;
+  readonly notBeforeMs: number;
+  readonly result: ResultLocation | null;
+  /** Was this try the row's fault or the API's? A held row (no credit) does not burn an attempt. */
+  readonly burnt: boolean;
+}
+
+export interface RealtimeStep {
+  readonly runId: string;
+  readonly atMs: number;
+  readonly logBytes: number;
+  readonly rows: readonly RealtimeSettled[];
+  readonly usage: readonly UsageEntry[];
+  readonly stopReasons: Readonly<Record<string, number>>;
+}

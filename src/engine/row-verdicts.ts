@@ -1,0 +1,61 @@
+/**
+ * What becomes of the rows of a collected chunk that did not succeed: the failure router is asked row by row, and
+ * whether money was the reason is remembered for the run.
+ */
+import { routeResult } from '../domain/failure-router.ts';
+import type { RowRecord, RunRecord } from '../domain/model.ts';
+import type { CollectedRow } from '../domain/store-steps.ts';
+import { blockRun, waitBefore, type Session } from './session.ts';
+
+export class RowVerdicts {
+  readonly #session: Session;
+  readonly #run: RunRecord;
+  readonly #before: ReadonlyMap<number, RowRecord>;
+  #held = 0;
+  #heldMessage = '';
+
+  constructor(session: Session, run: RunRecord, before: ReadonlyMap<number, RowRecord>) {
+    this.#session = session;
+    this.#run = run;
+    this.#before = before;
+  }
+
+  of(
+    row: Pick<CollectedRow, 'seq' | 'index' | 'result'> & { readonly line: Parameters<typeof routeResult>[0] },
+  ): CollectedRow {
+    const { line, ...place } = row;
+    const earlier = this.#before.get(row.seq)?.attempts ?? 0;
+    const attempts = earlier + 1;
+    const verdict = routeResult(line, attempts, this.#run.settings.maxAttempts);
+    const base = { ...place, attempts, errorType: line.errorType ?? line.type, notBeforeMs: 0 };
+    switch (verdict.kind) {
+      case 'retry':
+        return { ...base, to: 'retry', errorType: verdict.errorType, notBeforeMs: this.#retryAt(attempts) };
+      case 'held':
+        this.#held++;
+        this.#heldMessage ||= line.errorMessage ?? verdict.errorType;
+        return { ...base, to: 'retry', attempts: earlier, errorType: verdict.errorType };
+      case 'failed':
+        return { ...base, to: 'failed', errorType: verdict.errorType };
+      case 'expired':
+        return { ...base, to: 'expired', errorType: 'expired' };
+      default:
+        return { ...base, to: 'canceled', errorType: 'canceled' };
+    }
+  }
+
+  async tellHeld(): Promise<void> {
+    if (this.#held === 0) return;
+    await blockRun(this.#session, this.#run.id, {
+      reason: 'billing',
+      scope: 'workspace',
+      message: `${this.#held} rows were refused for money reasons: ${this.#heldMessage.slice(0, 200)}`,
+      hint: 'Add credit or raise the spend limit in the Console, then run `batchrun collect` again: these rows wait, no attempt of theirs was used.',
+      sinceMs: this.#session.engine.clock.now(),
+    });
+  }
+
+  #retryAt(attempt: number): number {
+    return this.#session.engine.clock.now() + waitBefore(this.#session, attempt, null);
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * What one seed means: the rows, the settings and the rates of everything that goes wrong. Of the faults some are
+ * switched off entirely, so that the others can be seen alone (swarm testing).
+ */
+import { chance, integerBetween, pick, seededRng, type Rng } from '../../src/base/random.ts';
+import type { RetryLaneMode } from '../../src/domain/model.ts';
+import { FAULT_NAMES, type FaultName } from '../../src/tools/sim/faults.ts';
+import type { SimRates } from '../../src/tools/sim/options.ts';
+
+export interface InputRow {
+  /** Undefined: the row gets its line number. */
+  readonly customId: string | undefined;
+  readonly params: Readonly<Record<string, unknown>>;
+  readonly betas: readonly string[];
+  readonly valid: boolean;
+}
+
+export interface Plan {
+  readonly seed: string;
+  readonly rows: readonly InputRow[];
+  readonly chunkRows: number;
+  readonly maxBatches: number;
+  readonly concurrency: number;
+  readonly maxAttempts: number;
+  readonly retryLane: RetryLaneMode;
+  readonly graceMs: number;
+  readonly listLagMs: number;
+  readonly batchDurationMs: readonly [number, number];
+  readonly latencyMs: readonly [number, number];
+  readonly messageLatencyMs: readonly [number, number];
+  readonly expiresAfterMs: number;
+  readonly queueMax: number;
+  readonly diskMsMax: number;
+  readonly faults: Readonly<Partial<Record<FaultName, number>>>;
+  readonly rates: Partial<SimRates>;
+  /** Foreign batches of the same size as ours, per virtual hour. */
+  readonly foreignPerHour: number;
+  /** Incarnations with faults. */
+  readonly lives: number;
+  readonly crashRate: number;
+  readonly besideRate: number;
+  readonly cancelRate: number;
+}
+
+const MINUTE_MS = 60_000;
+/** Every answer to this fault costs 24 h or makes rows fail: rarer than the rest. */
+const RARE: ReadonlySet<FaultName> = new Set(['batch.expire', 'batch.canceled_by_other', 'create.413']);
+
+export function planOf(seed: string | number): Plan {
+  const rng = seededRng(`plan|${seed}`);
+  const calm = chance(rng, 0.1);
+  const graceMs = integerBetween(rng, 3, 10) * MINUTE_MS;
+  const slowest = pick(rng, [2, 5, 12]) * MINUTE_MS;
+  return {
+    seed: String(seed),
+    rows: rowsOf(seed, rng),
+    chunkRows: integerBetween(rng, 1, 12),
+    maxBatches: integerBetween(rng, 1, 6),
+    concurrency: integerBetween(rng, 1, 4),
+    maxAttempts: integerBetween(rng, 2, 5),
+    retryLane: pick(rng, ['auto', 'auto', 'batch', 'realtime', 'none']),
+    graceMs,
+    // Below the grace: a list that lags longer may make a second batch by design (design, section 3.1 point 5).
+    listLagMs: Math.floor(graceMs * rng.next() * 0.9),
+    batchDurationMs: [5_000, slowest],
+    latencyMs: pick(rng, [[0, 0], [0, 50], [10, 2_000], [10, 20_000]] as const),
+    messageLatencyMs: pick(rng, [[0, 0], [300, 1_500], [10, 20_000]] as const),
+    expiresAfterMs: integerBetween(rng, 15, 40) * MINUTE_MS,
+    queueMax: chance(rng, 0.2) ? integerBetween(rng, 14, 40) : 200_000,
+    diskMsMax: chance(rng, 0.3) ? 15 : 0,
+    faults: calm ? {} : faultsOf(rng),
+    rates: ratesOf(rng),
+    foreignPerHour: chance(rng, 0.4) ? integerBetween(rng, 1, 20) : 0,
+    lives: integerBetween(rng, 1, 7),
+    crashRate: pick(rng, [0, 0.4, 0.8]),
+    besideRate: pick(rng, [0, 0, 0.3]),
+    cancelRate: chance(rng, 0.05) ? 0.5 : 0,
+  };
+}
+
+function rowsOf(seed: string | number, rng: Rng): InputRow[] {
+  const count = integerBetween(rng, 1, pick(rng, [6, 40, 40, 120]));
+  const betaRate = chance(rng, 0.2) ? 0.4 : 0;
+  const invalidRate = chance(rng, 0.15) ? 0.1 : 0;
+  const rows: InputRow[] = [];
+  for (let at = 0; at < count; at++) {
+    // The first row is always good: an input without any is refused, and that is another test.
+    const valid = at === 0 || !chance(rng, invalidRate);
+    const params = {
+      model: 'claude-haiku-5-5',
+      max_tokens: chance(rng, 0.1) ? 10_000 : 100,
+      messages: [{ role: 'user', content: `question ${at} of seed ${seed}` }],
+      ...(valid ? {} : { speed: 'fast' }),
+    };
+    const betas = chance(rng, betaRate) ? [pick(rng, ['beta-a-2026-01-01', 'beta-b-2026-01-01'])] : [];
+    rows.push({ customId: chance(rng, 0.9) ? `row-${at}` : undefined, params, betas, valid });
+  }
+  return rows;
+}
+
+function faultsOf(rng: Rng): Partial<Record<FaultName, number>> {
+  const faults: Partial<Record<FaultName, number>> = {};
+  const on = pick(rng, [0.15, 0.4, 0.7]);
+  for (const fault of FAULT_NAMES) {
+    if (!chance(rng, RARE.has(fault) ? on / 3 : on)) continue;
+    faults[fault] = RARE.has(fault) ? 0.08 : pick(rng, [0.02, 0.1, 0.3]);
+  }
+  return faults;
+}
+
+function ratesOf(rng: Rng): Partial<SimRates> {
+  const errorTypes = pick(rng, [
+    { api_error: 0.7, overloaded_error: 0.3 },
+    { api_error: 0.5, timeout_error: 0.2, rate_limit_error: 0.1, invalid_request_error: 0.1, request_too_large: 0.1 },
+  ]);
+  return {
+    errorRate: pick(rng, [0, 0.05, 0.3]),
+    errorTypes,
+    expireRate: pick(rng, [0, 0, 0.1]),
+    billingErrorRate: chance(rng, 0.1) ? 0.05 : 0,
+    refusalRate: chance(rng, 0.2) ? 0.1 : 0,
+    messageErrorRates: pick(rng, [{}, { 429: 0.1 }, { 500: 0.1, 529: 0.2 }]),
+  };
+}

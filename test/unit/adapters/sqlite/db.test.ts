@@ -1,0 +1,209 @@
+/**
+ * The connection: the settings that the promises need, migrations, and what SQLite's errors become.
+ */
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import Database from 'better-sqlite3';
+import ts from 'typescript';
+import { describe, expect, test } from 'vitest';
+import { Db } from '../../../../src/adapters/sqlite/db.ts';
+import { MIGRATIONS, SCHEMA_VERSION } from '../../../../src/adapters/sqlite/migrations.ts';
+import { tempFolder } from '../../../support/temp.ts';
+
+function hashOf(file: string): string {
+  return createHash('sha256').update(readFileSync(file)).digest('hex');
+}
+
+/** The room under test and what it imports as plain JavaScript, for threads that cannot read TypeScript. */
+function compileDb(folder: string): string {
+  const options = {
+    module: ts.ModuleKind.ESNext,
+    target: ts.ScriptTarget.ES2022,
+    rewriteRelativeImportExtensions: true,
+  };
+  for (const path of ['adapters/sqlite/db', 'adapters/sqlite/migrations', 'base/errors', 'base/error-catalogue']) {
+    const source = readFileSync(new URL(`../../../../src/${path}.ts`, import.meta.url), 'utf8');
+    const target = join(folder, 'js', `${path}.js`);
+    mkdirSync(dirname(target), { recursive: true });
+    writeFileSync(target, ts.transpileModule(source, { compilerOptions: options }).outputText);
+  }
+  writeFileSync(join(folder, 'js/package.json'), '{"type":"module"}');
+  symlinkSync(fileURLToPath(new URL('../../../../node_modules', import.meta.url)), join(folder, 'node_modules'));
+  return pathToFileURL(join(folder, 'js/adapters/sqlite/db.js')).href;
+}
+
+/** What opening this file is refused with. */
+function refusal(file: string): unknown {
+  try {
+    new Db(file).close();
+  } catch (error) {
+    return error;
+  }
+  return 'it was opened';
+}
+
+describe('the settings', () => {
+  test('are WAL with every commit on the disk, foreign keys held, and a wait for other writers', () => {
+    const db = new Db(join(tempFolder(), 'state.db'));
+    expect({
+      journal: db.pragma('journal_mode'),
+      // 2 is FULL: with 1 a committed batch could be gone after a power cut, and paid twice.
+      synchronous: db.pragma('synchronous'),
+      foreignKeys: db.pragma('foreign_keys'),
+      busyMs: db.pragma('busy_timeout'),
+      version: db.pragma('user_version'),
+    }).toEqual({ journal: 'wal', synchronous: 2, foreignKeys: 1, busyMs: 10_000, version: SCHEMA_VERSION });
+    db.close();
+  });
+
+  test('hold for a second connection and after a reopening', () => {
+    const file = join(tempFolder(), 'state.db');
+    new Db(file).close();
+    const db = new Db(file);
+    expect([db.pragma('journal_mode'), db.pragma('synchronous'), db.pragma('foreign_keys')]).toEqual(['wal', 2, 1]);
+    db.close();
+  });
+});
+
+describe('a transaction', () => {
+  test('is all or nothing', () => {
+    const db = new Db(':memory:');
+    const insert = (id: string): unknown =>
+      db.run("INSERT INTO events (run_id, at_ms, kind, data) VALUES (?, 1, 'x', '{}')", id);
+    expect(() =>
+      db.transaction(() => {
+        insert('a');
+        throw new Error('on the way');
+      }),
+    ).toThrow('on the way');
+    expect(db.all('SELECT * FROM events')).toEqual([]);
+    db.transaction(() => insert('b'));
+    expect(db.all('SELECT run_id FROM events')).toEqual([{ run_id: 'b' }]);
+    db.close();
+  });
+
+  test('takes the write lock at its beginning, so that nothing changes under what it reads', () => {
+    const file = join(tempFolder(), 'state.db');
+    const db = new Db(file);
+    const other = new Database(file, { timeout: 0 });
+    db.transaction(() => {
+      expect(() => other.exec('BEGIN IMMEDIATE')).toThrow(/locked/);
+    });
+    other.close();
+    db.close();
+  });
+});
+
+describe('migrations', () => {
+  test('are numbered from 1 without a gap, and the last one is the schema', () => {
+    expect(MIGRATIONS.map((migration) => migration.id)).toEqual(MIGRATIONS.map((_, at) => at + 1));
+    expect(SCHEMA_VERSION).toBe(MIGRATIONS.length);
+  });
+
+  test('a state of a newer batchrun is refused and not touched', () => {
+    for (const journal of ['WAL', 'DELETE']) {
+      const file = join(tempFolder(), 'state.db');
+      const raw = new Database(file);
+      raw.pragma(`journal_mode = ${journal}`);
+      raw.exec('CREATE TABLE of_tomorrow (x)');
+      raw.pragma(`user_version = ${SCHEMA_VERSION + 1}`);
+      raw.close();
+      const before = hashOf(file);
+      expect(refusal(file)).toMatchObject({
+        code: 'E_STATE_NEWER',
+        message: `the state folder has schema ${SCHEMA_VERSION + 1}; this batchrun knows schema ${SCHEMA_VERSION}`,
+      });
+      expect([journal, hashOf(file)]).toEqual([journal, before]);
+    }
+  });
+
+  test('a step that fails leaves nothing of itself', () => {
+    const file = join(tempFolder(), 'state.db');
+    const raw = new Database(file);
+    // The last table of the first step is in the way.
+    raw.exec('CREATE TABLE tombstones (x)');
+    raw.close();
+    expect(refusal(file)).toMatchObject({ message: expect.stringContaining('tombstones') });
+    const after = new Database(file);
+    const tables = after.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").pluck().all();
+    expect([tables, after.pragma('user_version', { simple: true })]).toEqual([['tombstones'], 0]);
+    after.close();
+  });
+
+  test('several processes that open a new state at once all find the same schema', async () => {
+    const folder = tempFolder();
+    const file = join(folder, 'state.db');
+    const module = compileDb(folder);
+    // Everyone waits at the gate, so that all open at the same instant.
+    const gate = new Int32Array(new SharedArrayBuffer(8));
+    const code = `
+      import { workerData, parentPort } from 'node:worker_threads';
+      const { module, file, gate, count } = workerData;
+      const { Db } = await import(module);
+      if (Atomics.add(gate, 0, 1) + 1 === count) { Atomics.store(gate, 1, 1); Atomics.notify(gate, 1); }
+      else Atomics.wait(gate, 1, 0);
+      try {
+        const db = new Db(file);
+        db.run("INSERT INTO events (run_id, at_ms, kind, data) VALUES ('a', 1, 'x', '{}')");
+        db.close();
+        parentPort.postMessage('ok');
+      } catch (error) { parentPort.postMessage(String(error)); }`;
+    const url = new URL(`data:text/javascript,${encodeURIComponent(code)}`);
+    const count = 4;
+    const workers = Array.from({ length: count }, () => new Worker(url, { workerData: { module, file, gate, count } }));
+    const said = await Promise.all(workers.map(async (worker) => (await once(worker, 'message'))[0] as string));
+    expect(said).toEqual(Array.from({ length: count }, () => 'ok'));
+    const db = new Db(file);
+    expect(db.all('SELECT run_id FROM events')).toHaveLength(count);
+    expect([db.pragma('user_version'), db.pragma('integrity_check')]).toEqual([SCHEMA_VERSION, 'ok']);
+    db.close();
+  });
+
+  test('a second connection that comes while the first is open finds the work done', () => {
+    const file = join(tempFolder(), 'state.db');
+    const first = new Db(file);
+    const second = new Db(file);
+    second.run("INSERT INTO events (run_id, at_ms, kind, data) VALUES ('a', 1, 'x', '{}')");
+    expect(first.all('SELECT run_id FROM events')).toEqual([{ run_id: 'a' }]);
+    first.close();
+    second.close();
+  });
+});
+
+describe('a file that is no state', () => {
+  test('full of something else is E_STATE_CORRUPT, and stays as it is', () => {
+    const file = join(tempFolder(), 'state.db');
+    writeFileSync(file, 'this is not a database '.repeat(500));
+    const before = hashOf(file);
+    expect(refusal(file)).toMatchObject({ code: 'E_STATE_CORRUPT', message: expect.stringContaining(file) });
+    expect(hashOf(file)).toBe(before);
+  });
+
+  test('whose pages are damaged is E_STATE_CORRUPT', () => {
+    const file = join(tempFolder(), 'state.db');
+    new Db(file).close();
+    const bytes = readFileSync(file);
+    bytes.fill(0xa5, 100, 4_096);
+    writeFileSync(file, bytes);
+    expect(refusal(file)).toMatchObject({ code: 'E_STATE_CORRUPT' });
+  });
+
+  test('that is a folder, or in a missing folder, is E_STATE_UNUSABLE and names the path', () => {
+    const folder = join(tempFolder(), 'state.db');
+    mkdirSync(folder);
+    expect(refusal(folder)).toMatchObject({ code: 'E_STATE_UNUSABLE', message: expect.stringContaining(folder) });
+    const missing = join(folder, 'none', 'state.db');
+    expect(refusal(missing)).toMatchObject({ code: 'E_STATE_UNUSABLE', message: expect.stringContaining(missing) });
+  });
+
+  test('that is empty becomes a state', () => {
+    const file = join(tempFolder(), 'state.db');
+    writeFileSync(file, '');
+    new Db(file).close();
+    expect(statSync(file).size).toBeGreaterThan(0);
+  });
+});
