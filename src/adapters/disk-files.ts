@@ -62,7 +62,7 @@ export function fileError(error: unknown, file: string): unknown {
 
 async function createWriter(file: string, foreignFolder: boolean): Promise<FileWriter> {
   // Folders of the state are ours to make; a missing folder of an output is more likely a mistyped path.
-  if (!foreignFolder) await mkdir(dirname(file), { recursive: true, mode: FOLDER_MODE });
+  if (!foreignFolder) await makeFolder(dirname(file));
   const temporary = `${file}.${randomBytes(4).toString('hex')}.tmp`;
   // An output belongs to whoever runs the command, with the usual permissions; the state is the owner's alone.
   const handle = await open(temporary, 'wx', foreignFolder ? 0o666 : 0o600);
@@ -102,7 +102,7 @@ async function writeAll(handle: FileHandle, data: Uint8Array): Promise<number> {
 }
 
 async function openLog(file: string, committedBytes: number): Promise<AppendLog> {
-  await mkdir(dirname(file), { recursive: true, mode: FOLDER_MODE });
+  await makeFolder(dirname(file));
   const fresh = (await sizeOf(file)) === null;
   // Not in append mode: what lies beyond the committed length is cut, and writing goes on from there.
   const handle = await open(file, fresh ? 'wx' : 'r+', 0o600);
@@ -179,6 +179,13 @@ async function sizeOf(file: string): Promise<number | null> {
     if (systemCodeOf(error) === 'ENOENT') return null;
     throw error;
   }
+}
+
+/** Makes a folder with its parents, and makes each of the new ones durable in its own parent. */
+async function makeFolder(folder: string): Promise<void> {
+  const first = await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
+  if (first === undefined) return;
+  for (let made = folder; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made));
 }
 
 /** A rename is durable only once its folder is. Some file systems cannot sync a folder; then nothing more can be done. */

@@ -43,7 +43,9 @@ export const silentLogger: Logger = {
 };
 
 /** API keys and tokens as Anthropic and the usual proxies write them, and anything that follows "Bearer". */
-const SECRETS = /\b(sk-[A-Za-z0-9]+-|sk-)[A-Za-z0-9_-]{8,}|(\bBearer\s+)[A-Za-z0-9._~+/=-]{8,}/g;
+// Behind a letter an `sk-` may be a word (task-…), except for `sk-ant-`: JSON writes a line feed as a letter before it.
+const SECRETS =
+  /(sk-ant-|(?<![A-Za-z0-9])sk-(?:[A-Za-z0-9]+-)?)[A-Za-z0-9_-]{8,}|([Bb]earer\s+)[A-Za-z0-9._~+/=-]{8,}/g;
 
 /** Takes keys out of a text: `sk-ant-…` and `Bearer …` keep their beginning only. */
 export function redact(text: string): string {
@@ -52,18 +54,24 @@ export function redact(text: string): string {
 
 /** A key for the eyes of its owner: its kind and its last four characters. */
 export function maskKey(key: string): string {
-  if (key.length < 16) return '…'.padStart(4, '*');
+  // Of a short key nothing is shown: it is hardly one of Anthropic's.
+  if (key.length < 24) return '****';
   return `${key.slice(0, 7)}…${key.slice(-4)}`;
 }
 
 function jsonLine(time: string, level: LogLevel, event: string, fields: LogFields): string {
-  return JSON.stringify({ time, level, event, ...fields });
+  return JSON.stringify({ time, level, event, ...fields }, redactText);
+}
+
+/** Before JSON escapes it: an escaped line feed in front would hide a key. */
+function redactText(_key: string, value: unknown): unknown {
+  return typeof value === 'string' ? redact(value) : value;
 }
 
 function textLine(level: LogLevel, event: string, fields: LogFields): string {
   const rest = Object.entries(fields)
     .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => ` ${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .map(([name, value]) => ` ${name}=${typeof value === 'string' ? value : JSON.stringify(value, redactText)}`)
     .join('');
   return `${level === 'info' ? '' : `${level}: `}${event}${rest}`;
 }

@@ -26,7 +26,7 @@ export function parseDurationMs(text: string): number | undefined {
 /** `850ms`, `42s`, `3m 20s`, `5h 12m`, `2d 4h`: two units at most. */
 export function formatDuration(ms: number): string {
   if (!Number.isFinite(ms)) return 'unknown';
-  if (ms < 1_000) return `${Math.max(0, Math.round(ms))}ms`;
+  if (ms < 999.5) return `${Math.max(0, Math.round(ms))}ms`;
   const seconds = Math.round(ms / 1_000);
   if (seconds < 60) return `${seconds}s`;
   const steps: readonly (readonly [string, number, string, number])[] = [
@@ -63,7 +63,8 @@ export function formatBytes(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];
   let value = bytes;
   let at = 0;
-  while (value >= 1_000 && at < units.length - 1) {
+  // What would be rounded to 1000 is the next unit.
+  while (value >= 999.5 && at < units.length - 1) {
     value /= 1_000;
     at++;
   }
@@ -80,8 +81,9 @@ export function formatCount(count: number): string {
 /** `$0.0042`, `$1.53`, `$1,204`: as many digits as matter. */
 export function formatUsd(usd: number): string {
   if (usd === 0) return '$0';
-  if (usd < 0.01) return `$${usd.toPrecision(2)}`;
-  if (usd < 1_000) return `$${usd.toFixed(2)}`;
+  // Two digits that matter, without an exponent.
+  if (usd < 0.01) return `$${usd.toFixed(Math.min(12, 1 - Math.floor(Math.log10(usd))))}`;
+  if (usd < 999.995) return `$${usd.toFixed(2)}`;
   return `$${formatCount(usd)}`;
 }
 

@@ -10,6 +10,9 @@ import { driveAndReport } from './drive-runs.ts';
 import { EXIT } from './outcome.ts';
 import { selectRun } from './select-run.ts';
 
+/** A submit that drives does not cancel for us, but it is over soon; a collect does. */
+const SUBMIT_MS_MAX = 10_000;
+
 export async function runCancel(context: Context, wanted: string): Promise<number> {
   const { flags, terminal, stateFolder } = context;
   if (!hasState(stateFolder)) throw new BatchrunError('E_RUN_UNKNOWN', `there is no state in ${stateFolder}`);
@@ -31,7 +34,8 @@ export async function runCancel(context: Context, wanted: string): Promise<numbe
     if (run.state !== 'canceling') await store.requestCancel(run.id, systemClock.now());
     if (flags.quiet !== true) terminal.talk(`${run.id} is being canceled; results that are finished are collected.`);
     try {
-      const code = await driveAndReport(context, store, { command: 'cancel', runIds: [run.id], once: false, link });
+      const patient = { ...context, flags: { ...flags, retryLock: Math.max(flags.retryLock, SUBMIT_MS_MAX) } };
+      const code = await driveAndReport(patient, store, { command: 'cancel', runIds: [run.id], once: false, link });
       // Canceled rows are what was asked for.
       return code === EXIT.rowsFailed && flags.failIf === undefined ? EXIT.ok : code;
     } catch (error) {

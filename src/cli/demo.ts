@@ -76,7 +76,7 @@ function demoContext(context: Context, folder: string, output: string): Context 
     logLevel: 'warn',
     logFormat: 'text',
     state: join(folder, 'state'),
-    formulas: true,
+    defuseFormulas: true,
     onInvalid: 'fail',
     chunkSize: 1_000,
     chunkBytes: 256_000_000,

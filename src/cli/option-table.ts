@@ -51,7 +51,7 @@ export const FLAG_SPECS = {
     text: 'the rows that did not succeed, with reason and request: can be submitted again',
   },
   overwrite: { flags: '--overwrite', text: 'an output that exists may be replaced' },
-  formulas: { flags: '--no-defuse-formulas', text: 'leave CSV cells that a spreadsheet would run as they are' },
+  defuseFormulas: { flags: '--no-defuse-formulas', text: 'leave CSV cells that a spreadsheet would run as they are' },
   name: { flags: '--name <name>', text: 'a label; the same content under another name is another run' },
   again: { flags: '--again', text: 'a new run although the same exists' },
   limit: { flags: '--limit <n>', text: 'only the first n rows', read: count(1) },
@@ -186,7 +186,7 @@ const READING: readonly FlagName[] = [
   'onInvalid',
   'limit',
 ];
-const OUTPUT: readonly FlagName[] = ['output', 'format', 'errors', 'overwrite', 'formulas'];
+const OUTPUT: readonly FlagName[] = ['output', 'format', 'errors', 'overwrite', 'defuseFormulas'];
 const SHAPING: readonly FlagName[] = ['name', 'again', 'chunkSize', 'chunkBytes', 'maxAttempts', 'retryLane', 'failIf'];
 const DRIVING: readonly FlagName[] = [
   'maxBatches',
@@ -228,7 +228,7 @@ export const COMMAND_FLAGS: Readonly<Record<string, readonly FlagName[]>> = {
   ],
   status: ['json', 'watch', ...COMMON],
   collect: ['output', 'format', 'errors', 'overwrite', 'once', 'failIf', 'asCompleted', 'json', ...DRIVING, ...COMMON],
-  results: ['only', 'row', 'format', 'formulas', ...COMMON],
+  results: ['only', 'row', 'format', 'defuseFormulas', ...COMMON],
   log: ['tail', 'json', ...COMMON],
   cancel: ['json', 'failIf', ...DRIVING, ...COMMON],
   retry: ['only', 'wait', 'failIf', 'json', ...DRIVING, ...COMMON],

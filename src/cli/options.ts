@@ -20,7 +20,7 @@ export interface Flags {
   readonly format?: OutputFormat;
   readonly errors?: string;
   readonly overwrite?: boolean;
-  readonly formulas: boolean;
+  readonly defuseFormulas: boolean;
   readonly name?: string;
   readonly again?: boolean;
   readonly limit?: number;

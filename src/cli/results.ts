@@ -21,7 +21,7 @@ export async function runResults(context: Context, wanted: string): Promise<numb
   try {
     const run = await selectRun(store, wanted, stateFolder);
     const engine = await createEngine(context, { store, emit: () => undefined });
-    const options = { ...formatterOptions(run), defuseFormulas: flags.formulas && run.settings.defuseFormulas };
+    const options = { ...formatterOptions(run), defuseFormulas: flags.defuseFormulas && run.settings.defuseFormulas };
     const formatter = engine.formats.formatter({ ...options, format: flags.format ?? run.format });
     let pending = formatter.header() ?? '';
     let found = false;

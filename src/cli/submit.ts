@@ -122,7 +122,7 @@ async function ingestRequest(context: Context, { engine, inputs, link, options }
         maxAttempts: flags.maxAttempts,
         retryLane: flags.retryLane,
         failIf: flags.failIf ?? null,
-        defuseFormulas: flags.formulas,
+        defuseFormulas: flags.defuseFormulas,
         columns: source.columns.filter((column) => column !== (flags.idColumn ?? 'custom_id')),
       },
       settingHashes: hashSettings(flags, texts),

@@ -102,7 +102,7 @@ export interface ModelInfo {
  * `details.failure` is an `ApiFailure` (failure-router.ts). Nothing here retries: the engine decides.
  */
 export interface BatchApi {
-  /** Scheme, host and port of the base URL: runs belong to it. */
+  /** The base URL without a slash at its end, its path included: runs belong to it. */
   readonly origin: string;
   /** Where its batches live: the workspace header, or a fingerprint of organization and key. */
   readonly workspace: string;

@@ -96,7 +96,8 @@ class Runner {
       if (end === 'stopped' || end === 'unreachable') return end;
       const fresh = await this.#letGo();
       if (fresh.length === 0) return end;
-      this.#takeOver(fresh);
+      await this.#adopt();
+      this.#takeOver(fresh.filter((id) => !this.#runIds.includes(id)));
     }
   }
 
@@ -112,8 +113,14 @@ class Runner {
     const runs = await this.#engine.store.runs();
     const driver = await this.#engine.store.driver();
     return runs
-      .filter((run) => run.origin !== this.#engine.api.origin || (run.readyAtMs ?? 0) < (driver?.sinceMs ?? 0))
+      .filter((run) => run.origin !== this.#engine.api.origin || !this.#concerns(run, driver?.sinceMs ?? 0))
       .map((run) => run.id);
+  }
+
+  /** Was it submitted beside us, or canceled while we drive to the end? */
+  #concerns(run: RunRecord, sinceMs: number): boolean {
+    if (run.state === 'canceling') return this.#request.goal === 'finish';
+    return (run.readyAtMs ?? 0) >= sinceMs;
   }
 
   async #scope(): Promise<readonly string[]> {

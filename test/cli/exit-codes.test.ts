@@ -169,15 +169,18 @@ describe('6: another process drives', () => {
   });
 
   test('submit beside a driver reads, says who drives, exits 0, and the driver takes the run up', async () => {
-    const b = await bench({ batchDurationMs: [700, 700] });
+    const b = await bench();
     b.write('a.jsonl', requests(2, 'a'));
     b.write('b.jsonl', requests(2, 'b'));
     await b.ok(['submit', 'a.jsonl']);
+    // As long as the list fails, the driver sees no end of its batch.
+    b.world.setFaults({ 'list.503': 1 });
     const driver = b.start(['collect']);
     await driver.says(/Safe to stop/);
     const submitted = await b.ok(['submit', 'b.jsonl']);
     expect(submitted.stdout).toMatch(/^run_\w+\n$/);
     expect(submitted.stderr).toContain(`Process ${driver.child.pid}`);
+    b.world.setFaults({});
     expect(await driver.ended).toMatchObject({ code: 0 });
     expectAnswers(b.lines('b.results.jsonl'), asked(2, 'b'));
   });

@@ -67,14 +67,14 @@ export function planOf(seed: string | number): Plan {
     messageLatencyMs: pick(rng, [[0, 0], [300, 1_500], [10, 20_000]] as const),
     expiresAfterMs: integerBetween(rng, 15, 40) * MINUTE_MS,
     queueMax: chance(rng, 0.2) ? integerBetween(rng, 14, 40) : 200_000,
-    diskMsMax: chance(rng, 0.3) ? 15 : 0,
+    diskMsMax: chance(rng, 0.3) ? pick(rng, [15, 400]) : 0,
     faults: calm ? {} : faultsOf(rng),
     rates: ratesOf(rng),
     foreignPerHour: chance(rng, 0.4) ? integerBetween(rng, 1, 20) : 0,
-    lives: integerBetween(rng, 1, 7),
-    crashRate: pick(rng, [0, 0.4, 0.8]),
+    lives: integerBetween(rng, 1, 9),
+    crashRate: pick(rng, [0, 0.5, 0.9]),
     besideRate: pick(rng, [0, 0, 0.3]),
-    cancelRate: chance(rng, 0.05) ? 0.5 : 0,
+    cancelRate: chance(rng, 0.06) ? 0.5 : 0,
   };
 }
 

@@ -149,7 +149,7 @@ export class Bench {
   /** Runs it to its end and expects this exit code; what it said is in the failure. */
   async exits(code: number, args: readonly string[], options: CallOptions = {}): Promise<Ended> {
     const ended = await this.call(args, options);
-    expect(ended, `batchrun ${args.join(' ')}`).toMatchObject({ code });
+    expect(ended.code, `batchrun ${args.join(' ')}\n${ended.stdout.slice(0, 2_000)}\n${ended.stderr}`).toBe(code);
     return ended;
   }
 

@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import { Console } from 'node:console';
 import Anthropic from '@anthropic-ai/sdk';
 import type { Clock } from '../../base/clock.ts';
+import { BatchrunError, messageOf, systemCodeOf } from '../../base/errors.ts';
 import { BODY_TAIL, RESULT_IDLE_MS_MAX } from '../../domain/limits.ts';
 import type { BatchApi, BatchUpload, Files, MessageCall } from '../../domain/ports.ts';
 import type { BatchInfo } from '../../domain/model.ts';
@@ -63,8 +64,15 @@ export async function connectAnthropic(options: AnthropicApiOptions): Promise<Ap
     const credential = headers.get('authorization')?.replace(/^Bearer /, '') ?? headers.get('x-api-key') ?? '';
     const workspace = headers.get('anthropic-workspace-id') ?? `key_${fingerprint(credential)}`;
     const baseUrl = url.slice(0, url.indexOf(probe));
+    if (!/^https?:\/\//.test(baseUrl))
+      throw new BatchrunError('E_CONFIG', `the base URL ${baseUrl} is not http or https`);
     return { api: createApi(client, { ...options, origin: baseUrl, workspace }), baseUrl, credential };
   } catch (error) {
+    if (systemCodeOf(error) === 'ERR_INVALID_URL') {
+      throw new BatchrunError('E_CONFIG', `the base URL is not a URL: ${messageOf(error)}`, {
+        hint: 'Check ANTHROPIC_BASE_URL: it begins with https://.',
+      });
+    }
     throw toApiError(error, options.clock.now());
   }
 }
@@ -231,14 +239,15 @@ async function* streamResults(
 function resultsPath(batch: BatchInfo, origin: string): string {
   const standard = `/v1/messages/batches/${encodeURIComponent(batch.id)}/results`;
   if (batch.resultsUrl === null || !URL.canParse(batch.resultsUrl)) return standard;
-  return new URL(batch.resultsUrl).origin === new URL(origin).origin ? batch.resultsUrl : standard;
+  // Below the base URL, path included: a gateway serves nothing outside its prefix.
+  return batch.resultsUrl.startsWith(`${origin}/`) ? batch.resultsUrl : standard;
 }
 
 async function createMessage(client: Anthropic, call: MessageCall): Promise<string> {
   const options = { maxRetries: 0, timeout: MESSAGE_TIMEOUT_MS, signal: call.signal, headers: betaHeader(call.betas) };
   if (call.stream) {
     const params = JSON.parse(call.paramsJson) as Anthropic.MessageStreamParams;
-    return JSON.stringify(await client.messages.stream(params, options).finalMessage());
+    return JSON.stringify(await client.messages.stream(params, options).finalMessage(), withoutSdkFields);
   }
   const response = await client
     .post('/v1/messages', {
@@ -250,6 +259,11 @@ async function createMessage(client: Anthropic, call: MessageCall): Promise<stri
   const body = await response.text();
   if (!isMessage(body)) throw unreadable('a message');
   return body;
+}
+
+/** The SDK adds `parsed_output` to what it puts together; a line has what the API said and nothing else. */
+function withoutSdkFields(key: string, value: unknown): unknown {
+  return key === 'parsed_output' ? undefined : value;
 }
 
 function isMessage(body: string): boolean {

@@ -11,9 +11,6 @@ const NEVER_MADE: ReadonlySet<string> = new Set([
   'ECONNREFUSED',
   'ENOTFOUND',
   'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'EADDRNOTAVAIL',
   'UND_ERR_CONNECT_TIMEOUT',
   'CERT_HAS_EXPIRED',
   'DEPTH_ZERO_SELF_SIGNED_CERT',
@@ -23,6 +20,12 @@ const NEVER_MADE: ReadonlySet<string> = new Set([
   'ERR_TLS_CERT_ALTNAME_INVALID',
   'ERR_SSL_WRONG_VERSION_NUMBER',
 ]);
+
+/**
+ * These also come on a connection that stands, when the network goes away after the body has left. Only from the
+ * system call that makes connections are they a proof.
+ */
+const NEVER_MADE_AT_CONNECT: ReadonlySet<string> = new Set(['EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL']);
 
 /** With these a limit of time was reached: the SDK's, or undici's own on the headers and on the body. */
 const TIMEOUTS: ReadonlySet<string> = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'ETIMEDOUT']);
@@ -61,24 +64,31 @@ export function toApiError(error: unknown, nowMs: number): BatchrunError {
   const own = causes(error).find((cause) => isBatchrunError(cause));
   if (isBatchrunError(own)) return own;
   if (isCredentialError(error)) {
-    return new BatchrunError('E_CREDENTIALS', `no usable API credentials: ${redact(messageOf(error))}`, {
-      cause: error,
-    });
+    const none = /could not resolve authentication method/i.test(messageOf(error));
+    const unusable = `the API credentials cannot be used: ${redact(messageOf(error))}`;
+    return new BatchrunError('E_CREDENTIALS', none ? 'no API credentials were found' : unusable, { cause: error });
   }
   const status = field(error, 'status');
   if (typeof status === 'number') return apiError(httpFailure(error, status, nowMs), error);
-  const name = error instanceof Error ? error.constructor.name : '';
-  const codes = causes(error).map(systemCodeOf);
-  const connection =
-    name === 'APIUserAbortError' || codes.includes('ABORT_ERR')
-      ? 'aborted'
-      : name === 'APIConnectionTimeoutError' || codes.some((code) => code !== undefined && TIMEOUTS.has(code))
-        ? 'timeout'
-        : codes.some((code) => code !== undefined && NEVER_MADE.has(code))
-          ? 'never_made'
-          : 'lost';
+  const connection = connectionOf(error);
   const deepest = causes(error).at(-1);
   return apiError({ ...NO_ANSWER, message: redact(connectionText(messageOf(error), deepest)), connection }, error);
+}
+
+function connectionOf(error: unknown): NonNullable<ApiFailure['connection']> {
+  const name = error instanceof Error ? error.constructor.name : '';
+  const chain = causes(error);
+  const codes = chain.map((cause) => systemCodeOf(cause) ?? '');
+  // An aborted body is a DOMException, whose code is a number.
+  const aborted = chain.some((cause) => cause instanceof Error && cause.name === 'AbortError');
+  if (name === 'APIUserAbortError' || aborted || codes.includes('ABORT_ERR')) return 'aborted';
+  if (name === 'APIConnectionTimeoutError' || codes.some((code) => TIMEOUTS.has(code))) return 'timeout';
+  return chain.some(isNeverMade) ? 'never_made' : 'lost';
+}
+
+function isNeverMade(cause: unknown): boolean {
+  const code = systemCodeOf(cause) ?? '';
+  return NEVER_MADE.has(code) || (NEVER_MADE_AT_CONNECT.has(code) && field(cause, 'syscall') === 'connect');
 }
 
 function connectionText(message: string, cause: unknown): string {
@@ -120,6 +130,8 @@ export function retryAfterMs(ms: string | null, seconds: string | null, nowMs: n
 /** The SDK throws plain errors about credentials before anything is sent; they have no status. */
 function isCredentialError(error: unknown): boolean {
   if (field(error, 'status') !== undefined) return false;
+  // What the system says is about the network, whatever words are in it.
+  if (causes(error).some((cause) => systemCodeOf(cause) !== undefined)) return false;
   return (
     /authentication method|credential|apiKey|authToken|api_key/i.test(messageOf(error)) &&
     !(error instanceof SyntaxError)

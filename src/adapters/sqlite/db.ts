@@ -97,6 +97,8 @@ function openRaw(file: string): Database.Database {
     throw translated(error, file);
   }
   try {
+    // Before anything is changed: a state of a newer batchrun stays as it is.
+    refuseNewer(raw);
     raw.pragma('journal_mode = WAL');
     raw.pragma('synchronous = FULL');
     raw.pragma('foreign_keys = ON');
@@ -110,6 +112,15 @@ function openRaw(file: string): Database.Database {
   }
 }
 
+function refuseNewer(raw: Database.Database): void {
+  const version = raw.pragma('user_version', { simple: true }) as number;
+  if (version <= SCHEMA_VERSION) return;
+  throw new BatchrunError(
+    'E_STATE_NEWER',
+    `the state folder has schema ${version}; this batchrun knows schema ${SCHEMA_VERSION}`,
+  );
+}
+
 /**
  * Brings the schema up step by step, each step with its version bump in one transaction. Two processes that open an
  * old state at once meet at the write lock, and the second finds the work done.
@@ -117,12 +128,6 @@ function openRaw(file: string): Database.Database {
 function migrate(raw: Database.Database, migrations: readonly Migration[]): void {
   const version = (): number => raw.pragma('user_version', { simple: true }) as number;
   if (version() === SCHEMA_VERSION) return;
-  if (version() > SCHEMA_VERSION) {
-    throw new BatchrunError(
-      'E_STATE_NEWER',
-      `the state folder has schema ${version()}; this batchrun knows schema ${SCHEMA_VERSION}`,
-    );
-  }
   for (const migration of migrations) {
     raw
       .transaction(() => {
@@ -148,6 +153,9 @@ function translated(error: unknown, file: string): unknown {
   }
   if (/^SQLITE_(CANTOPEN|READONLY|IOERR|PERM|AUTH)/.test(code)) {
     return new BatchrunError('E_STATE_UNUSABLE', `${file} cannot be used: ${messageOf(error)}`, options);
+  }
+  if (error instanceof TypeError && messageOf(error).includes('directory does not exist')) {
+    return new BatchrunError('E_STATE_UNUSABLE', `the folder of ${file} does not exist`, options);
   }
   if (code.startsWith('SQLITE_BUSY')) {
     return new BatchrunError(

@@ -172,6 +172,8 @@ function finishIngest(db: Db, end: IngestEnd): IngestVerdict {
     end.invalidRows,
     end.runId,
   );
+  const waiting = db.get<{ rows: number }>('SELECT row_waiting AS rows FROM runs WHERE id = ?', end.runId);
+  invariant(waiting?.rows === end.totalRows - end.invalidRows, 'every row of the input is in a chunk or was refused');
   moveRun(db, end.runId, 'ingesting', 'ready', end.atMs, { rows: end.totalRows, invalid: end.invalidRows });
   return { kind: 'ready' };
 }

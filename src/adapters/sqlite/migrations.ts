@@ -1,14 +1,13 @@
 /**
  * The schema of state.db, as numbered steps. A step that has been released is never edited: a new one follows it.
  *
- * `breaking` steps make an older batchrun refuse the state; it opens a state with harmless newer steps.
+ * A state with newer steps than this batchrun knows is refused and left as it is.
  * Prompts and answers are in files only; keys are nowhere (test/meta/schema.test.ts holds the columns fast).
  */
 
 export interface Migration {
   readonly id: number;
   readonly name: string;
-  readonly breaking: boolean;
   readonly sqlite: readonly string[];
 }
 
@@ -20,7 +19,6 @@ export const MIGRATIONS: readonly Migration[] = [
   {
     id: 1,
     name: 'first schema',
-    breaking: true,
     sqlite: [
       `CREATE TABLE driver (
          id INTEGER PRIMARY KEY CHECK (id = 1),

@@ -1,7 +1,7 @@
 /**
  * The driver's steps around outcomes: a collected chunk, lost results, retries in either lane, and the end of a run.
  */
-import { invariant } from '../../base/errors.ts';
+import { BatchrunError, invariant } from '../../base/errors.ts';
 import type { RowState } from '../../domain/model.ts';
 import type { DriverStore } from '../../domain/store.ts';
 import type { CollectedRow, CollectedStep, RealtimeStep } from '../../domain/store-steps.ts';
@@ -39,7 +39,8 @@ export function createOutcomeSteps(db: Db, step: DriverTransaction): OutcomeStep
           chunkNo,
         );
         invariant(from, `chunk ${chunkNo} of ${runId} exists`);
-        moveChunk(db, { runId, chunkNo }, from.state, 'lost', atMs);
+        const rowCount = moveChunk(db, { runId, chunkNo }, from.state, 'lost', atMs);
+        invariant(rows.length === rowCount, 'every row of a lost chunk has an outcome');
         writeRows(db, { runId, chunkNo, rows });
       }),
     sealRetryChunk: (runId, chunk, seqs, atMs) =>
@@ -173,6 +174,10 @@ function settleRealtime(db: Db, step: RealtimeStep): void {
 }
 
 function cancelUnsent(db: Db, runId: string, atMs: number): void {
+  const run = db.get<{ state: string }>('SELECT state FROM runs WHERE id = ?', runId);
+  if (run?.state !== 'canceling') {
+    throw new BatchrunError('E_TRANSITION', `run ${runId} is ${run?.state ?? 'gone'}: nothing of it is canceled`);
+  }
   const sealed = db.all<{ chunk_no: number; row_count: number; kind: string; requests: Uint8Array }>(
     `SELECT c.chunk_no, c.row_count, c.kind, i.requests FROM chunks c JOIN chunk_index i USING (run_id, chunk_no)
      WHERE c.run_id = ? AND c.state = 'sealed'`,
@@ -193,6 +198,7 @@ function cancelUnsent(db: Db, runId: string, atMs: number): void {
     runId,
   );
   moveRows(db, runId, 'retry', 'canceled', waiting);
+  if (waiting > 0) addEvent(db, { runId, atMs, kind: 'rows.canceled', data: { rows: waiting } });
 }
 
 function finishRun(db: Db, runId: string, atMs: number): void {

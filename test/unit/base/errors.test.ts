@@ -16,15 +16,15 @@ const CODES = Object.keys(ERROR_CATALOGUE) as ErrorCode[];
 
 describe('an error', () => {
   test('carries what the catalogue says of its code', () => {
-    const error = new BatchrunError('E_BLOCKED', 'no credit');
+    const error = new BatchrunError('E_LOCKED', 'held');
     expect(error).toMatchObject({
       name: 'BatchrunError',
-      code: 'E_BLOCKED',
-      message: 'no credit',
-      exit: 5,
+      code: 'E_LOCKED',
+      message: 'held',
+      exit: 6,
       details: {},
     });
-    expect(error.hint).toBe(ERROR_CATALOGUE.E_BLOCKED.hint);
+    expect(error.hint).toBe(ERROR_CATALOGUE.E_LOCKED.hint);
     expect('cause' in error).toBe(false);
   });
 
@@ -66,7 +66,6 @@ describe('the catalogue', () => {
       E_INPUT_INVALID: 2,
       E_NOT_FINISHED: 4,
       E_API_UNREACHABLE: 4,
-      E_BLOCKED: 5,
       E_LOCKED: 6,
       E_FENCED: 6,
     });
