@@ -46,7 +46,7 @@ export async function runDemo(context: Context): Promise<number> {
     `Simulator on ${server.origin}, with faults on. Input: ${relative(process.cwd(), input)} (BANKING77, CC BY 4.0)`,
   );
   try {
-    process.env['ANTHROPIC_API_KEY'] = 'sim-demo-key-0000';
+    process.env['ANTHROPIC_API_KEY'] = 'sk-ant-simulator-demo-key-0000';
     process.env['ANTHROPIC_BASE_URL'] = server.origin;
     const code = await runSubmit(demoContext(context, folder, output), [input], {
       command: 'run',

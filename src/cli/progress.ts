@@ -15,6 +15,13 @@ import { rowsNotSucceeded } from '../domain/fail-if.ts';
 import type { Terminal } from './terminal.ts';
 import { createPaint, type Paint } from './ui.ts';
 
+interface LinePart {
+  readonly text: string;
+  /** Where the terminal is narrow, parts with the highest rank are left out first. */
+  readonly rank: number;
+  readonly paint?: (text: string) => string;
+}
+
 export interface ProgressOptions {
   readonly terminal: Terminal;
   readonly clock: Clock;
@@ -98,7 +105,7 @@ export class Progress {
 
   #show(text: string): void {
     const { terminal } = this.#options;
-    if (terminal.live) terminal.line(text.slice(0, terminal.columns - 1));
+    if (terminal.live) terminal.line(text);
     else terminal.talk(text);
   }
 
@@ -126,19 +133,23 @@ export class Progress {
     const waiting = of((run) => run.rows.waiting);
     const elapsedMs = this.#options.clock.monotonicMs() - this.#startMs;
     const minutes = Math.max(elapsedMs / 60_000, 1 / 60);
-    const parts = [
-      `${this.#bar(done, total)} ${formatCount(done)}/${formatCount(total)}`,
-      this.#paint.green(`${formatCount(succeeded)} ok`),
-      rest > 0 ? this.#paint.red(`${formatCount(rest)} not`) : '',
-      retry > 0 ? this.#paint.yellow(`${formatCount(retry)} retry`) : '',
-      inBatch > 0 ? `${formatCount(inBatch)} in batches` : '',
-      waiting > 0 ? `${formatCount(waiting)} waiting` : '',
-      `${formatCount((done - this.#doneBefore) / minutes)} rows/min`,
-      `${formatCount((tokens - this.#tokensBefore) / minutes)} tok/min`,
-      formatDuration(elapsedMs),
-      await this.#eta(runs),
+    const { green, yellow, red } = this.#paint;
+    const part = (count: number, text: string, rank: number, paint = plain): LinePart => {
+      return { text: count === 0 ? '' : `${formatCount(count)} ${text}`, rank, paint };
+    };
+    const line: LinePart[] = [
+      { text: `${this.#bar(done, total)} ${formatCount(done)}/${formatCount(total)}`, rank: 0 },
+      part(succeeded, 'ok', 5, green),
+      part(rest, 'not', 2, red),
+      part(retry, 'retry', 3, yellow),
+      part(inBatch, 'in batches', 6),
+      part(waiting, 'waiting', 7),
+      { text: `${shortCount((done - this.#doneBefore) / minutes)} rows/min`, rank: 4 },
+      { text: `${shortCount((tokens - this.#tokensBefore) / minutes)} tokens/min`, rank: 8 },
+      { text: formatDuration(elapsedMs), rank: 1 },
+      { text: await this.#eta(runs), rank: 1 },
     ];
-    return parts.filter((part) => part !== '').join('  ');
+    return fitted(line, this.#options.terminal.live ? this.#options.terminal.columns - 1 : Infinity);
   }
 
   async #sums(): Promise<{ runs: readonly RunRecord[]; done: number; tokens: number }> {
@@ -157,7 +168,7 @@ export class Progress {
     const share = total === 0 ? 1 : done / total;
     const percent = `${Math.floor(share * 100)}%`.padStart(4);
     if (!this.#options.terminal.live) return percent;
-    const width = 20;
+    const width = 12;
     const full = Math.floor(share * width);
     return `[${'='.repeat(full)}${' '.repeat(width - full)}]${percent}`;
   }
@@ -167,14 +178,16 @@ export class Progress {
     const first = runs.find((run) => run.state !== 'done');
     if (!first || !this.#store) return '';
     const history = await this.#store.batchHistory(first.origin, 20);
-    if (history.length === 0) return 'ETA unknown (no batch has ended yet)';
+    if (history.length === 0) return 'ETA unknown until a batch ends';
     const typical = [...history].sort((a, b) => a.tookMs - b.tookMs)[Math.floor(history.length / 2)]?.tookMs ?? 0;
     const open = runs.flatMap((run) => (run.rows.in_batch > 0 ? [run] : []));
     if (open.length === 0) return '';
     const batches = await this.#store.batches(first.id);
     const oldest = Math.min(...batches.filter((batch) => batch.status !== 'ended').map((batch) => batch.createdAtMs));
     const leftMs = oldest + typical - this.#options.clock.now();
-    return leftMs > 0 ? `ETA ~${formatDuration(leftMs)} (batches took ~${formatDuration(typical)})` : 'ETA any moment';
+    if (leftMs <= 0) return 'ETA any moment';
+    const source = this.#options.terminal.live ? '' : ` (earlier batches took ${formatDuration(typical)})`;
+    return `ETA ~${formatDuration(leftMs)}${source}`;
   }
 
   #lineOf(event: EngineEvent): string | null {
@@ -227,4 +240,27 @@ export class Progress {
     const text = `row ${event.seq}: attempt ${event.attempt} of ${event.maxAttempts} failed (${event.cause}); again in ${formatDuration(event.waitMs)}`;
     return this.#paint.dim(text);
   }
+}
+
+const plain = (text: string): string => text;
+
+/** As many parts as fit, in their order; colours take no room. */
+function fitted(parts: readonly LinePart[], columns: number): string {
+  const kept = parts.filter((part) => part.text !== '');
+  const width = (): number => kept.reduce((sum, part) => sum + part.text.length + 2, -2);
+  while (width() > columns && kept.length > 1) {
+    const last = Math.max(...kept.map((part) => part.rank));
+    kept.splice(
+      kept.findLastIndex((part) => part.rank === last),
+      1,
+    );
+  }
+  return kept.map((part) => (part.paint ?? plain)(part.text)).join('  ');
+}
+
+/** `950`, `38.5k`, `1.2M`: for rates, where the last digits mean nothing. */
+function shortCount(count: number): string {
+  if (count < 1_000) return String(Math.round(count));
+  if (count < 1_000_000) return `${(count / 1_000).toFixed(1)}k`;
+  return `${(count / 1_000_000).toFixed(1)}M`;
 }

@@ -15,7 +15,7 @@ import type { FileWriter } from '../domain/ports.ts';
 import type { CollectedRow } from '../domain/store-steps.ts';
 import { ResultScan } from './result-scan.ts';
 import { RowVerdicts } from './row-verdicts.ts';
-import { apiFailureOrThrow, blockAll, blockRun, chunkKey, waitBefore, type Session } from './session.ts';
+import { apiFailureOrThrow, blockAll, blockRun, causeOf, chunkKey, waitBefore, type Session } from './session.ts';
 
 /** Result bytes gathered before they are written. */
 const WRITE_BYTES = 1024 * 1024;
@@ -225,8 +225,7 @@ async function afterFailedFetch(
   const verdict = routeCreate(failure, false);
   // A 404 here is a passing fault, whoever answers it.
   if (verdict.kind === 'blocked' && failure.status !== 404) return blockAll(session, runIds, verdict);
-  const cause = failure.type ?? failure.connection ?? `status ${failure.status}`;
-  const wait = scheduleFetch(session, chunk, { cause, askedMs: failure.retryAfterMs });
+  const wait = scheduleFetch(session, chunk, { cause: causeOf(failure), askedMs: failure.retryAfterMs });
   if (failure.status === 404 && nowMs - wait.sinceMs > BATCH_MISSING_MS_MAX) {
     await blockRun(session, run.id, {
       reason: 'batch_missing',

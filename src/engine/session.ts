@@ -57,6 +57,21 @@ export function apiFailureOrThrow(error: unknown): ApiFailure {
   return failure;
 }
 
+const CONNECTION_TEXTS = {
+  never_made: 'no connection',
+  lost: 'connection lost',
+  timeout: 'timeout',
+  aborted: 'stopped',
+} as const;
+
+/** What went wrong, in a word or two. */
+export function causeOf(failure: ApiFailure): string {
+  const named = failure.errorCode ?? failure.type;
+  if (failure.status !== null) return named === null ? `status ${failure.status}` : `${failure.status} ${named}`;
+  if (failure.unreadable) return 'unreadable answer';
+  return failure.connection === null ? 'no answer' : CONNECTION_TEXTS[failure.connection];
+}
+
 /** The wait before a call is made again: full jitter, never below what the API asks for. */
 export function waitBefore(session: Session, attempt: number, askedMs: number | null): number {
   return Math.max(askedMs ?? 0, backoffMs(attempt, session.engine.rng));

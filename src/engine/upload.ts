@@ -7,7 +7,7 @@ import { messageOf } from '../base/errors.ts';
 import { routeCreate, type ApiFailure } from '../domain/failure-router.ts';
 import { paths } from '../domain/ids.ts';
 import type { ChunkRecord } from '../domain/model.ts';
-import { apiFailureOf, blockAll, chunkKey, waitBefore, type Session } from './session.ts';
+import { apiFailureOf, blockAll, causeOf, chunkKey, waitBefore, type Session } from './session.ts';
 import { splitChunk } from './split.ts';
 
 export interface UploadRound {
@@ -167,7 +167,7 @@ async function afterFailure(session: Session, failed: FailedCreate): Promise<voi
   const { engine, driver } = session;
   const { chunk, attemptId, failure } = failed;
   const atMs = engine.clock.now();
-  const cause = failure.errorCode ?? failure.type ?? failure.connection ?? `status ${failure.status}`;
+  const cause = causeOf(failure);
   const place = { runId: chunk.runId, chunkNo: chunk.chunkNo };
   session.reach.silent(failure, atMs);
   const verdict = routeCreate(failure, failed.bodyComplete);

@@ -116,10 +116,10 @@ describe('ids', () => {
 
   test('--id-column names the column that has them; any text will do', async () => {
     const b = await bench();
-    b.write('in.csv', 'key,text\nä/1 "x",one\n😀,two\n');
+    b.write('in.csv', 'key,text\n"ä/1, ""x""",one\n😀,two\n');
     await b.ok(['run', 'in.csv', ...ASK, '--id-column', 'key']);
     expectAnswers(b.lines('in.results.jsonl'), [
-      ['ä/1 "x"', 'Classify: one'],
+      ['ä/1, "x"', 'Classify: one'],
       ['😀', 'Classify: two'],
     ]);
   });
@@ -130,7 +130,7 @@ describe('what rows are asked', () => {
     const b = await bench();
     b.write('prompt.txt', 'Say {{text}}\n');
     b.write('system.txt', 'You are {{who}}.\n');
-    b.write('in.jsonl', jsonl([{ text: 'hello', who: 'A' }, { ...params('own'), model: 'claude-sonnet-5-5' }]));
+    b.write('in.jsonl', jsonl([{ text: 'hello', who: 'A' }, params('own', { system: 'Own.' })]));
     const dry = await b.json(0, [
       ...['submit', 'in.jsonl', '--dry-run', '--prompt-file', 'prompt.txt', '--system-file', 'system.txt'],
       ...['--params', '{"max_tokens":9,"stop_sequences":["END"]}', '--model', MODEL],

@@ -26,6 +26,8 @@ import type { InputRow, Plan } from './plan.ts';
 import { EventLog, watchedFetch } from './watch.ts';
 
 export const OUTPUT = '/out/results.jsonl';
+/** Opening a chunk's two files, and reading a request. */
+const READS_BEFORE_CALL = 3;
 const ORIGIN = 'http://sim.test';
 
 /** Bugs that a canary plants between the engine and its ports. */
@@ -109,6 +111,7 @@ export class Machine {
       fetch: watchedFetch({
         ...{ world: this.world, clock, log: this.log, counts: this.counts },
         maxBatches: plan.maxBatches,
+        underWayMs: plan.diskMsMax * READS_BEFORE_CALL,
         violation: (text) => this.violation(text),
       }),
     });

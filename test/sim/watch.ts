@@ -9,9 +9,6 @@ import type { SimWorld } from '../../src/tools/sim/world.ts';
 
 /** undici gives up when no header has come for this long. */
 const HEADERS_TIMEOUT_MS = 300_000;
-/** A call that was on its way when a 429 came in may still leave. */
-const UNDER_WAY_MS = 50;
-
 /** What happened, in order: its hash tells whether two runs of a seed were the same. */
 export class EventLog {
   readonly #hash = createHash('sha256');
@@ -44,6 +41,8 @@ export interface WatchParts {
   readonly clock: VirtualClock;
   readonly log: EventLog;
   readonly maxBatches: number;
+  /** A call that was on its way when a 429 came in (its request is being read from the disk) may still leave. */
+  readonly underWayMs: number;
   readonly violation: (text: string) => void;
   readonly counts: { timeouts: number; requests: number };
 }
@@ -61,7 +60,7 @@ export function watchedFetch(parts: WatchParts): typeof fetch {
     counts.requests++;
     log.add(startedAtMs, `-> ${kind}`);
     const limit = notBeforeMs.get(kind);
-    if (limit && startedAtMs < limit.untilMs && startedAtMs > limit.saidAtMs + UNDER_WAY_MS) {
+    if (limit && startedAtMs < limit.untilMs && startedAtMs > limit.saidAtMs + parts.underWayMs) {
       violation(`${kind} left ${limit.untilMs - startedAtMs} ms before the retry-after was over`);
     }
     if (kind === 'POST /v1/messages/batches') checkCap(parts);

@@ -1,0 +1,105 @@
+/**
+ * The built program is killed with SIGKILL at every failpoint and run again: the output is that of a run without
+ * trouble, and the API was asked for nothing twice (promises P1, P2, P3).
+ */
+import { describe, expect, test } from 'vitest';
+import { FAILPOINTS, type FailpointName } from '../../src/base/failpoint.ts';
+import type { SimWorld } from '../../src/tools/sim/world.ts';
+import { asked, bench, expectAnswers, expectNothingTwice, requests, type Bench } from '../support/cli.ts';
+
+const ROWS = 8;
+const CONCURRENCY = 2;
+const ALL = Object.keys(FAILPOINTS) as FailpointName[];
+
+/** How often each request was taken into a batch: once where nothing went wrong at the API. */
+function acceptances(world: SimWorld): number[] {
+  const times = new Map<string, number>();
+  for (const batch of world.ledger.batches) {
+    for (const row of batch.rows()) times.set(row.paramsHash, (times.get(row.paramsHash) ?? 0) + 1);
+  }
+  return [...times.values()];
+}
+
+async function killedAt(b: Bench, args: readonly string[], failpoint: string): Promise<void> {
+  const ended = await b.call(args, { env: { BATCHRUN_FAILPOINT: failpoint } });
+  expect(ended.signal, `${failpoint} was not reached:\n${ended.stderr}`).toBe('SIGKILL');
+}
+
+const SUBMIT = ['submit', 'in.jsonl', '--chunk-size', '3'];
+const inSubmit = ALL.filter((name) => name.startsWith('ingest.') || name.startsWith('submit.'));
+const inRealtime = ALL.filter((name) => name.startsWith('retry.realtime'));
+const inRetryChunk = ALL.filter((name) => name === 'retry.chunk_file');
+const inCollect = ALL.filter((name) => ![...inSubmit, ...inRealtime, ...inRetryChunk].includes(name));
+
+describe('killed at', () => {
+  test.each(inSubmit.flatMap((name) => [name, ...(name === 'ingest.ready' ? [] : [`${name}:2`])]))(
+    '%s in submit',
+    async (failpoint) => {
+      const b = await bench();
+      b.write('in.jsonl', requests(ROWS));
+      await killedAt(b, SUBMIT, failpoint);
+      await b.ok(['status']);
+      await b.ok(SUBMIT);
+      await b.ok(['collect']);
+      expectAnswers(b.lines('in.results.jsonl'), asked(ROWS));
+      expectNothingTwice(b.world);
+      expect(acceptances(b.world)).toEqual(Array.from({ length: ROWS }, () => 1));
+      expect(b.runFolders()).toHaveLength(1);
+    },
+  );
+
+  test.each(inCollect)('%s in collect', async (failpoint) => {
+    const b = await bench();
+    b.write('in.jsonl', requests(ROWS));
+    await b.ok(SUBMIT);
+    await killedAt(b, ['collect'], failpoint);
+    await b.ok(['status']);
+    await b.ok(['run', 'in.jsonl']);
+    expectAnswers(b.lines('in.results.jsonl'), asked(ROWS));
+    expect(acceptances(b.world)).toEqual(Array.from({ length: ROWS }, () => 1));
+    const calls = b.calls();
+    await b.ok(['collect', 'latest']);
+    expect(b.calls()).toBe(calls);
+  });
+
+  test.each(inRealtime.flatMap((name) => [name, `${name}:3`]))('%s in collect', async (failpoint) => {
+    const b = await bench({ rates: { errorRate: 1, errorTypes: { api_error: 1 } } });
+    b.write('in.jsonl', requests(ROWS));
+    await b.ok(SUBMIT);
+    await killedAt(b, ['collect', '--concurrency', String(CONCURRENCY)], failpoint);
+    await b.ok(['collect', '--concurrency', String(CONCURRENCY)]);
+    expectAnswers(b.lines('in.results.jsonl'), asked(ROWS));
+    expect(acceptances(b.world)).toEqual(Array.from({ length: ROWS }, () => 1));
+    expect(b.world.ledger.messages.length).toBeGreaterThanOrEqual(ROWS);
+    expect(b.world.ledger.messages.length).toBeLessThanOrEqual(ROWS + CONCURRENCY);
+  });
+
+  test.each([...inRetryChunk, 'submit.attempt', 'submit.answered', 'submit.recorded'])(
+    '%s of a retry chunk',
+    async (failpoint) => {
+      const b = await bench({ rates: { errorRate: 1, errorTypes: { overloaded_error: 1 } } });
+      b.write('in.jsonl', requests(ROWS));
+      await b.ok([...SUBMIT, '--retry-lane', 'batch']);
+      b.world.setRates({ errorRate: 0 });
+      await killedAt(b, ['collect'], failpoint);
+      await b.ok(['collect']);
+      expectAnswers(b.lines('in.results.jsonl'), asked(ROWS));
+      expectNothingTwice(b.world);
+      expect(acceptances(b.world)).toEqual(Array.from({ length: ROWS }, () => 2));
+      expect(b.world.ledger.messages).toHaveLength(0);
+    },
+  );
+
+  test('every place in turn, each time by the same cron job', async () => {
+    const b = await bench();
+    b.write('in.jsonl', requests(ROWS));
+    const job = ['run', 'in.jsonl', '--chunk-size', '4', '-q'];
+    for (const failpoint of [...inSubmit, ...inCollect]) {
+      const ended = await b.call(job, { env: { BATCHRUN_FAILPOINT: failpoint } });
+      expect([null, 0]).toContain(ended.code);
+    }
+    await b.ok(job);
+    expectAnswers(b.lines('in.results.jsonl'), asked(ROWS));
+    expect(acceptances(b.world)).toEqual(Array.from({ length: ROWS }, () => 1));
+  });
+});

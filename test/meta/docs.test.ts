@@ -1,0 +1,104 @@
+/**
+ * README and src/README are true to the program: commands, flags, exit codes, npm scripts and package versions. A flag
+ * that is added without a line in the README, or a line without a flag, fails here.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { COMMAND_FLAGS, FLAG_SPECS, type FlagName, type FlagSpec } from '../../src/cli/option-table.ts';
+import { createProgram } from '../../src/cli/program.ts';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
+const inside = readFileSync(join(ROOT, 'src/README.md'), 'utf8');
+const packageJson = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+  readonly scripts: Record<string, string>;
+  readonly dependencies: Record<string, string>;
+};
+const program = createProgram({
+  version: '0',
+  argv: [],
+  signal: new AbortController().signal,
+  finished: () => undefined,
+  started: () => undefined,
+});
+
+/** The line of the flags table that a flag should have. */
+function flagLine(flag: FlagName): string {
+  const spec: FlagSpec = FLAG_SPECS[flag];
+  const all = Object.keys(COMMAND_FLAGS);
+  const commands = all.filter((command) => COMMAND_FLAGS[command]?.includes(flag) === true);
+  const choices = spec.choices ? ` (${spec.choices.join(', ')})` : '';
+  const given: unknown = spec.defaultText ?? spec.default;
+  const fallback = given === undefined ? '' : `; default ${String(given)}`;
+  const where = commands.length === all.length ? 'all' : commands.join(', ');
+  return `| \`${spec.flags}\` | ${spec.text.replaceAll('|', '\\|')}${choices}${fallback} | ${where} |`;
+}
+
+/** A table as its cells, so that the formatter's padding does not matter. */
+function rowsOf(text: string): string[] {
+  return text
+    .split('\n')
+    .filter((line) => line.startsWith('|'))
+    .map((line) => line.replace(/\s+/g, ' '));
+}
+
+describe('the README', () => {
+  it('opens with two commands that exist as npm scripts', () => {
+    for (const script of ['demo', 'test']) {
+      expect(packageJson.scripts[script]).toBeDefined();
+      expect(readme).toMatch(new RegExp(`^npm ci && npm (?:run )?${script}\\b`, 'm'));
+    }
+  });
+
+  it('has a line for every flag as the program knows it, and no other', () => {
+    const flags = Object.keys(FLAG_SPECS) as FlagName[];
+    const expected = flags.map((flag) => flagLine(flag).replace(/\s+/g, ' '));
+    const found = rowsOf(readme).filter((line) => /^\| `-/.test(line));
+    expect(found).toEqual(expected);
+  });
+
+  it('lists every command of the program, and no other', () => {
+    const known = program.commands.map((command) => command.name());
+    const named = [...readme.matchAll(/^\| `batchrun ([a-z]+)/gm)].map((match) => match[1] ?? '');
+    expect(named.sort()).toEqual(known.sort());
+  });
+
+  it('gives the exit codes that the help gives', () => {
+    let help = '';
+    program.configureOutput({ writeOut: (text) => (help += text) });
+    program.outputHelp();
+    const inHelp = [...help.matchAll(/^ {2}(\d+(?:, \d+)?) {2}/gm)].map((match) => match[1]);
+    const inReadme = [...readme.matchAll(/^\| (\d+(?:, \d+)?) +\|/gm)].map((match) => match[1]);
+    expect(inReadme).toEqual(inHelp);
+    expect(inHelp).toEqual(['0', '1', '2', '3', '4', '5', '6', '130, 143']);
+  });
+
+  it('uses only flags that exist in its examples', () => {
+    const known = new Set(
+      program.commands.flatMap((command) => command.options.flatMap((option) => option.long ?? [])),
+    );
+    const used = [...readme.matchAll(/(?<![\w-])(--[a-z][a-z-]+)/g)].map((match) => match[1] ?? '');
+    const npmsOwn = ['--rows', '--help'];
+    expect(used.filter((flag) => !known.has(flag) && !npmsOwn.includes(flag))).toEqual([]);
+  });
+
+  it('has no place left to be filled in', () => {
+    expect(readme).not.toMatch(/^(?:SESSION|FLAGS|FIGURES)$/m);
+  });
+});
+
+describe('src/README', () => {
+  it('says why for every package that the program needs, with its version', () => {
+    for (const [name, version] of Object.entries(packageJson.dependencies)) {
+      expect(inside, name).toContain(`\`${name}\` ${version}`);
+    }
+  });
+
+  it('names rooms that exist', () => {
+    const rooms = [...inside.matchAll(/`((?:base|domain|adapters|engine|tools|cli)\/[a-z0-9-/]+\.ts)`/g)];
+    expect(rooms.length).toBeGreaterThan(5);
+    for (const [, room = ''] of rooms) expect(() => readFileSync(join(ROOT, 'src', room)), room).not.toThrow();
+  });
+});

@@ -1,0 +1,77 @@
+/** Rows are sorted into chunks by betas, up to so many rows and bytes, each a little smaller than asked for. */
+import { describe, expect, test } from 'vitest';
+import { OPEN_CHUNKS_MAX } from '../../../src/domain/limits.ts';
+import type { NewChunk } from '../../../src/domain/store-steps.ts';
+import { ChunkSorter } from '../../../src/engine/chunk-sorter.ts';
+import { decodeRequestIndex } from '../../../src/domain/packed-index.ts';
+import { lab } from './lab.ts';
+
+interface Sorted {
+  readonly chunks: readonly NewChunk[];
+  readonly seqs: readonly (readonly number[])[];
+}
+
+async function sort(
+  rows: readonly { readonly betas?: readonly string[]; readonly bytes?: number }[],
+  limits: { readonly chunkRows?: number; readonly chunkBytes?: number; readonly drawn?: number },
+): Promise<Sorted> {
+  const { chunkRows = 1_000, chunkBytes = 1_000_000, drawn = 0 } = limits;
+  const chunks: NewChunk[] = [];
+  const { engine } = lab({ rng: { next: () => drawn } });
+  const sorter = new ChunkSorter(engine, {
+    ...{ runId: 'run_0123456789abcdef', tag: '0123456789abcdef', chunkRows, chunkBytes },
+    onSealed: async (chunk) => void chunks.push(chunk),
+  });
+  for (const [seq, { betas = [], bytes = 10 }] of rows.entries()) {
+    const paramsJson = JSON.stringify('x'.repeat(bytes - 2));
+    const row = { customId: undefined, columns: undefined, model: 'm', maxTokens: 1, betas, paramsJson };
+    await sorter.add(row, { seq, rowLine: `{"id":"${seq}","line":1}\n` });
+  }
+  await sorter.sealAll();
+  return { chunks, seqs: chunks.map((chunk) => [...decodeRequestIndex(chunk.requestIndex).seqs]) };
+}
+
+const plain = (count: number): object[] => Array.from({ length: count }, () => ({}));
+
+describe('the number of rows', () => {
+  test('is kept without jitter', async () => {
+    const { chunks } = await sort(plain(25), { chunkRows: 10 });
+    expect(chunks.map((chunk) => chunk.rowCount)).toEqual([10, 10, 5]);
+    expect(chunks.map((chunk) => chunk.chunkNo)).toEqual([1, 2, 3]);
+  });
+
+  test('is lowered by up to a hundredth, never raised, never to nothing', async () => {
+    expect((await sort(plain(1_000), { chunkRows: 500, drawn: 0.999 })).chunks.map((chunk) => chunk.rowCount)).toEqual([496, 496, 8]);
+    expect((await sort(plain(3), { chunkRows: 1, drawn: 0.999 })).chunks.map((chunk) => chunk.rowCount)).toEqual([1, 1, 1]);
+  });
+});
+
+describe('the number of bytes', () => {
+  test.each([300, 301, 333, 400, 1_000])('stays within %i and is used', async (chunkBytes) => {
+    const { chunks } = await sort(plain(60).map(() => ({ bytes: 40 })), { chunkBytes });
+    for (const chunk of chunks) expect(chunk.bytes).toBeLessThanOrEqual(chunkBytes);
+    const request = 40 + '{"custom_id":"0123456789abcdef-1-00","params":}'.length + 1;
+    for (const chunk of chunks.slice(0, -1)) expect(chunk.bytes + request + 2).toBeGreaterThan(chunkBytes);
+  });
+
+  test('of one row may be more than a chunk asks for: it has one of its own', async () => {
+    const { seqs } = await sort([{}, { bytes: 5_000 }, {}], { chunkBytes: 500 });
+    expect(seqs).toEqual([[0], [1], [2]]);
+  });
+});
+
+describe('betas', () => {
+  test('never share a chunk', async () => {
+    const rows = [{ betas: ['a'] }, {}, { betas: ['a'] }, { betas: ['a', 'b'] }, {}];
+    const { chunks, seqs } = await sort(rows, {});
+    expect(seqs).toEqual([[0, 2], [1, 4], [3]]);
+    expect(chunks.map((chunk) => chunk.betas)).toEqual([['a'], [], ['a', 'b']]);
+  });
+
+  test('of more kinds than may be open at once: the oldest is sealed', async () => {
+    const rows = Array.from({ length: OPEN_CHUNKS_MAX + 2 }, (_unused, at) => ({ betas: [`beta-${at}`] }));
+    const { chunks } = await sort([...rows, { betas: ['beta-0'] }], {});
+    expect(chunks).toHaveLength(OPEN_CHUNKS_MAX + 3);
+    expect(chunks.filter((chunk) => chunk.betas[0] === 'beta-0').map((chunk) => chunk.firstSeq)).toEqual([0, OPEN_CHUNKS_MAX + 2]);
+  });
+});
