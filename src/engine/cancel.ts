@@ -4,7 +4,7 @@
  */
 import type { BatchRecord } from '../domain/model.ts';
 import { openBatchRecords } from './poll.ts';
-import { apiFailureOrThrow, type Session } from './session.ts';
+import { apiFailureOrThrow, waitBefore, type Session } from './session.ts';
 
 /** One pass over the canceling runs among these. Batches that did not hear are asked again at the next pass. */
 export async function cancelRound(session: Session, runIds: readonly string[]): Promise<void> {
@@ -15,7 +15,8 @@ export async function cancelRound(session: Session, runIds: readonly string[]): 
     await session.driver.cancelUnsent(runId, clock.now());
     for (const batch of await openBatchRecords(session, [runId])) {
       // Only what is surely ours is canceled (design, section 3.1 point 6).
-      if (batch.status === 'in_progress' && batch.proven) await cancelBatch(session, batch);
+      const due = clock.now() >= session.cancelNotBeforeMs;
+      if (due && batch.status === 'in_progress' && batch.proven) await cancelBatch(session, batch);
     }
   }
 }
@@ -32,6 +33,7 @@ async function cancelBatch(session: Session, batch: BatchRecord): Promise<void> 
   } catch (error) {
     const failure = apiFailureOrThrow(error);
     session.reach.silent(failure, engine.clock.now());
+    session.cancelNotBeforeMs = engine.clock.now() + waitBefore(session, 1, failure.retryAfterMs);
     engine.log.warn('a batch could not be canceled yet', { batch: batch.id, status: failure.status });
   }
 }

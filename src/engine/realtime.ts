@@ -17,17 +17,13 @@ import { localErrorLine, parseResultLine, realtimeResultLine, wireId, type Resul
 import type { RealtimeSettled } from '../domain/store-steps.ts';
 import { RequestReader } from './requests.ts';
 import { StopReasonSum, UsageSum } from './result-scan.ts';
+import { WaitingRows, type WaitingRow } from './waiting-rows.ts';
 import { apiFailureOf, blockAll, waitBefore, type Session } from './session.ts';
 
 /** In wire ids and result locations the realtime log counts as chunk 0. */
 export const REALTIME_CHUNK_NO = 0;
 
-interface Offered {
-  readonly run: RunRecord;
-  readonly row: RowRecord;
-}
-
-interface Answer extends Offered {
+interface Answer extends WaitingRow {
   /** The line for the log, or null where there is nothing to keep. */
   readonly line: string | null;
   readonly parsed: ResultLine | null;
@@ -40,7 +36,7 @@ export class RealtimeLane {
   readonly #limit: ReturnType<typeof pLimit>;
   readonly #requests: RequestReader;
   readonly #logs = new Map<string, AppendLog>();
-  readonly #offered = new Map<string, Offered>();
+  readonly #waiting = new WaitingRows();
   readonly #wake: () => void;
   #answers: Answer[] = [];
   #running = 0;
@@ -61,22 +57,26 @@ export class RealtimeLane {
 
   /** Is this row the lane's already? */
   has(row: { readonly runId: string; readonly seq: number }): boolean {
-    return this.#offered.has(rowKey(row));
+    return this.#waiting.has(row);
   }
 
   offer(run: RunRecord, row: RowRecord): void {
-    this.#offered.set(rowKey(row), { run, row });
+    this.#waiting.add({ run, row });
+  }
+
+  /** Rows of this run that wait for a slot. */
+  waiting(runId: string): number {
+    return this.#waiting.count(runId);
   }
 
   get busy(): boolean {
     return this.#running > 0 || this.#settling !== undefined;
   }
 
-  /** When the next offered row may go; null when none waits. */
+  /** When the next waiting row may go; null when none waits. */
   nextAtMs(): number | null {
-    if (this.#offered.size === 0) return null;
-    const earliest = Math.min(...[...this.#offered.values()].map(({ row }) => row.notBeforeMs));
-    return Math.max(earliest, this.#pausedUntilMs);
+    const nextMs = this.#waiting.nextAtMs(this.#session.engine.clock.now());
+    return nextMs === null ? null : Math.max(nextMs, this.#pausedUntilMs);
   }
 
   /** Starts as many calls as there are slots and rows whose time has come. Throws what went wrong in the background. */
@@ -85,16 +85,16 @@ export class RealtimeLane {
     const { clock, pacing, signal } = this.#session.engine;
     const nowMs = clock.now();
     if (signal.aborted || nowMs < this.#pausedUntilMs) return;
-    const due = [...this.#offered.entries()]
-      .filter(([, { row, run }]) => row.notBeforeMs <= nowMs && !this.#session.blocks.stopsSending(run.id))
-      .slice(0, pacing.concurrency - this.#running);
-    const byRun = groupBy(due, ([, { run }]) => run.id);
-    for (const [runId, group] of byRun) {
-      const seqs = group.map(([, { row }]) => row.seq);
-      for (const [key] of group) this.#offered.delete(key);
-      await this.#session.driver.claimRealtime(runId, seqs, nowMs);
+    const free = pacing.concurrency - this.#running;
+    const due = this.#waiting.take(nowMs, free, ({ run }) => !this.#session.blocks.stopsSending(run.id));
+    for (const [runId, group] of groupBy(due, ({ run }) => run.id)) {
+      await this.#session.driver.claimRealtime(
+        runId,
+        group.map(({ row }) => row.seq),
+        nowMs,
+      );
       failpoint('retry.realtime_claim');
-      for (const [, { run, row }] of group) this.#start({ run, row: { ...row, attempts: row.attempts + 1 } });
+      for (const { run, row } of group) this.#start({ run, row: { ...row, attempts: row.attempts + 1 } });
     }
   }
 
@@ -107,14 +107,9 @@ export class RealtimeLane {
     if (this.#failure) throw this.#failure.error;
   }
 
-  /** Rows that were offered and never started go back to the planner. */
-  forget(): void {
-    this.#offered.clear();
-  }
-
-  #start(offered: Offered): void {
+  #start(claimed: WaitingRow): void {
     this.#running++;
-    this.#limit(() => this.#call(offered)).then(
+    this.#limit(() => this.#call(claimed)).then(
       (answer) => {
         failpoint('retry.realtime_answer');
         this.#answers.push(answer);
@@ -124,7 +119,7 @@ export class RealtimeLane {
     );
   }
 
-  async #call({ run, row }: Offered): Promise<Answer> {
+  async #call({ run, row }: WaitingRow): Promise<Answer> {
     const { api } = this.#session.engine;
     // A call under way is paid: a stop waits for its answer. Only a failure of our own breaks it off.
     const { signal } = this.#broken;
@@ -144,7 +139,7 @@ export class RealtimeLane {
     }
   }
 
-  async #afterFailure({ run, row }: Offered, id: string, failure: ApiFailure): Promise<Answer> {
+  async #afterFailure({ run, row }: WaitingRow, id: string, failure: ApiFailure): Promise<Answer> {
     const { clock, emit } = this.#session.engine;
     this.#session.reach.silent(failure, clock.now());
     const { maxAttempts } = run.settings;
@@ -195,7 +190,8 @@ export class RealtimeLane {
       this.#fail(error);
     } finally {
       this.#settling = undefined;
-      this.#tellAll();
+      // As long as calls are under way the lane goes on by itself; the driver is needed when it has come to rest.
+      if (this.#running === 0) this.#tellAll();
     }
   }
 
@@ -249,8 +245,4 @@ export class RealtimeLane {
     for (const resolve of this.#drained.splice(0)) resolve();
     this.#wake();
   }
-}
-
-function rowKey(row: { readonly runId: string; readonly seq: number }): string {
-  return `${row.runId}:${row.seq}`;
 }

@@ -22,6 +22,8 @@ export async function retryRound(session: Session, lane: RealtimeLane, runIds: r
     const run = await session.engine.store.run(runId);
     if (run?.state !== 'active' || run.rows.retry === 0) continue;
     if (session.blocks.stopsSending(runId)) continue;
+    // All that wait are in the lane already: reading them again would be for nothing.
+    if (run.rows.retry === lane.waiting(runId)) continue;
     if (run.settings.retryLane === 'none') await giveUp(session, run);
     else sealed += await assign(session, lane, run);
   }

@@ -20,6 +20,8 @@ export interface Session {
   /** No create before this time. */
   createNotBeforeMs: number;
   createFailures: number;
+  /** No cancel before this time. */
+  cancelNotBeforeMs: number;
   /** When each chunk's results may be fetched again, and how often in a row that has failed. */
   readonly fetchWaits: Map<
     string,
@@ -36,6 +38,7 @@ export function newSession(engine: ApiEngine, driver: DriverStore): Session {
     held: new Set(),
     createNotBeforeMs: 0,
     createFailures: 0,
+    cancelNotBeforeMs: 0,
     fetchWaits: new Map(),
   };
 }

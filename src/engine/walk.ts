@@ -21,7 +21,7 @@ import { decodeRowEntry, type InvalidEntry, type RowEntry } from '../domain/row-
 import type { Store } from '../domain/store.ts';
 import { rowStateOfChunk } from '../domain/transitions.ts';
 import { REALTIME_CHUNK_NO } from './realtime.ts';
-import { RecordCursor, skippedRows } from './walk-sources.ts';
+import { noRows, RecordCursor, skippedRows } from './walk-sources.ts';
 import { WindowCache } from './windows.ts';
 
 /** What became of a row. */
@@ -59,8 +59,13 @@ interface Stream {
   at: number;
 }
 
-export async function* walkRows(scope: WalkScope, run: RunRecord): AsyncGenerator<WalkedRow> {
-  const walk = new Walk(scope, run);
+/** All rows, or with `only` the rows of these input chunks (and no skipped ones). */
+export async function* walkRows(
+  scope: WalkScope,
+  run: RunRecord,
+  only?: ReadonlySet<number>,
+): AsyncGenerator<WalkedRow> {
+  const walk = new Walk(scope, run, only);
   try {
     yield* walk.rows();
   } finally {
@@ -71,13 +76,15 @@ export async function* walkRows(scope: WalkScope, run: RunRecord): AsyncGenerato
 class Walk {
   readonly #scope: WalkScope;
   readonly #run: RunRecord;
+  readonly #only: ReadonlySet<number> | undefined;
   readonly #rowFiles: WindowCache;
   readonly #resultFiles: WindowCache;
   readonly #records: RecordCursor;
 
-  constructor(scope: WalkScope, run: RunRecord) {
+  constructor(scope: WalkScope, run: RunRecord, only: ReadonlySet<number> | undefined) {
     this.#scope = scope;
     this.#run = run;
+    this.#only = only;
     this.#rowFiles = new WindowCache(scope.files, OPEN_FILES_MAX);
     this.#resultFiles = new WindowCache(scope.files, OPEN_FILES_MAX);
     this.#records = new RecordCursor(scope.store, run.id);
@@ -91,9 +98,9 @@ class Walk {
   async *rows(): AsyncGenerator<WalkedRow> {
     const { store } = this.#scope;
     const chunks = (await store.chunks(this.#run.id, { kind: 'input' }))
-      .filter((chunk) => chunk.state !== 'split')
+      .filter((chunk) => chunk.state !== 'split' && (this.#only?.has(chunk.chunkNo) ?? true))
       .sort((a, b) => a.firstSeq - b.firstSeq);
-    const skipped = skippedRows(this.#scope, this.#run.id);
+    const skipped = this.#only ? noRows() : skippedRows(this.#scope, this.#run.id);
     let nextSkipped = await skipped.next();
     const open: Stream[] = [];
     for (;;) {
@@ -187,7 +194,8 @@ function idIn(line: Buffer): string | null {
   return head.slice(start.length, head.indexOf('"', start.length));
 }
 
-function toSkipped(entry: InvalidEntry): WalkedRow {
+/** A row that was not sent. */
+export function toSkipped(entry: InvalidEntry): WalkedRow {
   return {
     seq: entry.seq,
     entry,
