@@ -40,7 +40,11 @@ export async function runCancel(context: Context, wanted: string): Promise<numbe
       return code === EXIT.rowsFailed && flags.failIf === undefined ? EXIT.ok : code;
     } catch (error) {
       if (!isBatchrunError(error, 'E_LOCKED')) throw error;
-      terminal.talk(`${error.message}: it cancels the run.`);
+      const now = (await store.run(run.id)) ?? run;
+      if (flags.json === true) await terminal.data(`${JSON.stringify({ runs: [await viewRun(store, now)] })}\n`);
+      terminal.talk(
+        `${error.message}: it stops the batches of ${run.id}. \`batchrun collect\` brings the cancel to its end.`,
+      );
       return EXIT.ok;
     }
   } finally {

@@ -10,7 +10,7 @@ import { writeOutputs } from '../engine/output.ts';
 import { connectApi, createEngine, hasState, openStore, type ApiLink, type Context } from './context.ts';
 import { driveAndReport } from './drive-runs.ts';
 import { EXIT, exitOfRun } from './outcome.ts';
-import { checkPath, chooseOutput, fillIn } from './output-path.ts';
+import { changedOutputs, checkOutputs } from './output-path.ts';
 import { selectRun } from './select-run.ts';
 
 export async function runCollect(context: Context, wanted: string | undefined): Promise<number> {
@@ -101,13 +101,8 @@ export async function rememberOutputs(context: Context, store: Store, runs: read
   }
   const all = await store.runs();
   for (const run of runs) {
-    const choice = chooseOutput(flags, run.inputs);
-    const output = flags.output === undefined || choice.output === null ? run.output : fillIn(choice.output, run);
-    const errors = choice.errors === null ? run.errors : fillIn(choice.errors, run);
-    const format = flags.format ?? (flags.output === undefined ? run.format : choice.format);
-    for (const path of [output, errors]) {
-      if (path !== null) checkPath({ path, overwrite: flags.overwrite === true, runId: run.id, runs: all });
-    }
-    await store.setOutput(run.id, { output, errors, format, overwrite: flags.overwrite === true });
+    const choice = changedOutputs(flags, run);
+    checkOutputs({ choice, inputs: run.inputs, runId: run.id, runs: all });
+    await store.setOutput(run.id, choice);
   }
 }

@@ -3,18 +3,18 @@
  * came of it, and give the exit code.
  */
 import { systemClock } from '../base/clock.ts';
-import { isBatchrunError } from '../base/errors.ts';
+import { BatchrunError, isBatchrunError } from '../base/errors.ts';
 import { formatDuration, plural } from '../base/units.ts';
 import type { RunRecord } from '../domain/model.ts';
 import type { Store } from '../domain/store.ts';
 import { AsCompleted } from '../engine/as-completed.ts';
 import type { ApiEngine } from '../engine/engine.ts';
-import { drive, unreachableError, type DriveEnd, type DriveRequest } from '../engine/runner.ts';
+import { drive, type DriveEnd, type DriveRequest } from '../engine/runner.ts';
 import { viewRun, type RunView } from '../engine/status.ts';
 import { connectApi, createEngine, holderOf, withApi, type ApiLink, type Context } from './context.ts';
 import { EXIT, exitOfRun, gravest } from './outcome.ts';
 import { Progress } from './progress.ts';
-import { batchText, summaryText } from './render/run-text.ts';
+import { batchLines, batchText, summaryText } from './render/run-text.ts';
 
 export interface DriveOptions {
   readonly command: string;
@@ -91,9 +91,12 @@ async function opening(context: Context, store: Store, runIds: readonly string[]
     if (!run || run.state === 'done') continue;
     const view = await viewRun(store, run);
     const name = view.name === null ? '' : ` "${view.name}"`;
-    context.terminal.talk(`${run.id}${name}: ${plural(run.totalRows, 'row')}, ${view.chunks['total'] ?? 0} chunks`);
+    context.terminal.talk(
+      `${run.id}${name}: ${plural(run.totalRows, 'row')}, ${plural(view.chunks['total'] ?? 0, 'chunk')}`,
+    );
     const waiting = batchText(view, { nowMs: systemClock.now() });
     if (waiting !== '') context.terminal.talk(waiting);
+    for (const line of batchLines(view, systemClock.now())) context.terminal.talk(line);
   }
   if (runIds.length > 0) context.terminal.talk('Safe to stop with Ctrl-C at any time: `batchrun collect` goes on.');
 }
@@ -117,7 +120,7 @@ async function report(context: Context, { store, engine, end, runIds }: Report):
   }
   if (flags.json === true) await terminal.data(`${JSON.stringify({ runs: views })}\n`);
   else if (flags.quiet !== true) tell(context, views);
-  if (end === 'unreachable' && flags.json !== true) throw unreachableError('no answer', engine.pacing.giveUpMs);
+  if (end === 'unreachable' && flags.json !== true) throw unreachableError(engine.pacing.giveUpMs);
   if (end === 'stopped' && flags.quiet !== true) terminal.talk(stoppedText(context, views));
   return gravest(runs.map((run) => exitOfRun(run, flags.failIf)));
 }
@@ -147,6 +150,11 @@ export function stoppedText(context: Context, views: readonly RunView[]): string
     );
   }
   return lines.join('\n');
+}
+
+/** E_API_UNREACHABLE: the work goes on with the next command. */
+export function unreachableError(giveUpMs: number): BatchrunError {
+  return new BatchrunError('E_API_UNREACHABLE', `the API could not be reached for ${formatDuration(giveUpMs)}`);
 }
 
 /** The age of something, for people. */

@@ -8,6 +8,8 @@ import { CommanderError } from 'commander';
 import { BatchrunError, isBatchrunError, messageOf } from '../base/errors.ts';
 import { armFailpoints, FAILPOINTS, type FailpointName } from '../base/failpoint.ts';
 import { redact } from '../base/log.ts';
+import { problemsText } from './render/problems-text.ts';
+import type { ShownProblem } from '../engine/problems.ts';
 import type { Flags } from './options.ts';
 import { createProgram } from './program.ts';
 
@@ -25,7 +27,6 @@ async function main(): Promise<number> {
       process.stderr.write('\nStopping after the step in hand; once more to stop at once.\n');
     });
   }
-  armFromEnvironment();
   let flags: Flags | undefined;
   let code = 0;
   const program = createProgram({
@@ -36,9 +37,10 @@ async function main(): Promise<number> {
     finished: (given) => (code = given),
   });
   try {
+    armFromEnvironment();
     await program.parseAsync(process.argv);
   } catch (error) {
-    code = report(error, flags?.json === true);
+    code = report(error, flags === undefined ? process.argv.includes('--json') : flags.json === true);
   }
   return signalExit ?? code;
 }
@@ -47,7 +49,12 @@ async function main(): Promise<number> {
 function report(error: unknown, json: boolean): number {
   if (error instanceof CommanderError) {
     // Commander has said it already, on stderr; asking for help or the version is no error.
-    return error.exitCode === 0 ? 0 : 2;
+    if (error.exitCode === 0) return 0;
+    if (json) {
+      const { code, hint, exit } = new BatchrunError('E_USAGE', error.message);
+      process.stdout.write(`${redact(JSON.stringify({ error: { code, message: error.message, hint, exit } }))}\n`);
+    }
+    return 2;
   }
   const known = isBatchrunError(error) ? error : new BatchrunError('E_BUG', messageOf(error), { cause: error });
   if (json) {
@@ -57,8 +64,12 @@ function report(error: unknown, json: boolean): number {
       `${redact(JSON.stringify({ error: { code, message: known.message, hint, exit, ...problems } }))}\n`,
     );
   }
-  const problems = known.details['problemsText'];
-  const text = `${typeof problems === 'string' ? `${problems}\n` : ''}batchrun: ${known.message}\n${known.hint}\n`;
+  const { problems, count } = known.details;
+  const shown =
+    Array.isArray(problems) && problems.length > 0
+      ? `${problemsText(problems as ShownProblem[], Number(count))}\n`
+      : '';
+  const text = `${shown}batchrun: ${known.message}\n${known.hint}\n`;
   process.stderr.write(redact(text));
   // A bug is worth its stack; an operating error has all in its message.
   if (known.code === 'E_BUG') process.stderr.write(redact(`${stackOf(error)}\n`));

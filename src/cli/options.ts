@@ -64,7 +64,7 @@ export interface Flags {
   readonly tail?: number;
 }
 
-/** Puts the flags of a command on it, each with its environment variable. */
+/** Puts the flags of a command on it. Their environment variables are read by settings.ts. */
 export function addFlags(command: Command, name: string): void {
   for (const flag of COMMAND_FLAGS[name] ?? []) command.addOption(toOption(flag));
 }
@@ -85,8 +85,6 @@ export const FLAG_NAMES = Object.keys(FLAG_SPECS) as readonly FlagName[];
 function toOption(flag: FlagName): Option {
   const one: FlagSpec = FLAG_SPECS[flag];
   const option = new Option(one.flags, one.text);
-  // Negated flags (--no-color) are switches without a variable of their own; NO_COLOR is looked at by itself.
-  if (!one.flags.includes('--no-')) option.env(envName(flag));
   if (one.choices) option.choices(one.choices);
   if (one.read) option.argParser(one.read);
   if (one.default !== undefined) option.default(one.default, one.defaultText);

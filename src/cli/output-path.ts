@@ -55,17 +55,50 @@ export function fillIn(path: string, run: { readonly id: string; readonly create
   return path.replaceAll('{run}', run.id).replaceAll('{date}', date);
 }
 
-export interface PathCheck {
-  readonly path: string;
-  readonly overwrite: boolean;
-  /** The run that will write it; its own earlier file may be replaced. */
+/** What -o, --errors and --format given now make of a run's outputs; what is not given stays as it is. */
+export function changedOutputs(flags: Flags, run: RunRecord): OutputChoice {
+  const choice = chooseOutput(flags, run.inputs);
+  return {
+    output: flags.output === undefined || choice.output === null ? run.output : fillIn(choice.output, run),
+    errors: choice.errors === null ? run.errors : fillIn(choice.errors, run),
+    format: flags.format ?? (flags.output === undefined ? run.format : choice.format),
+    overwrite: choice.overwrite,
+  };
+}
+
+export interface OutputCheck {
+  readonly choice: OutputChoice;
+  readonly inputs: readonly string[];
+  /** The run that will write them; its own earlier files may be replaced. */
   readonly runId: string | null;
   readonly runs: readonly RunRecord[];
 }
 
-/** Refuses a path that another run or somebody else has written, or that cannot be written at all. */
-export function checkPath({ path, overwrite, runId, runs }: PathCheck): void {
-  if (path === '-' || path.includes('{run}')) return;
+/** Refuses outputs that would destroy an input, each other, or what another run or somebody else has written. */
+export function checkOutputs({ choice, inputs, runId, runs }: OutputCheck): void {
+  const { output, errors, overwrite } = choice;
+  if (output !== null && output === errors) {
+    throw new BatchrunError('E_OUTPUT_TAKEN', `--output and --errors are the same file: ${output}`);
+  }
+  for (const path of [output, errors]) {
+    if (path === null || path === '-') continue;
+    // Not even with --overwrite: the input would be gone with the first result.
+    if (inputs.includes(path))
+      throw new BatchrunError('E_OUTPUT_TAKEN', `${path} is an input of this run`, { hint: OTHER_FILE });
+    if (!path.includes('{run}')) checkPath({ path, overwrite, runId, runs });
+  }
+}
+
+const OTHER_FILE = 'Give another file.';
+
+interface PathCheck {
+  readonly path: string;
+  readonly overwrite: boolean;
+  readonly runId: string | null;
+  readonly runs: readonly RunRecord[];
+}
+
+function checkPath({ path, overwrite, runId, runs }: PathCheck): void {
   if (existsSync(path) && statSync(path).isDirectory()) {
     throw new BatchrunError('E_OUTPUT_TAKEN', `the output ${path} is a folder`, { hint: 'Give a file with --output.' });
   }

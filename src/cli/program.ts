@@ -5,7 +5,7 @@
 import { Command } from 'commander';
 import type { Flags } from './options.ts';
 import { addFlags } from './options.ts';
-import { applyConfigFile } from './config-file.ts';
+import { applySettings } from './settings.ts';
 import { createLog, stateFolderOf, type Context } from './context.ts';
 import { addSimFlags, type SimFlags } from './sim.ts';
 import { createTerminal } from './terminal.ts';
@@ -161,7 +161,8 @@ function define(program: Command, parts: ProgramParts, { name, usage, text, run 
   const command = program.command(`${name} ${usage}`.trim()).description(text);
   addFlags(command, name);
   command.action(async (...args: unknown[]) => {
-    applyConfigFile(command, process.cwd());
+    parts.started(command.opts<Flags>());
+    applySettings(command, process.env, process.cwd());
     const flags = command.opts<Flags>();
     parts.started(flags);
     const terminal = createTerminal({ color: flags.color, quiet: flags.quiet === true });

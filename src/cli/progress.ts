@@ -194,7 +194,7 @@ export class Progress {
     const { yellow, dim } = this.#paint;
     switch (event.kind) {
       case 'upload.done':
-        return dim(`chunk ${event.chunkNo}: ${plural(event.rows, 'row')} are batch ${event.batchId}`);
+        return dim(`chunk ${event.chunkNo}: batch ${event.batchId} with ${plural(event.rows, 'row')}`);
       case 'upload.waits':
         return yellow(
           `chunk ${event.chunkNo} was not accepted (${event.cause}): again in ${formatDuration(event.waitMs)}`,
@@ -220,7 +220,7 @@ export class Progress {
           `results of chunk ${event.chunkNo} were not usable (${event.cause}): fetched again in ${formatDuration(event.waitMs)}`,
         );
       case 'retry.chunk':
-        return `${plural(event.rows, 'row')} are tried again as chunk ${event.chunkNo}`;
+        return `chunk ${event.chunkNo}: another try for ${plural(event.rows, 'row')}`;
       case 'retry.scheduled':
         return this.#retryLine(event);
       case 'lane.paused':

@@ -43,7 +43,7 @@ export async function runRetry(context: Context, wanted: string): Promise<number
     } finally {
       await driving.lock.release();
     }
-    if (flags.quiet !== true) terminal.talk(`${plural(rows, 'row')} of ${run.id} are tried again.`);
+    if (flags.quiet !== true) terminal.talk(`${run.id}: another try for ${plural(rows, 'row')}.`);
     if (rows > 0 && flags.wait === true) {
       return await driveAndReport(context, store, { command: 'retry', runIds: [run.id], once: false, link });
     }

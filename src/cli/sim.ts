@@ -24,6 +24,7 @@ export interface SimFlags {
   readonly queue?: number;
   readonly listLag: number;
   readonly faults: FaultRates;
+  readonly retryAfter: number;
 }
 
 export function addSimFlags(command: Command): void {
@@ -44,6 +45,11 @@ export function addSimFlags(command: Command): void {
     )
     .addOption(new Option('--error-rate <share>', 'share of rows that end errored, 0 to 1').argParser(share).default(0))
     .addOption(new Option('--expire-rate <share>', 'share of rows that expire, 0 to 1').argParser(share).default(0))
+    .addOption(
+      new Option('--retry-after <duration>', 'what a look at a batch under way asks to wait')
+        .argParser(durationMs)
+        .default(10_000, '10s'),
+    )
     .addOption(new Option('--max-batches <n>', 'batches that may be open at once').argParser(whole))
     .addOption(new Option('--queue <n>', 'requests that may be queued').argParser(whole))
     .addOption(
@@ -91,6 +97,7 @@ function simOptions(flags: SimFlags): SimOptions {
     messageLatencyMs: flags.messageLatency,
     rates: { errorRate: flags.errorRate, expireRate: flags.expireRate },
     listLagMs: flags.listLag,
+    pollRetryAfterSeconds: flags.retryAfter === 0 ? null : flags.retryAfter / 1_000,
     faults: flags.faults,
     limits: {
       ...(flags.maxBatches === undefined ? {} : { batchesMax: flags.maxBatches }),

@@ -1,11 +1,13 @@
 /**
  * `batchrun status`: what is where, from the ledger alone. Works offline and beside a driver; the SDK is not loaded.
  */
+import { hostname } from 'node:os';
 import { systemClock } from '../base/clock.ts';
 import type { RunRecord } from '../domain/model.ts';
 import type { Store } from '../domain/store.ts';
+import type { DriverRecord } from '../domain/store-steps.ts';
 import { viewRun, type RunView } from '../engine/status.ts';
-import { BatchrunError } from '../base/errors.ts';
+import { BatchrunError, systemCodeOf } from '../base/errors.ts';
 import { hasState, openStore, type Context } from './context.ts';
 import { EXIT } from './outcome.ts';
 import { runText } from './render/run-text.ts';
@@ -41,7 +43,7 @@ async function rendered(context: Context, store: Store, wanted: string | undefin
   const views: RunView[] = [];
   for (const run of runs) views.push(await viewRun(store, run));
   const driver = await store.driver();
-  const driving = driver?.letGoAtMs === null ? driver : null;
+  const driving = driver && isDriving(driver) ? driver : null;
   if (flags.json === true) {
     const who = driving && { pid: driving.pid, host: driving.host, command: driving.command };
     return `${JSON.stringify({ runs: views, state: stateFolder, driver: who })}\n`;
@@ -52,6 +54,20 @@ async function rendered(context: Context, store: Store, wanted: string | undefin
   const hidden = all.length - runs.length;
   if (hidden > 0) texts.push(`${hidden} older finished runs: batchrun list`);
   return `${texts.join('\n\n')}\n`;
+}
+
+/** A driver that was killed cannot let go: where it was on this machine, a look tells whether it still is. */
+function isDriving(driver: DriverRecord): boolean {
+  if (driver.letGoAtMs !== null) return false;
+  if (driver.host !== hostname()) return true;
+  try {
+    // Signal 0 ends nothing: it only asks whether the process is there.
+    // eslint-disable-next-line no-restricted-properties
+    process.kill(driver.pid, 0);
+    return true;
+  } catch (error) {
+    return systemCodeOf(error) === 'EPERM';
+  }
 }
 
 function relevant(runs: readonly RunRecord[]): RunRecord[] {

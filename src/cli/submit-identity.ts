@@ -4,7 +4,7 @@
 import type { RunRecord } from '../domain/model.ts';
 import type { Store } from '../domain/store.ts';
 import type { Context } from './context.ts';
-import { chooseOutput, fillIn } from './output-path.ts';
+import { changedOutputs, checkOutputs, fillIn } from './output-path.ts';
 
 /** Now that the run has an id, `{run}` and `{date}` are filled in; a run that exists keeps its output unless told. */
 export async function settleOutput(
@@ -15,16 +15,16 @@ export async function settleOutput(
   const run = await store.run(runId);
   if (!run) return;
   const { flags } = context;
-  const asked = flags.output !== undefined || flags.format !== undefined || flags.errors !== undefined;
-  if (exists && (run.state === 'done' || !asked)) return;
-  const choice = exists
-    ? chooseOutput(flags, run.inputs)
-    : { output: run.output, format: run.format, errors: run.errors, overwrite: run.overwrite };
+  if (exists) {
+    const asked = flags.output !== undefined || flags.format !== undefined || flags.errors !== undefined;
+    if (run.state === 'done' || !asked) return;
+    const choice = changedOutputs(flags, run);
+    checkOutputs({ choice, inputs: run.inputs, runId, runs: await store.runs() });
+    if (choice.output !== '-' || wait) await store.setOutput(runId, choice);
+    return;
+  }
   const fill = (path: string | null): string | null => (path === null ? null : fillIn(path, run));
-  const output = exists && flags.output === undefined ? run.output : fill(choice.output);
-  const errors = exists && flags.errors === undefined ? run.errors : fill(choice.errors);
-  if (output === '-' && !wait) return;
-  await store.setOutput(runId, { ...choice, output, errors });
+  await store.setOutput(runId, { ...run, output: fill(run.output), errors: fill(run.errors) });
 }
 
 /** Is it a new run, and if the same input was run before, what differs? */

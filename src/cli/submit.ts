@@ -10,7 +10,7 @@ import { parseFailIf } from '../domain/fail-if.ts';
 import type { Engine } from '../engine/engine.ts';
 import { ingest, type IngestReport, type IngestRequest } from '../engine/ingest.ts';
 import { drive } from '../engine/runner.ts';
-import { upperCostUsd } from '../engine/status.ts';
+import { upperCostUsd, viewRun } from '../engine/status.ts';
 import { sweep } from '../engine/sweep.ts';
 import type { Store } from '../domain/store.ts';
 import type { DriverRecord } from '../domain/store-steps.ts';
@@ -25,9 +25,9 @@ import {
   type ApiLink,
   type Context,
 } from './context.ts';
-import { driveAndReport } from './drive-runs.ts';
+import { driveAndReport, stoppedText } from './drive-runs.ts';
 import { EXIT } from './outcome.ts';
-import { checkPath, chooseOutput, fillIn } from './output-path.ts';
+import { checkOutputs, chooseOutput, fillIn } from './output-path.ts';
 import { absoluteInputs, hashSettings, readTexts, rowReading } from './prepare.ts';
 import { Progress } from './progress.ts';
 import { settleOutput, tellIdentity } from './submit-identity.ts';
@@ -136,11 +136,11 @@ async function ingestRequest(context: Context, { engine, inputs, link, options }
     confirm: async (report, known) => {
       if (known) return;
       // A file that another run wrote is refused before anything is sent.
-      for (const path of [choice.output, choice.errors]) {
-        if (path === null) continue;
-        const filled = fillIn(path, { id: '{run}', createdAtMs: systemClock.now() });
-        checkPath({ path: filled, overwrite: choice.overwrite, runId: null, runs });
-      }
+      const nowMs = systemClock.now();
+      const fill = (path: string | null): string | null =>
+        path === null ? null : fillIn(path, { id: '{run}', createdAtMs: nowMs });
+      const filled = { ...choice, output: fill(choice.output), errors: fill(choice.errors) };
+      checkOutputs({ choice: filled, inputs: absoluteInputs(inputs), runId: null, runs });
       await confirm(context, report, link);
     },
   };
@@ -256,6 +256,9 @@ async function uploadAndReport(context: Context, { engine, store, link, runId, e
   const view = await submitView(store, { runId, exists, driver });
   if (flags.quiet !== true) tellUploads(context, view, driver);
   await terminal.data(flags.json === true ? `${JSON.stringify(view)}\n` : `${runId}\n`);
+  const run = end === 'stopped' ? await store.run(runId) : null;
+  if (run) terminal.talk(stoppedText(context, [await viewRun(store, run)]));
+  if (end === 'unreachable') terminal.talk('The API could not be reached; the work goes on with `batchrun collect`.');
   if (end === 'blocked') return EXIT.blocked;
   return end === 'unreachable' || end === 'stopped' ? EXIT.notFinished : EXIT.ok;
 }

@@ -2,7 +2,6 @@
  * stdout and stderr: stdout is data, stderr is talk. A reader of stdout that goes away (`| head`) ends the data, not the
  * work; a live line at the bottom of a terminal is taken away before anything else is said.
  */
-import { once } from 'node:events';
 import { createInterface } from 'node:readline/promises';
 
 export interface Terminal {
@@ -56,7 +55,7 @@ export function createTerminal(options: { readonly color: boolean; readonly quie
     data: async (data) => {
       clear();
       if (stdoutGone || data.length === 0) return;
-      if (!stdout.write(data)) await Promise.race([once(stdout, 'drain'), once(stdout, 'close')]);
+      if (!stdout.write(data)) await drained(stdout);
     },
     ask: async (question) => {
       clear();
@@ -68,4 +67,15 @@ export function createTerminal(options: { readonly color: boolean; readonly quie
       }
     },
   };
+}
+
+/** Resolves when the reader has read on, or has gone; what went wrong is the affair of the error listener above. */
+function drained(stdout: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    const settle = (): void => {
+      for (const event of ['drain', 'close', 'error']) stdout.off(event, settle);
+      resolve();
+    };
+    for (const event of ['drain', 'close', 'error']) stdout.on(event, settle);
+  });
 }

@@ -145,7 +145,7 @@ export function routeResult(
       return left ? { kind: 'retry', errorType: 'expired' } : { kind: 'expired' };
     case 'errored': {
       const errorType = line.errorType ?? 'unknown_error';
-      if (isBilling(errorType, line.errorCode ?? null, line.errorMessage ?? '')) return { kind: 'held', errorType };
+      if (isBillingLine(errorType, line.errorCode ?? null, line.errorMessage ?? '')) return { kind: 'held', errorType };
       if (HOPELESS_TYPES.has(errorType)) return { kind: 'failed', errorType };
       const again = left && (TRANSIENT_TYPES.has(errorType) || attemptsSoFar < UNKNOWN_ATTEMPTS_MAX);
       return { kind: again ? 'retry' : 'failed', errorType };
@@ -164,8 +164,7 @@ export function routeRealtime(failure: ApiFailure, attemptsSoFar: number, maxAtt
   // An outage of the network or a throttled hour must not use up the attempts of thousands of rows.
   if (failure.connection === 'aborted' || failure.connection === 'never_made') return retry(false);
   if (failure.status === 429 && !failure.unreadable) return retry(false);
-  const attemptsMax = failure.unreadable ? Math.min(maxAttempts, UNKNOWN_ATTEMPTS_MAX) : maxAttempts;
-  if (attemptsSoFar < attemptsMax && mayRetry(failure)) return retry(true);
+  if (attemptsSoFar < maxAttempts && mayRetry(failure)) return retry(true);
   return { kind: 'failed', errorType };
 }
 
@@ -192,14 +191,22 @@ function blockedBy(failure: ApiFailure): BlockedVerdict | null {
   if (status === 401) return block(failure, 'credentials');
   if (status === 403) return block(failure, 'permission');
   if (refused && errorCode !== null && ACCOUNT_CODES.has(errorCode)) return block(failure, 'permission');
-  // The API names a type in each error. A bare 404 or 405 is another server: a wrong base URL, a proxy without batches.
-  if ((status === 404 || status === 405) && type === null) return block(failure, 'endpoint');
+  // The API names a type in each error. A bare refusal is another server's: a wrong base URL, a proxy without batches.
+  if ([400, 404, 405, 422].includes(status ?? 0) && type === null) return block(failure, 'endpoint');
   return null;
 }
 
 function isBilling(type: string | null, errorCode: string | null, message: string): boolean {
   if (type === 'billing_error' || (errorCode !== null && BILLING_CODES.has(errorCode))) return true;
   return BILLING_TEXTS.some((text) => text.test(message));
+}
+
+/** The message of a row may quote its prompt: only the API's own sentences count, from their beginning. */
+function isBillingLine(type: string, errorCode: string | null, message: string): boolean {
+  if (type !== 'invalid_request_error') return isBilling(type, errorCode, '');
+  const own =
+    /^(?:your credit balance is too low|you have reached your (?:specified )?(?:workspace )?api usage limits?)/i;
+  return isBilling(type, errorCode, '') || own.test(message);
 }
 
 const BLOCKS = {

@@ -159,8 +159,10 @@ export interface ChunkRecord {
   readonly sha256: string;
   readonly firstSeq: number;
   readonly mix: ModelMix;
-  /** Batch-create calls that were answered with a refusal of the rows: bounded by CREATES_PER_CHUNK_MAX. */
+  /** Creates of it and of the chunks cut from it that were refused for their rows: bounded by CREATES_PER_CHUNK_MAX. */
   readonly refusals: number;
+  /** The chunk that it was first cut from; itself where it was not. */
+  readonly rootNo: number;
   /** The chunk it was cut from, or null. */
   readonly parentNo: number | null;
   readonly sealedAtMs: number;

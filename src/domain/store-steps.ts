@@ -2,33 +2,30 @@
  * What the steps of the ledger take and give: a new run, a sealed chunk, a collected chunk, settled realtime calls, …
  * The steps themselves are in store.ts.
  */
-import type { ChunkKind, ModelMix, OutputFormat, ResultLocation, RunSettings, UsageEntry } from './model.ts';
+import type { ChunkRecord, ModelMix, ResultLocation, RunRecord, UsageEntry } from './model.ts';
 
-export interface NewRun {
-  readonly id: string;
-  readonly name: string | null;
-  readonly origin: string;
-  readonly workspace: string;
-  readonly createdAtMs: number;
-  readonly inputs: readonly string[];
-  readonly settings: RunSettings;
-  readonly settingHashes: Readonly<Record<string, string>>;
-  readonly output: string | null;
-  readonly format: OutputFormat;
-  readonly errors: string | null;
-  readonly overwrite: boolean;
-}
+/** What a run is when its reading begins. */
+export type NewRun = Pick<
+  RunRecord,
+  | 'id'
+  | 'name'
+  | 'origin'
+  | 'workspace'
+  | 'createdAtMs'
+  | 'inputs'
+  | 'settings'
+  | 'settingHashes'
+  | 'output'
+  | 'format'
+  | 'errors'
+  | 'overwrite'
+>;
 
-export interface NewChunk {
-  readonly chunkNo: number;
-  readonly kind: ChunkKind;
-  readonly betas: readonly string[];
-  readonly rowCount: number;
-  readonly bytes: number;
-  readonly sha256: string;
-  readonly firstSeq: number;
-  readonly mix: ModelMix;
-  readonly parentNo: number | null;
+/** A sealed chunk with the packed index of its requests. */
+export interface NewChunk extends Pick<
+  ChunkRecord,
+  'chunkNo' | 'kind' | 'betas' | 'rowCount' | 'bytes' | 'sha256' | 'firstSeq' | 'mix' | 'parentNo'
+> {
   readonly requestIndex: Uint8Array;
 }
 
@@ -140,6 +137,8 @@ export interface RealtimeSettled {
   readonly result: ResultLocation | null;
   /** Was this try the row's fault or the API's? A held row (no credit) does not burn an attempt. */
   readonly burnt: boolean;
+  /** For the event: which try it was, of how many, how long it waits and why. */
+  readonly told?: { readonly attempt: number; readonly of: number; readonly waitMs: number; readonly cause: string };
 }
 
 export interface RealtimeStep {

@@ -59,6 +59,8 @@ export interface Store {
   usage(runId: string): Promise<readonly UsageEntry[]>;
   batches(runId: string): Promise<readonly BatchRecord[]>;
   batch(batchId: string): Promise<BatchRecord | null>;
+  /** Batches under way whose chunk has its results from another one. */
+  spareBatches(runId: string): Promise<readonly BatchRecord[]>;
   /** How long the last batches of this origin took, newest first. */
   batchHistory(origin: string, limit: number): Promise<readonly { readonly rows: number; readonly tookMs: number }[]>;
   events(
@@ -104,7 +106,8 @@ export interface DriverStore {
   /** Ends the driving unless there are ready runs that are not in `known`: then these, and it goes on. */
   letGo(known: ReadonlySet<string>, atMs: number): Promise<readonly string[]>;
 
-  recordAttempt(start: AttemptStart): Promise<number>;
+  /** Its id; null where the run was canceled meanwhile: then nothing may be sent. */
+  recordAttempt(start: AttemptStart): Promise<number | null>;
   recordBodyComplete(attemptId: number): Promise<void>;
   recordCreated(step: { readonly attemptId: number; readonly batch: BatchInfo; readonly atMs: number }): Promise<void>;
   /** A proven batch of an attempt whose chunk is already with another batch: remembered, for `audit` and canceling. */
@@ -155,7 +158,8 @@ export interface DriverStore {
   }): Promise<void>;
 
   sealRetryChunk(runId: string, chunk: NewChunk, seqs: readonly number[], atMs: number): Promise<void>;
-  claimRealtime(runId: string, seqs: readonly number[], atMs: number): Promise<void>;
+  /** The rows among these that may be called now, as they are after the claim. */
+  claimRealtime(runId: string, seqs: readonly number[], atMs: number): Promise<readonly RowRecord[]>;
   settleRealtime(step: RealtimeStep): Promise<void>;
   /** Calls that were under way when a process died: back to `retry`. Gives their number. */
   releaseRealtime(runId: string, atMs: number): Promise<number>;

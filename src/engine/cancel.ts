@@ -4,21 +4,25 @@
  */
 import type { BatchRecord } from '../domain/model.ts';
 import { openBatchRecords } from './poll.ts';
-import { apiFailureOrThrow, waitBefore, type Session } from './session.ts';
+import { apiFailureOrThrow, noteFailure, waitBefore, type Session } from './session.ts';
 
-/** One pass over the canceling runs among these. Batches that did not hear are asked again at the next pass. */
+/** One pass over the canceling runs among these, and over batches that nobody needs any more. Batches that did not hear are asked again at the next pass. */
 export async function cancelRound(session: Session, runIds: readonly string[]): Promise<void> {
   const { store, clock } = session.engine;
   for (const runId of runIds) {
     const run = await store.run(runId);
+    // Of two batches of one chunk the first that ended whole is used; the other is stopped before it costs more.
+    for (const batch of await store.spareBatches(runId)) await cancelIfOurs(session, batch);
     if (run?.state !== 'canceling') continue;
     await session.driver.cancelUnsent(runId, clock.now());
-    for (const batch of await openBatchRecords(session, [runId])) {
-      // Only what is surely ours is canceled (design, section 3.1 point 6).
-      const due = clock.now() >= session.cancelNotBeforeMs;
-      if (due && batch.status === 'in_progress' && batch.proven) await cancelBatch(session, batch);
-    }
+    for (const batch of await openBatchRecords(session, [runId])) await cancelIfOurs(session, batch);
   }
+}
+
+/** Only what is surely ours is canceled (design, section 3.1 point 6). */
+async function cancelIfOurs(session: Session, batch: BatchRecord): Promise<void> {
+  const due = session.engine.clock.now() >= Math.max(session.cancelNotBeforeMs, session.quietUntilMs);
+  if (due && batch.status === 'in_progress' && batch.proven) await cancelBatch(session, batch);
 }
 
 /** Asks for the end of a batch. A refusal is not the end of the world: it ends by itself within a day. */
@@ -26,13 +30,13 @@ async function cancelBatch(session: Session, batch: BatchRecord): Promise<void> 
   const { engine, driver } = session;
   try {
     const info = await engine.api.cancelBatch(batch.id, engine.signal);
-    // The end itself is recorded by the poll, together with the move of the chunk.
+    // The end of a batch that is followed is recorded by the poll, together with the move of its chunk.
     if (info.status !== 'ended') await driver.recordBatchSeen(info);
     session.reach.heard();
     engine.emit({ kind: 'batch.canceled', runId: batch.runId ?? '', batchId: batch.id });
   } catch (error) {
     const failure = apiFailureOrThrow(error);
-    session.reach.silent(failure, engine.clock.now());
+    noteFailure(session, failure);
     session.cancelNotBeforeMs = engine.clock.now() + waitBefore(session, 1, failure.retryAfterMs);
     engine.log.warn('a batch could not be canceled yet', { batch: batch.id, status: failure.status });
   }

@@ -15,7 +15,18 @@ import type { FileWriter } from '../domain/ports.ts';
 import type { CollectedRow } from '../domain/store-steps.ts';
 import { ResultScan } from './result-scan.ts';
 import { RowVerdicts } from './row-verdicts.ts';
-import { apiFailureOrThrow, blockAll, blockRun, causeOf, chunkKey, waitBefore, type Session } from './session.ts';
+import { missingBlock } from './poll.ts';
+import {
+  apiFailureOrThrow,
+  blockAll,
+  blockRun,
+  causeOf,
+  chunkKey,
+  noteFailure,
+  repeatWait,
+  type RepeatedWait,
+  type Session,
+} from './session.ts';
 
 /** Result bytes gathered before they are written. */
 const WRITE_BYTES = 1024 * 1024;
@@ -29,6 +40,7 @@ export async function collectRound(session: Session, runIds: readonly string[]):
   for (const runId of runIds) {
     for (const chunk of await store.chunks(runId, { states: ['ended'] })) {
       if (signal.aborted) return collected;
+      if (clock.now() < session.quietUntilMs) return collected;
       if (session.blocks.stopsChunk(chunk)) continue;
       const wait = session.fetchWaits.get(chunkKey(chunk));
       if (wait && wait.notBeforeMs > clock.now()) continue;
@@ -209,10 +221,11 @@ async function afterFailedFetch(
 ): Promise<void> {
   const { engine, driver } = session;
   const nowMs = engine.clock.now();
-  session.reach.silent(failure, nowMs);
+  noteFailure(session, failure);
   if (failure.connection === 'aborted') return;
   const gone = batch.archivedAtMs !== null || nowMs - batch.createdAtMs > RESULTS_KEPT_MS;
-  if (gone && failure.status !== null && failure.status < 500 && failure.status !== 429) {
+  // Of the refusals only these say that there is nothing: another key may still see it.
+  if (gone && [400, 404, 410].includes(failure.status ?? 0)) {
     const { seqs } = decodeRequestIndex((await engine.store.chunkIndex(run.id, chunk.chunkNo)).requests);
     const before = await recordsOf(session, chunk, seqs);
     const rows = [...seqs].map((seq, index): CollectedRow => {
@@ -222,18 +235,19 @@ async function afterFailedFetch(
     await driver.recordLost({ runId: run.id, chunkNo: chunk.chunkNo, atMs: nowMs, rows });
     return;
   }
-  const verdict = routeCreate(failure, false);
-  // A 404 here is a passing fault, whoever answers it.
-  if (verdict.kind === 'blocked' && failure.status !== 404) return blockAll(session, runIds, verdict);
   const wait = scheduleFetch(session, chunk, { cause: causeOf(failure), askedMs: failure.retryAfterMs });
-  if (failure.status === 404 && nowMs - wait.sinceMs > BATCH_MISSING_MS_MAX) {
-    await blockRun(session, run.id, {
-      reason: 'batch_missing',
-      scope: `chunk:${chunk.chunkNo}`,
-      message: `the results of ${batch.id} (chunk ${chunk.chunkNo}) have answered 404 for an hour`,
-      hint: `Is ANTHROPIC_API_KEY a key of the workspace that made it (${batch.workspace})? With the right key, \`batchrun collect\` goes on.`,
-      sinceMs: wait.sinceMs,
-    });
+  const verdict = routeCreate(failure, false);
+  if (failure.status === 404) {
+    // A passing fault, whoever answers it, for an hour; since when is kept for a collect that runs once in a while.
+    await driver.recordBatchMissing(batch.id, nowMs);
+    if (nowMs - (batch.missingSinceMs ?? nowMs) > BATCH_MISSING_MS_MAX) {
+      await blockRun(session, run.id, missingBlock(batch, `the results of ${batch.id} (chunk ${chunk.chunkNo}) have`));
+    }
+  } else if (verdict.kind === 'blocked') {
+    session.lookRefused = true;
+    await blockAll(session, runIds, verdict);
+  } else {
+    engine.log.debug('results could not be fetched', { batch: batch.id, failures: wait.failures });
   }
 }
 
@@ -241,14 +255,10 @@ function scheduleFetch(
   session: Session,
   chunk: ChunkRecord,
   { cause, askedMs }: { readonly cause: string; readonly askedMs: number | null },
-): { readonly sinceMs: number } {
-  const { engine } = session;
-  const nowMs = engine.clock.now();
-  const before = session.fetchWaits.get(chunkKey(chunk));
-  const failures = (before?.failures ?? 0) + 1;
-  const waitMs = waitBefore(session, failures, askedMs);
-  const sinceMs = before?.sinceMs ?? nowMs;
-  session.fetchWaits.set(chunkKey(chunk), { notBeforeMs: nowMs + waitMs, failures, sinceMs });
-  engine.emit({ kind: 'collect.refetch', runId: chunk.runId, chunkNo: chunk.chunkNo, cause, waitMs });
-  return { sinceMs };
+): RepeatedWait {
+  const wait = repeatWait(session, session.fetchWaits.get(chunkKey(chunk)), askedMs);
+  session.fetchWaits.set(chunkKey(chunk), wait);
+  const { runId, chunkNo } = chunk;
+  session.engine.emit({ kind: 'collect.refetch', runId, chunkNo, cause, waitMs: wait.waitMs });
+  return wait;
 }

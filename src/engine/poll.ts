@@ -6,10 +6,10 @@
  */
 import { routeCreate } from '../domain/failure-router.ts';
 import { BATCH_MISSING_MS_MAX } from '../domain/limits.ts';
-import type { BatchInfo, BatchRecord } from '../domain/model.ts';
+import type { BatchInfo, BatchRecord, Block } from '../domain/model.ts';
 import { type BatchListing, listBatches } from './listing.ts';
 import { attemptsInDoubt, reconcile } from './reconcile.ts';
-import { apiFailureOf, apiFailureOrThrow, blockAll, blockRun, type Session } from './session.ts';
+import { apiFailureOf, apiFailureOrThrow, blockAll, blockRun, chunkKey, noteFailure, type Session } from './session.ts';
 
 /** The interval grows with the age of the youngest open batch: a twentieth of it, up to ten times the base. */
 const AGE_SHARE = 20;
@@ -37,8 +37,13 @@ export async function openBatchRecords(session: Session, runIds: readonly string
   return open;
 }
 
-export async function poll(session: Session, runIds: readonly string[]): Promise<PollResult> {
+/**
+ * One look for every unfinished run of this origin, whoever drives it: batches that have ended are slots, and a batch
+ * that nobody looked at would hold its slot for ever.
+ */
+export async function poll(session: Session): Promise<PollResult> {
   const { engine } = session;
+  const runIds = await unfinishedRuns(session);
   const open = await openBatchRecords(session, runIds);
   const attempts = await attemptsInDoubt(session);
   if (open.length === 0 && attempts.length === 0) {
@@ -53,21 +58,33 @@ export async function poll(session: Session, runIds: readonly string[]): Promise
       oldestBatchMs: open.length === 0 ? null : Math.min(...open.map((batch) => batch.createdAtMs)) - LIST_SLACK_MS,
     });
     session.reach.heard();
+    session.lookRefused = false;
   } catch (error) {
     const failure = apiFailureOrThrow(error);
-    session.reach.silent(failure, engine.clock.now());
+    noteFailure(session, failure);
     const verdict = routeCreate(failure, false);
-    if (verdict.kind === 'blocked') await blockAll(session, runIds, verdict);
+    if (verdict.kind === 'blocked') {
+      session.lookRefused = true;
+      await blockAll(session, runIds, verdict);
+    }
+    // Without a look at the list nothing that is in doubt may be sent.
+    session.held = new Set(attempts.map(chunkKey));
     return { answered: false, retryAfterMs: failure.retryAfterMs };
   }
   let retryAfterMs = listing.retryAfterMs;
   for (const batch of open) {
+    if (engine.clock.now() < session.quietUntilMs) break;
     const asked = await lookAt(session, batch, listing);
     if (asked !== null) retryAfterMs = Math.max(retryAfterMs ?? 0, asked);
   }
   if (attempts.length > 0) await reconcile(session, attempts, listing);
   else session.held = new Set();
   return { answered: true, retryAfterMs };
+}
+
+async function unfinishedRuns(session: Session): Promise<readonly string[]> {
+  const { store, api } = session.engine;
+  return (await store.runs()).filter((run) => run.state !== 'done' && run.origin === api.origin).map((run) => run.id);
 }
 
 /** The next look: the base interval, more for batches that have been under way for long, never before the API's wish. */
@@ -90,7 +107,7 @@ async function lookAt(session: Session, batch: BatchRecord, listing: BatchListin
   } catch (error) {
     const failure = apiFailureOf(error);
     if (!failure) throw error;
-    session.reach.silent(failure, engine.clock.now());
+    noteFailure(session, failure);
     if (failure.status === 404) {
       await driver.recordBatchMissing(batch.id, engine.clock.now());
       await missing(session, batch);
@@ -103,13 +120,18 @@ async function missing(session: Session, batch: BatchRecord): Promise<void> {
   const nowMs = session.engine.clock.now();
   const sinceMs = batch.missingSinceMs ?? nowMs;
   if (nowMs - sinceMs < BATCH_MISSING_MS_MAX || batch.runId === null) return;
-  await blockRun(session, batch.runId, {
+  await blockRun(session, batch.runId, missingBlock(batch, `batch ${batch.id} (chunk ${batch.chunkNo}) has`));
+}
+
+/** A batch that we made and that the API has not known for an hour. */
+export function missingBlock(batch: BatchRecord, what: string): Block {
+  return {
     reason: 'batch_missing',
     scope: `chunk:${batch.chunkNo}`,
-    message: `the API has not known batch ${batch.id} (chunk ${batch.chunkNo}) for an hour`,
+    message: `${what} answered 404 for an hour`,
     hint: `Is ANTHROPIC_API_KEY a key of the workspace that made it (${batch.workspace})? With the right key, \`batchrun collect\` goes on.`,
-    sinceMs,
-  });
+    sinceMs: batch.missingSinceMs ?? batch.createdAtMs,
+  };
 }
 
 async function seen(session: Session, known: BatchRecord, info: BatchInfo): Promise<void> {

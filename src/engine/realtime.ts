@@ -18,7 +18,7 @@ import type { RealtimeSettled } from '../domain/store-steps.ts';
 import { RequestReader } from './requests.ts';
 import { StopReasonSum, UsageSum } from './result-scan.ts';
 import { WaitingRows, type WaitingRow } from './waiting-rows.ts';
-import { apiFailureOf, blockAll, waitBefore, type Session } from './session.ts';
+import { apiFailureOf, blockAll, causeOf, waitBefore, type Session } from './session.ts';
 
 /** In wire ids and result locations the realtime log counts as chunk 0. */
 export const REALTIME_CHUNK_NO = 0;
@@ -37,10 +37,14 @@ export class RealtimeLane {
   readonly #requests: RequestReader;
   readonly #logs = new Map<string, AppendLog>();
   readonly #waiting = new WaitingRows();
+  /** Rows that are being called, until their answers are committed. */
+  readonly #underWay = new Set<string>();
   readonly #wake: () => void;
   #answers: Answer[] = [];
   #running = 0;
   #pausedUntilMs = 0;
+  /** Pauses in a row without an answer between them. */
+  #pauses = 0;
   #settling: Promise<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
   readonly #broken = new AbortController();
@@ -57,7 +61,7 @@ export class RealtimeLane {
 
   /** Is this row the lane's already? */
   has(row: { readonly runId: string; readonly seq: number }): boolean {
-    return this.#waiting.has(row);
+    return this.#waiting.has(row) || this.#underWay.has(rowKey(row));
   }
 
   offer(run: RunRecord, row: RowRecord): void {
@@ -73,9 +77,9 @@ export class RealtimeLane {
     return this.#running > 0 || this.#settling !== undefined;
   }
 
-  /** When the next waiting row may go; null when none waits. */
+  /** When the next waiting row may go, in the past where it only lacks a slot or is blocked; null when none waits. */
   nextAtMs(): number | null {
-    const nextMs = this.#waiting.nextAtMs(this.#session.engine.clock.now());
+    const nextMs = this.#waiting.nextAtMs();
     return nextMs === null ? null : Math.max(nextMs, this.#pausedUntilMs);
   }
 
@@ -86,15 +90,21 @@ export class RealtimeLane {
     const nowMs = clock.now();
     if (signal.aborted || nowMs < this.#pausedUntilMs) return;
     const free = pacing.concurrency - this.#running;
+    if (free <= 0) return;
     const due = this.#waiting.take(nowMs, free, ({ run }) => !this.#session.blocks.stopsSending(run.id));
+    // Before the first await: the planner must see that these are taken.
+    for (const { row } of due) this.#underWay.add(rowKey(row));
+    this.#running += due.length;
     for (const [runId, group] of groupBy(due, ({ run }) => run.id)) {
-      await this.#session.driver.claimRealtime(
-        runId,
-        group.map(({ row }) => row.seq),
-        nowMs,
-      );
+      const seqs = group.map(({ row }) => row.seq);
+      const claimed = await this.#session.driver.claimRealtime(runId, seqs, nowMs);
       failpoint('retry.realtime_claim');
-      for (const { run, row } of group) this.#start({ run, row: { ...row, attempts: row.attempts + 1 } });
+      const calls = new Map(claimed.map((row) => [row.seq, row]));
+      for (const { run, row } of group) {
+        const call = calls.get(row.seq);
+        if (call) this.#start({ run, row: call });
+        else this.#release(row);
+      }
     }
   }
 
@@ -107,11 +117,16 @@ export class RealtimeLane {
     if (this.#failure) throw this.#failure.error;
   }
 
+  /** A row that may not be called after all gives its slot back; the planner looks at it again. */
+  #release(row: { readonly runId: string; readonly seq: number }): void {
+    this.#underWay.delete(rowKey(row));
+    this.#running--;
+  }
+
   #start(claimed: WaitingRow): void {
-    this.#running++;
     this.#limit(() => this.#call(claimed)).then(
       (answer) => {
-        failpoint('retry.realtime_answer');
+        if (this.#failure) return;
         this.#answers.push(answer);
         this.#settling ??= this.#settleAll();
       },
@@ -129,6 +144,7 @@ export class RealtimeLane {
     try {
       const message = await api.createMessage({ paramsJson, betas, stream: maxTokens > PLAIN_MAX_TOKENS_MAX, signal });
       this.#session.reach.heard();
+      this.#pauses = 0;
       const line = realtimeResultLine(id, message);
       const settled = { seq: row.seq, to: 'succeeded', errorType: null, notBeforeMs: 0, burnt: true } as const;
       return { run, row, line, parsed: parseResultLine(line), settled };
@@ -155,8 +171,8 @@ export class RealtimeLane {
       return { run, row, line: null, parsed: null, settled: { ...base, to: 'retry', burnt: false } };
     }
     const waitMs = failure.connection === 'aborted' ? 0 : waitBefore(this.#session, row.attempts, verdict.waitMs);
-    if (failure.status === 429) this.#pause(clock.now() + waitMs, errorType);
-    const cause = failure.status === null ? errorType : `${failure.status} ${errorType}`;
+    this.#pauseAfter(failure, waitMs);
+    const cause = causeOf(failure);
     emit({ kind: 'retry.scheduled', runId: run.id, seq: row.seq, attempt: row.attempts, maxAttempts, waitMs, cause });
     const settled = {
       ...base,
@@ -167,22 +183,29 @@ export class RealtimeLane {
     return { run, row, line: null, parsed: null, settled };
   }
 
-  /** The account's limit is everyone's: no call before the time that the API has named. */
-  #pause(untilMs: number, cause: string): void {
+  /**
+   * What is not about this row is about all: a limit, an API that is not there, a wait that the API asks for. No call
+   * before that time, and the pauses grow as long as nothing gets through.
+   */
+  #pauseAfter(failure: ApiFailure, waitMs: number): void {
+    const everyones = failure.status === 429 || failure.connection === 'never_made' || failure.retryAfterMs !== null;
+    if (!everyones) return;
+    this.#pauses++;
+    const { clock, emit } = this.#session.engine;
+    const untilMs = clock.now() + Math.max(waitMs, waitBefore(this.#session, this.#pauses, failure.retryAfterMs));
     if (untilMs <= this.#pausedUntilMs) return;
     this.#pausedUntilMs = untilMs;
-    if (untilMs - this.#session.engine.clock.now() > RETRY_AFTER_SAID_MS) {
-      this.#session.engine.emit({ kind: 'lane.paused', untilMs, cause });
-    }
+    if (untilMs - clock.now() > RETRY_AFTER_SAID_MS) emit({ kind: 'lane.paused', untilMs, cause: causeOf(failure) });
   }
 
   async #settleAll(): Promise<void> {
     try {
-      while (this.#answers.length > 0) {
+      // After a failure of our own nothing more is committed: another process may be at it already.
+      while (this.#answers.length > 0 && !this.#failure) {
         const answers = this.#answers;
         this.#answers = [];
         for (const [, group] of groupBy(answers, ({ run }) => run.id)) await this.#settle(group);
-        this.#running -= answers.length;
+        for (const { row } of answers) this.#release(row);
         // The slots that have become free are filled at once, not at the next turn of the driver's loop.
         await this.pump();
       }
@@ -198,6 +221,7 @@ export class RealtimeLane {
   async #settle(answers: readonly Answer[]): Promise<void> {
     const run = answers[0]?.run;
     if (!run) return;
+    failpoint('retry.realtime_answer');
     const { driver, engine } = this.#session;
     const log = await this.#log(run);
     const usage = new UsageSum('realtime');
@@ -245,4 +269,8 @@ export class RealtimeLane {
     for (const resolve of this.#drained.splice(0)) resolve();
     this.#wake();
   }
+}
+
+function rowKey(row: { readonly runId: string; readonly seq: number }): string {
+  return `${row.runId}:${row.seq}`;
 }

@@ -9,11 +9,11 @@ import { groupBy } from '../base/collections.ts';
 import { BatchrunError } from '../base/errors.ts';
 import { tagOf } from '../domain/ids.ts';
 import { linesOf } from '../domain/lines.ts';
-import { LATE_BATCH_MS, RESULT_LINE_BYTES_MAX } from '../domain/limits.ts';
+import { BATCH_MISSING_MS_MAX, LATE_BATCH_MS, RESULT_LINE_BYTES_MAX } from '../domain/limits.ts';
 import { requestCount, type AttemptRecord, type BatchInfo } from '../domain/model.ts';
 import { parseResultLine, parseWireId } from '../domain/result-line.ts';
 import type { BatchListing } from './listing.ts';
-import { apiFailureOrThrow, blockRun, chunkKey, type Session } from './session.ts';
+import { apiFailureOrThrow, blockRun, chunkKey, noteFailure, repeatWait, type Session } from './session.ts';
 
 /** Attempts whose batch may still turn up: undecided ones, and those judged "not made" within the last day. */
 export async function attemptsInDoubt(session: Session): Promise<readonly AttemptRecord[]> {
@@ -32,15 +32,21 @@ export async function reconcile(
   listing: BatchListing,
 ): Promise<void> {
   const held = new Set<string>();
+  /** Attempts that found their batch in this pass. */
+  const decided = new Set<number>();
   const unknown = await unknownBatches(session, listing);
   for (const [rowCount, group] of groupBy(attempts, (attempt) => attempt.rowCount)) {
     const candidates = listing
       .newerThan(group)
       .filter((batch) => unknown.has(batch.id) && requestCount(batch.counts) === rowCount);
     let unread = 0;
+    const stuck: BatchInfo[] = [];
     for (const batch of candidates) {
-      if (!(await readCandidate(session, batch, attempts))) unread++;
+      if (await readCandidate(session, batch, { attempts, decided })) continue;
+      unread++;
+      if (isStuck(session, batch)) stuck.push(batch);
     }
+    if (stuck[0]) await blockGroup(session, group, stuck[0]);
     for (const attempt of group) {
       if (unread > 0) held.add(chunkKey(attempt));
       else await decideNotMade(session, attempt, listing);
@@ -56,21 +62,30 @@ async function unknownBatches(session: Session, listing: BatchListing): Promise<
 }
 
 /** Reads the first wire id of a batch that may be ours. False while it cannot be read yet. */
-async function readCandidate(session: Session, batch: BatchInfo, attempts: readonly AttemptRecord[]): Promise<boolean> {
+async function readCandidate(
+  session: Session,
+  batch: BatchInfo,
+  { attempts, decided }: { readonly attempts: readonly AttemptRecord[]; readonly decided: Set<number> },
+): Promise<boolean> {
   if (batch.status !== 'ended') return false;
   const { driver, engine } = session;
+  const wait = session.candidateWaits.get(batch.id);
+  if (engine.clock.now() < Math.max(wait?.notBeforeMs ?? 0, session.quietUntilMs)) return false;
   const wireId = await firstWireId(session, batch);
   if (wireId === null) return false;
+  session.candidateWaits.delete(batch.id);
   const parts = parseWireId(wireId);
   const mine = attempts.filter(
     (attempt) => parts !== null && tagOf(attempt.runId) === parts.tag && attempt.chunkNo === parts.chunkNo,
   );
   // An attempt that is undecided is more likely the one than an older one that was judged "not made".
-  const attempt = mine.find((one) => one.state === 'uncertain') ?? mine[0];
+  const left = mine.filter((one) => !decided.has(one.id));
+  const attempt = left.find((one) => one.state === 'uncertain') ?? left[0] ?? mine[0];
   if (!attempt) {
     await driver.recordForeign(batch, engine.api.workspace);
     return true;
   }
+  decided.add(attempt.id);
   const chunk = await engine.store.chunk(attempt.runId, attempt.chunkNo);
   const step = { attemptId: attempt.id, batch, atMs: engine.clock.now() };
   if (chunk?.state === 'uncertain' || chunk?.state === 'sealed') await driver.recordCreated(step);
@@ -86,14 +101,41 @@ async function firstWireId(session: Session, batch: BatchInfo): Promise<string |
   const limits = { lineBytesMax: RESULT_LINE_BYTES_MAX, tooLong };
   try {
     for await (const line of linesOf(api.streamResults(batch, AbortSignal.any([signal, enough.signal])), limits)) {
-      return parseResultLine(line.bytes.toString())?.wireId ?? null;
+      const wireId = parseResultLine(line.bytes.toString())?.wireId;
+      if (wireId !== undefined) return wireId;
+      break;
     }
+    retryCandidate(session, batch, null);
     return null;
   } catch (error) {
-    apiFailureOrThrow(error);
+    const failure = apiFailureOrThrow(error);
+    noteFailure(session, failure);
+    retryCandidate(session, batch, failure.retryAfterMs);
     return null;
   } finally {
     enough.abort();
+  }
+}
+
+function retryCandidate(session: Session, batch: BatchInfo, askedMs: number | null): void {
+  session.candidateWaits.set(batch.id, repeatWait(session, session.candidateWaits.get(batch.id), askedMs));
+}
+
+/** Has it ended, and could its results not be read for an hour? */
+function isStuck(session: Session, batch: BatchInfo): boolean {
+  const wait = session.candidateWaits.get(batch.id);
+  return wait !== undefined && session.engine.clock.now() - wait.sinceMs > BATCH_MISSING_MS_MAX;
+}
+
+async function blockGroup(session: Session, group: readonly AttemptRecord[], batch: BatchInfo): Promise<void> {
+  for (const attempt of group) {
+    await blockRun(session, attempt.runId, {
+      reason: 'candidate_unreadable',
+      scope: `chunk:${attempt.chunkNo}`,
+      message: `chunk ${attempt.chunkNo} is in doubt: batch ${batch.id} may be its, and its results have not been readable for an hour`,
+      hint: 'Look at the batch in the Console; `batchrun collect` tries again. The chunk is not sent before that is settled.',
+      sinceMs: attempt.startedAtMs,
+    });
   }
 }
 

@@ -15,7 +15,7 @@ export async function recover(session: Session): Promise<void> {
     else await driver.recordNotCreated(step);
   }
   for (const run of await engine.store.runs()) {
-    if (run.state === 'done') continue;
+    if (run.state === 'done' || run.origin !== engine.api.origin) continue;
     await driver.releaseRealtime(run.id, atMs);
     // What was blocked is tried once more: that is how a person's mending is noticed.
     if (run.blocked.length > 0) await driver.setBlocks(run.id, [], atMs);

@@ -8,7 +8,6 @@ import { paths } from '../domain/ids.ts';
 import type { ChunkRecord } from '../domain/model.ts';
 import { decodeRequestIndex, type RequestIndex } from '../domain/packed-index.ts';
 import type { FileReader, Files } from '../domain/ports.ts';
-import { decodeRowEntry, type RowEntry } from '../domain/row-file.ts';
 import type { Store } from '../domain/store.ts';
 
 /** An index of a chunk of 100,000 rows takes 4 MB decoded. */
@@ -19,70 +18,92 @@ export interface OpenedChunk {
   readonly index: RequestIndex;
 }
 
+/** Where the request of a row lies. */
+export interface HomePlace {
+  readonly homeChunkNo: number;
+  readonly homeIndex: number;
+}
+
 interface Kept extends OpenedChunk {
   readonly body: FileReader;
-  readonly rows: FileReader | null;
+}
+
+interface Slot {
+  readonly opened: Promise<Kept>;
+  /** Reads under way: a file in use is not closed. */
+  users: number;
 }
 
 export class RequestReader {
   readonly #store: Store;
   readonly #files: Files;
-  readonly #kept = new Map<string, Kept>();
+  /** By chunk, the one that was asked for longest ago first. */
+  readonly #slots = new Map<string, Slot>();
 
   constructor(store: Store, files: Files) {
     this.#store = store;
     this.#files = files;
   }
 
-  async chunk(runId: string, chunkNo: number): Promise<OpenedChunk> {
-    return this.#open(runId, chunkNo);
+  chunk(runId: string, chunkNo: number): Promise<OpenedChunk> {
+    return this.#with(runId, chunkNo, (kept) => Promise.resolve(kept));
   }
 
   /** The params of a row as JSON text, and the betas of its chunk. */
-  async params(
-    runId: string,
-    place: { readonly homeChunkNo: number; readonly homeIndex: number },
-  ): Promise<{ readonly paramsJson: string; readonly betas: readonly string[] }> {
-    const { body, index, chunk } = await this.#open(runId, place.homeChunkNo);
-    const { requestOffset, requestBytes } = index.at(place.homeIndex);
-    const request = (await body.read(requestOffset, requestBytes)).toString();
-    return { paramsJson: paramsOf(request), betas: chunk.betas };
+  params(runId: string, place: HomePlace): Promise<{ readonly paramsJson: string; readonly betas: readonly string[] }> {
+    return this.#with(runId, place.homeChunkNo, async ({ body, index, chunk }) => {
+      const { requestOffset, requestBytes } = index.at(place.homeIndex);
+      const request = (await body.read(requestOffset, requestBytes)).toString();
+      return { paramsJson: paramsOf(request), betas: chunk.betas };
+    });
   }
 
-  /** The user's id, place and columns of a row of an input chunk. */
-  async entry(runId: string, place: { readonly homeChunkNo: number; readonly homeIndex: number }): Promise<RowEntry> {
-    const { rows, index } = await this.#open(runId, place.homeChunkNo);
-    invariant(rows, 'an input chunk has a row file');
-    const { rowOffset, rowBytes } = index.at(place.homeIndex);
-    return decodeRowEntry((await rows.read(rowOffset, rowBytes)).toString());
-  }
-
+  /** Closes all files. Reads must have come back. */
   async close(): Promise<void> {
-    for (const kept of this.#kept.values()) await closeFiles(kept);
-    this.#kept.clear();
+    const slots = [...this.#slots.values()];
+    this.#slots.clear();
+    for (const slot of slots) await closeSlot(slot);
+  }
+
+  async #with<T>(runId: string, chunkNo: number, work: (kept: Kept) => Promise<T>): Promise<T> {
+    const key = `${runId}:${chunkNo}`;
+    let slot = this.#slots.get(key);
+    if (slot) this.#slots.delete(key);
+    else slot = { opened: this.#open(runId, chunkNo), users: 0 };
+    this.#slots.set(key, slot);
+    slot.users++;
+    try {
+      return await work(await slot.opened);
+    } catch (error) {
+      // A chunk that could not be opened is tried anew the next time.
+      if (this.#slots.get(key) === slot) this.#slots.delete(key);
+      throw error;
+    } finally {
+      slot.users--;
+      await this.#closeOldest();
+    }
+  }
+
+  async #closeOldest(): Promise<void> {
+    for (const [key, slot] of this.#slots) {
+      if (this.#slots.size <= KEPT_MAX) return;
+      if (slot.users > 0) continue;
+      this.#slots.delete(key);
+      await closeSlot(slot);
+    }
   }
 
   async #open(runId: string, chunkNo: number): Promise<Kept> {
-    const key = `${runId}:${chunkNo}`;
-    const known = this.#kept.get(key);
-    if (known) return known;
     const chunk = await this.#store.chunk(runId, chunkNo);
     invariant(chunk, `chunk ${chunkNo} of ${runId} exists`);
     const index = decodeRequestIndex((await this.#store.chunkIndex(runId, chunkNo)).requests);
     const body = await this.#files.open(paths.body(runId, chunkNo));
-    const rows = chunk.kind === 'input' ? await this.#files.open(paths.rows(runId, chunkNo)) : null;
-    const [oldest] = this.#kept;
-    if (this.#kept.size >= KEPT_MAX && oldest) {
-      this.#kept.delete(oldest[0]);
-      await closeFiles(oldest[1]);
-    }
-    const kept = { chunk, index, body, rows };
-    this.#kept.set(key, kept);
-    return kept;
+    return { chunk, index, body };
   }
 }
 
-async function closeFiles(kept: Kept): Promise<void> {
-  await kept.body.close();
-  await kept.rows?.close();
+async function closeSlot(slot: Slot): Promise<void> {
+  // One that never opened has nothing to close, and whoever asked for it has heard why.
+  const kept = await slot.opened.catch(() => null);
+  await kept?.body.close();
 }

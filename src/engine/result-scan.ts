@@ -45,6 +45,7 @@ export class ResultScan {
 
   /** Takes a line; gives the reason when the file cannot be believed because of it. */
   take({ bytes, offset }: Line): string | null {
+    if (bytes.length === 0) return null;
     const line = parseResultLine(bytes.toString());
     if (!line) return `line ${this.#lines + 1} is not a result`;
     const parts = parseWireId(line.wireId);

@@ -14,6 +14,8 @@ import { sizeOfParams } from './split.ts';
 
 /** Row records read at a time. */
 const PAGE_ROWS = 1_000;
+/** Rows that the lane holds in memory; the others wait in the ledger. */
+const LANE_ROWS_MAX = 5_000;
 
 /** Sends the waiting rows of these runs on their way. Gives how many new chunks were sealed. */
 export async function retryRound(session: Session, lane: RealtimeLane, runIds: readonly string[]): Promise<number> {
@@ -23,21 +25,26 @@ export async function retryRound(session: Session, lane: RealtimeLane, runIds: r
     if (run?.state !== 'active' || run.rows.retry === 0) continue;
     if (session.blocks.stopsSending(runId)) continue;
     // All that wait are in the lane already: reading them again would be for nothing.
-    if (run.rows.retry === lane.waiting(runId)) continue;
+    if (run.rows.retry === lane.waiting(runId) || lane.waiting(runId) > LANE_ROWS_MAX / 2) continue;
     if (run.settings.retryLane === 'none') await giveUp(session, run);
-    else sealed += await assign(session, lane, run);
+    sealed += await assign(session, lane, run);
   }
   return sealed;
 }
 
+/** `--retry-lane none`: what was tried is not tried again. Rows that were held, or that `batchrun retry` wants, go on. */
 async function giveUp(session: Session, run: RunRecord): Promise<void> {
-  for (;;) {
-    const rows = await session.engine.store.rowRecords(run.id, { states: ['retry'], limit: PAGE_ROWS });
-    if (rows.length === 0) return;
-    const steps = rows.map((row) => {
-      const to = row.errorType === 'expired' ? ('expired' as const) : ('failed' as const);
-      return { seq: row.seq, to, errorType: row.errorType ?? 'unknown' };
-    });
+  for (let afterSeq = -1; ;) {
+    const rows = await session.engine.store.rowRecords(run.id, { states: ['retry'], afterSeq, limit: PAGE_ROWS });
+    const last = rows.at(-1);
+    if (!last) return;
+    afterSeq = last.seq;
+    const steps = rows
+      .filter((row) => row.attempts > 0)
+      .map((row) => {
+        const to = row.errorType === 'expired' ? ('expired' as const) : ('failed' as const);
+        return { seq: row.seq, to, errorType: row.errorType ?? 'unknown' };
+      });
     await session.driver.giveUpRows(run.id, steps, session.engine.clock.now());
   }
 }
@@ -56,12 +63,14 @@ async function assign(session: Session, lane: RealtimeLane, run: RunRecord): Pro
         if (lane.has(row)) continue;
         const opened = await requests.chunk(run.id, row.homeChunkNo);
         const where = retryLane({
-          mode: run.settings.retryLane,
+          // A first try is no retry: with `none` it goes the cheap way.
+          mode: run.settings.retryLane === 'none' ? 'batch' : run.settings.retryLane,
           waitingNow: run.rows.retry,
           runRows: run.totalRows,
           requestBytes: opened.index.at(row.homeIndex).requestBytes,
           betas: opened.chunk.betas,
         });
+        if (where === 'realtime' && lane.waiting(run.id) >= LANE_ROWS_MAX) return await chunks.sealAll();
         if (where === 'realtime') lane.offer(run, row);
         else await chunks.add(row, opened.chunk.betas);
       }

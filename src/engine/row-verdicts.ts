@@ -12,7 +12,7 @@ export class RowVerdicts {
   readonly #run: RunRecord;
   readonly #before: ReadonlyMap<number, RowRecord>;
   #held = 0;
-  #heldMessage = '';
+  #heldType = '';
 
   constructor(session: Session, run: RunRecord, before: ReadonlyMap<number, RowRecord>) {
     this.#session = session;
@@ -33,7 +33,8 @@ export class RowVerdicts {
         return { ...base, to: 'retry', errorType: verdict.errorType, notBeforeMs: this.#retryAt(attempts) };
       case 'held':
         this.#held++;
-        this.#heldMessage ||= line.errorMessage ?? verdict.errorType;
+        // The type alone: a message may quote the prompt.
+        this.#heldType ||= line.errorCode ?? verdict.errorType;
         return { ...base, to: 'retry', attempts: earlier, errorType: verdict.errorType };
       case 'failed':
         return { ...base, to: 'failed', errorType: verdict.errorType };
@@ -49,7 +50,7 @@ export class RowVerdicts {
     await blockRun(this.#session, this.#run.id, {
       reason: 'billing',
       scope: 'workspace',
-      message: `${this.#held} rows were refused for money reasons: ${this.#heldMessage.slice(0, 200)}`,
+      message: `${this.#held} rows were refused for money reasons: ${this.#heldType}`,
       hint: 'Add credit or raise the spend limit in the Console, then run `batchrun collect` again: these rows wait, no attempt of theirs was used.',
       sinceMs: this.#session.engine.clock.now(),
     });

@@ -5,7 +5,7 @@
  * A round: cancel what is to be canceled, collect what has ended, send rows that wait for a retry on their way, upload
  * into free slots, finish runs. Then it waits for the earliest of: the next poll, a retry, an answer.
  */
-import { BatchrunError } from '../base/errors.ts';
+import { isBatchrunError } from '../base/errors.ts';
 import { failpoint } from '../base/failpoint.ts';
 import type { RunRecord } from '../domain/model.ts';
 import type { AsCompleted } from './as-completed.ts';
@@ -18,14 +18,12 @@ import { openBatchRecords, poll, pollInterval } from './poll.ts';
 import { RealtimeLane } from './realtime.ts';
 import { hasOpenWork, recover } from './recover.ts';
 import { retryRound } from './retry.ts';
-import { newSession, type Session } from './session.ts';
+import { DriveScope, type ScopeRequest } from './scope.ts';
+import { blockRun, newSession, type Session } from './session.ts';
 import { uploadRound } from './upload.ts';
 
-export interface DriveRequest {
-  /** Runs to bring to their end; null: every unfinished run of this origin. */
-  readonly runIds: readonly string[] | null;
-  /** `upload`: only until the caps are full. `finish`: to the end. */
-  readonly goal: 'upload' | 'finish';
+/** The goal is `upload` until the caps are full, or `finish`. */
+export interface DriveRequest extends ScopeRequest {
   /** A single pass: poll, collect, submit, retry what is due. */
   readonly once: boolean;
   readonly holder: DriveHolder;
@@ -59,25 +57,24 @@ class Runner {
   readonly #session: Session;
   readonly #engine: ApiEngine;
   readonly #request: DriveRequest;
-  /** What this process drives to the goal. */
-  #runIds: string[] = [];
-  /** Runs that were submitted beside it: only uploaded, as their submit would have done. */
-  readonly #handedOver: string[] = [];
+  readonly #scope: DriveScope;
   #lane: RealtimeLane;
   #wake = new AbortController();
   #nextPollMs = 0;
+  #roundMs = 0;
 
   constructor(session: Session, request: DriveRequest) {
     this.#session = session;
     this.#engine = session.engine;
     this.#request = request;
-    this.#lane = new RealtimeLane(session, this.#runIds, () => this.#wake.abort());
+    this.#scope = new DriveScope(session.engine, request);
+    this.#lane = new RealtimeLane(session, this.#scope.runIds, () => this.#wake.abort());
   }
 
   async run(): Promise<DriveEnd> {
     await recover(this.#session);
-    this.#runIds.push(...(await this.#scope()));
-    await this.#request.onDriving?.(this.#runIds);
+    await this.#scope.begin();
+    await this.#request.onDriving?.(this.#scope.runIds);
     let end: DriveEnd;
     try {
       end = await this.#untilEnd();
@@ -85,52 +82,27 @@ class Runner {
       await this.#lane.drain().catch(() => undefined);
       throw error;
     }
-    await this.#lane.drain();
     return end;
   }
 
   async #untilEnd(): Promise<DriveEnd> {
     for (;;) {
       const end = this.#request.goal === 'upload' ? await this.#upload() : await this.#finish();
-      // A stop is a stop; whoever comes next finds the runs that became ready meanwhile.
-      if (end === 'stopped' || end === 'unreachable') return end;
-      const fresh = await this.#letGo();
-      if (fresh.length === 0) return end;
-      await this.#adopt();
-      this.#takeOver(fresh.filter((id) => !this.#runIds.includes(id)));
+      // Calls under way are answered before the driving ends: nothing can be committed after it.
+      await this.#lane.drain();
+      if (end === 'stopped' || end === 'unreachable') {
+        await this.#request.asCompleted?.print(this.#scope.runIds);
+        await this.#scope.stop(this.#session);
+        return end;
+      }
+      if (await this.#scope.letGo(this.#session)) return end;
     }
   }
 
-  /** Lets go unless a run was submitted beside us that nobody has looked at yet. */
-  async #letGo(): Promise<readonly string[]> {
-    const known = new Set([...this.#runIds, ...this.#handedOver, ...(await this.#foreignRuns())]);
-    const fresh = await this.#session.driver.letGo(known, this.#engine.clock.now());
-    return fresh;
-  }
-
-  /** Runs that are not ours to drive: of another origin, or there before us and not asked for. */
-  async #foreignRuns(): Promise<string[]> {
-    const runs = await this.#engine.store.runs();
-    const driver = await this.#engine.store.driver();
-    return runs
-      .filter((run) => run.origin !== this.#engine.api.origin || !this.#concerns(run, driver?.sinceMs ?? 0))
-      .map((run) => run.id);
-  }
-
-  /** Was it submitted beside us, or canceled while we drive to the end? */
-  #concerns(run: RunRecord, sinceMs: number): boolean {
-    if (run.state === 'canceling') return this.#request.goal === 'finish';
-    return (run.readyAtMs ?? 0) >= sinceMs;
-  }
-
-  async #scope(): Promise<readonly string[]> {
-    if (this.#request.runIds !== null) return this.#request.runIds;
-    const runs = await this.#engine.store.runs();
-    return runs.filter((run) => run.state !== 'done' && run.origin === this.#engine.api.origin).map((run) => run.id);
-  }
-
   async #upload(): Promise<DriveEnd> {
-    const all = [...this.#runIds, ...this.#handedOver];
+    const all = this.#scope.uploading;
+    // What an earlier process left in doubt is looked at first: it says what must not be sent now.
+    await poll(this.#session);
     let polledForRoom = false;
     for (;;) {
       const round = await uploadRound(this.#session, all);
@@ -139,16 +111,28 @@ class Runner {
       if (round.full && !polledForRoom) {
         // The ledger may be behind: batches that have ended since the last look are slots.
         polledForRoom = true;
-        await poll(this.#session, all);
+        await poll(this.#session);
         continue;
       }
-      const waitMs = this.#session.createNotBeforeMs - this.#engine.clock.now();
+      const untilMs = Math.max(this.#session.createNotBeforeMs, this.#session.quietUntilMs);
+      const waitMs = untilMs - this.#engine.clock.now();
       if (round.waiting > 0 && !round.full && waitMs > 0 && waitMs <= this.#uploadPatienceMs()) {
         await this.#engine.clock.sleep(waitMs, this.#engine.signal);
         continue;
       }
+      await this.#stopCanceled();
       return (await this.#allBlocked(all)) ? 'blocked' : 'uploaded';
     }
+  }
+
+  /** A run that was canceled beside us: its batches are stopped now; who collects next finishes it. */
+  async #stopCanceled(): Promise<void> {
+    const runs = await this.#engine.store.runs();
+    const canceling = runs.filter((run) => run.state === 'canceling' && run.origin === this.#engine.api.origin);
+    await cancelRound(
+      this.#session,
+      canceling.map((run) => run.id),
+    );
   }
 
   /** A short wait is waited here; a long one (a full queue) is left to collect. An API that is not there has its own bound. */
@@ -158,11 +142,13 @@ class Runner {
 
   async #finish(): Promise<DriveEnd> {
     for (;;) {
+      // On a finished run nothing is asked and nothing written.
+      if (await this.#isDone()) return 'done';
       const moved = await this.#round();
       if (await this.#isDone()) return 'done';
       if (this.#engine.signal.aborted) return 'stopped';
       if (this.#unreachable()) return 'unreachable';
-      if (await this.#allBlocked(this.#runIds)) return 'blocked';
+      if (await this.#allBlocked(this.#scope.runIds)) return 'blocked';
       if (this.#request.once && !moved && !this.#lane.busy) return 'once';
       if (!moved) await this.#sleep();
     }
@@ -172,52 +158,40 @@ class Runner {
   async #round(): Promise<boolean> {
     const { clock } = this.#engine;
     const session = this.#session;
-    await this.#adopt();
-    await cancelRound(session, this.#runIds);
+    this.#roundMs = clock.now();
+    // What was submitted or canceled beside us is taken up at once, not only at the end.
+    await this.#scope.adopt();
+    await cancelRound(session, this.#scope.runIds);
     if (clock.now() >= this.#nextPollMs) await this.#poll();
     failpoint('poll.ended');
-    const collected = await collectRound(session, this.#runIds);
-    const sealed = await retryRound(session, this.#lane, this.#runIds);
+    const collected = await collectRound(session, this.#scope.runIds);
+    const sealed = await retryRound(session, this.#lane, this.#scope.runIds);
     await this.#lane.pump();
-    const { uploaded } = await uploadRound(session, [...this.#runIds, ...this.#handedOver]);
-    await this.#request.asCompleted?.print(this.#runIds);
+    const { uploaded } = await uploadRound(session, this.#scope.uploading);
+    await this.#request.asCompleted?.print(this.#scope.runIds);
     const finished = await this.#finishRuns();
     this.#engine.emit({ kind: 'changed' });
     return collected > 0 || sealed > 0 || uploaded > 0 || finished > 0;
   }
 
-  /** Runs that were submitted or canceled beside us are taken up at once, not only at the end. */
-  async #adopt(): Promise<void> {
-    const known = new Set([...this.#runIds, ...this.#handedOver]);
-    const sinceMs = (await this.#engine.store.driver())?.sinceMs ?? 0;
-    for (const run of await this.#engine.store.runs()) {
-      if (known.has(run.id) || run.origin !== this.#engine.api.origin) continue;
-      if (run.state === 'canceling') this.#runIds.push(run.id);
-      else if (run.state === 'ready' && (run.readyAtMs ?? 0) >= sinceMs) this.#takeOver([run.id]);
-    }
-  }
-
-  #takeOver(runIds: readonly string[]): void {
-    const everything = this.#request.goal === 'finish' && this.#request.runIds === null;
-    (everything ? this.#runIds : this.#handedOver).push(...runIds);
-  }
-
   async #poll(): Promise<void> {
     const { clock, pacing } = this.#engine;
-    const result = await poll(this.#session, this.#runIds);
+    const result = await poll(this.#session);
     const nowMs = clock.now();
-    const open = await openBatchRecords(this.#session, this.#runIds);
+    const open = await openBatchRecords(this.#session, this.#scope.runIds);
     const youngest = open.length === 0 ? 0 : nowMs - Math.max(...open.map((batch) => batch.createdAtMs));
     this.#nextPollMs = nowMs + pollInterval(pacing.pollIntervalMs, Math.max(0, youngest), result.retryAfterMs);
   }
 
   async #finishRuns(): Promise<number> {
     let finished = 0;
-    for (const runId of this.#runIds) {
+    for (const runId of this.#scope.runIds) {
       const run = await this.#engine.store.run(runId);
       if (!run || (run.state !== 'active' && run.state !== 'canceling')) continue;
-      if (await hasOpenWork(this.#session, run)) continue;
-      await writeOutputs(this.#engine, run);
+      if (this.#session.blocks.stopsOutput(runId) || (await hasOpenWork(this.#session, run))) continue;
+      // What was settled since the last look: after this nobody prints for the run any more.
+      await this.#request.asCompleted?.print([runId]);
+      if (!(await this.#writeOutputs(run))) continue;
       await this.#session.driver.finishRun(runId, this.#engine.clock.now());
       this.#engine.emit({ kind: 'run.done', runId });
       finished++;
@@ -225,8 +199,22 @@ class Runner {
     return finished;
   }
 
+  /** An output that cannot be written must not stop other runs: this one waits for a person. */
+  async #writeOutputs(run: RunRecord): Promise<boolean> {
+    try {
+      await writeOutputs(this.#engine, run);
+      return true;
+    } catch (error) {
+      if (!isBatchrunError(error, 'E_FILE') && !isBatchrunError(error, 'E_DISK_FULL')) throw error;
+      const { message, hint } = error;
+      const sinceMs = this.#engine.clock.now();
+      await blockRun(this.#session, run.id, { reason: 'output', scope: 'output', message, hint, sinceMs });
+      return false;
+    }
+  }
+
   async #isDone(): Promise<boolean> {
-    for (const runId of this.#runIds) {
+    for (const runId of this.#scope.runIds) {
       const run = await this.#engine.store.run(runId);
       if (run && run.state !== 'done') return false;
     }
@@ -249,8 +237,8 @@ class Runner {
     if (this.#lane.busy) return true;
     const { blocks } = this.#session;
     const sending = !blocks.stopsSending(run.id);
-    // A refused key cannot look either: nothing moves until somebody mends it.
-    if (!sending && blocks.of(run.id).some((block) => block.scope === 'key')) return false;
+    // A key that may not even look: nothing moves until somebody mends that.
+    if (this.#session.lookRefused) return false;
     if (this.#request.goal === 'upload') return sending;
     const open = await this.#engine.store.chunks(run.id, {
       states: ['sealed', 'submitting', 'uncertain', 'submitted', 'ended'],
@@ -266,9 +254,9 @@ class Runner {
   async #sleep(): Promise<void> {
     const { clock, signal, emit } = this.#engine;
     const nowMs = clock.now();
-    const times = [this.#nextPollMs, nowMs + IDLE_LOOK_MS, ...(await this.#dueTimes())];
-    // What is due already was tried in this round: only what lies ahead is waited for.
-    const untilMs = Math.min(...times.filter((atMs) => atMs > nowMs));
+    const times = [this.#nextPollMs, this.#session.quietUntilMs, nowMs + IDLE_LOOK_MS, ...(await this.#dueTimes())];
+    // What was due when this round began was tried in it; what came due meanwhile is tried in the next, at once.
+    const untilMs = Math.min(...times.filter((atMs) => atMs > this.#roundMs));
     emit({ kind: 'waiting', untilMs });
     if (!this.#wake.signal.aborted) await clock.sleep(untilMs - nowMs, AbortSignal.any([signal, this.#wake.signal]));
     this.#wake = new AbortController();
@@ -278,20 +266,12 @@ class Runner {
     const times: number[] = [];
     const lane = this.#lane.nextAtMs();
     if (lane !== null && !this.#lane.busy) times.push(lane);
-    if (this.#session.createNotBeforeMs > this.#engine.clock.now()) times.push(this.#session.createNotBeforeMs);
+    times.push(this.#session.createNotBeforeMs);
     for (const wait of this.#session.fetchWaits.values()) times.push(wait.notBeforeMs);
-    for (const runId of this.#runIds) {
+    for (const runId of this.#scope.runIds) {
       const retryMs = await this.#engine.store.nextRetryAtMs(runId);
-      if (retryMs !== null && retryMs > this.#engine.clock.now()) times.push(retryMs);
+      if (retryMs !== null) times.push(retryMs);
     }
     return times;
   }
-}
-
-/** The error of an end that is not success, for the command line. */
-export function unreachableError(cause: string, giveUpMs: number): BatchrunError {
-  return new BatchrunError(
-    'E_API_UNREACHABLE',
-    `the API could not be reached for ${Math.round(giveUpMs / 60_000)} minutes: ${cause}`,
-  );
 }

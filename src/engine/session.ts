@@ -10,6 +10,12 @@ import type { Block } from '../domain/model.ts';
 import type { DriverStore } from '../domain/store.ts';
 import type { ApiEngine } from './engine.ts';
 
+export interface RepeatedWait {
+  readonly notBeforeMs: number;
+  readonly failures: number;
+  readonly sinceMs: number;
+}
+
 export interface Session {
   readonly engine: ApiEngine;
   readonly driver: DriverStore;
@@ -22,6 +28,12 @@ export interface Session {
   createFailures: number;
   /** No cancel before this time. */
   cancelNotBeforeMs: number;
+  /** The API has asked all batch calls to wait until then. */
+  quietUntilMs: number;
+  /** The key may not even look: nothing moves until a person has mended that. */
+  lookRefused: boolean;
+  /** When the results of each candidate may be looked at again, and since when that fails. */
+  readonly candidateWaits: Map<string, RepeatedWait>;
   /** When each chunk's results may be fetched again, and how often in a row that has failed. */
   readonly fetchWaits: Map<
     string,
@@ -39,8 +51,31 @@ export function newSession(engine: ApiEngine, driver: DriverStore): Session {
     createNotBeforeMs: 0,
     createFailures: 0,
     cancelNotBeforeMs: 0,
+    quietUntilMs: 0,
+    lookRefused: false,
+    candidateWaits: new Map(),
     fetchWaits: new Map(),
   };
+}
+
+/** What a failed batch call says about all others: is the API there, and does it want quiet? */
+export function noteFailure(session: Session, failure: ApiFailure): void {
+  const nowMs = session.engine.clock.now();
+  session.reach.silent(failure, nowMs);
+  if (failure.status !== 429 || failure.retryAfterMs === null) return;
+  session.quietUntilMs = Math.max(session.quietUntilMs, nowMs + Math.ceil(failure.retryAfterMs));
+}
+
+/** The next wait of something that fails again and again. */
+export function repeatWait(
+  session: Session,
+  before: RepeatedWait | undefined,
+  askedMs: number | null,
+): RepeatedWait & { readonly waitMs: number } {
+  const nowMs = session.engine.clock.now();
+  const failures = (before?.failures ?? 0) + 1;
+  const waitMs = waitBefore(session, failures, askedMs);
+  return { notBeforeMs: nowMs + waitMs, failures, sinceMs: before?.sinceMs ?? nowMs, waitMs };
 }
 
 export function chunkKey(chunk: { readonly runId: string; readonly chunkNo: number }): string {
@@ -77,7 +112,8 @@ export function causeOf(failure: ApiFailure): string {
 
 /** The wait before a call is made again: full jitter, never below what the API asks for. */
 export function waitBefore(session: Session, attempt: number, askedMs: number | null): number {
-  return Math.max(askedMs ?? 0, backoffMs(attempt, session.engine.rng));
+  // Whole milliseconds: the ledger keeps times as integers.
+  return Math.ceil(Math.max(askedMs ?? 0, backoffMs(attempt, session.engine.rng)));
 }
 
 /**
@@ -98,7 +134,8 @@ export class BlockBook {
   /** Does anything stop new batches and calls of this run? */
   stopsSending(runId: string): boolean {
     return [...this.#all.values()].some(
-      (entry) => (entry.runId === null || entry.runId === runId) && !entry.block.scope.startsWith('chunk:'),
+      ({ runId: of, block }) =>
+        (of === null || of === runId) && !block.scope.startsWith('chunk:') && block.scope !== 'output',
     );
   }
 
@@ -106,6 +143,15 @@ export class BlockBook {
     return [...this.#all.values()].some(
       (entry) => entry.runId === chunk.runId && entry.block.scope === `chunk:${chunk.chunkNo}`,
     );
+  }
+
+  /** Chunks of this run that are blocked for themselves. */
+  chunkBlocks(runId: string): number {
+    return this.of(runId).filter((block) => block.scope.startsWith('chunk:')).length;
+  }
+
+  stopsOutput(runId: string): boolean {
+    return this.of(runId).some((block) => block.scope === 'output');
   }
 
   of(runId: string): Block[] {

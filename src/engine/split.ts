@@ -31,12 +31,13 @@ export async function splitChunk(session: Session, refusal: Refusal): Promise<vo
     await driver.recordRefused({ runId, chunkNo, attemptId, atMs, errorType: `batchrun_refused_${errorType}` });
     return;
   }
-  if (chunk.refusals + 1 >= CREATES_PER_CHUNK_MAX) {
+  const root = await engine.store.chunk(runId, chunk.rootNo);
+  if ((root?.refusals ?? 0) + 1 >= CREATES_PER_CHUNK_MAX) {
     await driver.recordNotCreated({ attemptId, atMs, reason: cause });
     await blockRun(session, runId, {
       reason: 'creates_exhausted',
       scope: `chunk:${chunkNo}`,
-      message: `the API refused the rows of chunk ${chunkNo} ${CREATES_PER_CHUNK_MAX} times (${cause})`,
+      message: `the API refused chunk ${chunk.rootNo} and its parts ${CREATES_PER_CHUNK_MAX} times (${cause}); chunk ${chunkNo} is not sent again`,
       hint: `See \`batchrun log ${runId}\` for the refusals; mend the rows and submit them as a new run, or cancel this one.`,
       sinceMs: atMs,
     });

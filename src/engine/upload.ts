@@ -7,7 +7,7 @@ import { messageOf } from '../base/errors.ts';
 import { routeCreate, type ApiFailure } from '../domain/failure-router.ts';
 import { paths } from '../domain/ids.ts';
 import type { ChunkRecord } from '../domain/model.ts';
-import { apiFailureOf, blockAll, causeOf, chunkKey, waitBefore, type Session } from './session.ts';
+import { apiFailureOf, blockAll, causeOf, chunkKey, noteFailure, waitBefore, type Session } from './session.ts';
 import { splitChunk } from './split.ts';
 
 export interface UploadRound {
@@ -29,7 +29,8 @@ export async function uploadRound(session: Session, runIds: readonly string[]): 
       if (run?.state !== 'ready' && run?.state !== 'active') break;
       const chunk = await nextChunk(session, runId);
       if (!chunk) break;
-      if (clock.now() < session.createNotBeforeMs) return { uploaded, full: false, waiting: 1 };
+      if (clock.now() < Math.max(session.createNotBeforeMs, session.quietUntilMs))
+        return { uploaded, full: false, waiting: 1 };
       if ((await openBatches(session)) >= pacing.maxBatches) return { uploaded, full: true, waiting: 1 };
       if (await uploadChunk(session, chunk, runIds)) uploaded++;
     }
@@ -38,8 +39,8 @@ export async function uploadRound(session: Session, runIds: readonly string[]): 
 }
 
 async function nextChunk(session: Session, runId: string): Promise<ChunkRecord | undefined> {
-  // A few more than one, because some of the first may be held.
-  const limit = session.held.size + 1;
+  // A few more than one, because some of the first may be held or blocked.
+  const limit = session.held.size + session.blocks.chunkBlocks(runId) + 1;
   const sealed = await session.engine.store.chunks(runId, { states: ['sealed'], limit });
   return sealed.find((chunk) => !session.held.has(chunkKey(chunk)) && !session.blocks.stopsChunk(chunk));
 }
@@ -70,6 +71,7 @@ async function uploadChunk(session: Session, chunk: ChunkRecord, runIds: readonl
     baselineBatchId: baseline,
     atMs: clock.now(),
   });
+  if (attemptId === null) return false;
   failpoint('submit.attempt');
   const place = { runId: chunk.runId, chunkNo: chunk.chunkNo };
   engine.emit({ kind: 'upload.started', ...place, rows: chunk.rowCount, bytes: chunk.bytes });
@@ -132,7 +134,7 @@ async function forgetUnsentAttempt(
 
 /** The newest batch that the list shows; null when it shows none; undefined when the list cannot be had now. */
 async function newestBatchId(session: Session, runIds: readonly string[]): Promise<string | null | undefined> {
-  const { api, clock, signal } = session.engine;
+  const { api, signal } = session.engine;
   try {
     const page = await api.listBatches({ afterId: null, limit: 1, signal });
     session.reach.heard();
@@ -140,7 +142,7 @@ async function newestBatchId(session: Session, runIds: readonly string[]): Promi
   } catch (error) {
     const failure = apiFailureOf(error);
     if (!failure) throw error;
-    session.reach.silent(failure, clock.now());
+    noteFailure(session, failure);
     const verdict = routeCreate(failure, false);
     if (verdict.kind === 'blocked') await blockAll(session, runIds, verdict);
     else pauseCreates(session, failure);
@@ -169,7 +171,7 @@ async function afterFailure(session: Session, failed: FailedCreate): Promise<voi
   const atMs = engine.clock.now();
   const cause = causeOf(failure);
   const place = { runId: chunk.runId, chunkNo: chunk.chunkNo };
-  session.reach.silent(failure, atMs);
+  noteFailure(session, failure);
   const verdict = routeCreate(failure, failed.bodyComplete);
   switch (verdict.kind) {
     case 'blocked':

@@ -58,9 +58,9 @@ export class WaitingRows {
     return taken;
   }
 
-  /** When the next row may go: now for those whose time has come; null when none waits. */
-  nextAtMs(nowMs: number): number | null {
-    if (this.#ready.length > this.#taken) return nowMs;
+  /** When the next row's time comes; 0 where it has come for some; null when none waits. */
+  nextAtMs(): number | null {
+    if (this.#ready.length > this.#taken) return 0;
     return this.#laterMinMs === Infinity ? null : this.#laterMinMs;
   }
 

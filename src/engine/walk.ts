@@ -5,6 +5,7 @@
  *
  * Chunks are walked side by side where their rows lie between each other (rows with different betas): a merge by seq.
  */
+import { BatchrunError } from '../base/errors.ts';
 import { describeLocalError } from '../domain/local-errors.ts';
 import { paths, tagOf } from '../domain/ids.ts';
 import type { ChunkRecord, Lane, RowRecord, RowState, RunRecord } from '../domain/model.ts';
@@ -169,7 +170,17 @@ class Walk {
     const path = realtime ? paths.realtime(this.#run.id) : paths.results(this.#run.id, result.chunkNo);
     const resultLine = await (await this.#resultFiles.get(path)).read(result.offset, result.length);
     const lane = realtime ? 'realtime' : 'batch';
-    return { state, attempts, lane, resultLine, wireId: idIn(resultLine), errorType, errorMessage: null };
+    const id = this.#checked(record, result.chunkNo, idIn(resultLine));
+    return { state, attempts, lane, resultLine, wireId: id, errorType, errorMessage: null };
+  }
+
+  /** A damaged file must never give a row the answer of another one. */
+  #checked(record: RowRecord, chunkNo: number, id: string | null): string {
+    const tag = tagOf(this.#run.id);
+    const index = chunkNo === REALTIME_CHUNK_NO ? record.seq : chunkNo === record.homeChunkNo ? record.homeIndex : null;
+    const belongs = index === null ? id?.startsWith(`${tag}-${chunkNo}-`) === true : id === wireId(tag, chunkNo, index);
+    if (belongs && id !== null) return id;
+    throw new BatchrunError('E_STATE_CORRUPT', `the result line of row ${record.seq} is not what its index says`);
   }
 }
 

@@ -25,15 +25,20 @@ test('`batchrun sim --faults many` in a process of its own: complete, each row w
   expect((await sim.ended).code).toBe(130);
 });
 
-test.each<FaultName>([
-  ...(['create.reset_upload', 'create.reset_before', 'create.500_before', 'create.429', 'create.413'] as const),
-  ...(['create.reset_after', 'create.504_after', 'create.500_after', 'create.garbage_answer'] as const),
-  ...(['list.lag', 'list.500', 'list.503', 'retrieve.404', 'retrieve.500'] as const),
-  ...(['results.404', 'results.503', 'results.empty', 'results.cut_line', 'results.cut_inside'] as const),
-  ...(['results.reset', 'results.duplicate_line', 'results.foreign_line'] as const),
-])('%s once', async (fault) => {
+test.each<readonly FaultName[]>([
+  ['create.reset_upload', 'results.404'],
+  ['create.reset_before', 'results.503'],
+  ['create.500_before', 'results.empty'],
+  ['create.429', 'retrieve.500'],
+  ['create.413', 'list.503'],
+  ['create.reset_after', 'results.cut_line'],
+  ['create.504_after', 'results.cut_inside'],
+  ['create.500_after', 'results.reset'],
+  ['create.garbage_answer', 'results.duplicate_line'],
+  ['list.lag', 'retrieve.404', 'results.foreign_line'],
+])('%s and %s', async (...faults) => {
   const b = await bench();
-  b.world.failNext(fault);
+  for (const fault of faults) b.world.failNext(fault);
   b.write('in.jsonl', requests(4));
   const run = await b.ok(['run', 'in.jsonl', '--chunk-size', '2']);
   expect(run.stderr).not.toMatch(/bug/);
@@ -41,17 +46,26 @@ test.each<FaultName>([
   expectNothingTwice(b.world);
 });
 
-test.each<FaultName>([
-  ...(['message.reset', 'message.reset_before', 'message.429', 'message.500', 'message.529'] as const),
-  'message.garbage_answer',
-])('%s twice in the realtime lane', async (fault) => {
+test.each<readonly FaultName[]>([
+  ['message.reset', 'message.429'],
+  ['message.reset_before', 'message.500', 'message.529'],
+])('%s and %s in the realtime lane', async (...faults) => {
   const b = await bench({ rates: { expireRate: 1 } });
-  b.world.failNext(fault, 2);
+  for (const fault of faults) b.world.failNext(fault);
   b.write('in.jsonl', requests(4));
   await b.ok(['run', 'in.jsonl', '--max-attempts', '9']);
   expectAnswers(b.lines('in.results.jsonl'), asked(4));
   expect(b.world.ledger.batches).toHaveLength(1);
-  expect(b.world.faultsFired.get(fault)).toBe(2);
+  for (const fault of faults) expect(b.world.faultsFired.get(fault)).toBe(1);
+});
+
+test('a realtime answer that cannot be read is asked for once more', async () => {
+  const b = await bench({ rates: { expireRate: 1 } });
+  b.world.failNext('message.garbage_answer');
+  b.write('in.jsonl', requests(2));
+  await b.ok(['run', 'in.jsonl']);
+  expectAnswers(b.lines('in.results.jsonl'), asked(2));
+  expect(b.world.ledger.messages).toHaveLength(3);
 });
 
 test('somebody else cancels a batch: its rows are canceled, and retry sends them again', async () => {

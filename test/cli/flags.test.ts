@@ -75,7 +75,14 @@ describe('flag > environment > configuration file > default', () => {
   test('the file serves all commands; switches, numbers and lists', async () => {
     const b = await bench();
     b.write('in.csv', csv(4));
-    const file = { state: 'elsewhere', 'chunk-size': 2, quiet: true, 'max-tokens': 7, only: ['failed'], overwrite: true };
+    const file = {
+      state: 'elsewhere',
+      'chunk-size': 2,
+      quiet: true,
+      'max-tokens': 7,
+      only: ['failed'],
+      overwrite: true,
+    };
     b.write('batchrun.config.json', JSON.stringify(file));
     const submitted = await b.json(0, ['submit', 'in.csv', '--model', MODEL, '--prompt', '{{text}}']);
     expect(submitted.chunks).toBe(2);
@@ -117,6 +124,27 @@ describe('flag > environment > configuration file > default', () => {
     expect(ended.stderr).toContain('BATCHRUN_CHUNK_SIZE');
   });
 
+  test.each(['0', 'false', ''])('a switch in the environment that says "%s" is off', async (value) => {
+    const b = await bench();
+    b.write('in.csv', csv(1));
+    await b.ok(['submit', 'in.csv', ...ASK]);
+    const again = await b.json(0, ['submit', 'in.csv', ...ASK], { env: { BATCHRUN_AGAIN: value } });
+    expect(again.already_submitted).toBe(true);
+    expect(b.world.ledger.batches).toHaveLength(1);
+  });
+
+  test.each(['{"model":"claude-haiku-5-5","again":"no"}', '{"model":true}'])(
+    'a value of the wrong kind in the file: %s',
+    async (content) => {
+      const b = await bench();
+      b.write('in.csv', csv(1));
+      b.write('batchrun.config.json', content);
+      const ended = await b.exits(2, ['submit', 'in.csv', '--max-tokens', '5', '--prompt', '{{text}}']);
+      expect(ended.stderr).toContain('batchrun.config.json');
+      expect(ended.stderr).not.toContain('bug');
+    },
+  );
+
   test('logs as JSON are JSON lines on stderr', async () => {
     const b = await bench();
     b.world.failNext('list.500', 1);
@@ -124,7 +152,8 @@ describe('flag > environment > configuration file > default', () => {
     await b.ok(['submit', 'in.jsonl']);
     const collected = await b.ok(['collect', '--log-level', 'debug', '--log-format', 'json']);
     const logged = collected.stderr.split('\n').filter((line) => line.startsWith('{'));
-    for (const line of logged) expect(JSON.parse(line)).toMatchObject({ time: expect.any(String), level: expect.any(String) });
+    for (const line of logged)
+      expect(JSON.parse(line)).toMatchObject({ time: expect.any(String), level: expect.any(String) });
   });
 
   test('no colours without a terminal', async () => {

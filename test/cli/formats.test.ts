@@ -37,7 +37,9 @@ describe('formats', () => {
       ['3', 'succeeded', 'batch'],
       ['5', 'succeeded', 'batch'],
     ]);
-    expect(rows.map((row) => row['text'])).toEqual(['=1+1', 'two\nlines', '-5'].map((text) => echo(`Classify: ${text}`)));
+    expect(rows.map((row) => row['text'])).toEqual(
+      ['=1+1', 'two\nlines', '-5'].map((text) => echo(`Classify: ${text}`)),
+    );
     expect(rows.map((row) => row['input_text'])).toEqual(["'=1+1", 'two\nlines', "'-5"]);
     expect(rows.map((row) => row['note'])).toEqual(['a, "b"', '', "'@x"]);
     expect(Number(rows[0]?.['output_tokens'])).toBeGreaterThan(0);
@@ -56,7 +58,13 @@ describe('formats', () => {
 
   test('flat is one record a row, with the columns of the input', async () => {
     const b = await bench();
-    b.write('in.jsonl', jsonl([{ text: 'x', tags: ['a'], n: 1 }, { custom_id: 'own', text: 'y' }]));
+    b.write(
+      'in.jsonl',
+      jsonl([
+        { text: 'x', tags: ['a'], n: 1 },
+        { custom_id: 'own', text: 'y' },
+      ]),
+    );
     await b.ok(['run', 'in.jsonl', ...ASK, '--format', 'flat']);
     const [first, second] = b.lines('in.results.jsonl');
     expect(first).toMatchObject({
@@ -75,14 +83,14 @@ describe('formats', () => {
       tags: ['a'],
       n: 1,
     });
-    expect(second.custom_id).toBe('own');
+    expect(second?.custom_id).toBe('own');
   });
 
   test('a row that failed is told in every format', async () => {
     const b = await bench();
     b.write('in.jsonl', jsonl([params('fine'), params('bad', { model: 'claude-nobody-9' })]));
     await b.exits(3, ['run', 'in.jsonl']);
-    expect(answerOf(b.lines('in.results.jsonl')[1])).toEqual(['2', 'not_found_error']);
+    expect(b.lines('in.results.jsonl').map(answerOf).at(-1)).toEqual(['2', 'not_found_error']);
     const flat = parseLines((await b.ok(['results', 'latest', '--format', 'flat', '--only', 'failed'])).stdout);
     expect(flat).toMatchObject([{ custom_id: '2', status: 'failed', error_type: 'not_found_error', text: null }]);
     const table = records((await b.ok(['results', 'latest', '--format', 'csv'])).stdout);
@@ -166,11 +174,11 @@ describe('where', () => {
     const b = await bench();
     b.write('in.jsonl', requests(1));
     const submitted = await b.json(0, ['submit', 'in.jsonl', '-o', '{date}.{run}.jsonl', '--errors', 'e.{run}.jsonl']);
-    expect(submitted.output).toMatch(new RegExp(`/\\d{4}-\\d\\d-\\d\\d\\.${String(submitted.run_id)}\\.jsonl$`));
+    expect(submitted.output).toMatch(new RegExp(`/\\d{4}-\\d\\d-\\d\\d\\.${submitted.run_id}\\.jsonl$`));
     const collected = await b.json(0, ['collect']);
     expect(collected.runs[0].output).toBe(submitted.output);
     expect(b.has(submitted.output.slice(b.folder.length + 1))).toBe(true);
-    expect(b.has(`e.${String(submitted.run_id)}.jsonl`)).toBe(true);
+    expect(b.has(`e.${submitted.run_id}.jsonl`)).toBe(true);
   });
 
   test('the place of submit is remembered, whatever folder collect runs in', async () => {
@@ -202,8 +210,8 @@ describe('where', () => {
     const refused = await b.exits(2, ['collect', '-o', 'all.jsonl']);
     expect(refused.stderr).toContain('{run}');
     await b.ok(['collect', '-o', '{run}.jsonl']);
-    expectAnswers(b.lines(`${String(first.run_id)}.jsonl`), asked(1, 'a'));
-    expectAnswers(b.lines(`${String(second.run_id)}.jsonl`), asked(1, 'b'));
+    expectAnswers(b.lines(`${first.run_id}.jsonl`), asked(1, 'a'));
+    expectAnswers(b.lines(`${second.run_id}.jsonl`), asked(1, 'b'));
   });
 
   test('a nightly job that writes one file: yesterday is replaced only with --overwrite', async () => {

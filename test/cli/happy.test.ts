@@ -85,7 +85,7 @@ describe('submit, status, collect', () => {
     await b.ok(['collect', second.slice(0, -1)]);
     expect(b.has('b.results.jsonl')).toBe(true);
     const latest = await b.json(0, ['status', 'latest']);
-    expect(latest.runs.map((run: { id: string }) => run.id)).toEqual([second]);
+    expect(latest.runs.map((run) => run.id)).toEqual([second]);
     const ambiguous = await b.exits(2, ['status', 'run_']);
     expect(ambiguous.stderr).toContain(first);
     const unknown = await b.exits(2, ['status', 'run_zzz']);
@@ -100,11 +100,9 @@ describe('submit, status, collect', () => {
     const records = b.lines('bank.results.jsonl');
     expect(records.length).toBeGreaterThan(30);
     for (const record of records) {
-      expect(record).toMatchObject({ status: 'succeeded', lane: 'batch' });
-      expect(record.input_text ?? record.category).toBeTypeOf('string');
+      expect(record).toMatchObject({ status: 'succeeded', lane: 'batch', category: expect.any(String) });
+      expect(record['text']).toBe(echo(`Classify: ${String(record['input_text'])}`));
     }
-    const texts = records.map((record) => [record.text, echo(`Classify: ${String(record.input_text)}`)]);
-    for (const [answer, expected] of texts) expect(answer).toBe(expected);
   });
 
   test('status works where the API cannot be reached, and names the folder where it found nothing', async () => {
@@ -143,7 +141,7 @@ describe('submit, status, collect', () => {
     expect(b.world.ledger.batches).toHaveLength(3);
     for (const name of ['1.jsonl', '2.jsonl', '3.jsonl']) expect(b.lines(name).map(answerOf)).toHaveLength(2);
     const list = await b.json(0, ['list']);
-    expect(list.runs.map((run: { name: string | null }) => run.name)).toEqual([null, 'b', 'b']);
+    expect(list.runs.map((run) => run.name)).toEqual([null, 'b', 'b']);
   });
 
   test('another setting makes another run, and the flag that differs is named without its text', async () => {

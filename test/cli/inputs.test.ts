@@ -85,7 +85,7 @@ describe('stdin', () => {
     const b = await bench();
     const { run_id: run } = await b.json(0, ['submit', '-'], { stdin: requests(2) });
     await b.ok(['collect']);
-    expectAnswers(b.lines(`${String(run)}.results.jsonl`), asked(2));
+    expectAnswers(b.lines(`${run}.results.jsonl`), asked(2));
   });
 
   test('CSV through a pipe is recognised, or said with --input-format', async () => {

@@ -44,7 +44,7 @@ describe('cancel', () => {
     await b.ok(['submit', 'in.jsonl', '--chunk-size', '2']);
     const view = await b.json(0, ['cancel', 'latest']);
     expect(view.runs[0]).toMatchObject({ state: 'done', rows: { total: 4 } });
-    const { canceled, succeeded } = view.runs[0].rows;
+    const { canceled = 0, succeeded = 0 } = view.runs[0].rows;
     expect(canceled + succeeded).toBe(4);
     const states = b.world.ledger.batches.map((batch) => [batch.id === foreign, batch.status]);
     expect(states.filter(([isForeign]) => isForeign === true)).toEqual([[true, 'in_progress']]);
@@ -130,7 +130,10 @@ describe('retry', () => {
 describe('results, log, list', () => {
   test('results reads a run offline: --only, --row, and what there is of a run under way', async () => {
     const b = await bench();
-    b.write('in.jsonl', `${requests(3)}${jsonl([{ custom_id: 'bad', params: params('x', { model: 'claude-nobody-9' }) }])}`);
+    b.write(
+      'in.jsonl',
+      `${requests(3)}${jsonl([{ custom_id: 'bad', params: params('x', { model: 'claude-nobody-9' }) }])}`,
+    );
     await b.ok(['submit', 'in.jsonl', '--name', 'n']);
     const env = { ANTHROPIC_API_KEY: undefined, ANTHROPIC_BASE_URL: undefined };
     expect((await b.ok(['results', 'n'], { env })).stdout).toBe('');
@@ -176,7 +179,7 @@ describe('prune', () => {
     expect((await b.json(0, ['prune', '--keep-within', '1h'])).pruned).toEqual([]);
     expect((await b.json(0, ['prune', '--keep-last', '1'])).pruned).toEqual(would.pruned);
     expect(b.runFolders()).toHaveLength(1);
-    expect((await b.json(0, ['list'])).runs.map((run: { name: string }) => run.name)).toEqual(['c']);
+    expect((await b.json(0, ['list'])).runs.map((run) => run.name)).toEqual(['c']);
     expect(b.has('a.results.jsonl')).toBe(true);
     expect(b.calls('batches.delete')).toBe(0);
   });

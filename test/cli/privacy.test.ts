@@ -5,7 +5,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { startSimServer } from '../../src/tools/sim/server.ts';
-import { answerOf, bench, ENDLESS, jsonl, KEY, params, type Bench } from '../support/cli.ts';
+import { bench, ENDLESS, jsonl, KEY, params, parseLines, type Bench } from '../support/cli.ts';
 import { onTestFinished } from 'vitest';
 
 const PROMPT = 'the-patient-is-called-Grete-Samsa';
@@ -21,7 +21,11 @@ async function troubled(b: Bench): Promise<string> {
   b.world.failNext('create.500_before');
   b.world.failNext('results.cut_line');
   b.world.failNext('message.529', 2);
-  const rows = [params(`${PROMPT} 1`), params(`${PROMPT} 2`, { model: 'claude-nobody-9' }), { ...params(PROMPT), stream: 1 }];
+  const rows = [
+    params(`${PROMPT} 1`),
+    params(`${PROMPT} 2`, { model: 'claude-nobody-9' }),
+    { ...params(PROMPT), stream: 1 },
+  ];
   b.write('in.jsonl', `${jsonl(rows)}{"${PROMPT}\n`);
   const said: string[] = [];
   const say = async (...args: string[]): Promise<void> => {
@@ -58,7 +62,9 @@ describe('the state folder', () => {
     const files = filesOf(b.state);
     const withKey = files.filter((file) => readFileSync(file).includes(KEY));
     expect(withKey).toEqual([]);
-    const withPrompt = files.filter((file) => readFileSync(file).includes(PROMPT)).map((file) => file.slice(b.state.length));
+    const withPrompt = files
+      .filter((file) => readFileSync(file).includes(PROMPT))
+      .map((file) => file.slice(b.state.length));
     // Prompts are in files of the run only.
     expect(withPrompt.filter((file) => !file.startsWith('/runs/'))).toEqual([]);
     expect(withPrompt.length).toBeGreaterThan(0);
@@ -69,7 +75,7 @@ describe('the state folder', () => {
     b.write('in.jsonl', jsonl([{ text: 'x' }]));
     const flags = ['--model', 'claude-haiku-5-5', '--max-tokens', '9', '--prompt', `{{text}} ${PROMPT}`];
     await b.ok(['submit', 'in.jsonl', ...flags, '--system', `${PROMPT}!`]);
-    const ledger = filesOf(b.state).filter((file) => /\.db/.test(file));
+    const ledger = filesOf(b.state).filter((file) => file.includes('.db'));
     expect(ledger.length).toBeGreaterThan(0);
     for (const file of ledger) expect(readFileSync(file).includes(PROMPT)).toBe(false);
   });
@@ -78,7 +84,7 @@ describe('the state folder', () => {
     const b = await bench();
     b.write('in.jsonl', jsonl([params('x')]));
     const run = await b.ok(['run', 'in.jsonl', '-o', '-'], { env: { ANTHROPIC_LOG: 'debug' } });
-    expect(run.stdout.trimEnd().split('\n').map((line) => answerOf(JSON.parse(line))[0])).toEqual(['1']);
+    expect(parseLines(run.stdout).map((line) => line.custom_id)).toEqual(['1']);
     expect(run.stderr).not.toContain(KEY);
   });
 
@@ -105,7 +111,10 @@ describe('another base URL', () => {
       expect(failed.error.message).toContain(b.origin);
     }
     await b.ok(['collect']);
-    for (const args of [['retry', 'latest'], ['prune', 'latest', '--remote']]) {
+    for (const args of [
+      ['retry', 'latest'],
+      ['prune', 'latest', '--remote'],
+    ]) {
       expect((await b.json(2, args, { env })).error.code).toBe('E_ORIGIN');
     }
     expect(other.calls()).toBe(0);

@@ -15,7 +15,8 @@ import { startSimServer } from '../../src/tools/sim/server.ts';
 import { createSimWorld } from '../../src/tools/sim/world.ts';
 import { createMemoryFiles } from '../support/memory-files.ts';
 import { tempFolder } from '../support/temp.ts';
-import { batchApiSuite, errorOf, failureOf, turn, type Connection, type Seen } from './batch-api.suite.ts';
+import { errorOf, failureOf, turn, type Connection, type Seen } from './batch-api.lab.ts';
+import { batchApiSuite } from './batch-api.suite.ts';
 import { put } from './files.suite.ts';
 
 const never = new AbortController().signal;

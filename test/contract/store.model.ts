@@ -8,6 +8,7 @@ import type { RowState, RunState } from '../../src/domain/model.ts';
 import { encodeResultIndex, OUTCOME, outcomeByte } from '../../src/domain/packed-index.ts';
 import type { DriverStore, Store } from '../../src/domain/store.ts';
 import type { CollectedRow } from '../../src/domain/store-steps.ts';
+import type { OpenStore } from './store.bench.ts';
 import {
   batchInfo,
   checkLedger,
@@ -19,7 +20,11 @@ import {
   statesOf,
   WORKSPACE,
 } from './store.lab.ts';
-import type { StoreSuiteOptions, StoreUnderTest } from './store.suite.ts';
+
+export interface StoreModelOptions {
+  /** How many random sequences the model test plays. */
+  readonly sequences: number;
+}
 
 const RUN = 'run_000000009mmmmmmm';
 const STEPS = 40;
@@ -118,7 +123,9 @@ function legalSteps({ model, rng }: Game): ReadonlyMap<string, Step> {
 
 async function startAttempt(game: Game, chunk: ModelChunk): Promise<void> {
   const start = { runId: RUN, chunkNo: chunk.no, workspace: WORKSPACE, baselineBatchId: null, atMs: game.atMs };
-  chunk.attemptId = await game.driver.recordAttempt(start);
+  const attemptId = await game.driver.recordAttempt(start);
+  if (attemptId === null) throw new Error('the run takes no attempt');
+  chunk.attemptId = attemptId;
   chunk.state = 'submitting';
   game.model.state = 'active';
   game.model.set(chunk.seqs, 'in_batch');
@@ -338,7 +345,7 @@ const STEP_NAMES = [
   ...['claim', 'give up', 'settle', 'release', 'cancel', 'cancel unsent', 'finish', 'reopen', 'take over'],
 ];
 
-export function modelTest(open: () => Promise<StoreUnderTest>, { sequences }: StoreSuiteOptions): void {
+export function modelTest(open: OpenStore, { sequences }: StoreModelOptions): void {
   test(`every legal sequence of steps leaves each row where a plain model has it (${sequences} seeds)`, async () => {
     const seen = new Map<string, number>();
     for (let nth = 0; nth < sequences; nth++) {

@@ -25,13 +25,15 @@ export function checkOutputAtCrash(machine: Machine): void {
   if (text === null) return;
   const lines = text.split('\n');
   if (lines.length !== machine.plan.rows.length + 1 || lines.at(-1) !== '') {
-    machine.violation(`after a crash the output has ${lines.length - 1} lines; ${machine.plan.rows.length} were expected`);
+    machine.violation(
+      `after a crash the output has ${lines.length - 1} lines; ${machine.plan.rows.length} were expected`,
+    );
   }
 }
 
 /** After the run is done. */
 export async function checkEnd(machine: Machine): Promise<void> {
-  const runs = await machine.store.runs({ ingesting: true });
+  const runs = await machine.store.runs();
   if (runs.length !== 1) machine.violation(`there are ${runs.length} runs of one input`);
   const run = runs[0];
   if (!run) return;
@@ -65,7 +67,8 @@ async function checkOutput(machine: Machine, runId: string): Promise<Map<string,
       machine.violation(`line ${at + 1} of the output is ${line.custom_id}; ${idOf(row, at)} was expected`);
       continue;
     }
-    const wrong = line.result.type === 'succeeded' ? wrongAnswer(row, line) : await wrongFailure(machine, runId, { row, at, line });
+    const wrong =
+      line.result.type === 'succeeded' ? wrongAnswer(row, line) : await wrongFailure(machine, runId, { row, at, line });
     if (wrong !== null) machine.violation(`row ${at}: ${wrong}`);
   }
   return kinds;
@@ -76,7 +79,7 @@ function wrongAnswer(row: InputRow, line: OutputLine): string | null {
   const { message } = line.result;
   if (message?.stop_reason === 'refusal') return null;
   const text = message?.content[0]?.text ?? '';
-  const expected = answerFor(row.params as Parameters<typeof answerFor>[0]);
+  const expected = answerFor(row.params);
   return text === expected ? null : `its answer is "${text}"; "${expected}" was expected`;
 }
 
@@ -90,15 +93,21 @@ async function wrongFailure(
 ): Promise<string | null> {
   const type = line.result.error?.error?.type ?? line.result.type;
   if (!row.valid) return type.startsWith('batchrun_') ? null : `it was skipped, and its line says ${type}`;
-  const fired = (fault: Parameters<typeof world.faultsFired.get>[0]): boolean => (world.faultsFired.get(fault) ?? 0) > 0;
+  const fired = (fault: Parameters<typeof world.faultsFired.get>[0]): boolean =>
+    (world.faultsFired.get(fault) ?? 0) > 0;
   if (line.result.type === 'canceled') {
-    return fired('batch.canceled_by_other') || plan.cancelRate > 0 ? null : 'it is canceled, and nobody canceled anything';
+    return fired('batch.canceled_by_other') || plan.cancelRate > 0
+      ? null
+      : 'it is canceled, and nobody canceled anything';
   }
-  if (type.startsWith('batchrun_refused_')) return fired('create.413') ? null : `it failed as ${type}, and nothing was refused`;
+  if (type.startsWith('batchrun_refused_'))
+    return fired('create.413') ? null : `it failed as ${type}, and nothing was refused`;
   // A row that was refused for money waits for a person, but with --retry-lane none nothing waits: it is given up.
   if (HOPELESS.has(type) && plan.retryLane === 'none' && (plan.rates.billingErrorRate ?? 0) > 0) return null;
   if (HOPELESS.has(type)) {
-    return plan.rates.errorTypes?.invalid_request_error === undefined ? `it failed as ${type}, which never happened` : null;
+    return plan.rates.errorTypes?.invalid_request_error === undefined
+      ? `it failed as ${type}, which never happened`
+      : null;
   }
   // What may be tried again was tried until the attempts were used up.
   const record = await store.rowRecord(runId, at);
@@ -136,8 +145,9 @@ function checkPayments(machine: Machine): void {
     repeats += Math.max(0, times + inBatches - 1);
   }
   const allowed = lost + counts.timeouts + counts.crashes * plan.concurrency;
-  if (repeats > allowed) machine.violation(`${repeats} rows were paid again in realtime; at most ${allowed} can be excused`);
-  const known = new Set(plan.rows.map((row) => paramsHashOf(row.params as Parameters<typeof paramsHashOf>[0])));
+  if (repeats > allowed)
+    machine.violation(`${repeats} rows were paid again in realtime; at most ${allowed} can be excused`);
+  const known = new Set(plan.rows.map((row) => paramsHashOf(row.params)));
   for (const hash of [...accepted.keys(), ...executed.keys()]) {
     if (!known.has(hash)) machine.violation(`a request ${hash} was sent that is no row of the input`);
   }
@@ -147,7 +157,8 @@ function checkPayments(machine: Machine): void {
 async function checkFollowed(machine: Machine, runId: string): Promise<void> {
   const followed = new Set((await machine.store.batches(runId)).map((batch) => batch.id));
   for (const batch of machine.world.ledger.batches) {
-    if (batch.isForeign && followed.has(batch.id)) machine.violation(`the foreign batch ${batch.id} was taken for ours`);
+    if (batch.isForeign && followed.has(batch.id))
+      machine.violation(`the foreign batch ${batch.id} was taken for ours`);
     if (batch.isForeign || followed.has(batch.id)) continue;
     machine.violation(`batch ${batch.id} (${batch.status}) is ours and paid, and the ledger does not know it`);
   }
@@ -175,8 +186,9 @@ export async function pending(machine: Machine): Promise<string> {
     const chunks = Object.entries(await machine.store.chunkCounts(run.id)).filter(([, count]) => count > 0);
     const rows = Object.entries(run.rows).filter(([, count]) => count > 0);
     const blocks = run.blocked.map((block) => `${block.reason} (${block.scope})`);
-    parts.push(`${run.id} is ${run.state}; chunks ${JSON.stringify(chunks)}; rows ${JSON.stringify(rows)}; blocked by ${JSON.stringify(blocks)}`);
+    parts.push(
+      `${run.id} is ${run.state}; chunks ${JSON.stringify(chunks)}; rows ${JSON.stringify(rows)}; blocked by ${JSON.stringify(blocks)}`,
+    );
   }
   return parts.join('; ') || 'there is no run';
 }
-

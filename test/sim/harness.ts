@@ -100,7 +100,10 @@ export class Machine {
     const nth = this.#lives++;
     const sabotage = this.#sabotage;
     const alive = sabotage.zombies === true ? (): void => undefined : life.alive;
-    const disk = slowly(this.disk.files(), clock, { rng: seededRng(`disk|${plan.seed}|${nth}`), msMax: plan.diskMsMax });
+    const disk = slowly(this.disk.files(), clock, {
+      rng: seededRng(`disk|${plan.seed}|${nth}`),
+      msMax: plan.diskMsMax,
+    });
     const files = fenced(sabotage.files?.(disk, this) ?? disk, alive);
     const { api } = await connectAnthropic({
       files,
@@ -155,7 +158,8 @@ export class Machine {
 
   /** The counters of a run are kept, never counted: their sum must be its rows after every round. */
   #checkCounters(): void {
-    const sum = 'row_waiting+row_in_batch+row_retry+row_in_realtime+row_succeeded+row_failed+row_expired+row_canceled+row_invalid';
+    const sum =
+      'row_waiting+row_in_batch+row_retry+row_in_realtime+row_succeeded+row_failed+row_expired+row_canceled+row_invalid';
     const wrong = this.db.all<{ id: string; sum: number; total: number }>(
       `SELECT id, ${sum} AS sum, total_rows AS total FROM runs WHERE state <> 'ingesting' AND ${sum} <> total_rows`,
     );
@@ -226,7 +230,11 @@ export async function submit(engine: ApiEngine, plan: Plan): Promise<IngestRepor
 /** Rows in memory, a few at a time. */
 export function sourceOf(rows: readonly InputRow[]): RowSource {
   const records = rows.map(({ customId, params, betas }, at): SourceRecord => {
-    const value = { ...(customId === undefined ? {} : { custom_id: customId }), params, ...(betas.length > 0 ? { betas } : {}) };
+    const value = {
+      ...(customId === undefined ? {} : { custom_id: customId }),
+      params,
+      ...(betas.length > 0 ? { betas } : {}),
+    };
     return { file: 0, line: at + 1, value };
   });
   return {

@@ -46,9 +46,13 @@ const MINUTE_MS = 60_000;
 /** Every answer to this fault costs 24 h or makes rows fail: rarer than the rest. */
 const RARE: ReadonlySet<FaultName> = new Set(['batch.expire', 'batch.canceled_by_other', 'create.413']);
 
+/** Few seeds cancel: those that do meet these. */
+const CANCEL_FAULTS = { 'cancel.500': 0.3, 'cancel.500_after': 0.3 } as const;
+
 export function planOf(seed: string | number): Plan {
   const rng = seededRng(`plan|${seed}`);
   const calm = chance(rng, 0.1);
+  const cancelRate = chance(rng, 0.12) ? 0.5 : 0;
   const graceMs = integerBetween(rng, 3, 10) * MINUTE_MS;
   const slowest = pick(rng, [2, 5, 12]) * MINUTE_MS;
   return {
@@ -63,18 +67,27 @@ export function planOf(seed: string | number): Plan {
     // Below the grace: a list that lags longer may make a second batch by design (design, section 3.1 point 5).
     listLagMs: Math.floor(graceMs * rng.next() * 0.9),
     batchDurationMs: [5_000, slowest],
-    latencyMs: pick(rng, [[0, 0], [0, 50], [10, 2_000], [10, 20_000]] as const),
-    messageLatencyMs: pick(rng, [[0, 0], [300, 1_500], [10, 20_000]] as const),
+    latencyMs: pick(rng, [
+      [0, 0],
+      [0, 50],
+      [10, 2_000],
+      [10, 20_000],
+    ] as const),
+    messageLatencyMs: pick(rng, [
+      [0, 0],
+      [300, 1_500],
+      [10, 20_000],
+    ] as const),
     expiresAfterMs: integerBetween(rng, 15, 40) * MINUTE_MS,
     queueMax: chance(rng, 0.2) ? integerBetween(rng, 14, 40) : 200_000,
     diskMsMax: chance(rng, 0.3) ? pick(rng, [15, 400]) : 0,
-    faults: calm ? {} : faultsOf(rng),
+    faults: { ...(calm ? {} : faultsOf(rng)), ...(cancelRate > 0 ? CANCEL_FAULTS : {}) },
     rates: ratesOf(rng),
     foreignPerHour: chance(rng, 0.4) ? integerBetween(rng, 1, 20) : 0,
     lives: integerBetween(rng, 1, 9),
     crashRate: pick(rng, [0, 0.5, 0.9]),
     besideRate: pick(rng, [0, 0, 0.3]),
-    cancelRate: chance(rng, 0.06) ? 0.5 : 0,
+    cancelRate,
   };
 }
 

@@ -9,7 +9,7 @@ import { FAULT_NAMES } from '../../src/tools/sim/faults.ts';
 import { planOf } from './plan.ts';
 import { simulate, type SeedResult } from './simulate.ts';
 
-const SEEDS_DEFAULT = 200;
+const SEEDS_DEFAULT = 300;
 /** One seed in so many runs twice: lost determinism is a failure. */
 const REPLAYED = 10;
 const LOG_CHARS = 20_000;

@@ -7,7 +7,7 @@
  */
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished } from 'vitest';
@@ -37,9 +37,45 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** What `batchrun … --json` printed: fields are looked up by name, and the test says what it expects of them. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- the shape is what is under test
-export type Json = any;
+/** A run in `--json`; the shape itself is under test in json.test.ts. */
+export interface RunJson {
+  readonly id: string;
+  readonly name: string | null;
+  readonly state: string;
+  readonly canceled: boolean;
+  readonly blocked: readonly Readonly<Record<string, string>>[];
+  readonly rows: Readonly<Record<string, number>>;
+  readonly cost_usd: Readonly<Record<string, number | null>>;
+  readonly batches: readonly { readonly id: string; readonly rows: number }[];
+  readonly output: string | null;
+}
+
+/** What a command prints with `--json`: a field is there only where the command has it. */
+export interface Printed {
+  readonly runs: readonly [RunJson, ...RunJson[]];
+  readonly driver: { readonly pid: number } | null;
+  readonly run_id: string;
+  readonly chunks: number;
+  readonly already_submitted: boolean;
+  readonly output: string;
+  readonly error: { readonly code: string; readonly message: string };
+  readonly first_request: JsonRecord;
+  readonly pruned: readonly string[];
+  readonly ok: boolean;
+  readonly checks: readonly unknown[];
+}
+
+type Result =
+  | { readonly type: 'succeeded'; readonly message: { readonly content: readonly { readonly text: string }[] } }
+  | { readonly type: 'errored'; readonly error: { readonly error: { readonly type: string } } }
+  | { readonly type: 'canceled' | 'expired' };
+
+/** A line of an output: in the API's shape it has a result, in the others fields by their names. */
+export interface Line {
+  readonly custom_id: string;
+  readonly result: Result;
+  readonly [field: string]: unknown;
+}
 
 export interface CallOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
@@ -158,11 +194,11 @@ export class Bench {
   }
 
   /** Runs it with --json and expects exactly one object on one line of stdout. */
-  async json(code: number, args: readonly string[], options: CallOptions = {}): Promise<Json> {
+  async json(code: number, args: readonly string[], options: CallOptions = {}): Promise<Printed> {
     const ended = await this.exits(code, [...args, '--json'], options);
     expect(ended.stdout, ended.stderr).toMatch(/^\{.*\}\n$/);
     expect(ended.stdout.trimEnd()).not.toContain('\n');
-    return JSON.parse(ended.stdout) as Json;
+    return JSON.parse(ended.stdout) as Printed;
   }
 
   path(name: string): string {
@@ -183,7 +219,7 @@ export class Bench {
     return existsSync(this.path(name));
   }
 
-  lines(name: string): Json[] {
+  lines(name: string): Line[] {
     return parseLines(this.read(name));
   }
 
@@ -248,18 +284,24 @@ export function jsonl(values: readonly unknown[]): string {
   return values.map((value) => `${JSON.stringify(value)}\n`).join('');
 }
 
-export function parseLines(text: string): Json[] {
+export function parseLines(text: string): Line[] {
   return text
     .split('\n')
     .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as Json);
+    .map((line) => JSON.parse(line) as Line);
 }
 
 /** A line of the output in the API's shape: its id and the text of its answer (or its error type). */
-export function answerOf(line: Json): [string, string] {
-  const { custom_id: id, result } = line as Json;
-  if (result.type === 'succeeded') return [id, result.message.content[0].text];
-  return [id, result.type === 'errored' ? result.error.error.type : result.type];
+export function answerOf({ custom_id: id, result }: Line): [string, string] {
+  switch (result.type) {
+    case 'succeeded':
+      return [id, result.message.content.map(({ text }) => text).join('')];
+    case 'errored':
+      return [id, result.error.error.type];
+    case 'canceled':
+    case 'expired':
+      return [id, result.type];
+  }
 }
 
 /** What the simulator answers to a user text. */
@@ -268,7 +310,7 @@ export function echo(text: string): string {
 }
 
 /** Expects the output to hold these rows in this order, each with the answer to its own text. */
-export function expectAnswers(lines: readonly Json[], rows: readonly (readonly [string, string])[]): void {
+export function expectAnswers(lines: readonly Line[], rows: readonly (readonly [string, string])[]): void {
   expect(lines.map(answerOf)).toEqual(rows.map(([id, text]) => [id, echo(text)]));
 }
 
@@ -282,7 +324,7 @@ export function classified(count: number, prefix = 'question'): [string, string]
   return Array.from({ length: count }, (_, at) => [String(at + 2), `Classify: ${prefix} ${at + 1}`]);
 }
 
-/** No wire id of ours was accepted in two batches, and no row's params by two wire ids of the first lane. */
+/** No wire id of ours was accepted in two batches, as it would be if a chunk had been sent twice. */
 export function expectNothingTwice(world: SimWorld): void {
   const seen = new Map<string, string>();
   const twice: string[] = [];
@@ -295,10 +337,4 @@ export function expectNothingTwice(world: SimWorld): void {
     }
   }
   expect(twice).toEqual([]);
-}
-
-/** Takes away the right to write into a folder, until the test is over. */
-export function readOnly(folder: string): void {
-  chmodSync(folder, 0o500);
-  onTestFinished(() => chmodSync(folder, 0o700));
 }

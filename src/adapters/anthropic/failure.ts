@@ -129,7 +129,8 @@ export function retryAfterMs(ms: string | null, seconds: string | null, nowMs: n
 
 /** The SDK throws plain errors about credentials before anything is sent; they have no status. */
 function isCredentialError(error: unknown): boolean {
-  if (field(error, 'status') !== undefined) return false;
+  // An error of the API's, with a status or from the middle of a stream, is about the request.
+  if (error instanceof Error && /^API|Error$/.test(error.constructor.name) && 'apiMessage' in error) return false;
   // What the system says is about the network, whatever words are in it.
   if (causes(error).some((cause) => systemCodeOf(cause) !== undefined)) return false;
   return (

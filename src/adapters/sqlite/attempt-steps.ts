@@ -1,7 +1,7 @@
 /**
  * The driver's steps around creating batches: attempts and what they came to, splits, refusals (design, section 3.1).
  */
-import { BatchrunError, invariant } from '../../base/errors.ts';
+import { invariant } from '../../base/errors.ts';
 import type { BatchInfo, ChunkState } from '../../domain/model.ts';
 import type { DriverStore } from '../../domain/store.ts';
 import type { AttemptStart, SplitStep } from '../../domain/store-steps.ts';
@@ -68,8 +68,11 @@ function recordCreated(db: Db, { attemptId, batch, atMs }: MadeBatch): void {
 
 function recordDuplicate(db: Db, { attemptId, batch, atMs }: MadeBatch): void {
   const attempt = attemptOf(db, attemptId);
-  moveAttempt(db, attemptId, attempt.state, 'created', atMs);
-  db.run('UPDATE attempts SET batch_id = ? WHERE id = ?', batch.id, attemptId);
+  // Its attempt may have its batch already: then this is one more of the same chunk.
+  if (attempt.state !== 'created') {
+    moveAttempt(db, attemptId, attempt.state, 'created', atMs);
+    db.run('UPDATE attempts SET batch_id = ? WHERE id = ?', batch.id, attemptId);
+  }
   const key = { runId: attempt.run_id, chunkNo: attempt.chunk_no };
   upsertBatch(db, batch, { ...key, workspace: attempt.workspace, attemptId });
   addEvent(db, { ...key, atMs, kind: 'batch.duplicate', data: { batch: batch.id } });
@@ -91,12 +94,10 @@ function chunkState(db: Db, key: { runId: string; chunkNo: number }): ChunkState
   return row.state;
 }
 
-function recordAttempt(db: Db, start: AttemptStart): number {
+function recordAttempt(db: Db, start: AttemptStart): number | null {
   const run = db.get<{ state: string }>('SELECT state FROM runs WHERE id = ?', start.runId);
   if (run?.state === 'ready') moveRun(db, start.runId, 'ready', 'active', start.atMs);
-  else if (run?.state !== 'active') {
-    throw new BatchrunError('E_TRANSITION', `run ${start.runId} is ${run?.state ?? 'gone'}: nothing is sent for it`);
-  }
+  else if (run?.state !== 'active') return null;
   moveChunk(db, start, 'sealed', 'submitting', start.atMs);
   return db.insert(
     `INSERT INTO attempts (run_id, chunk_no, workspace, row_count, bytes, baseline_batch_id, started_at_ms, state)
@@ -116,7 +117,8 @@ function endAttempt(
   const attempt = attemptOf(db, end.attemptId);
   const key = { runId: attempt.run_id, chunkNo: attempt.chunk_no };
   moveAttempt(db, end.attemptId, attempt.state, end.to === 'sealed' ? 'not_created' : 'uncertain', end.atMs);
-  db.run('UPDATE attempts SET reason = ? WHERE id = ?', end.reason, end.attemptId);
+  const doubted = end.to === 'uncertain' ? 1 : 0;
+  db.run('UPDATE attempts SET reason = ?, doubted = max(doubted, ?) WHERE id = ?', end.reason, doubted, end.attemptId);
   // An older attempt may be decided when its chunk is with another batch already: then only the attempt moves.
   const from = chunkState(db, key);
   if (from === 'submitting' || from === 'uncertain') moveChunk(db, key, from, end.to, end.atMs, { reason: end.reason });
@@ -125,23 +127,21 @@ function endAttempt(
 function recordSplit(db: Db, split: SplitStep): void {
   const { runId, chunkNo, atMs } = split;
   moveAttempt(db, split.attemptId, 'open', 'not_created', atMs);
-  const parent = db.get<{ row_count: number; refusals: number }>(
-    'SELECT row_count, refusals FROM chunks WHERE run_id = ? AND chunk_no = ?',
+  const parent = db.get<{ row_count: number; root_no: number | null }>(
+    'SELECT row_count, root_no FROM chunks WHERE run_id = ? AND chunk_no = ?',
     runId,
     chunkNo,
   );
   invariant(parent, `chunk ${chunkNo} of ${runId} exists`);
+  // The refusals of all parts count together, on the chunk that they were first cut from.
+  const rootNo = parent.root_no ?? chunkNo;
+  db.run('UPDATE chunks SET refusals = refusals + 1 WHERE run_id = ? AND chunk_no = ?', runId, rootNo);
   moveChunk(db, { runId, chunkNo }, 'submitting', 'split', atMs, { reason: split.reason });
   const rows = split.children.reduce((sum, child) => sum + child.rowCount, 0);
   invariant(rows + (split.refused ? 1 : 0) === parent.row_count, 'a split keeps every row');
   for (const child of split.children) {
     insertChunk(db, { runId, chunk: child, atMs, state: 'sealed' });
-    db.run(
-      'UPDATE chunks SET refusals = ? WHERE run_id = ? AND chunk_no = ?',
-      parent.refusals + 1,
-      runId,
-      child.chunkNo,
-    );
+    db.run('UPDATE chunks SET root_no = ? WHERE run_id = ? AND chunk_no = ?', rootNo, runId, child.chunkNo);
   }
   moveRows(db, runId, 'in_batch', 'waiting', rows);
   if (split.refused) {
@@ -170,7 +170,8 @@ function failWholeChunk(db: Db, step: { runId: string; chunkNo: number; atMs: nu
     );
   } else {
     db.run(
-      `UPDATE rows SET state = 'failed', attempts = attempts + 1, error_type = ? WHERE run_id = ? AND seq = ?`,
+      `UPDATE rows SET state = 'failed', attempts = attempts + 1, error_type = ?,
+         result_chunk_no = NULL, result_offset = NULL, result_length = NULL WHERE run_id = ? AND seq = ?`,
       errorType,
       runId,
       chunk.first_seq,

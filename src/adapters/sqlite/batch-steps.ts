@@ -33,7 +33,7 @@ export function createBatchSteps(db: Db, step: DriverTransaction): BatchSteps {
         db
           .all<AttemptColumns>(
             `SELECT * FROM attempts WHERE state = 'uncertain'
-               OR (state = 'not_created' AND body_complete = 1 AND ended_at_ms >= ?) ORDER BY id`,
+               OR (state = 'not_created' AND doubted = 1 AND ended_at_ms >= ?) ORDER BY id`,
             sinceMs,
           )
           .map(toAttempt),

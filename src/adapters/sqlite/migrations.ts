@@ -53,7 +53,7 @@ export const MIGRATIONS: readonly Migration[] = [
          chunk_no INTEGER NOT NULL, kind TEXT NOT NULL CHECK (kind IN ('input','retry')),
          state TEXT NOT NULL CHECK (state IN (${CHUNK_STATES})),
          betas TEXT NOT NULL, row_count INTEGER NOT NULL CHECK (row_count > 0), bytes INTEGER NOT NULL,
-         sha256 TEXT NOT NULL, first_seq INTEGER NOT NULL, mix TEXT NOT NULL, parent_no INTEGER,
+         sha256 TEXT NOT NULL, first_seq INTEGER NOT NULL, mix TEXT NOT NULL, parent_no INTEGER, root_no INTEGER,
          refusals INTEGER NOT NULL DEFAULT 0, fetches INTEGER NOT NULL DEFAULT 0,
          sealed_at_ms INTEGER NOT NULL, batch_id TEXT,
          PRIMARY KEY (run_id, chunk_no)
@@ -71,7 +71,7 @@ export const MIGRATIONS: readonly Migration[] = [
          run_id TEXT NOT NULL, chunk_no INTEGER NOT NULL,
          workspace TEXT NOT NULL, row_count INTEGER NOT NULL, bytes INTEGER NOT NULL,
          baseline_batch_id TEXT, started_at_ms INTEGER NOT NULL, ended_at_ms INTEGER,
-         body_complete INTEGER NOT NULL DEFAULT 0,
+         body_complete INTEGER NOT NULL DEFAULT 0, doubted INTEGER NOT NULL DEFAULT 0,
          state TEXT NOT NULL CHECK (state IN ('open','created','not_created','uncertain')),
          batch_id TEXT, reason TEXT,
          FOREIGN KEY (run_id, chunk_no) REFERENCES chunks (run_id, chunk_no) ON DELETE CASCADE

@@ -2,7 +2,7 @@
  * The driver's steps around outcomes: a collected chunk, lost results, retries in either lane, and the end of a run.
  */
 import { BatchrunError, invariant } from '../../base/errors.ts';
-import type { RowState } from '../../domain/model.ts';
+import type { RowRecord, RowState } from '../../domain/model.ts';
 import type { DriverStore } from '../../domain/store.ts';
 import type { CollectedRow, CollectedStep, RealtimeStep } from '../../domain/store-steps.ts';
 import { decodeRequestIndex } from '../../domain/packed-index.ts';
@@ -10,6 +10,7 @@ import { OPEN_CHUNK_STATES } from '../../domain/transitions.ts';
 import type { DriverTransaction } from './batch-steps.ts';
 import type { Db } from './db.ts';
 import { insertChunk } from './ingest-steps.ts';
+import { toRow, type RowColumns } from './records.ts';
 import { addEvent, addStopReasons, addUsage, moveChunk, moveRowRecord, moveRows, moveRun } from './moves.ts';
 
 type OutcomeSteps = Pick<
@@ -49,15 +50,7 @@ export function createOutcomeSteps(db: Db, step: DriverTransaction): OutcomeStep
         for (const seq of seqs) moveRowRecord(db, { runId, seq, from: 'retry', to: 'waiting' });
         moveRows(db, runId, 'retry', 'waiting', seqs.length);
       }),
-    claimRealtime: (runId, seqs, atMs) =>
-      step(() => {
-        for (const seq of seqs) {
-          moveRowRecord(db, { runId, seq, from: 'retry', to: 'in_realtime' });
-          db.run('UPDATE rows SET attempts = attempts + 1 WHERE run_id = ? AND seq = ?', runId, seq);
-        }
-        moveRows(db, runId, 'retry', 'in_realtime', seqs.length);
-        addEvent(db, { runId, atMs, kind: 'rows.in_realtime', data: { rows: seqs.length } });
-      }),
+    claimRealtime: (runId, seqs, atMs) => step(() => claimRealtime(db, { runId, seqs, atMs })),
     settleRealtime: (settled) => step(() => settleRealtime(db, settled)),
     releaseRealtime: (runId, atMs) =>
       step(() => {
@@ -73,7 +66,7 @@ export function createOutcomeSteps(db: Db, step: DriverTransaction): OutcomeStep
           db.run('UPDATE rows SET error_type = ? WHERE run_id = ? AND seq = ?', errorType, runId, seq);
           moveRows(db, runId, 'retry', to, 1);
         }
-        addEvent(db, { runId, atMs, kind: 'rows.given_up', data: { rows: rows.length } });
+        if (rows.length > 0) addEvent(db, { runId, atMs, kind: 'rows.given_up', data: { rows: rows.length } });
       }),
     setBlocks: (runId, blocks, atMs) =>
       step(() => {
@@ -111,8 +104,18 @@ function checkpointCollected(db: Db, step: CollectedStep): void {
   );
   moveRows(db, runId, 'in_batch', 'succeeded', plain);
   writeRows(db, step);
+  tellRetries(db, step);
   addUsage(db, runId, step.usage);
   addStopReasons(db, runId, step.stopReasons);
+}
+
+/** One event for the rows of a chunk that are tried again: how many, which try it was, and why. */
+function tellRetries(db: Db, { runId, chunkNo, atMs, rows }: CollectedStep): void {
+  const retries = rows.filter((row) => row.to === 'retry');
+  if (retries.length === 0) return;
+  const causes = countBy(retries.map((row) => row.errorType ?? 'unknown'));
+  const attempt = Math.max(...retries.slice(0, 1_000).map((row) => row.attempts));
+  addEvent(db, { runId, chunkNo, atMs, kind: 'rows.retried', data: { rows: retries.length, attempt, causes } });
 }
 
 /** Outcomes of rows that have, or now get, a record of their own; and the counters with them. */
@@ -144,6 +147,29 @@ function writeRows(db: Db, step: { runId: string; chunkNo: number; rows: readonl
   }
 }
 
+/** Only rows that still wait, and whose time has come: the caller's picture of them may be a moment old. */
+function claimRealtime(db: Db, claim: { runId: string; seqs: readonly number[]; atMs: number }): readonly RowRecord[] {
+  const { runId, seqs, atMs } = claim;
+  const run = db.get<{ state: string }>('SELECT state FROM runs WHERE id = ?', runId);
+  if (run?.state !== 'active') return [];
+  const claimed: RowRecord[] = [];
+  for (const seq of seqs) {
+    const row = db.get<RowColumns>(
+      "SELECT * FROM rows WHERE run_id = ? AND seq = ? AND state = 'retry' AND not_before_ms <= ?",
+      runId,
+      seq,
+      atMs,
+    );
+    if (!row) continue;
+    moveRowRecord(db, { runId, seq, from: 'retry', to: 'in_realtime' });
+    db.run('UPDATE rows SET attempts = attempts + 1 WHERE run_id = ? AND seq = ?', runId, seq);
+    claimed.push(toRow({ ...row, state: 'in_realtime', attempts: row.attempts + 1 }));
+  }
+  moveRows(db, runId, 'retry', 'in_realtime', claimed.length);
+  if (claimed.length > 0) addEvent(db, { runId, atMs, kind: 'rows.in_realtime', data: { rows: claimed.length } });
+  return claimed;
+}
+
 function settleRealtime(db: Db, step: RealtimeStep): void {
   const { runId } = step;
   for (const row of step.rows) {
@@ -163,7 +189,7 @@ function settleRealtime(db: Db, step: RealtimeStep): void {
     moveRows(db, runId, 'in_realtime', row.to, 1);
     if (row.to !== 'succeeded') {
       const kind = row.to === 'retry' ? 'row.retried' : 'row.failed';
-      addEvent(db, { runId, atMs: step.atMs, seq: row.seq, kind, data: { error: row.errorType } });
+      addEvent(db, { runId, atMs: step.atMs, seq: row.seq, kind, data: { error: row.errorType, ...row.told } });
     }
   }
   db.run('UPDATE runs SET realtime_log_bytes = ? WHERE id = ?', step.logBytes, runId);
@@ -172,6 +198,9 @@ function settleRealtime(db: Db, step: RealtimeStep): void {
   const succeeded = step.rows.filter((row) => row.to === 'succeeded').length;
   addEvent(db, { runId, atMs: step.atMs, kind: 'rows.settled', data: { rows: step.rows.length, succeeded } });
 }
+
+/** What an earlier try came to is no longer what became of the row. */
+const CANCELED = "error_type = 'batchrun_canceled', result_chunk_no = NULL, result_offset = NULL, result_length = NULL";
 
 function cancelUnsent(db: Db, runId: string, atMs: number): void {
   const run = db.get<{ state: string }>('SELECT state FROM runs WHERE id = ?', runId);
@@ -190,13 +219,10 @@ function cancelUnsent(db: Db, runId: string, atMs: number): void {
     if (chunk.kind !== 'retry') continue;
     for (const seq of decodeRequestIndex(chunk.requests).seqs) {
       moveRowRecord(db, { runId, seq, from: 'waiting', to: 'canceled' });
-      db.run("UPDATE rows SET error_type = 'batchrun_canceled' WHERE run_id = ? AND seq = ?", runId, seq);
+      db.run(`UPDATE rows SET ${CANCELED} WHERE run_id = ? AND seq = ?`, runId, seq);
     }
   }
-  const waiting = db.run(
-    "UPDATE rows SET state = 'canceled', error_type = 'batchrun_canceled' WHERE run_id = ? AND state = 'retry'",
-    runId,
-  );
+  const waiting = db.run(`UPDATE rows SET state = 'canceled', ${CANCELED} WHERE run_id = ? AND state = 'retry'`, runId);
   moveRows(db, runId, 'retry', 'canceled', waiting);
   if (waiting > 0) addEvent(db, { runId, atMs, kind: 'rows.canceled', data: { rows: waiting } });
 }

@@ -38,6 +38,7 @@ type Reads = Pick<
   | 'usage'
   | 'batches'
   | 'batch'
+  | 'spareBatches'
   | 'batchHistory'
   | 'events'
   | 'driver'
@@ -86,6 +87,16 @@ export function createReads(db: Db): Reads {
     batches: (runId) =>
       read(() => db.all<BatchColumns>('SELECT * FROM batches WHERE run_id = ? ORDER BY chunk_no', runId).map(toBatch)),
     batch: (batchId) => read(() => maybe(db.get<BatchColumns>('SELECT * FROM batches WHERE id = ?', batchId), toBatch)),
+    spareBatches: (runId) =>
+      read(() =>
+        db
+          .all<BatchColumns>(
+            `SELECT b.* FROM batches b JOIN chunks c ON c.run_id = b.run_id AND c.chunk_no = b.chunk_no
+             WHERE b.run_id = ? AND b.status = 'in_progress' AND c.state IN ('ended', 'collected') AND c.batch_id <> b.id`,
+            runId,
+          )
+          .map(toBatch),
+      ),
     batchHistory: (origin, limit) =>
       read(() =>
         db

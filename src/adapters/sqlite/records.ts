@@ -33,6 +33,7 @@ export interface ChunkColumns {
   first_seq: number;
   mix: string;
   parent_no: number | null;
+  root_no: number | null;
   refusals: number;
   fetches: number;
   sealed_at_ms: number;
@@ -52,6 +53,7 @@ export function toChunk(columns: ChunkColumns): ChunkRecord {
     firstSeq: columns.first_seq,
     mix: JSON.parse(columns.mix) as ModelMix,
     parentNo: columns.parent_no,
+    rootNo: columns.root_no ?? columns.chunk_no,
     refusals: columns.refusals,
     fetches: columns.fetches,
     sealedAtMs: columns.sealed_at_ms,

@@ -120,8 +120,20 @@ export function batchText(view: RunView, options: Pick<TextOptions, 'nowMs'>): s
       `  ${plural(open.length, 'batch', 'batches')} under way for ${age}${before}; they end by ${view.eta.latest_end ?? 'unknown'}`,
     );
   }
-  if (sealed > 0) lines.push(`  ${plural(sealed, 'chunk')} wait for a free slot`);
-  if (uncertain > 0)
-    lines.push(`  ${plural(uncertain, 'chunk')} in doubt: whether a batch was made is being found out`);
+  if (sealed > 0) lines.push(`  waiting for a free slot: ${plural(sealed, 'chunk')}`);
+  if (uncertain > 0) lines.push(`  in doubt, being found out whether a batch was made: ${plural(uncertain, 'chunk')}`);
   return lines.join('\n');
+}
+
+/** Batches named one by one up to so many; of more the ages from to are enough. */
+const BATCHES_SHOWN_MAX = 10;
+
+/** Each batch that is waited for, with its age. */
+export function batchLines(view: RunView, nowMs: number): string[] {
+  const open = view.batches.filter((batch) => batch.status !== 'ended');
+  if (open.length > BATCHES_SHOWN_MAX) return [];
+  return open.map((batch) => {
+    const age = formatDuration(nowMs - Date.parse(batch.created_at));
+    return `    ${batch.id}  ${plural(batch.rows, 'row')}  ${batch.status.replace('_', ' ')} for ${age}`;
+  });
 }

@@ -275,10 +275,10 @@ describe('a realtime call that failed', () => {
     expect(routeRealtime(failure, 1, 4)).toEqual({ kind: 'failed', errorType: failure.type });
   });
 
-  it('is asked once more, and not oftener, where the paid answer cannot be read', () => {
-    const kinds = [1, 2, 3].map((attempt) => routeRealtime(UNREADABLE, attempt, 4).kind);
-    expect(kinds).toEqual(['retry', 'failed', 'failed']);
-    expect(routeRealtime(UNREADABLE, 2, 4)).toEqual({ kind: 'failed', errorType: 'batchrun_unreadable_answer' });
+  it('is asked again like a lost answer where the answer cannot be read', () => {
+    const kinds = [1, 2, 3, 4].map((attempt) => routeRealtime(UNREADABLE, attempt, 4).kind);
+    expect(kinds).toEqual(['retry', 'retry', 'retry', 'failed']);
+    expect(routeRealtime(UNREADABLE, 4, 4)).toEqual({ kind: 'failed', errorType: 'batchrun_unreadable_answer' });
   });
 
   it.each([

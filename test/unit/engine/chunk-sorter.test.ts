@@ -41,14 +41,21 @@ describe('the number of rows', () => {
   });
 
   test('is lowered by up to a hundredth, never raised, never to nothing', async () => {
-    expect((await sort(plain(1_000), { chunkRows: 500, drawn: 0.999 })).chunks.map((chunk) => chunk.rowCount)).toEqual([496, 496, 8]);
-    expect((await sort(plain(3), { chunkRows: 1, drawn: 0.999 })).chunks.map((chunk) => chunk.rowCount)).toEqual([1, 1, 1]);
+    expect((await sort(plain(1_000), { chunkRows: 500, drawn: 0.999 })).chunks.map((chunk) => chunk.rowCount)).toEqual([
+      496, 496, 8,
+    ]);
+    expect((await sort(plain(3), { chunkRows: 1, drawn: 0.999 })).chunks.map((chunk) => chunk.rowCount)).toEqual([
+      1, 1, 1,
+    ]);
   });
 });
 
 describe('the number of bytes', () => {
   test.each([300, 301, 333, 400, 1_000])('stays within %i and is used', async (chunkBytes) => {
-    const { chunks } = await sort(plain(60).map(() => ({ bytes: 40 })), { chunkBytes });
+    const { chunks } = await sort(
+      plain(60).map(() => ({ bytes: 40 })),
+      { chunkBytes },
+    );
     for (const chunk of chunks) expect(chunk.bytes).toBeLessThanOrEqual(chunkBytes);
     const request = 40 + '{"custom_id":"0123456789abcdef-1-00","params":}'.length + 1;
     for (const chunk of chunks.slice(0, -1)) expect(chunk.bytes + request + 2).toBeGreaterThan(chunkBytes);
@@ -72,6 +79,9 @@ describe('betas', () => {
     const rows = Array.from({ length: OPEN_CHUNKS_MAX + 2 }, (_unused, at) => ({ betas: [`beta-${at}`] }));
     const { chunks } = await sort([...rows, { betas: ['beta-0'] }], {});
     expect(chunks).toHaveLength(OPEN_CHUNKS_MAX + 3);
-    expect(chunks.filter((chunk) => chunk.betas[0] === 'beta-0').map((chunk) => chunk.firstSeq)).toEqual([0, OPEN_CHUNKS_MAX + 2]);
+    expect(chunks.filter((chunk) => chunk.betas[0] === 'beta-0').map((chunk) => chunk.firstSeq)).toEqual([
+      0,
+      OPEN_CHUNKS_MAX + 2,
+    ]);
   });
 });

@@ -8,7 +8,14 @@ import { ChunkWriter, type ChunkTarget } from '../../../src/engine/chunk-writer.
 import { createMemoryFiles, type MemoryDisk } from '../../support/memory-files.ts';
 
 const RUN = 'run_0123456789abcdef';
-const TARGET: ChunkTarget = { runId: RUN, tag: '0123456789abcdef', chunkNo: 3, kind: 'input', betas: [], parentNo: null };
+const TARGET: ChunkTarget = {
+  runId: RUN,
+  tag: '0123456789abcdef',
+  chunkNo: 3,
+  kind: 'input',
+  betas: [],
+  parentNo: null,
+};
 
 function fileOf(disk: MemoryDisk, path: string): Buffer {
   return disk.contents().get(`/state/${path}`) ?? Buffer.alloc(0);
@@ -20,7 +27,9 @@ function drawnRows(seed: number): { paramsJson: string; rowLine: string; seq: nu
   let seq = 0;
   return Array.from({ length: integerBetween(rng, 1, 40) }, () => {
     seq += integerBetween(rng, 1, 5);
-    const text = ['é', '💶', 'plain', '"\\', '\u2028'][integerBetween(rng, 0, 4)]?.repeat(integerBetween(rng, 0, 40_000));
+    const text = ['é', '💶', 'plain', '"\\', '\u2028'][integerBetween(rng, 0, 4)]?.repeat(
+      integerBetween(rng, 0, 40_000),
+    );
     return { seq, paramsJson: JSON.stringify({ text, seq }), rowLine: `{"id":"${seq}","line":${seq}}\n` };
   });
 }
@@ -76,7 +85,13 @@ test('a retry chunk has no row file', async () => {
 test('a chunk that was given up leaves nothing', async () => {
   const disk = createMemoryFiles();
   const writer = new ChunkWriter(disk.files(), TARGET);
-  await writer.add({ seq: 0, paramsJson: JSON.stringify('x'.repeat(600_000)), model: 'm', maxTokens: 1, rowLine: 'a\n' });
+  await writer.add({
+    seq: 0,
+    paramsJson: JSON.stringify('x'.repeat(600_000)),
+    model: 'm',
+    maxTokens: 1,
+    rowLine: 'a\n',
+  });
   await writer.abort();
   expect([...disk.contents().keys()]).toEqual([]);
 });

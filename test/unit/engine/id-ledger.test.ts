@@ -17,9 +17,12 @@ async function groupsOf(ids: readonly string[], spillCount: number, groupMax?: n
 describe('duplicate hashes', () => {
   const unique = Array.from({ length: 1_000 }, (_unused, at) => `id-${at}`);
 
-  test.each([1, 2, 7, 100, 999, 1_000, 1_001, 5_000])('of unique ids there are none (spill after %i)', async (spill) => {
-    expect(await groupsOf(unique, spill)).toEqual([]);
-  });
+  test.each([1, 2, 7, 100, 999, 1_000, 1_001, 5_000])(
+    'of unique ids there are none (spill after %i)',
+    async (spill) => {
+      expect(await groupsOf(unique, spill)).toEqual([]);
+    },
+  );
 
   test.each([1, 3, 10, 64, 10_000])('are found wherever they lie (spill after %i)', async (spill) => {
     const ids = [...unique, 'id-0', 'id-500', 'id-999', 'id-500'];

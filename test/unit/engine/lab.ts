@@ -101,7 +101,13 @@ export class FakeApi implements BatchApi {
     return this.onCreate(body);
   }
 
-  async listBatches({ afterId, limit }: { afterId: string | null; limit: number }): ReturnType<BatchApi['listBatches']> {
+  async listBatches({
+    afterId,
+    limit,
+  }: {
+    afterId: string | null;
+    limit: number;
+  }): ReturnType<BatchApi['listBatches']> {
     this.calls.push('list');
     if (this.listFailure) throw this.listFailure;
     const from = afterId === null ? 0 : this.listed.findIndex((batch) => batch.id === afterId) + 1;
@@ -160,7 +166,10 @@ export function succeededLine(customId: string, text = `answer to ${customId}`):
 }
 
 export function erroredLine(customId: string, type = 'overloaded_error', message = 'Overloaded'): string {
-  return JSON.stringify({ custom_id: customId, result: { type: 'errored', error: { type: 'error', error: { type, message } } } });
+  return JSON.stringify({
+    custom_id: customId,
+    result: { type: 'errored', error: { type: 'error', error: { type, message } } },
+  });
 }
 
 export interface Lab {
@@ -219,7 +228,13 @@ export function lab(options: LabOptions = {}): Lab {
     emit: (event) => void events.push(event),
     signal: stop.signal,
     pacing: {
-      ...{ maxBatches: 100, concurrency: 4, pollIntervalMs: 30_000, reconcileGraceMs: 10 * MINUTE_MS, giveUpMs: HOUR_MS },
+      ...{
+        maxBatches: 100,
+        concurrency: 4,
+        pollIntervalMs: 30_000,
+        reconcileGraceMs: 10 * MINUTE_MS,
+        giveUpMs: HOUR_MS,
+      },
       ...options.pacing,
     },
   };
@@ -242,7 +257,7 @@ export function lab(options: LabOptions = {}): Lab {
 function ingestRequest(engine: ApiEngine, rows: readonly Json[], more: SubmitOptions): IngestRequest {
   const reader = createRowReader({ nowMs: engine.clock.now() });
   const settings = {
-    ...{ chunkRows: 1_000, chunkBytes: 256_000_000, maxAttempts: 4, retryLane: 'auto', failIf: null } as const,
+    ...({ chunkRows: 1_000, chunkBytes: 256_000_000, maxAttempts: 4, retryLane: 'auto', failIf: null } as const),
     ...{ defuseFormulas: false, columns: [], ...more.settings },
   };
   return {
@@ -271,7 +286,11 @@ export function sourceOf(rows: readonly Json[]): RowSource {
 
 /** A good row; its text is its own. */
 export function row(at: number, more: Json = {}): Json {
-  const params = { model: 'claude-haiku-5-5', max_tokens: 100, messages: [{ role: 'user', content: `question ${at}` }] };
+  const params = {
+    model: 'claude-haiku-5-5',
+    max_tokens: 100,
+    messages: [{ role: 'user', content: `question ${at}` }],
+  };
   return { custom_id: `row-${at}`, params, ...more };
 }
 

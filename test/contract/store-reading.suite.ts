@@ -1,0 +1,107 @@
+/**
+ * The store as it is read: blocks, output and events, and lists with their filters, pages and order.
+ */
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { DriverStore, Store } from '../../src/domain/store.ts';
+import { AT, block, OTHER, RUN, storeBench, type OpenStore } from './store.bench.ts';
+import { collectedRow, dump } from './store.lab.ts';
+
+export function storeReadingSuite(name: string, open: OpenStore): void {
+  describe(`store: ${name}`, () => {
+    const bench = storeBench(open);
+    const { ready, attempt, ended, collected, withRetries, kinds } = bench;
+    let store: Store;
+    let driver: DriverStore;
+
+    beforeEach(() => {
+      ({ store, driver } = bench);
+    });
+
+    describe('blocks, output and notes', () => {
+      test('blocks are told once, and once more when they are gone', async () => {
+        await ready([1]);
+        const before = (await kinds()).length;
+        await driver.setBlocks(RUN, [block('billing')], AT);
+        await driver.setBlocks(RUN, [block('billing')], AT + 1);
+        expect((await store.run(RUN))?.blocked).toEqual([block('billing')]);
+        await driver.setBlocks(RUN, [], AT);
+        await driver.setBlocks(RUN, [], AT);
+        expect((await store.run(RUN))?.blocked).toEqual([]);
+        expect((await kinds()).slice(before)).toEqual(['run.blocked', 'run.unblocked']);
+      });
+
+      test('the output can be named anew', async () => {
+        await ready([1]);
+        const output = { output: '/x/y.csv', format: 'csv', errors: '/x/e', overwrite: true } as const;
+        await store.setOutput(RUN, output);
+        expect(await store.run(RUN)).toMatchObject(output);
+        await store.setOutput(RUN, { output: null, format: 'flat', errors: null, overwrite: false });
+        expect(await store.run(RUN)).toMatchObject({ output: null, format: 'flat', errors: null, overwrite: false });
+      });
+
+      test('events are read in order, by run, after an id, or the newest', async () => {
+        await ready([1]);
+        await ready([1], { id: OTHER });
+        await driver.note(RUN, 'wait', AT, { ms: 5 }, 1);
+        await driver.note(OTHER, 'wait', AT, {});
+        const all = await store.events(null, { limit: 99 });
+        expect(all.map((event) => event.id)).toEqual(all.map((event) => event.id).toSorted((a, b) => a - b));
+        expect(all).toHaveLength(8);
+        expect(await store.events(RUN, { limit: 1, newest: true })).toMatchObject([
+          { runId: RUN, kind: 'wait', chunkNo: 1, seq: null, atMs: AT, data: { ms: 5 } },
+        ]);
+        expect(await store.events(RUN, { limit: 2 })).toEqual(all.slice(0, 2));
+        expect(await store.events(null, { afterId: all[5]?.id ?? 0, limit: 99 })).toEqual(all.slice(6));
+        expect(await store.events(null, { limit: 3, newest: true })).toEqual(all.slice(5));
+      });
+    });
+
+    describe('reading', () => {
+      test('chunks are filtered by state and kind, in order, up to a number', async () => {
+        await ready([1, 1, 1]);
+        await attempt(2);
+        const numbers = async (filter: Parameters<Store['chunks']>[1]): Promise<number[]> =>
+          (await store.chunks(RUN, filter)).map((chunk) => chunk.chunkNo);
+        expect(await numbers({})).toEqual([1, 2, 3]);
+        expect(await numbers({ states: ['sealed'] })).toEqual([1, 3]);
+        expect(await numbers({ states: ['sealed', 'submitting'], limit: 2 })).toEqual([1, 2]);
+        expect(await numbers({ states: [] })).toEqual([]);
+        expect(await numbers({ kind: 'retry' })).toEqual([]);
+        expect(await store.chunks('run_none')).toEqual([]);
+      });
+
+      test('row records come in pages', async () => {
+        await withRetries(5);
+        const page = async (afterSeq: number): Promise<number[]> =>
+          (await store.rowRecords(RUN, { states: ['retry'], afterSeq, limit: 2 })).map((row) => row.seq);
+        expect(await page(-1)).toEqual([0, 1]);
+        expect(await page(1)).toEqual([2, 3]);
+        expect(await page(3)).toEqual([4]);
+        expect(await page(4)).toEqual([]);
+      });
+
+      test('the earliest retry is the one that is told', async () => {
+        await ready([2]);
+        await collected(1, 2, [
+          collectedRow(0, 0, 'retry', { notBeforeMs: AT + 9 }),
+          collectedRow(1, 1, 'retry', { notBeforeMs: AT + 4 }),
+        ]);
+        expect(await store.nextRetryAtMs(RUN)).toBe(AT + 4);
+      });
+
+      test('runs come in the order in which they were made', async () => {
+        await ready([1], { id: OTHER });
+        await ready([1], { id: RUN });
+        expect((await store.runs()).map((run) => run.id)).toEqual([RUN, OTHER]);
+      });
+
+      test('a later handle sees what the first has written', async () => {
+        await ready([2]);
+        await ended(1);
+        const later = await bench.reopen();
+        expect(await dump(later)).toEqual(await dump(store));
+        if (later !== store) await later.close();
+      });
+    });
+  });
+}
