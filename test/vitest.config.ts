@@ -5,6 +5,7 @@
  * starts. An unhandled rejection anywhere fails the run; that is vitest's default and must stay so.
  */
 import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
@@ -32,6 +33,8 @@ export default defineConfig({
     // Only while a suite has no folder yet: once all have, a filter that matches nothing is an error.
     passWithNoTests: SUITES.some(({ name }) => !existsSync(new URL(name, import.meta.url))),
     reporters: ['default', './test/support/plain-reporter.ts'],
+    // By default one core is left free; on machines with two that is half of them.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: SUITES.map(({ name, testTimeout, fileParallelism }) => ({
       extends: true as const,
       test: {

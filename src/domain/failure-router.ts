@@ -203,11 +203,12 @@ function isBilling(type: string | null, errorCode: string | null, message: strin
 
 /** The message of a row may quote its prompt: only the API's own sentences count, from their beginning. */
 function isBillingLine(type: string, errorCode: string | null, message: string): boolean {
-  if (type !== 'invalid_request_error') return isBilling(type, errorCode, '');
-  const own =
-    /^(?:your credit balance is too low|you have reached your (?:specified )?(?:workspace )?api usage limits?)/i;
-  return isBilling(type, errorCode, '') || own.test(message);
+  if (isBilling(type, errorCode, '')) return true;
+  return (type === 'invalid_request_error' || type === 'permission_error') && OWN_TEXTS.test(message);
 }
+
+const OWN_TEXTS =
+  /^(?:your credit balance is too low|you have reached your (?:specified )?(?:workspace )?api usage limits?|your organization (?:is|has been) (?:on hold|disabled))/i;
 
 const BLOCKS = {
   credentials: {
