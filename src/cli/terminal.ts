@@ -2,7 +2,7 @@
  * stdout and stderr: stdout is data, stderr is talk. A reader of stdout that goes away (`| head`) ends the data, not the
  * work; a live line at the bottom of a terminal is taken away before anything else is said.
  */
-import { createInterface } from 'node:readline/promises';
+import { createInterface } from 'node:readline';
 
 export interface Terminal {
   /** Is someone looking? Then a live line is shown. */
@@ -57,14 +57,18 @@ export function createTerminal(options: { readonly color: boolean; readonly quie
       if (stdoutGone || data.length === 0) return;
       if (!stdout.write(data)) await drained(stdout);
     },
-    ask: async (question) => {
+    ask: (question) => {
       clear();
       const prompt = createInterface({ input: stdin, output: stderr });
-      try {
-        return await prompt.question(question);
-      } finally {
-        prompt.close();
-      }
+      return new Promise((resolve) => {
+        // Ctrl-C and the end of the input are answers too: none.
+        prompt.on('SIGINT', () => prompt.close());
+        prompt.on('close', () => resolve(''));
+        prompt.question(question, (answer) => {
+          resolve(answer);
+          prompt.close();
+        });
+      });
     },
   };
 }
