@@ -6,10 +6,10 @@ import { parseFailIf } from '../domain/fail-if.ts';
 import type { RunRecord } from '../domain/model.ts';
 import type { Store } from '../domain/store.ts';
 import { sweep } from '../engine/sweep.ts';
-import { writeOutputs } from '../engine/output.ts';
 import { connectApi, createEngine, hasState, openStore, type ApiLink, type Context } from './context.ts';
+import { reportDone } from './deliver.ts';
 import { driveAndReport } from './drive-runs.ts';
-import { EXIT, exitOfRun } from './outcome.ts';
+import { EXIT } from './outcome.ts';
 import { changedOutputs, checkOutputs } from './output-path.ts';
 import { selectRun } from './select-run.ts';
 
@@ -22,7 +22,7 @@ export async function runCollect(context: Context, wanted: string | undefined): 
     const engine = await createEngine(context, { store, emit: () => undefined });
     await sweep(engine);
     const named = wanted === undefined ? null : await selectRun(store, wanted, stateFolder);
-    if (named?.state === 'done') return await collectDone(context, store, named);
+    if (named?.state === 'done') return await reportDone(context, store, named);
     const open = named ? [named] : (await store.runs()).filter((run) => run.state !== 'done');
     if (open.length === 0) {
       if (flags.quiet !== true) terminal.talk(`Nothing to do: no unfinished run in ${stateFolder}.`);
@@ -55,22 +55,6 @@ async function nothingHere({ flags, terminal, stateFolder }: Context, wanted: st
   return EXIT.ok;
 }
 
-/** A finished run is done: nothing is fetched and nothing written, unless its output is wanted elsewhere. */
-async function collectDone(context: Context, store: Store, run: RunRecord): Promise<number> {
-  const { flags, terminal } = context;
-  if (flags.output !== undefined || flags.errors !== undefined) {
-    const engine = await createEngine(context, { store, emit: () => undefined });
-    await rememberOutputs(context, store, [run]);
-    const changed = await store.run(run.id);
-    if (changed) await writeOutputs(engine, changed);
-  }
-  const { viewRun } = await import('../engine/status.ts');
-  const now = (await store.run(run.id)) ?? run;
-  if (flags.json === true) await terminal.data(`${JSON.stringify({ runs: [await viewRun(store, now)] })}\n`);
-  else if (flags.quiet !== true) terminal.talk(`${run.id} is done${now.output === null ? '' : `: ${now.output}`}`);
-  return exitOfRun(now, flags.failIf);
-}
-
 /** A run belongs to the API it was made for: its batches are nowhere else. */
 function refuseOtherOrigin(
   context: Context,
@@ -89,7 +73,7 @@ function refuseOtherOrigin(
 }
 
 /** `-o` and its kin are remembered, so that the next collect writes to the same place. */
-export async function rememberOutputs(context: Context, store: Store, runs: readonly RunRecord[]): Promise<void> {
+async function rememberOutputs(context: Context, store: Store, runs: readonly RunRecord[]): Promise<void> {
   const { flags } = context;
   if (flags.output === undefined && flags.errors === undefined && flags.format === undefined) return;
   for (const flag of ['output', 'errors'] as const) {

@@ -2,11 +2,11 @@
  * The composition root: the only room that names adapters. It opens the state folder and puts an engine together, with
  * the machine's clock and chance, and with the API where a command needs it (the SDK is loaded only then).
  */
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { systemClock } from '../base/clock.ts';
-import { BatchrunError, messageOf } from '../base/errors.ts';
+import { BatchrunError, messageOf, systemCodeOf } from '../base/errors.ts';
 import { createLogger, type Logger } from '../base/log.ts';
 import { systemRng } from '../base/random.ts';
 import { createDiskFiles, fileError } from '../adapters/disk-files.ts';
@@ -49,7 +49,14 @@ export function createLog(flags: Flags, terminal: Terminal): Logger {
 
 /** Is there a state to read? `status`, `list` and the like do not make one. */
 export function hasState(folder: string): boolean {
-  return existsSync(join(folder, 'state.db'));
+  try {
+    statSync(join(folder, 'state.db'));
+    return true;
+  } catch (error) {
+    if (systemCodeOf(error) === 'ENOENT') return false;
+    // A state that may not be read is not an empty one.
+    throw stateError(folder, error);
+  }
 }
 
 /** Opens the ledger; makes the folder, for its owner alone, where there is none. */

@@ -149,6 +149,13 @@ export function stoppedText(context: Context, views: readonly RunView[]): string
       `To stop them: batchrun cancel${state} ${open[0]?.view.id ?? 'latest'}`,
     );
   }
+  const doubtful = views.reduce(
+    (sum, view) => sum + (view.chunks['uncertain'] ?? 0) + (view.chunks['submitting'] ?? 0),
+    0,
+  );
+  if (doubtful > 0) {
+    lines.push(`In doubt: ${plural(doubtful, 'chunk')} got no clear answer; batches of them may go on and be billed.`);
+  }
   return lines.join('\n');
 }
 

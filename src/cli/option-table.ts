@@ -22,7 +22,7 @@ export const FLAG_SPECS = {
     flags: '--config <file>',
     text: 'a JSON file with values for flags (default: batchrun.config.json if there)',
   },
-  json: { flags: '--json', text: 'one JSON object on stdout' },
+  json: { flags: '--json', text: 'one JSON object on stdout (log: one a line)' },
   quiet: { flags: '-q, --quiet', text: 'only errors on stderr' },
   logLevel: {
     flags: '--log-level <level>',
@@ -55,7 +55,10 @@ export const FLAG_SPECS = {
   name: { flags: '--name <name>', text: 'a label; the same content under another name is another run' },
   again: { flags: '--again', text: 'a new run although the same exists' },
   limit: { flags: '--limit <n>', text: 'only the first n rows', read: count(1) },
-  dryRun: { flags: '--dry-run', text: 'check everything, show counts, cost and the first request, send nothing' },
+  dryRun: {
+    flags: '--dry-run',
+    text: 'show what would happen (counts, cost, the first request); send and delete nothing',
+  },
   model: { flags: '--model <id>', text: 'the model of rows that name none' },
   maxTokens: { flags: '--max-tokens <n>', text: 'max_tokens of rows that have none', read: count(1) },
   system: { flags: '--system <text>', text: 'the system prompt of rows without one; may hold {{column}}' },

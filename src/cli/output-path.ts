@@ -2,9 +2,9 @@
  * Where results go: the path is settled at submit, absolute, so that a cron job in another folder writes the same file;
  * and it is refused before anything is sent where it would destroy another run's results.
  */
-import { existsSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { BatchrunError } from '../base/errors.ts';
+import { BatchrunError, messageOf } from '../base/errors.ts';
 import type { OutputFormat, RunRecord } from '../domain/model.ts';
 import type { Flags } from './options.ts';
 
@@ -106,6 +106,14 @@ function checkPath({ path, overwrite, runId, runs }: PathCheck): void {
   if (!existsSync(folder)) {
     throw new BatchrunError('E_USAGE', `the folder of the output does not exist: ${folder}`, {
       hint: 'Make it, or give another file with --output.',
+    });
+  }
+  try {
+    accessSync(folder, constants.W_OK);
+    if (existsSync(path)) accessSync(path, constants.W_OK);
+  } catch (error) {
+    throw new BatchrunError('E_USAGE', `the output ${path} cannot be written: ${messageOf(error)}`, {
+      hint: 'Check the permissions, or give another file with --output.',
     });
   }
   const other = runs.find((run) => run.id !== runId && (run.output === path || run.errors === path));

@@ -140,7 +140,7 @@ export class Progress {
     const line: LinePart[] = [
       { text: `${this.#bar(done, total)} ${formatCount(done)}/${formatCount(total)}`, rank: 0 },
       part(succeeded, 'ok', 5, green),
-      part(rest, 'not', 2, red),
+      part(rest, 'failed', 2, red),
       part(retry, 'retry', 3, yellow),
       part(inBatch, 'in batches', 6),
       part(waiting, 'waiting', 7),
@@ -184,6 +184,7 @@ export class Progress {
     if (open.length === 0) return '';
     const batches = await this.#store.batches(first.id);
     const oldest = Math.min(...batches.filter((batch) => batch.status !== 'ended').map((batch) => batch.createdAtMs));
+    if (!Number.isFinite(oldest)) return '';
     const leftMs = oldest + typical - this.#options.clock.now();
     if (leftMs <= 0) return 'ETA any moment';
     const source = this.#options.terminal.live ? '' : ` (earlier batches took ${formatDuration(typical)})`;
@@ -208,7 +209,7 @@ export class Progress {
       case 'reconcile.found':
         return `chunk ${event.chunkNo}: batch ${event.batchId} was made after all and is used`;
       case 'reconcile.not_made':
-        return `chunk ${event.chunkNo}: no batch was made; it is sent again`;
+        return `chunk ${event.chunkNo}: surely no batch was made`;
       case 'batch.ended':
         return dim(
           `batch ${event.batchId} ended${event.tookMs === null ? '' : ` after ${formatDuration(event.tookMs)}`}`,

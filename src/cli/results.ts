@@ -23,12 +23,14 @@ export async function runResults(context: Context, wanted: string): Promise<numb
     const engine = await createEngine(context, { store, emit: () => undefined });
     const options = { ...formatterOptions(run), defuseFormulas: flags.defuseFormulas && run.settings.defuseFormulas };
     const formatter = engine.formats.formatter({ ...options, format: flags.format ?? run.format });
-    let pending = formatter.header() ?? '';
+    // With --row nothing is printed before the row is found.
+    let pending = flags.row === undefined ? (formatter.header() ?? '') : '';
     let found = false;
     for await (const row of walkRows(engine, run)) {
       if (context.signal.aborted) break;
       if (flags.row !== undefined && row.entry.id !== flags.row) continue;
       found = true;
+      if (flags.row !== undefined) pending += formatter.header() ?? '';
       const shown = only ? only.has(row.state) : flags.row !== undefined || !OPEN_ROW_STATES.includes(row.state);
       if (shown) pending += formatter.format(toOutputRecord(row));
       if (pending.length >= PENDING_CHARS_MAX) {

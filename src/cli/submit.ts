@@ -25,6 +25,7 @@ import {
   type ApiLink,
   type Context,
 } from './context.ts';
+import { deliver, reportDone } from './deliver.ts';
 import { driveAndReport, stoppedText } from './drive-runs.ts';
 import { EXIT } from './outcome.ts';
 import { checkOutputs, chooseOutput, fillIn } from './output-path.ts';
@@ -61,6 +62,9 @@ export async function runSubmit(context: Context, inputs: readonly string[], opt
     const runId = report.verdict.kind === 'exists' ? report.verdict.runId : report.runId;
     await settleOutput(context, store, { runId, exists, wait: options.wait });
     await tellIdentity(context, store, { runId, exists });
+    const done = await store.run(runId);
+    if (done?.state === 'done' && options.wait) return await reportDone(context, store, done);
+    if (done?.state === 'done') await deliver(context, store, done);
     if (options.wait)
       return await driveAndReport(context, store, { command: options.command, runIds: [runId], once: false, link });
     return await uploadAndReport(context, { engine, store, link, runId, exists });

@@ -9,6 +9,8 @@ export interface SourceRecord {
   readonly file: number;
   /** The line, from 1, on which the record begins. */
   readonly line: number;
+  /** Of a JSON array: which element it is, from 1. Several may stand on one line. */
+  readonly element?: number;
   /** The decoded JSON value, or for CSV an object of column -> text. Undefined when `problem` is set. */
   readonly value: unknown;
   /** Why the record could not be read: JSON or UTF-8 errors, too few columns, longer than the bound. */

@@ -17,6 +17,7 @@ import type { Store } from '../domain/store.ts';
 import { ChunkWriter } from './chunk-writer.ts';
 import type { Engine } from './engine.ts';
 import { hashOf } from './id-ledger.ts';
+import { RequestReader } from './requests.ts';
 
 export interface Duplicate {
   readonly chunkNo: number;
@@ -43,6 +44,8 @@ export interface DuplicateScope {
   readonly files: Files;
   readonly runId: string;
   readonly inputCount: number;
+  /** With --on-invalid skip the params of a refused row go into the report. */
+  readonly keepParams: boolean;
 }
 
 /** The rows to refuse, chunk by chunk, each list in the order of its chunk. */
@@ -59,6 +62,7 @@ export async function* findDuplicates(
       if (!known || wins(holder, known)) holders.set(place.entry.id, holder);
     }
   }
+  const requests = new RequestReader(scope.store, scope.files);
   for (const chunk of chunks) {
     const found: Duplicate[] = [];
     for await (const place of suspects(scope, chunk, hashes)) {
@@ -66,9 +70,17 @@ export async function* findDuplicates(
       invariant(holder, 'an id that was seen once is seen again');
       if (holder.seq === place.seq) continue;
       const message = duplicateMessage(place.entry.id, toHolder(place, scope.inputCount), holder);
-      const entry = { ...place.entry, seq: place.seq, problems: [{ code: 'duplicate_id', message }] };
+      const problems = [{ code: 'duplicate_id', message }];
+      const home = { homeChunkNo: chunk.chunkNo, homeIndex: place.index };
+      // A skipped row can be submitted again under another id: its request is kept with it.
+      const params: unknown = scope.keepParams
+        ? JSON.parse((await requests.params(scope.runId, home)).paramsJson)
+        : undefined;
+      const entry = { ...place.entry, seq: place.seq, problems, ...(params === undefined ? {} : { params }) };
       found.push({ chunkNo: chunk.chunkNo, index: place.index, entry });
     }
+    // The chunk may be written anew by whoever takes them: its file must not be open here.
+    await requests.close();
     if (found.length > 0) yield found;
   }
 }

@@ -150,9 +150,11 @@ class Ingest {
   }
 
   #entry(record: SourceRecord, row: PreparedRow): RowEntry {
+    // Of an array it is the element that is counted: several may stand on one line.
+    const line = record.element ?? record.line;
     return {
-      id: row.customId ?? generatedId(record.file, record.line, this.#request.inputs.length),
-      line: record.line,
+      id: row.customId ?? generatedId(record.file, line, this.#request.inputs.length),
+      line,
       file: record.file,
       ...(row.columns === undefined ? {} : { columns: row.columns }),
     };
@@ -162,7 +164,7 @@ class Ingest {
     this.#fingerprint.addInvalid(record.line, record.file);
     return this.#problems.add({
       seq,
-      id: reading.customId ?? generatedId(record.file, record.line, this.#request.inputs.length),
+      id: reading.customId ?? generatedId(record.file, record.element ?? record.line, this.#request.inputs.length),
       line: record.line,
       file: record.file,
       ...(reading.columns === undefined ? {} : { columns: reading.columns }),
@@ -189,7 +191,7 @@ class Ingest {
     const { store, files } = this.#engine;
     const drop = this.#request.onInvalid === 'skip';
     for await (const hashes of this.#ids.duplicateHashes()) {
-      const scope = { store, files, runId: this.#runId, inputCount: this.#request.inputs.length };
+      const scope = { store, files, runId: this.#runId, inputCount: this.#request.inputs.length, keepParams: drop };
       for await (const duplicates of findDuplicates(scope, hashes)) {
         for (const duplicate of duplicates) await this.#problems.add(duplicate.entry);
         if (drop) await dropDuplicates(this.#engine, this.#runId, duplicates);

@@ -90,8 +90,8 @@ class Runner {
       const end = this.#request.goal === 'upload' ? await this.#upload() : await this.#finish();
       // Calls under way are answered before the driving ends: nothing can be committed after it.
       await this.#lane.drain();
+      await this.#request.asCompleted?.print(this.#scope.runIds);
       if (end === 'stopped' || end === 'unreachable') {
-        await this.#request.asCompleted?.print(this.#scope.runIds);
         await this.#scope.stop(this.#session);
         return end;
       }
@@ -206,7 +206,8 @@ class Runner {
       return true;
     } catch (error) {
       if (!isBatchrunError(error, 'E_FILE') && !isBatchrunError(error, 'E_DISK_FULL')) throw error;
-      const { message, hint } = error;
+      const { message } = error;
+      const hint = `${error.hint} Or choose another: \`batchrun collect ${run.id} --output FILE\`.`;
       const sinceMs = this.#engine.clock.now();
       await blockRun(this.#session, run.id, { reason: 'output', scope: 'output', message, hint, sinceMs });
       return false;

@@ -54,6 +54,7 @@ class ArrayReader {
   /** Tokens before the array: `{` and `requests` of the wrapping object. */
   #prefix = 0;
   #line = 1;
+  #elements = 0;
   #chars = 0;
   #lineStartChars = 0;
   /** The element under way: its line (0: there is none), its bytes so far, whether some of them are not UTF-8. */
@@ -165,7 +166,9 @@ class ArrayReader {
   #push(value: unknown, problem?: RowProblem): void {
     const { file } = this.#options;
     const line = this.#elementLine;
-    this.#records.push(problem === undefined ? { file, line, value } : { file, line, value, problem });
+    const element = ++this.#elements;
+    const record = { file, line, element, value };
+    this.#records.push(problem === undefined ? record : { ...record, problem });
     this.#elementLine = 0;
     this.#elementBytes = 0;
     this.#elementInvalid = false;

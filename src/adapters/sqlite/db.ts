@@ -6,8 +6,9 @@
  * after a power cut, and a "submitted" that is gone is a batch paid twice (test/unit/adapters/sqlite/db.test.ts reads
  * the settings back).
  */
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 import { BatchrunError, isBatchrunError, messageOf, systemCodeOf } from '../../base/errors.ts';
+import { openDatabase, prepare, readPragma } from './kept.ts';
 import { MIGRATIONS, SCHEMA_VERSION, type Migration } from './migrations.ts';
 
 /** Another process's transaction is waited for this long. Ours are a few milliseconds each. */
@@ -65,7 +66,7 @@ export class Db {
   }
 
   pragma(name: string): unknown {
-    return this.#raw.pragma(name, { simple: true });
+    return readPragma(this.#raw, name);
   }
 
   close(): void {
@@ -75,7 +76,7 @@ export class Db {
   #statement(sql: string): Database.Statement {
     let statement = this.#prepared.get(sql);
     if (!statement) {
-      statement = this.#raw.prepare(sql);
+      statement = prepare(this.#raw, sql);
       this.#prepared.set(sql, statement);
     }
     return statement;
@@ -92,18 +93,18 @@ export function settled<T>(work: () => T): Promise<T> {
 function openRaw(file: string): Database.Database {
   let raw: Database.Database;
   try {
-    raw = new Database(file, { timeout: BUSY_TIMEOUT_MS });
+    raw = openDatabase(file, { timeout: BUSY_TIMEOUT_MS });
   } catch (error) {
     throw translated(error, file);
   }
   try {
     // Before anything is changed: a state of a newer batchrun stays as it is.
     refuseNewer(raw);
-    raw.pragma('journal_mode = WAL');
-    raw.pragma('synchronous = FULL');
-    raw.pragma('foreign_keys = ON');
+    raw.exec('PRAGMA journal_mode = WAL');
+    raw.exec('PRAGMA synchronous = FULL');
+    raw.exec('PRAGMA foreign_keys = ON');
     // The WAL is given back to the disk once it has been large.
-    raw.pragma('journal_size_limit = 67108864');
+    raw.exec('PRAGMA journal_size_limit = 67108864');
     migrate(raw, MIGRATIONS);
     return raw;
   } catch (error) {
@@ -113,7 +114,7 @@ function openRaw(file: string): Database.Database {
 }
 
 function refuseNewer(raw: Database.Database): void {
-  const version = raw.pragma('user_version', { simple: true }) as number;
+  const version = readPragma(raw, 'user_version') as number;
   if (version <= SCHEMA_VERSION) return;
   throw new BatchrunError(
     'E_STATE_NEWER',
@@ -126,14 +127,14 @@ function refuseNewer(raw: Database.Database): void {
  * old state at once meet at the write lock, and the second finds the work done.
  */
 function migrate(raw: Database.Database, migrations: readonly Migration[]): void {
-  const version = (): number => raw.pragma('user_version', { simple: true }) as number;
+  const version = (): number => readPragma(raw, 'user_version') as number;
   if (version() === SCHEMA_VERSION) return;
   for (const migration of migrations) {
     raw
       .transaction(() => {
         if (version() >= migration.id) return;
         for (const statement of migration.sqlite) raw.exec(statement);
-        raw.pragma(`user_version = ${migration.id}`);
+        raw.exec(`PRAGMA user_version = ${migration.id}`);
       })
       .immediate();
   }

@@ -2,11 +2,12 @@
  * Locks that the system frees when their holder dies, however it dies: each is an SQLite file held in an exclusive
  * transaction. No leases, no heartbeats, no process ids that may belong to somebody else by now.
  */
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { BatchrunError, messageOf, systemCodeOf } from '../../base/errors.ts';
 import type { Lock, Locks } from '../../domain/ports.ts';
+import { openDatabase } from './kept.ts';
 
 export function createLocks(root: string): Locks {
   return { tryAcquire: (path) => acquire(join(root, path)) };
@@ -17,7 +18,7 @@ function acquire(file: string): Promise<Lock | null> {
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
     // No waiting here: whoever wants to wait asks again (--retry-lock).
-    raw = new Database(file, { timeout: 0 });
+    raw = openDatabase(file, { timeout: 0 });
     raw.exec('BEGIN EXCLUSIVE');
   } catch (error) {
     raw?.close();

@@ -121,7 +121,10 @@ export function batchText(view: RunView, options: Pick<TextOptions, 'nowMs'>): s
     );
   }
   if (sealed > 0) lines.push(`  waiting for a free slot: ${plural(sealed, 'chunk')}`);
-  if (uncertain > 0) lines.push(`  in doubt, being found out whether a batch was made: ${plural(uncertain, 'chunk')}`);
+  if (uncertain > 0)
+    lines.push(
+      `  in doubt whether a batch was made: ${plural(uncertain, 'chunk')}; known within --reconcile-grace (10m unless told) or when a batch that may be it has ended`,
+    );
   return lines.join('\n');
 }
 

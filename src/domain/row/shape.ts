@@ -69,8 +69,10 @@ export function recognise(value: unknown, options: ShapeOptions): Recognised {
   });
 }
 
+/** `params: null` stands in an --errors file for a request that could not be made. */
 function isRequest(value: JsonObject): boolean {
-  return isObject(ownValue(value, 'params'));
+  const params = ownValue(value, 'params');
+  return isObject(params) || (params === null && Object.hasOwn(value, 'error'));
 }
 
 function isForeignRequest(value: JsonObject): boolean {
@@ -84,6 +86,8 @@ function isBareParams(value: JsonObject, hasPrompt: boolean): boolean {
 }
 
 function request(value: JsonObject, options: ShapeOptions): Recognised {
+  if (ownValue(value, 'params') === null)
+    return refused('no_params', 'the row has no params: its request could not be made');
   const id = options.idColumn ?? ID_COLUMN;
   return found({
     params: ownValue(value, 'params') as JsonObject,

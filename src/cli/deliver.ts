@@ -1,0 +1,50 @@
+/**
+ * The results of a finished run once more: to another place that is asked for now, or to their own where the file is
+ * gone. They lie in the state folder, so nothing is fetched and nothing is paid.
+ */
+import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { RunRecord } from '../domain/model.ts';
+import type { Store } from '../domain/store.ts';
+import { AsCompleted } from '../engine/as-completed.ts';
+import { writeOutputs } from '../engine/output.ts';
+import { viewRun } from '../engine/status.ts';
+import { createEngine, systemNow, type Context } from './context.ts';
+import { exitOfRun } from './outcome.ts';
+import { changedOutputs, checkOutputs } from './output-path.ts';
+import { summaryText } from './render/run-text.ts';
+
+/** Gives the run as it is afterwards. */
+export async function deliver(context: Context, store: Store, run: RunRecord): Promise<RunRecord> {
+  const { flags } = context;
+  const asked = flags.output !== undefined || flags.errors !== undefined;
+  if (!asked && !isGone(run)) return run;
+  const choice = asked ? changedOutputs(flags, run) : run;
+  if (asked) checkOutputs({ choice: { ...choice }, inputs: run.inputs, runId: run.id, runs: await store.runs() });
+  const engine = await createEngine(context, { store, emit: () => undefined });
+  await writeOutputs(engine, { ...run, ...choice });
+  // stdout is nothing to remember: the next command would write into the void.
+  if (asked && choice.output !== '-') await store.setOutput(run.id, choice);
+  return (await store.run(run.id)) ?? run;
+}
+
+/** Was its file deleted? A folder that is gone as well was meant to go. */
+function isGone({ output }: RunRecord): boolean {
+  return output !== null && output !== '-' && !existsSync(output) && existsSync(dirname(output));
+}
+
+/** `collect` and `run` on a finished run: no lock, no API; its results where they are wanted, and its exit code. */
+export async function reportDone(context: Context, store: Store, run: RunRecord): Promise<number> {
+  const { flags, terminal } = context;
+  const now = await deliver(context, store, run);
+  if (flags.asCompleted === true) {
+    const engine = await createEngine(context, { store, emit: () => undefined });
+    await new AsCompleted(engine, (text) => terminal.data(text)).print([run.id]);
+  }
+  if (flags.json === true) await terminal.data(`${JSON.stringify({ runs: [await viewRun(store, now)] })}\n`);
+  else if (flags.quiet !== true) {
+    const view = await viewRun(store, now);
+    terminal.talk(summaryText(view, { color: terminal.color, nowMs: systemNow() }));
+  }
+  return exitOfRun(now, flags.failIf);
+}
