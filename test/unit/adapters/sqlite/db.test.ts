@@ -1,16 +1,16 @@
 /**
  * The connection: the settings that the promises need, migrations, and what SQLite's errors become.
  */
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { Worker } from 'node:worker_threads';
-import Database from 'better-sqlite3';
 import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
 import { Db } from '../../../../src/adapters/sqlite/db.ts';
+import { openDatabase, prepare, readPragma } from '../../../../src/adapters/sqlite/kept.ts';
 import { MIGRATIONS, SCHEMA_VERSION } from '../../../../src/adapters/sqlite/migrations.ts';
 import { tempFolder } from '../../../support/temp.ts';
 
@@ -25,7 +25,13 @@ function compileDb(folder: string): string {
     target: ts.ScriptTarget.ES2022,
     rewriteRelativeImportExtensions: true,
   };
-  for (const path of ['adapters/sqlite/db', 'adapters/sqlite/migrations', 'base/errors', 'base/error-catalogue']) {
+  for (const path of [
+    'adapters/sqlite/db',
+    'adapters/sqlite/kept',
+    'adapters/sqlite/migrations',
+    'base/errors',
+    'base/error-catalogue',
+  ]) {
     const source = readFileSync(new URL(`../../../../src/${path}.ts`, import.meta.url), 'utf8');
     const target = join(folder, 'js', `${path}.js`);
     mkdirSync(dirname(target), { recursive: true });
@@ -89,7 +95,7 @@ describe('a transaction', () => {
   test('takes the write lock at its beginning, so that nothing changes under what it reads', () => {
     const file = join(tempFolder(), 'state.db');
     const db = new Db(file);
-    const other = new Database(file, { timeout: 0 });
+    const other = openDatabase(file, { timeout: 0 });
     db.transaction(() => {
       expect(() => other.exec('BEGIN IMMEDIATE')).toThrow(/locked/);
     });
@@ -107,10 +113,10 @@ describe('migrations', () => {
   test('a state of a newer batchrun is refused and not touched', () => {
     for (const journal of ['WAL', 'DELETE']) {
       const file = join(tempFolder(), 'state.db');
-      const raw = new Database(file);
-      raw.pragma(`journal_mode = ${journal}`);
+      const raw = openDatabase(file, {});
+      raw.exec(`PRAGMA journal_mode = ${journal}`);
       raw.exec('CREATE TABLE of_tomorrow (x)');
-      raw.pragma(`user_version = ${SCHEMA_VERSION + 1}`);
+      raw.exec(`PRAGMA user_version = ${SCHEMA_VERSION + 1}`);
       raw.close();
       const before = hashOf(file);
       expect(refusal(file)).toMatchObject({
@@ -123,14 +129,14 @@ describe('migrations', () => {
 
   test('a step that fails leaves nothing of itself', () => {
     const file = join(tempFolder(), 'state.db');
-    const raw = new Database(file);
+    const raw = openDatabase(file, {});
     // The last table of the first step is in the way.
     raw.exec('CREATE TABLE tombstones (x)');
     raw.close();
     expect(refusal(file)).toMatchObject({ message: expect.stringContaining('tombstones') });
-    const after = new Database(file);
-    const tables = after.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").pluck().all();
-    expect([tables, after.pragma('user_version', { simple: true })]).toEqual([['tombstones'], 0]);
+    const after = openDatabase(file, {});
+    const tables = prepare(after, "SELECT name FROM sqlite_master WHERE type = 'table'").pluck().all();
+    expect([tables, readPragma(after, 'user_version')]).toEqual([['tombstones'], 0]);
     after.close();
   });
 
@@ -138,25 +144,22 @@ describe('migrations', () => {
     const folder = tempFolder();
     const file = join(folder, 'state.db');
     const module = compileDb(folder);
-    // Everyone waits at the gate, so that all open at the same instant.
-    const gate = new Int32Array(new SharedArrayBuffer(8));
+    // Everyone waits at the gate (the end of stdin), so that all open at the same instant.
     const code = `
-      import { workerData, parentPort } from 'node:worker_threads';
-      const { module, file, gate, count } = workerData;
-      const { Db } = await import(module);
-      if (Atomics.add(gate, 0, 1) + 1 === count) { Atomics.store(gate, 1, 1); Atomics.notify(gate, 1); }
-      else Atomics.wait(gate, 1, 0);
-      try {
-        const db = new Db(file);
-        db.run("INSERT INTO events (run_id, at_ms, kind, data) VALUES ('a', 1, 'x', '{}')");
-        db.close();
-        parentPort.postMessage('ok');
-      } catch (error) { parentPort.postMessage(String(error)); }`;
-    const url = new URL(`data:text/javascript,${encodeURIComponent(code)}`);
+      const { Db } = await import(${JSON.stringify(module)});
+      process.stdout.write('ready');
+      await new Promise((resolve) => process.stdin.on('end', resolve).resume());
+      const db = new Db(${JSON.stringify(file)});
+      db.run("INSERT INTO events (run_id, at_ms, kind, data) VALUES ('a', 1, 'x', '{}')");
+      db.close();`;
     const count = 4;
-    const workers = Array.from({ length: count }, () => new Worker(url, { workerData: { module, file, gate, count } }));
-    const said = await Promise.all(workers.map(async (worker) => (await once(worker, 'message'))[0] as string));
-    expect(said).toEqual(Array.from({ length: count }, () => 'ok'));
+    const children = Array.from({ length: count }, () =>
+      spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: ['pipe', 'pipe', 'inherit'] }),
+    );
+    await Promise.all(children.map((child) => once(child.stdout, 'data')));
+    const exits = children.map(async (child) => (await once(child, 'exit'))[0] as number | null);
+    for (const child of children) child.stdin.end();
+    expect(await Promise.all(exits)).toEqual(Array.from({ length: count }, () => 0));
     const db = new Db(file);
     expect(db.all('SELECT run_id FROM events')).toHaveLength(count);
     expect([db.pragma('user_version'), db.pragma('integrity_check')]).toEqual([SCHEMA_VERSION, 'ok']);
