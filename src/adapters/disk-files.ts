@@ -60,6 +60,11 @@ export function fileError(error: unknown, file: string): unknown {
   return new BatchrunError('E_FILE', `${file}: ${reasons[code ?? ''] ?? messageOf(error)}`, options);
 }
 
+/** A file of the state has lost its end. The path is a fact of its own: callers ask whose file it is. */
+function tooShort(file: string, what: string): BatchrunError {
+  return new BatchrunError('E_STATE_CORRUPT', `${file} ${what}`, { details: { file } });
+}
+
 async function createWriter(file: string, foreignFolder: boolean): Promise<FileWriter> {
   // Folders of the state are ours to make; a missing folder of an output is more likely a mistyped path.
   if (!foreignFolder) await makeFolder(dirname(file));
@@ -109,7 +114,7 @@ async function openLog(file: string, committedBytes: number): Promise<AppendLog>
   const { size } = await handle.stat();
   if (size < committedBytes) {
     await handle.close();
-    throw new BatchrunError('E_STATE_CORRUPT', `${file} has ${size} bytes; ${committedBytes} were committed`);
+    throw tooShort(file, `has ${size} bytes; ${committedBytes} were committed`);
   }
   if (size > committedBytes) await handle.truncate(committedBytes);
   if (fresh) await syncFolder(dirname(file));
@@ -141,12 +146,7 @@ async function openReader(file: string): Promise<FileReader> {
         const buffer = Buffer.allocUnsafe(length);
         for (let done = 0; done < length;) {
           const { bytesRead } = await handle.read(buffer, done, length - done, offset + done);
-          if (bytesRead === 0) {
-            throw new BatchrunError(
-              'E_STATE_CORRUPT',
-              `${file} ends at ${offset + done}; ${offset + length} bytes were expected`,
-            );
-          }
+          if (bytesRead === 0) throw tooShort(file, `ends at ${offset + done}; ${offset + length} bytes were expected`);
           done += bytesRead;
         }
         return buffer;
@@ -162,8 +162,7 @@ async function* streamFile(file: string, start: number, end: number | undefined)
     for (let at = start; at < last;) {
       const piece = Buffer.allocUnsafe(Math.min(STREAM_BYTES, last - at));
       const { bytesRead } = await guarded(file, () => handle.read(piece, 0, piece.length, at));
-      if (bytesRead === 0)
-        throw new BatchrunError('E_STATE_CORRUPT', `${file} ends at ${at}; ${last} bytes were expected`);
+      if (bytesRead === 0) throw tooShort(file, `ends at ${at}; ${last} bytes were expected`);
       at += bytesRead;
       yield bytesRead === piece.length ? piece : piece.subarray(0, bytesRead);
     }

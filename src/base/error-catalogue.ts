@@ -40,6 +40,12 @@ export const ERROR_CATALOGUE = {
   E_NOT_CONFIRMED: { exit: 2, hint: 'Add --yes to go on without a question.' },
   E_RUN_UNKNOWN: { exit: 2, hint: '`batchrun list` shows the runs of this state folder.' },
   E_RUN_AMBIGUOUS: { exit: 2, hint: 'Give more characters of the run id, or its --name.' },
+  E_CHUNK_UNKNOWN: { exit: 2, hint: '`batchrun status` names the chunks that wait for a person.' },
+  E_RESOLVE: { exit: 2, hint: 'Look at the batch in the Console, and at the chunk with `batchrun log`.' },
+  E_ADOPT: {
+    exit: 2,
+    hint: 'Give the batch, and with --input (and --limit, --id-column) exactly the rows that it was made of.',
+  },
   E_RUN_NOT_DONE: { exit: 2, hint: '`batchrun collect` brings it to its end; `batchrun cancel` stops it.' },
   E_STATE_UNUSABLE: {
     exit: 1,
@@ -51,7 +57,7 @@ export const ERROR_CATALOGUE = {
   },
   E_STATE_CORRUPT: {
     exit: 1,
-    hint: 'Bring the named file back from a backup. Nothing was sent with what is left of it.',
+    hint: 'Bring the named file back as it was and run the command again. Nothing was sent with what is left of it; do not delete it while batches may be running.',
   },
   E_NATIVE_MODULE: {
     exit: 1,

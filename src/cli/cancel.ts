@@ -6,7 +6,7 @@ import { BatchrunError, isBatchrunError } from '../base/errors.ts';
 import { systemClock } from '../base/clock.ts';
 import { viewRun } from '../engine/status.ts';
 import { connectApi, hasState, openStore, type Context } from './context.ts';
-import { driveAndReport } from './drive-runs.ts';
+import { assertOrigin, driveAndReport } from './drive-runs.ts';
 import { EXIT } from './outcome.ts';
 import { selectRun } from './select-run.ts';
 
@@ -25,12 +25,7 @@ export async function runCancel(context: Context, wanted: string): Promise<numbe
       return EXIT.ok;
     }
     const link = await connectApi(context);
-    if (run.origin !== link.api.origin) {
-      throw new BatchrunError(
-        'E_ORIGIN',
-        `${run.id} was submitted to ${run.origin}; the base URL is ${link.api.origin} now`,
-      );
-    }
+    assertOrigin(run, link);
     if (run.state !== 'canceling') await store.requestCancel(run.id, systemClock.now());
     if (flags.quiet !== true) terminal.talk(`${run.id} is being canceled; results that are finished are collected.`);
     try {

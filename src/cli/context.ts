@@ -9,16 +9,22 @@ import { systemClock } from '../base/clock.ts';
 import { BatchrunError, messageOf, systemCodeOf } from '../base/errors.ts';
 import { createLogger, type Logger } from '../base/log.ts';
 import { systemRng } from '../base/random.ts';
+import { plural } from '../base/units.ts';
 import { createDiskFiles, fileError } from '../adapters/disk-files.ts';
+import type { DbOptions } from '../adapters/sqlite/db.ts';
+import { lostLedger } from '../adapters/sqlite/wholeness.ts';
 import { createFormatter, errorsLine } from '../adapters/sinks/formatter.ts';
 import type { RowSource } from '../domain/source.ts';
 import type { BatchApi, FileWriter } from '../domain/ports.ts';
 import type { Store } from '../domain/store.ts';
-import type { DriveHolder } from '../engine/driver.ts';
+import { DRIVER_LOCK, type DriveHolder } from '../engine/driver.ts';
 import type { ApiEngine, Engine, Pacing } from '../engine/engine.ts';
 import type { EngineEvent } from '../engine/events.ts';
 import type { Flags } from './options.ts';
 import type { Terminal } from './terminal.ts';
+
+/** The ledger below the state folder. */
+const LEDGER = 'state.db';
 
 export interface Context {
   readonly flags: Flags;
@@ -50,26 +56,40 @@ export function createLog(flags: Flags, terminal: Terminal): Logger {
 /** Is there a state to read? `status`, `list` and the like do not make one. */
 export function hasState(folder: string): boolean {
   try {
-    statSync(join(folder, 'state.db'));
+    statSync(join(folder, LEDGER));
     return true;
   } catch (error) {
-    if (systemCodeOf(error) === 'ENOENT') return false;
     // A state that may not be read is not an empty one.
-    throw stateError(folder, error);
+    if (systemCodeOf(error) !== 'ENOENT') throw stateError(folder, error);
+    const traces = tracesOf(folder);
+    if (traces !== undefined) throw lostLedger(join(folder, LEDGER), traces);
+    return false;
   }
 }
 
 /** Opens the ledger; makes the folder, for its owner alone, where there is none. */
 export async function openStore(folder: string): Promise<Store> {
+  let traces: string | undefined;
   try {
     if (!existsSync(folder)) mkdirSync(folder, { recursive: true, mode: 0o700 });
     const ignore = join(folder, '.gitignore');
     // Nobody should commit prompts and answers by accident.
     if (!existsSync(ignore) && readdirSync(folder).length === 0) writeFileSync(ignore, '*\n');
+    traces = tracesOf(folder);
   } catch (error) {
     throw stateError(folder, error);
   }
-  return (await loadSqlite())(join(folder, 'state.db'));
+  return (await loadSqlite())(join(folder, LEDGER), { traces });
+}
+
+/**
+ * What can only be where a ledger is: whatever makes these has opened and so made state.db before. Where it is gone, an
+ * empty one in its place would know of no batch, and everything would be paid again.
+ */
+function tracesOf(folder: string): string | undefined {
+  const runs = existsSync(join(folder, 'runs')) ? readdirSync(join(folder, 'runs')) : [];
+  if (runs.length > 0) return `runs/ with ${plural(runs.length, 'run')}`;
+  return existsSync(join(folder, DRIVER_LOCK)) ? DRIVER_LOCK : undefined;
 }
 
 /** Does better-sqlite3 load, and can it make a database? Throws E_NATIVE_MODULE where not. */
@@ -78,7 +98,7 @@ export async function probeSqlite(): Promise<void> {
   await store.close();
 }
 
-async function loadSqlite(): Promise<(file: string) => Store> {
+async function loadSqlite(): Promise<(file: string, options?: DbOptions) => Store> {
   try {
     return (await import('../adapters/sqlite/store.ts')).openSqliteStore;
   } catch (error) {

@@ -6,9 +6,9 @@ import { existsSync, statSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock } from '../base/clock.ts';
-import { isBatchrunError, messageOf } from '../base/errors.ts';
+import { BatchrunError, isBatchrunError, messageOf } from '../base/errors.ts';
 import { maskKey } from '../base/log.ts';
-import { formatDuration } from '../base/units.ts';
+import { formatDuration, plural } from '../base/units.ts';
 import { modelFacts } from '../domain/models.ts';
 import { connectApi, hasState, openStore, probeSqlite, type ApiLink, type Context } from './context.ts';
 import { EXIT } from './outcome.ts';
@@ -27,7 +27,12 @@ const NODE_MAJOR_MIN = 20;
 const CLOCK_SKEW_MS_MAX = 60_000;
 
 export async function runDoctor(context: Context): Promise<number> {
-  const checks: Check[] = [checkNode(), await checkSqlite(), await checkState(context)];
+  const checks: Check[] = [
+    checkNode(),
+    await checkSqlite(),
+    await checkState(context),
+    ...(await checkLedger(context)),
+  ];
   const { link, check } = await checkCredentials(context);
   checks.push(check);
   if (link) {
@@ -66,11 +71,6 @@ async function checkState({ stateFolder }: Context): Promise<Check> {
     await writeFile(probe, '');
     await rm(probe);
     const mode = statSync(stateFolder).mode & 0o777;
-    if (hasState(stateFolder)) {
-      const store = await openStore(stateFolder);
-      await store.runs();
-      await store.close();
-    }
     if ((mode & 0o077) !== 0) {
       const found = `${stateFolder} can be read by others (mode ${mode.toString(8)})`;
       return { name, ok: 'warn', found, hint: `Prompts and answers are in it: chmod 700 ${stateFolder}` };
@@ -79,6 +79,28 @@ async function checkState({ stateFolder }: Context): Promise<Check> {
   } catch (error) {
     const hint = isBatchrunError(error) ? error.hint : 'Check its permissions, or choose another with --state.';
     return { name, ok: false, found: `${stateFolder}: ${messageOf(error)}`, hint };
+  }
+}
+
+/** Every page and index of state.db, and whether it still knows what lies beside it. Nothing where there is no state. */
+async function checkLedger({ stateFolder }: Context): Promise<Check[]> {
+  const name = 'ledger';
+  try {
+    if (!hasState(stateFolder)) return [];
+    const store = await openStore(stateFolder);
+    try {
+      const [first, ...more] = await store.check();
+      const runs = await store.runs();
+      if (first === undefined) return [{ name, ok: true, found: `whole, with ${plural(runs.length, 'run')}` }];
+      const rest = more.length === 0 ? '' : ` (and ${more.length} more)`;
+      const found = `damaged: ${first.replaceAll('\n', ' ')}${rest}`;
+      return [{ name, ok: false, found, hint: new BatchrunError('E_STATE_CORRUPT', found).hint }];
+    } finally {
+      await store.close();
+    }
+  } catch (error) {
+    const hint = isBatchrunError(error) ? error.hint : 'Check the permissions of the state folder.';
+    return [{ name, ok: false, found: messageOf(error), hint }];
   }
 }
 

@@ -72,6 +72,15 @@ function driveRequest(context: Context, engine: ApiEngine, options: DriveOptions
   };
 }
 
+/** A run belongs to the base URL that it was submitted to: at another one its batches are not there. */
+export function assertOrigin(run: RunRecord, link: ApiLink): void {
+  if (run.origin === link.api.origin) return;
+  throw new BatchrunError(
+    'E_ORIGIN',
+    `${run.id} was submitted to ${run.origin}; the base URL is ${link.api.origin} now`,
+  );
+}
+
 /** A signal that also comes when --max-wait is over. */
 function withTimeLimit(context: Context, maxWaitMs: number | undefined): { signal: AbortSignal; clear: () => void } {
   if (maxWaitMs === undefined) return { signal: context.signal, clear: () => undefined };

@@ -16,6 +16,9 @@ import { createProgram } from './program.ts';
 const SIGNAL_EXITS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
 async function main(): Promise<number> {
+  // Talk that nobody can hear (a log pipe that died, a log on a full disk) must not end paid work, and whoever writes
+  // data is told by the write: without a listener either would end the process.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   const stop = new AbortController();
   let signalExit: number | undefined;
   for (const [name, code] of Object.entries(SIGNAL_EXITS)) {

@@ -61,7 +61,13 @@ export interface Flags {
   readonly keepLast?: number;
   readonly keepWithin?: number;
   readonly remote?: boolean;
+  readonly stateOnly?: boolean;
   readonly tail?: number;
+  readonly chunk?: number;
+  readonly batch?: string;
+  readonly notCreated?: boolean;
+  readonly lost?: boolean;
+  readonly input?: string;
 }
 
 /** Puts the flags of a command on it. Their environment variables are read by settings.ts. */

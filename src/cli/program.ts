@@ -25,7 +25,7 @@ Exit codes:
   0  complete, every row succeeded (or within --fail-if); submit: accepted; nothing to do
   1  a bug or an unexpected failure; the state is kept
   2  usage, configuration or input refused; nothing was sent
-  3  complete, but rows did not succeed
+  3  complete, but rows did not succeed; audit: something is off
   4  not finished yet (--once, --max-wait, API unreachable)
   5  blocked: a person must act; the message says how
   6  another process drives this state
@@ -52,6 +52,7 @@ export function createProgram(parts: ProgramParts): Command {
     .addHelpText('after', EXAMPLES + EXIT_HELP);
   addInputCommands(program, parts);
   addRunCommands(program, parts);
+  addLedgerCommands(program, parts);
   addToolCommands(program, parts);
   return program;
 }
@@ -114,6 +115,18 @@ function addRunCommands(program: Command, parts: ProgramParts): void {
     run: async (context, [run]) => (await import('./retry.ts')).runRetry(context, word(run) ?? 'latest'),
   });
   define(program, parts, {
+    name: 'resolve',
+    usage: '<run>',
+    text: 'settle a chunk in doubt: name its batch, say that none was made, or give its rows up',
+    run: async (context, [run]) => (await import('./resolve.ts')).runResolve(context, word(run) ?? 'latest'),
+  });
+  define(program, parts, {
+    name: 'adopt',
+    usage: '<batch>',
+    text: 'follow and collect a batch that a script made',
+    run: async (context, [batch]) => (await import('./adopt.ts')).runAdopt(context, word(batch) ?? '', parts.argv),
+  });
+  define(program, parts, {
     name: 'list',
     usage: '',
     text: 'the runs of this state folder',
@@ -124,6 +137,22 @@ function addRunCommands(program: Command, parts: ProgramParts): void {
     usage: '[run]',
     text: 'delete finished runs from the state folder',
     run: async (context, [run]) => (await import('./prune.ts')).runPrune(context, word(run)),
+  });
+}
+
+function addLedgerCommands(program: Command, parts: ProgramParts): void {
+  define(program, parts, {
+    name: 'audit',
+    usage: '[run]',
+    text: "compare the ledger with itself, its files and the API's list of batches; changes nothing",
+    run: async (context, [run]) => (await import('./audit.ts')).runAudit(context, word(run)),
+  });
+  define(program, parts, {
+    name: 'export',
+    usage: '<run>',
+    text: 'write the ledger of a run as JSON lines, for inspection (--state-only)',
+    run: async (context, [run], command) =>
+      (await import('./export.ts')).runExport(context, word(run) ?? 'latest', typedTarget(command)),
   });
 }
 
@@ -176,6 +205,13 @@ function define(program: Command, parts: ProgramParts, { name, usage, text, run 
     parts.finished(await run(context, args, command));
   });
   return command;
+}
+
+/** An output of the environment or the configuration file is where results go. */
+function typedTarget(command: Command): { readonly output: string | undefined; readonly overwrite: boolean } {
+  const { output, overwrite } = command.opts<Flags>();
+  const typed = (name: string): boolean => command.getOptionValueSource(name) === 'cli';
+  return { output: typed('output') ? output : undefined, overwrite: overwrite === true && typed('overwrite') };
 }
 
 function word(value: unknown): string | undefined {

@@ -210,6 +210,10 @@ export class Progress {
         return `chunk ${event.chunkNo}: batch ${event.batchId} was made after all and is used`;
       case 'reconcile.not_made':
         return `chunk ${event.chunkNo}: surely no batch was made`;
+      case 'chunk.lost':
+        return yellow(`the results of chunk ${event.chunkNo} are gone: ${plural(event.rows, 'row')} failed`);
+      case 'batch.disproved':
+        return yellow(`batch ${event.batchId} is not the one of chunk ${event.chunkNo}: it is in doubt again`);
       case 'batch.ended':
         return dim(
           `batch ${event.batchId} ended${event.tookMs === null ? '' : ` after ${formatDuration(event.tookMs)}`}`,

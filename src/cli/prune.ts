@@ -59,7 +59,9 @@ async function pruneRun(
   { engine, run, link }: { readonly engine: Engine; readonly run: RunRecord; readonly link: ApiLink | null },
 ): Promise<void> {
   if (link) await deleteRemote(context, { engine, run, link });
-  // First the ledger, then the files: a folder that nobody knows is swept away, a run without files would be a loss.
+  // First the ledger, then the files: what a tombstone is left of is swept away, a run without files would be a loss. A
+  // canceled run leaves no tombstone, so that its files go first.
+  if (run.canceled) await engine.files.removeFolder(paths.run(run.id));
   await engine.store.pruneRun(run.id, systemClock.now());
   await engine.files.removeFolder(paths.run(run.id));
 }

@@ -5,12 +5,10 @@
 import { BatchrunError } from '../base/errors.ts';
 import { systemClock } from '../base/clock.ts';
 import { plural } from '../base/units.ts';
-import { lockedError, tryDrive } from '../engine/driver.ts';
-import { recover } from '../engine/recover.ts';
-import { newSession } from '../engine/session.ts';
+import { drive } from '../engine/runner.ts';
 import { viewRun } from '../engine/status.ts';
 import { connectApi, createEngine, hasState, holderOf, openStore, withApi, type Context } from './context.ts';
-import { driveAndReport } from './drive-runs.ts';
+import { assertOrigin, driveAndReport } from './drive-runs.ts';
 import { EXIT } from './outcome.ts';
 import { selectRun } from './select-run.ts';
 
@@ -26,23 +24,18 @@ export async function runRetry(context: Context, wanted: string): Promise<number
     if (run.state !== 'done')
       throw new BatchrunError('E_RUN_NOT_DONE', `${run.id} is ${run.state}: its rows are still being tried`);
     const link = await connectApi(context);
-    if (run.origin !== link.api.origin) {
-      throw new BatchrunError(
-        'E_ORIGIN',
-        `${run.id} was submitted to ${run.origin}; the base URL is ${link.api.origin} now`,
-      );
-    }
+    assertOrigin(run, link);
     const engine = withApi(await createEngine(context, { store, emit: () => undefined }), link, flags);
-    const driving = await tryDrive(engine, holderOf('retry'), flags.retryLock);
-    if (!driving) throw await lockedError(engine);
-    let rows: number;
-    try {
-      await recover(newSession(engine, driving.driver));
-      rows = await driving.driver.reopen(run.id, states, systemClock.now());
-      await driving.driver.letGo(new Set((await store.runs()).map((one) => one.id)), systemClock.now());
-    } finally {
-      await driving.lock.release();
-    }
+    let rows = 0;
+    await drive(engine, {
+      runIds: [],
+      goal: 'upload',
+      once: true,
+      holder: holderOf('retry'),
+      retryLockMs: flags.retryLock,
+      asCompleted: null,
+      first: async ({ driver }) => void (rows = await driver.reopen(run.id, states, systemClock.now())),
+    });
     if (flags.quiet !== true) terminal.talk(`${run.id}: another try for ${plural(rows, 'row')}.`);
     if (rows > 0 && flags.wait === true) {
       return await driveAndReport(context, store, { command: 'retry', runIds: [run.id], once: false, link });

@@ -57,7 +57,7 @@ async function rendered(context: Context, store: Store, wanted: string | undefin
 }
 
 /** A driver that was killed cannot let go: where it was on this machine, a look tells whether it still is. */
-function isDriving(driver: DriverRecord): boolean {
+export function isDriving(driver: DriverRecord): boolean {
   if (driver.letGoAtMs !== null) return false;
   if (driver.host !== hostname()) return true;
   try {

@@ -4,7 +4,8 @@
 import type { RunRecord } from '../domain/model.ts';
 import type { Store } from '../domain/store.ts';
 import type { Context } from './context.ts';
-import { changedOutputs, checkOutputs, fillIn } from './output-path.ts';
+import type { Flags } from './options.ts';
+import { changedOutputs, checkOutputs, chooseOutput, fillIn } from './output-path.ts';
 
 /** Now that the run has an id, `{run}` and `{date}` are filled in; a run that exists keeps its output unless told. */
 export async function settleOutput(
@@ -17,8 +18,11 @@ export async function settleOutput(
   const { flags } = context;
   if (exists) {
     const asked = flags.output !== undefined || flags.format !== undefined || flags.errors !== undefined;
-    if (run.state === 'done' || !asked) return;
-    const choice = changedOutputs(flags, run);
+    // It was begun with --as-completed, which needs no file; without that the results must still go somewhere.
+    const homeless = run.output === null && flags.asCompleted !== true;
+    if (run.state === 'done' || !(asked || homeless)) return;
+    const changed = changedOutputs(flags, run);
+    const choice = { ...changed, output: changed.output ?? defaultOutputOf(flags, run) };
     checkOutputs({ choice, inputs: run.inputs, runId, runs: await store.runs() });
     if (choice.output !== '-' || wait) await store.setOutput(runId, choice);
     return;
@@ -50,6 +54,12 @@ export async function tellIdentity(
       `The same input was submitted as ${before.id} with another ${differing.join(', ')}: this is a new run.`,
     );
   }
+}
+
+/** Where the results of this run would go if it were submitted now. */
+function defaultOutputOf(flags: Flags, run: RunRecord): string | null {
+  const { output } = chooseOutput(flags, run.inputs);
+  return output === null ? null : fillIn(output, run);
 }
 
 function sameInputs(a: RunRecord, b: RunRecord): boolean {

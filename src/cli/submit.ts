@@ -97,14 +97,17 @@ async function connectIfPossible(context: Context): Promise<ApiLink | null> {
   }
 }
 
-interface Reading {
+export interface Reading {
   readonly engine: Engine;
   readonly inputs: readonly string[];
   readonly link: ApiLink | null;
   readonly options: SubmitOptions;
 }
 
-async function ingestRequest(context: Context, { engine, inputs, link, options }: Reading): Promise<IngestRequest> {
+export async function ingestRequest(
+  context: Context,
+  { engine, inputs, link, options }: Reading,
+): Promise<IngestRequest> {
   const { flags } = context;
   const texts = readTexts(flags);
   const choice = chooseOutput(flags, inputs);
@@ -169,6 +172,9 @@ function tellReport(context: Context, report: IngestReport, link: ApiLink | null
   const { flags, terminal } = context;
   if (report.problemCount > 0) terminal.talk(problemsText(report.problems, report.problemCount));
   if (flags.quiet === true) return;
+  if (report.restored > 0) {
+    terminal.talk(`${plural(report.restored, 'damaged file')} of the run were made again from the input.`);
+  }
   const notices = noticesText(report.notices);
   if (notices !== '') terminal.talk(notices);
   const most = upperCostUsd(report.mix);

@@ -1,8 +1,10 @@
 /**
  * stdout and stderr: stdout is data, stderr is talk. A reader of stdout that goes away (`| head`) ends the data, not the
- * work; a live line at the bottom of a terminal is taken away before anything else is said.
+ * work; data that finds no room is an error, as on any other file. Nobody needs to hear the talk. A live line at the
+ * bottom of a terminal is taken away before anything else is said.
  */
 import { createInterface } from 'node:readline';
+import { BatchrunError } from '../base/errors.ts';
 
 export interface Terminal {
   /** Is someone looking? Then a live line is shown. */
@@ -26,10 +28,6 @@ export function createTerminal(options: { readonly color: boolean; readonly quie
   const { stdout, stderr, stdin } = process;
   let lineShown = false;
   let stdoutGone = false;
-  stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-    stdoutGone = true;
-  });
   const clear = (): void => {
     if (lineShown) stderr.write(CLEAR_LINE);
     lineShown = false;
@@ -55,7 +53,9 @@ export function createTerminal(options: { readonly color: boolean; readonly quie
     data: async (data) => {
       clear();
       if (stdoutGone || data.length === 0) return;
-      if (!stdout.write(data)) await drained(stdout);
+      const error = await written(stdout, data);
+      if (error?.code === 'EPIPE') stdoutGone = true;
+      else if (error) throw stdoutError(error);
     },
     ask: (question) => {
       clear();
@@ -73,13 +73,15 @@ export function createTerminal(options: { readonly color: boolean; readonly quie
   };
 }
 
-/** Resolves when the reader has read on, or has gone; what went wrong is the affair of the error listener above. */
-function drained(stdout: NodeJS.WriteStream): Promise<void> {
-  return new Promise((resolve) => {
-    const settle = (): void => {
-      for (const event of ['drain', 'close', 'error']) stdout.off(event, settle);
-      resolve();
-    };
-    for (const event of ['drain', 'close', 'error']) stdout.on(event, settle);
-  });
+/** Resolves when the reader has taken it, or with what went wrong. */
+function written(stdout: NodeJS.WriteStream, data: Uint8Array | string): Promise<NodeJS.ErrnoException | undefined> {
+  return new Promise((resolve) => stdout.write(data, (error) => resolve(error ?? undefined)));
+}
+
+function stdoutError(error: NodeJS.ErrnoException): BatchrunError {
+  const full = error.code === 'ENOSPC' || error.code === 'EDQUOT';
+  const text = full
+    ? 'there is no room where stdout goes to'
+    : `stdout cannot be written (${error.code ?? error.message})`;
+  return new BatchrunError(full ? 'E_DISK_FULL' : 'E_FILE', text, { cause: error });
 }

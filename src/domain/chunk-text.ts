@@ -3,7 +3,7 @@
  * `{"custom_id":"<wire id>","params":<params>}` with nothing in between. The packed index and the readers of requests
  * rely on exactly this form, so it is made and taken apart only here.
  */
-import { invariant } from '../base/errors.ts';
+import { BatchrunError } from '../base/errors.ts';
 import { BODY_HEAD, BODY_TAIL } from './limits.ts';
 import type { ModelMix } from './model.ts';
 
@@ -23,7 +23,12 @@ export function bodyBytes(requestBytes: number, rowCount: number): number {
 /** The params of a request as JSON text, untouched. */
 export function paramsOf(request: string): string {
   const middle = request.indexOf(REQUEST_MIDDLE);
-  invariant(request.startsWith(REQUEST_HEAD) && middle > 0, 'a request in a chunk file has its known form');
+  if (!request.startsWith(REQUEST_HEAD) || middle <= 0) {
+    throw new BatchrunError(
+      'E_STATE_CORRUPT',
+      'a request in a chunk file (runs/<run>/chunks) is not as it was written',
+    );
+  }
   return request.slice(middle + REQUEST_MIDDLE.length, -1);
 }
 

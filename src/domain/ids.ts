@@ -32,12 +32,17 @@ export function chunkFileStem(chunkNo: number): string {
 /** Paths below the state folder. */
 export const paths = {
   run: (runId: string): string => `runs/${runId}`,
+  chunks: (runId: string): string => `runs/${runId}/chunks`,
+  allResults: (runId: string): string => `runs/${runId}/results`,
   body: (runId: string, chunkNo: number): string => `runs/${runId}/chunks/${chunkFileStem(chunkNo)}.json`,
   rows: (runId: string, chunkNo: number): string => `runs/${runId}/rows/${chunkFileStem(chunkNo)}.jsonl`,
   invalid: (runId: string): string => `runs/${runId}/rows/invalid.jsonl`,
   duplicates: (runId: string): string => `runs/${runId}/rows/duplicates.jsonl`,
   results: (runId: string, chunkNo: number): string => `runs/${runId}/results/${chunkFileStem(chunkNo)}.jsonl`,
   realtime: (runId: string): string => `runs/${runId}/results/realtime.jsonl`,
-  ingestLock: (runId: string): string => `runs/${runId}/ingest-lock.db`,
+  /** Outside of the run's folder: it is held before anything of the run can be seen, so that no sweep comes between. */
+  ingestLock: (runId: string): string => `ingest/${runId}.db`,
+  /** Where version 0.1.0 had it. */
+  formerIngestLock: (runId: string): string => `runs/${runId}/ingest-lock.db`,
   spill: (runId: string, part: number): string => `runs/${runId}/ids-${part}.tmp`,
 } as const;

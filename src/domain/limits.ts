@@ -35,6 +35,8 @@ export const RESULT_FETCHES_MAX = 8;
 export const RESULT_LINE_BYTES_MAX = 256_000_000;
 /** No byte of a result stream for this long: the connection is dead (the SDK has no timeout on bodies). */
 export const RESULT_IDLE_MS_MAX = 120_000;
+/** Results that are deleted within this time are named by `status` and `collect`. */
+export const RESULTS_WARN_MS = 7 * 24 * 3_600_000;
 /** A batch expires 24 h after it was created. */
 export const BATCH_EXPIRES_MS = 24 * 3_600_000;
 /** A wait that the API asks for above this pauses the lane and is told to the user. */

@@ -90,6 +90,8 @@ export interface Block {
   readonly message: string;
   readonly hint: string;
   readonly sinceMs: number;
+  /** Ids of batches that may be the ones in question. */
+  readonly candidates?: readonly string[];
 }
 
 /** Numbers that an estimate of a chunk or a run is made from: for each model how many rows, bytes and max_tokens. */
@@ -169,7 +171,14 @@ export interface ChunkRecord {
   readonly batchId: string | null;
   /** How often the results of its batch were fetched and thrown away because they were not whole. */
   readonly fetches: number;
+  readonly wire: WireIds;
 }
+
+/**
+ * What the custom_ids of a chunk's requests are: `tag`, our wire ids; `own`, the user's ids, because a script of
+ * theirs made the batch and it was adopted.
+ */
+export type WireIds = 'tag' | 'own';
 
 export interface AttemptRecord {
   readonly id: number;
@@ -186,6 +195,10 @@ export interface AttemptRecord {
   readonly bodyComplete: boolean;
   readonly state: AttemptState;
   readonly batchId: string | null;
+  /** The API's time at the first look at its list after the attempt ended; null before there was one. */
+  readonly doubtSinceMs: number | null;
+  /** A person has settled it: a batch that turns up all the same is remembered, but nothing waits for it. */
+  readonly byHand: boolean;
 }
 
 export type ProcessingStatus = 'in_progress' | 'canceling' | 'ended';
@@ -216,7 +229,7 @@ export interface BatchRecord extends BatchInfo {
   readonly runId: string | null;
   readonly chunkNo: number | null;
   readonly attemptId: number | null;
-  /** Its id came from our own create answer, or its results carry our wire ids. */
+  /** Its id came from our own create answer, or its results carry our wire ids. Others are never canceled by us. */
   readonly proven: boolean;
   /** Since when the API has answered 404 for it; null while it is seen. */
   readonly missingSinceMs: number | null;

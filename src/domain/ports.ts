@@ -67,6 +67,8 @@ export interface Locks {
 export interface BatchUpload {
   readonly bodyPath: string;
   readonly bytes: number;
+  /** Of the body as it was sealed. A file that has changed since breaks the request off before its tail. */
+  readonly sha256: string;
   readonly betas: readonly string[];
   /** Awaited before the last bytes of the body are sent. If it fails, the request is broken off. */
   readonly beforeTail: () => Promise<void>;
@@ -79,6 +81,8 @@ export interface BatchPage {
   readonly lastId: string | null;
   /** What the API asks to wait before the next look, or null. */
   readonly retryAfterMs: number | null;
+  /** The API's clock when it answered (the `date` header, whole seconds), or null where it does not say. */
+  readonly serverTimeMs: number | null;
 }
 
 export interface MessageCall {

@@ -140,6 +140,9 @@ export function messageText(message: unknown): string {
   return text;
 }
 
+/** What the API takes as a custom_id (facts, section 1.4). */
+export const CUSTOM_ID = /^[a-zA-Z0-9_-]{1,64}$/;
+
 const TAG = /^[a-z0-9]{6,24}$/;
 const WIRE_ID = /^([a-z0-9]{6,24})-(0|[1-9]\d{0,15})-(0|[1-9]\d{0,15})$/;
 

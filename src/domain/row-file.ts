@@ -4,6 +4,7 @@
  *
  * Skipped rows have lines of the same kind, with their problems, in rows/invalid.jsonl and rows/duplicates.jsonl.
  */
+import { BatchrunError } from '../base/errors.ts';
 import type { RowProblem } from './source.ts';
 
 export interface RowEntry {
@@ -35,12 +36,23 @@ export function encodeInvalidEntry(entry: InvalidEntry): string {
   return `${JSON.stringify(entry)}\n`;
 }
 
-export function decodeRowEntry(line: string): RowEntry {
-  return JSON.parse(line) as RowEntry;
+/** `file` is named where the line is none of ours. */
+export function decodeRowEntry(line: string, file = ROW_FILE): RowEntry {
+  return decoded(line, file) as RowEntry;
 }
 
-export function decodeInvalidEntry(line: string): InvalidEntry {
-  return JSON.parse(line) as InvalidEntry;
+export function decodeInvalidEntry(line: string, file = ROW_FILE): InvalidEntry {
+  return decoded(line, file) as InvalidEntry;
+}
+
+const ROW_FILE = 'runs/<run>/rows';
+
+function decoded(line: string, file: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch (cause) {
+    throw new BatchrunError('E_STATE_CORRUPT', `${file} is damaged: a line of it cannot be read`, { cause });
+  }
 }
 
 /** The id of a row without one: `<line>` with one input, `<file>:<line>` (file from 1) with several. */

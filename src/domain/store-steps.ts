@@ -2,7 +2,7 @@
  * What the steps of the ledger take and give: a new run, a sealed chunk, a collected chunk, settled realtime calls, …
  * The steps themselves are in store.ts.
  */
-import type { ChunkRecord, ModelMix, ResultLocation, RunRecord, UsageEntry } from './model.ts';
+import type { BatchInfo, ChunkRecord, ModelMix, ResultLocation, RunRecord, UsageEntry } from './model.ts';
 
 /** What a run is when its reading begins. */
 export type NewRun = Pick<
@@ -24,7 +24,7 @@ export type NewRun = Pick<
 /** A sealed chunk with the packed index of its requests. */
 export interface NewChunk extends Pick<
   ChunkRecord,
-  'chunkNo' | 'kind' | 'betas' | 'rowCount' | 'bytes' | 'sha256' | 'firstSeq' | 'mix' | 'parentNo'
+  'chunkNo' | 'kind' | 'betas' | 'rowCount' | 'bytes' | 'sha256' | 'firstSeq' | 'mix' | 'parentNo' | 'wire'
 > {
   readonly requestIndex: Uint8Array;
 }
@@ -38,6 +38,8 @@ export interface IngestEnd {
   readonly totalRows: number;
   readonly invalidRows: number;
   readonly mix: ModelMix;
+  /** The batch that holds the rows of the run's only chunk already: it is followed from here on, and nothing is sent. */
+  readonly adopted?: { readonly batch: BatchInfo; readonly workspace: string };
 }
 
 /** What became of the end of ingest: the run is ready, or the same run is there already. */
@@ -91,6 +93,25 @@ export interface AttemptStart {
   readonly workspace: string;
   readonly baselineBatchId: string | null;
   readonly atMs: number;
+}
+
+/** The API knows a batch, and it is not (or no longer) the one of this chunk: back to being in doubt. */
+export interface DisprovedStep {
+  readonly runId: string;
+  readonly chunkNo: number;
+  readonly batchId: string;
+  readonly atMs: number;
+  readonly reason: string;
+}
+
+/** Until when the API wants no calls of a kind. Kept, so that a job that starts every minute honours it too. */
+export interface WaitRecord {
+  readonly origin: string;
+  readonly workspace: string;
+  readonly kind: 'batches' | 'messages';
+  readonly untilMs: number;
+  /** How long the wait was when it was asked for: no clock can make it longer than that. */
+  readonly askedMs: number;
 }
 
 export interface SplitStep {

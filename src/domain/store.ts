@@ -7,6 +7,7 @@
  */
 import type {
   AttemptRecord,
+  AttemptState,
   BatchInfo,
   BatchRecord,
   Block,
@@ -25,6 +26,7 @@ import type {
   ChunkIndex,
   CollectedRow,
   CollectedStep,
+  DisprovedStep,
   DriverRecord,
   EventRecord,
   IngestEnd,
@@ -34,6 +36,7 @@ import type {
   RealtimeStep,
   SplitStep,
   Tombstone,
+  WaitRecord,
 } from './store-steps.ts';
 
 export interface Store {
@@ -43,7 +46,12 @@ export interface Store {
   chunkCounts(runId: string): Promise<ChunkCounts>;
   chunks(
     runId: string,
-    filter?: { readonly states?: readonly ChunkState[]; readonly kind?: ChunkKind; readonly limit?: number },
+    filter?: {
+      readonly states?: readonly ChunkState[];
+      readonly kind?: ChunkKind;
+      readonly afterNo?: number;
+      readonly limit?: number;
+    },
   ): Promise<readonly ChunkRecord[]>;
   chunk(runId: string, chunkNo: number): Promise<ChunkRecord | null>;
   chunkIndex(runId: string, chunkNo: number): Promise<ChunkIndex>;
@@ -57,6 +65,11 @@ export interface Store {
   /** When the earliest row that waits for a retry may go, or null. */
   nextRetryAtMs(runId: string): Promise<number | null>;
   usage(runId: string): Promise<readonly UsageEntry[]>;
+  /** In the order in which they were made. */
+  attempts(
+    runId: string,
+    filter: { readonly states?: readonly AttemptState[]; readonly afterId?: number; readonly limit: number },
+  ): Promise<readonly AttemptRecord[]>;
   batches(runId: string): Promise<readonly BatchRecord[]>;
   batch(batchId: string): Promise<BatchRecord | null>;
   /** Batches under way whose chunk has its results from another one. */
@@ -68,7 +81,12 @@ export interface Store {
     options: { readonly afterId?: number; readonly limit: number; readonly newest?: boolean },
   ): Promise<readonly EventRecord[]>;
   driver(): Promise<DriverRecord | null>;
+  waits(origin: string, workspace: string): Promise<readonly WaitRecord[]>;
   tombstones(): Promise<readonly Tombstone[]>;
+  /** What the database itself finds wrong with what it keeps; nothing where it is whole. */
+  check(): Promise<readonly string[]>;
+  /** The ledger as it is now, whatever is written meanwhile. It must be closed. */
+  snapshot(): Promise<Snapshot>;
 
   beginRun(run: NewRun): Promise<void>;
   sealChunk(runId: string, chunk: NewChunk, atMs: number): Promise<void>;
@@ -101,6 +119,14 @@ export interface Store {
   close(): Promise<void>;
 }
 
+/** Reads of one instant: counts that are taken from it agree with each other. */
+export interface Snapshot extends Pick<
+  Store,
+  'run' | 'chunks' | 'chunkIndex' | 'rowRecords' | 'usage' | 'attempts' | 'batches' | 'events'
+> {
+  close(): Promise<void>;
+}
+
 export interface DriverStore {
   readonly epoch: number;
   /** Ends the driving unless there are ready runs that are not in `known`: then these, and it goes on. */
@@ -109,14 +135,31 @@ export interface DriverStore {
   /** Its id; null where the run was canceled meanwhile: then nothing may be sent. */
   recordAttempt(start: AttemptStart): Promise<number | null>;
   recordBodyComplete(attemptId: number): Promise<void>;
-  recordCreated(step: { readonly attemptId: number; readonly batch: BatchInfo; readonly atMs: number }): Promise<void>;
+  /** `proven` is false where only a person says that the batch is this chunk's. */
+  recordCreated(step: {
+    readonly attemptId: number;
+    readonly batch: BatchInfo;
+    readonly atMs: number;
+    readonly proven?: boolean;
+  }): Promise<void>;
   /** A proven batch of an attempt whose chunk is already with another batch: remembered, for `audit` and canceling. */
   recordDuplicate(step: {
     readonly attemptId: number;
     readonly batch: BatchInfo;
     readonly atMs: number;
   }): Promise<void>;
-  recordNotCreated(step: { readonly attemptId: number; readonly atMs: number; readonly reason: string }): Promise<void>;
+  /** `byHand`: a person says so, and nothing waits any more for a batch of this attempt. */
+  recordNotCreated(step: {
+    readonly attemptId: number;
+    readonly atMs: number;
+    readonly reason: string;
+    readonly byHand?: boolean;
+  }): Promise<void>;
+  /** The batch of a submitted or ended chunk is not its batch: the chunk and its attempt are in doubt again. */
+  recordDisproved(step: DisprovedStep): Promise<void>;
+  /** The API's time when its list was first looked at for these attempts; times that are known already stay. */
+  recordDoubtSeen(attemptIds: readonly number[], serverMs: number): Promise<void>;
+  recordWait(wait: WaitRecord): Promise<void>;
   recordUncertain(step: { readonly attemptId: number; readonly atMs: number; readonly reason: string }): Promise<void>;
   recordSplit(step: SplitStep): Promise<void>;
   /** A one-row chunk whose row the API refuses. */
@@ -149,7 +192,10 @@ export interface DriverStore {
     readonly reason: string;
   }): Promise<number>;
   checkpointCollected(step: CollectedStep): Promise<void>;
-  /** The results can no longer be had: the rows fail with `batchrun_results_lost`. */
+  /**
+   * The results can no longer be had: the rows fail with `batchrun_results_lost`. From `submitted` and `ended`; and
+   * from `uncertain` where a person gives the rows up.
+   */
   recordLost(step: {
     readonly runId: string;
     readonly chunkNo: number;

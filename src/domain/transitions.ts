@@ -19,7 +19,8 @@ export const RUN_MOVES: Readonly<Record<RunState, readonly RunState[]>> = {
 export const CHUNK_MOVES: Readonly<Record<ChunkState, readonly ChunkState[]>> = {
   sealed: ['submitting', 'split', 'canceled'],
   submitting: ['submitted', 'sealed', 'uncertain', 'split', 'refused'],
-  uncertain: ['submitted', 'sealed', 'canceled'],
+  // Lost only by a person who gives its rows up (`batchrun resolve --lost`).
+  uncertain: ['submitted', 'sealed', 'canceled', 'lost'],
   // Back to uncertain only when the batch is disproved: its results are not ours.
   submitted: ['ended', 'uncertain', 'lost'],
   ended: ['collected', 'uncertain', 'lost'],

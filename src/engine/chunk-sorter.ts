@@ -3,6 +3,7 @@
  * bytes; each chunk a little smaller than asked for, so that other people's batches rarely have the same count.
  */
 import { CHUNK_JITTER, OPEN_CHUNKS_MAX } from '../domain/limits.ts';
+import type { WireIds } from '../domain/model.ts';
 import type { PreparedRow } from '../domain/source.ts';
 import type { NewChunk } from '../domain/store-steps.ts';
 import { ChunkWriter } from './chunk-writer.ts';
@@ -13,7 +14,15 @@ export interface SorterOptions {
   readonly tag: string;
   readonly chunkRows: number;
   readonly chunkBytes: number;
+  readonly wire: WireIds;
   readonly onSealed: (chunk: NewChunk) => Promise<void>;
+}
+
+export interface RowPlace {
+  readonly seq: number;
+  readonly rowLine: string;
+  /** The user's id. */
+  readonly id: string;
 }
 
 interface OpenChunk {
@@ -33,7 +42,7 @@ export class ChunkSorter {
     this.#options = options;
   }
 
-  add(row: PreparedRow, place: { readonly seq: number; readonly rowLine: string }): Promise<void> | undefined {
+  add(row: PreparedRow, place: RowPlace): Promise<void> | undefined {
     const key = row.betas.join(',');
     const open = this.#open.get(key);
     if (open && this.#hasRoom(open, row)) return open.writer.add({ ...place, ...row });
@@ -57,18 +66,16 @@ export class ChunkSorter {
     return writer.bytes + writer.requestBytes(Buffer.byteLength(row.paramsJson)) <= this.#options.chunkBytes;
   }
 
-  async #addToNew(
-    key: string,
-    full: OpenChunk | undefined,
-    row: PreparedRow,
-    place: { readonly seq: number; readonly rowLine: string },
-  ): Promise<void> {
+  async #addToNew(key: string, full: OpenChunk | undefined, row: PreparedRow, place: RowPlace): Promise<void> {
     if (full) await this.#seal(key, full);
     const [oldest] = this.#open;
     if (this.#open.size >= OPEN_CHUNKS_MAX && oldest) await this.#seal(...oldest);
-    const { runId, tag, chunkRows } = this.#options;
-    const target = { runId, tag, chunkNo: this.#nextNo++, kind: 'input', betas: row.betas, parentNo: null } as const;
-    const rowsMax = Math.max(1, Math.ceil(chunkRows * (1 - CHUNK_JITTER * this.#engine.rng.next())));
+    const { runId, tag, chunkRows, wire } = this.#options;
+    const chunkNo = this.#nextNo++;
+    const target = { runId, tag, chunkNo, kind: 'input', betas: row.betas, parentNo: null, wire } as const;
+    // An adopted batch has the size that it has.
+    const jitter = wire === 'own' ? 0 : CHUNK_JITTER * this.#engine.rng.next();
+    const rowsMax = Math.max(1, Math.ceil(chunkRows * (1 - jitter)));
     const fresh = { writer: new ChunkWriter(this.#engine.files, target), rowsMax };
     this.#open.set(key, fresh);
     await fresh.writer.add({ ...place, ...row });

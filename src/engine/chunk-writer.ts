@@ -5,13 +5,14 @@
  * Proof: test/unit/engine/chunk-writer.test.ts parses what was written and compares every row.
  */
 import { createHash } from 'node:crypto';
+import { invariant } from '../base/errors.ts';
 import { bodyBytes, requestText, type MixSums } from '../domain/chunk-text.ts';
 import { paths } from '../domain/ids.ts';
 import { BODY_HEAD, BODY_TAIL } from '../domain/limits.ts';
-import type { ChunkKind } from '../domain/model.ts';
+import type { ChunkKind, WireIds } from '../domain/model.ts';
 import { RequestIndexBuilder } from '../domain/packed-index.ts';
 import type { Files, FileWriter } from '../domain/ports.ts';
-import { wireId } from '../domain/result-line.ts';
+import { CUSTOM_ID, wireId } from '../domain/result-line.ts';
 import type { NewChunk } from '../domain/store-steps.ts';
 
 export interface ChunkTarget {
@@ -21,6 +22,8 @@ export interface ChunkTarget {
   readonly kind: ChunkKind;
   readonly betas: readonly string[];
   readonly parentNo: number | null;
+  /** `tag` where it is left out. */
+  readonly wire?: WireIds;
 }
 
 export interface ChunkRow {
@@ -30,6 +33,8 @@ export interface ChunkRow {
   readonly maxTokens: number;
   /** The line for the row file with its line end; '' in retry chunks. */
   readonly rowLine: string;
+  /** The user's id: the custom_id of an adopted batch. */
+  readonly id?: string;
 }
 
 /** Text gathered before it is encoded and written: large writes, flat memory. */
@@ -69,7 +74,7 @@ export class ChunkWriter {
 
   /** Gives a promise only when something has to be written now, so that the common row costs no turn of the loop. */
   add(row: ChunkRow): Promise<void> | undefined {
-    const request = requestText(wireId(this.target.tag, this.target.chunkNo, this.rowCount), row.paramsJson);
+    const request = requestText(this.#customId(row), row.paramsJson);
     const bytes = Buffer.byteLength(request);
     if (this.rowCount === 0) this.#firstSeq = row.seq;
     else this.#bodyPending += ',';
@@ -85,6 +90,15 @@ export class ChunkWriter {
     return this.#flush();
   }
 
+  #customId(row: ChunkRow): string {
+    if (this.target.wire !== 'own') return wireId(this.target.tag, this.target.chunkNo, this.rowCount);
+    invariant(
+      row.id !== undefined && CUSTOM_ID.test(row.id),
+      'the rows of an adopted batch have ids that the API takes',
+    );
+    return row.id;
+  }
+
   /** Closes both files durably and gives what the ledger needs. */
   async seal(): Promise<NewChunk> {
     this.#bodyPending += BODY_TAIL;
@@ -92,12 +106,13 @@ export class ChunkWriter {
     const bytes = this.#body?.bytes ?? 0;
     await this.#rows?.commit();
     await this.#body?.commit();
-    const { chunkNo, kind, betas, parentNo } = this.target;
+    const { chunkNo, kind, betas, parentNo, wire = 'tag' } = this.target;
     return {
       chunkNo,
       kind,
       betas,
       parentNo,
+      wire,
       rowCount: this.rowCount,
       bytes,
       sha256: this.#sha256.digest('hex'),

@@ -6,7 +6,7 @@
 import { failpoint } from '../base/failpoint.ts';
 import { BatchrunError, invariant } from '../base/errors.ts';
 import { routeCreate, type ApiFailure } from '../domain/failure-router.ts';
-import { paths, tagOf } from '../domain/ids.ts';
+import { paths } from '../domain/ids.ts';
 import { LineSplitter } from '../domain/lines.ts';
 import { BATCH_MISSING_MS_MAX, RESULT_FETCHES_MAX, RESULT_LINE_BYTES_MAX, RESULTS_KEPT_MS } from '../domain/limits.ts';
 import type { BatchRecord, ChunkRecord, RowRecord, RunRecord } from '../domain/model.ts';
@@ -14,6 +14,7 @@ import { decodeRequestIndex, encodeResultIndex, outcomeByte } from '../domain/pa
 import type { FileWriter } from '../domain/ports.ts';
 import type { CollectedRow } from '../domain/store-steps.ts';
 import { ResultScan } from './result-scan.ts';
+import { wireIdReader } from './wire-ids.ts';
 import { RowVerdicts } from './row-verdicts.ts';
 import { missingBlock } from './poll.ts';
 import {
@@ -24,6 +25,7 @@ import {
   chunkKey,
   noteFailure,
   repeatWait,
+  serverNowMs,
   type RepeatedWait,
   type Session,
 } from './session.ts';
@@ -63,12 +65,13 @@ async function collectChunk(session: Session, target: Target, runIds: readonly s
   const { chunk, batch } = target;
   const { engine } = session;
   const writer = await engine.files.create(paths.results(chunk.runId, chunk.chunkNo));
-  const scan = new ResultScan({ tag: tagOf(chunk.runId), chunkNo: chunk.chunkNo, rowCount: chunk.rowCount });
+  const scan = new ResultScan(chunk.rowCount, await wireIdReader(engine.files, chunk));
   try {
     const problem = (await download(session, target, { writer, scan })) ?? scan.missing(batch.counts);
     if (problem !== null) {
       await writer.abort();
-      await notWhole(session, target, problem);
+      if (scan.foreign && !batch.proven) await disprove(session, target);
+      else await notWhole(session, target, problem);
       return false;
     }
     await writer.commit();
@@ -158,6 +161,20 @@ async function checkpoint(session: Session, { run, chunk, batch }: Target, scan:
   await verdicts.tellHeld();
 }
 
+/** Its results can no longer be had: its rows fail with `batchrun_results_lost` and are not sent again by themselves. */
+export async function giveUpChunk(session: Session, chunk: ChunkRecord): Promise<void> {
+  const { engine, driver } = session;
+  const { runId, chunkNo } = chunk;
+  const { seqs } = decodeRequestIndex((await engine.store.chunkIndex(runId, chunkNo)).requests);
+  const before = await recordsOf(session, chunk, seqs);
+  const rows = [...seqs].map((seq, index): CollectedRow => {
+    const attempts = (before.get(seq)?.attempts ?? 0) + 1;
+    return { seq, index, to: 'failed', attempts, errorType: 'batchrun_results_lost', notBeforeMs: 0, result: null };
+  });
+  await driver.recordLost({ runId, chunkNo, atMs: engine.clock.now(), rows });
+  engine.emit({ kind: 'chunk.lost', runId, chunkNo, rows: rows.length });
+}
+
 /** The records that rows of a retry chunk have already; an input chunk's rows have none yet. */
 async function recordsOf(
   session: Session,
@@ -196,6 +213,28 @@ function succeededRetries(
   return rows;
 }
 
+/**
+ * A batch that only a person took for this chunk's, and its lines say otherwise. Nothing is sent because of it: where
+ * we made the chunk, it is in doubt again; where a batch was adopted with the wrong input, a person has to say.
+ */
+async function disprove(session: Session, { chunk, batch }: Target): Promise<void> {
+  const { engine, driver } = session;
+  const { runId, chunkNo } = chunk;
+  if (chunk.wire === 'tag') {
+    const reason = `the lines of ${batch.id} are not of this chunk`;
+    await driver.recordDisproved({ runId, chunkNo, batchId: batch.id, atMs: engine.clock.now(), reason });
+    engine.emit({ kind: 'batch.disproved', runId, chunkNo, batchId: batch.id });
+    return;
+  }
+  await blockRun(session, runId, {
+    reason: 'adopted_mismatch',
+    scope: `chunk:${chunkNo}`,
+    message: `the results of ${batch.id} hold custom_ids that are not in the input that it was adopted with`,
+    hint: `Give the run up with \`batchrun cancel ${runId}\` and adopt the batch with the right input, or with the right --id-column. Nothing was sent.`,
+    sinceMs: engine.clock.now(),
+  });
+}
+
 async function notWhole(session: Session, { chunk, batch }: Target, problem: string): Promise<void> {
   const { engine, driver } = session;
   const { runId, chunkNo } = chunk;
@@ -205,7 +244,7 @@ async function notWhole(session: Session, { chunk, batch }: Target, problem: str
       reason: 'results_unreadable',
       scope: `chunk:${chunkNo}`,
       message: `the results of ${batch.id} (chunk ${chunkNo}) were fetched ${fetches} times and were never whole: ${problem}`,
-      hint: 'Nothing was sent again and nothing is lost: run `batchrun collect` later, or ask support about the batch.',
+      hint: `Nothing was sent again and nothing is lost: run \`batchrun collect\` later, or ask support about the batch. If it is gone for good, \`batchrun resolve ${runId} --chunk ${chunkNo} --lost\` gives its rows up.`,
       sinceMs: engine.clock.now(),
     });
     return;
@@ -223,16 +262,11 @@ async function afterFailedFetch(
   const nowMs = engine.clock.now();
   noteFailure(session, failure);
   if (failure.connection === 'aborted') return;
-  const gone = batch.archivedAtMs !== null || nowMs - batch.createdAtMs > RESULTS_KEPT_MS;
+  // By the API's clock: with ours alone, one that is wrong by a month would give up what is there.
+  const gone = batch.archivedAtMs !== null || serverNowMs(session) - batch.createdAtMs > RESULTS_KEPT_MS;
   // Of the refusals only these say that there is nothing: another key may still see it.
   if (gone && [400, 404, 410].includes(failure.status ?? 0)) {
-    const { seqs } = decodeRequestIndex((await engine.store.chunkIndex(run.id, chunk.chunkNo)).requests);
-    const before = await recordsOf(session, chunk, seqs);
-    const rows = [...seqs].map((seq, index): CollectedRow => {
-      const attempts = (before.get(seq)?.attempts ?? 0) + 1;
-      return { seq, index, to: 'failed', attempts, errorType: 'batchrun_results_lost', notBeforeMs: 0, result: null };
-    });
-    await driver.recordLost({ runId: run.id, chunkNo: chunk.chunkNo, atMs: nowMs, rows });
+    await giveUpChunk(session, chunk);
     return;
   }
   const wait = scheduleFetch(session, chunk, { cause: causeOf(failure), askedMs: failure.retryAfterMs });

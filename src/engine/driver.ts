@@ -11,6 +11,8 @@ import type { Engine } from './engine.ts';
 export const DRIVER_LOCK = 'lock.db';
 /** How often a lock that is waited for is tried. */
 const RETRY_INTERVAL_MS = 500;
+/** From having the lock to being entered as the driver, and from letting go to the end: milliseconds, unless stopped. */
+const UNNAMED_MS_MAX = 5_000;
 
 export interface DriveHolder {
   readonly pid: number;
@@ -29,6 +31,7 @@ export interface Driving {
  */
 export async function tryDrive(engine: Engine, holder: DriveHolder, retryLockMs: number): Promise<Driving | null> {
   const endsAtMs = engine.clock.now() + retryLockMs;
+  let unnamedSinceMs: number | null = null;
   for (;;) {
     const lock = await engine.locks.tryAcquire(DRIVER_LOCK);
     if (lock) {
@@ -40,8 +43,10 @@ export async function tryDrive(engine: Engine, holder: DriveHolder, retryLockMs:
       }
     }
     const other = await engine.store.driver();
-    const lettingGo = other?.letGoAtMs !== null;
-    if (!lettingGo && engine.clock.now() >= endsAtMs) return null;
+    const nowMs = engine.clock.now();
+    unnamedSinceMs = other?.letGoAtMs === null ? null : (unnamedSinceMs ?? nowMs);
+    const lettingGo = unnamedSinceMs !== null && nowMs - unnamedSinceMs < UNNAMED_MS_MAX;
+    if (!lettingGo && nowMs >= endsAtMs) return null;
     if (engine.signal.aborted) return null;
     await engine.clock.sleep(lettingGo ? 20 : RETRY_INTERVAL_MS, engine.signal);
   }
@@ -50,8 +55,10 @@ export async function tryDrive(engine: Engine, holder: DriveHolder, retryLockMs:
 /** E_LOCKED with the name of the process that drives. */
 export async function lockedError(engine: Engine): Promise<BatchrunError> {
   const other = await engine.store.driver();
-  const who = other
-    ? `process ${other.pid} on ${other.host} (\`${other.command}\`, since ${new Date(other.sinceMs).toISOString()})`
+  // One that has let go is not the one that has the lock now.
+  const named = other?.letGoAtMs === null ? other : null;
+  const who = named
+    ? `process ${named.pid} on ${named.host} (\`${named.command}\`, since ${new Date(named.sinceMs).toISOString()})`
     : 'another process';
-  return new BatchrunError('E_LOCKED', `${who} drives this state`, { details: { driver: other } });
+  return new BatchrunError('E_LOCKED', `${who} drives this state`, { details: { driver: named } });
 }

@@ -42,6 +42,8 @@ export type EngineEvent =
       readonly batchId: string;
       readonly tookMs: number | null;
     }
+  | { readonly kind: 'chunk.lost'; readonly runId: string; readonly chunkNo: number; readonly rows: number }
+  | { readonly kind: 'batch.disproved'; readonly runId: string; readonly chunkNo: number; readonly batchId: string }
   | { readonly kind: 'batch.canceled'; readonly runId: string; readonly batchId: string }
   | {
       readonly kind: 'collect.progress';

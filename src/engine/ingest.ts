@@ -10,7 +10,7 @@ import { failpoint } from '../base/failpoint.ts';
 import { Fingerprint, type FingerprintScope } from '../domain/fingerprint.ts';
 import { addMix, type MixSums } from '../domain/chunk-text.ts';
 import { newRunId, paths, tagOf } from '../domain/ids.ts';
-import type { ModelMix } from '../domain/model.ts';
+import type { BatchInfo, ModelMix } from '../domain/model.ts';
 import { encodeRowEntry, generatedId, type RowEntry } from '../domain/row-file.ts';
 import type { PreparedRow, RowNotice, RowReading, RowSource, SourceRecord } from '../domain/source.ts';
 import type { IngestVerdict, NewChunk, NewRun } from '../domain/store-steps.ts';
@@ -19,6 +19,7 @@ import { dropDuplicates, findDuplicates, sumChunks } from './duplicates.ts';
 import type { Engine } from './engine.ts';
 import { IdLedger } from './id-ledger.ts';
 import { ProblemList, type ShownProblem } from './problems.ts';
+import { restoreFiles } from './restore.ts';
 
 export interface IngestRequest {
   readonly source: RowSource;
@@ -30,6 +31,8 @@ export interface IngestRequest {
   readonly limit: number | null;
   readonly onInvalid: 'fail' | 'skip';
   readonly again: boolean;
+  /** The batch that holds the rows already, made by somebody else's script: nothing is sent, it is followed. */
+  readonly adopt?: { readonly batch: BatchInfo; readonly workspace: string };
   /** Check everything and leave nothing behind. */
   readonly dryRun: boolean;
   /** Called when everything is read and before the run counts; throws to have nothing of it. `known`: the run exists. */
@@ -49,6 +52,8 @@ export interface IngestReport {
   readonly problemCount: number;
   /** The first request as it would go out. */
   readonly firstParamsJson: string | null;
+  /** Files of the run that exists that were damaged and have been made again. */
+  readonly restored: number;
 }
 
 export async function ingest(engine: Engine, request: IngestRequest): Promise<IngestReport> {
@@ -64,10 +69,13 @@ export async function ingest(engine: Engine, request: IngestRequest): Promise<In
     kept = report.verdict.kind === 'ready';
     return report;
   } finally {
-    if (!kept) await store.deleteIngesting(runId);
+    if (!kept) {
+      // The files first: a full disk has no room to write down anything before they are gone.
+      await files.removeFolder(paths.run(runId));
+      await store.deleteIngesting(runId);
+    }
     await lock.release();
-    if (kept) await files.remove(paths.ingestLock(runId));
-    else await files.removeFolder(paths.run(runId));
+    await files.remove(paths.ingestLock(runId));
   }
 }
 
@@ -98,6 +106,7 @@ class Ingest {
       tag: tagOf(runId),
       chunkRows: request.run.settings.chunkRows,
       chunkBytes: request.run.settings.chunkBytes,
+      wire: request.adopt ? 'own' : 'tag',
       onSealed: (chunk) => this.#sealed(chunk),
     });
   }
@@ -145,7 +154,7 @@ class Ingest {
     this.#fingerprint.add({ customId: entry.id, paramsJson: row.paramsJson, betas: row.betas, columnsJson });
     this.#firstParamsJson ??= row.paramsJson;
     const spilled = this.#ids.add(entry.id);
-    const written = this.#sorter.add(row, { seq, rowLine: encodeRowEntry(entry) });
+    const written = this.#sorter.add(row, { seq, id: entry.id, rowLine: encodeRowEntry(entry) });
     return spilled ? spilled.then(() => written) : written;
   }
 
@@ -248,17 +257,19 @@ class Ingest {
     );
     failpoint('ingest.ready');
     if (this.#request.dryRun) return this.#report({ kind: 'dry_run' });
-    return this.#report(
-      await this.#engine.store.finishIngest({
-        runId: this.#runId,
-        atMs: this.#engine.clock.now(),
-        fingerprint,
-        again: this.#request.again,
-        totalRows: this.#seq,
-        invalidRows: this.#problems.rows,
-        mix: this.#mix,
-      }),
-    );
+    const verdict = await this.#engine.store.finishIngest({
+      runId: this.#runId,
+      atMs: this.#engine.clock.now(),
+      fingerprint,
+      again: this.#request.again,
+      totalRows: this.#seq,
+      invalidRows: this.#problems.rows,
+      mix: this.#mix,
+      ...(this.#request.adopt ? { adopted: this.#request.adopt } : {}),
+    });
+    const report = this.#report(verdict);
+    if (verdict.kind !== 'exists') return report;
+    return { ...report, restored: await restoreFiles(this.#engine, { from: this.#runId, to: verdict.runId }) };
   }
 
   /** Only for the question to the user: whether the run really exists is decided in one transaction, by the store. */
@@ -281,6 +292,7 @@ class Ingest {
       problems: this.#problems.shown,
       problemCount: this.#problems.count,
       firstParamsJson: this.#firstParamsJson,
+      restored: 0,
     };
   }
 }

@@ -19,11 +19,13 @@ export interface ListingNeeds {
 
 export class BatchListing {
   readonly batches: readonly BatchInfo[];
-  /** When the first page was asked for. */
+  /** When the first page was asked for, on the clock that never jumps. */
   readonly startedAtMs: number;
   /** The list was read to its end. */
   readonly complete: boolean;
   readonly retryAfterMs: number | null;
+  /** The API's clock when it answered the first page, or null where it does not say. */
+  readonly serverAtMs: number | null;
   readonly #positions: ReadonlyMap<string, number>;
 
   constructor(parts: {
@@ -31,11 +33,13 @@ export class BatchListing {
     startedAtMs: number;
     complete: boolean;
     retryAfterMs: number | null;
+    serverAtMs: number | null;
   }) {
     this.batches = parts.batches;
     this.startedAtMs = parts.startedAtMs;
     this.complete = parts.complete;
     this.retryAfterMs = parts.retryAfterMs;
+    this.serverAtMs = parts.serverAtMs;
     this.#positions = new Map(parts.batches.map((batch, at) => [batch.id, at]));
   }
 
@@ -66,22 +70,24 @@ export class BatchListing {
 }
 
 export async function listBatches(engine: ApiEngine, needs: ListingNeeds): Promise<BatchListing> {
-  const startedAtMs = engine.clock.now();
+  const startedAtMs = engine.clock.monotonicMs();
   const batches: BatchInfo[] = [];
   const missing = new Set(needs.batchIds);
   let afterId: string | null = null;
   let retryAfterMs: number | null = null;
+  let serverAtMs: number | null = null;
   for (let pages = 0; pages < LIST_PAGES_MAX; pages++) {
     const page = await engine.api.listBatches({ afterId, limit: LIST_PAGE_MAX, signal: engine.signal });
     batches.push(...page.batches);
+    serverAtMs ??= page.serverTimeMs;
     for (const batch of page.batches) missing.delete(batch.id);
     if (page.retryAfterMs !== null) retryAfterMs = Math.max(retryAfterMs ?? 0, page.retryAfterMs);
     const complete = !page.hasMore || page.lastId === null;
-    const listing = new BatchListing({ batches, startedAtMs, complete, retryAfterMs });
+    const listing = new BatchListing({ batches, startedAtMs, complete, retryAfterMs, serverAtMs });
     if (complete || isEnough(listing, needs, missing)) return listing;
     afterId = page.lastId;
   }
-  return new BatchListing({ batches, startedAtMs, complete: false, retryAfterMs });
+  return new BatchListing({ batches, startedAtMs, complete: false, retryAfterMs, serverAtMs });
 }
 
 function isEnough(listing: BatchListing, needs: ListingNeeds, missing: ReadonlySet<string>): boolean {

@@ -9,7 +9,16 @@ import { BATCH_MISSING_MS_MAX } from '../domain/limits.ts';
 import type { BatchInfo, BatchRecord, Block } from '../domain/model.ts';
 import { type BatchListing, listBatches } from './listing.ts';
 import { attemptsInDoubt, reconcile } from './reconcile.ts';
-import { apiFailureOf, apiFailureOrThrow, blockAll, blockRun, chunkKey, noteFailure, type Session } from './session.ts';
+import {
+  apiFailureOf,
+  apiFailureOrThrow,
+  blockAll,
+  blockRun,
+  chunkKey,
+  noteFailure,
+  unblockChunk,
+  type Session,
+} from './session.ts';
 
 /** The interval grows with the age of the youngest open batch: a twentieth of it, up to ten times the base. */
 const AGE_SHARE = 20;
@@ -59,6 +68,7 @@ export async function poll(session: Session): Promise<PollResult> {
     });
     session.reach.heard();
     session.lookRefused = false;
+    if (listing.serverAtMs !== null) session.serverAheadMs = listing.serverAtMs - engine.clock.now();
   } catch (error) {
     const failure = apiFailureOrThrow(error);
     noteFailure(session, failure);
@@ -110,17 +120,44 @@ async function lookAt(session: Session, batch: BatchRecord, listing: BatchListin
     noteFailure(session, failure);
     if (failure.status === 404) {
       await driver.recordBatchMissing(batch.id, engine.clock.now());
-      await missing(session, batch);
+      await missing(session, batch, listing);
     }
     return failure.retryAfterMs;
   }
 }
 
-async function missing(session: Session, batch: BatchRecord): Promise<void> {
+async function missing(session: Session, batch: BatchRecord, listing: BatchListing): Promise<void> {
+  const { runId } = batch;
+  if (runId === null) return;
   const nowMs = session.engine.clock.now();
+  if (await isOtherWorkspace(session, batch, listing)) {
+    await blockRun(session, runId, otherWorkspaceBlock(session, batch));
+    return;
+  }
   const sinceMs = batch.missingSinceMs ?? nowMs;
-  if (nowMs - sinceMs < BATCH_MISSING_MS_MAX || batch.runId === null) return;
-  await blockRun(session, batch.runId, missingBlock(batch, `batch ${batch.id} (chunk ${batch.chunkNo}) has`));
+  if (nowMs - sinceMs < BATCH_MISSING_MS_MAX) return;
+  await blockRun(session, runId, missingBlock(batch, `batch ${batch.id} (chunk ${batch.chunkNo}) has`));
+}
+
+/**
+ * A batch lives in one workspace, and any key of that follows it. Another key than the one that made it, and none of
+ * the batches of that one in the list: then it is most likely a key of another workspace, and waiting is of no use.
+ */
+async function isOtherWorkspace(session: Session, batch: BatchRecord, listing: BatchListing): Promise<boolean> {
+  const { api, store } = session.engine;
+  if (batch.workspace === api.workspace || batch.runId === null) return false;
+  const siblings = (await store.batches(batch.runId)).filter((one) => one.workspace === batch.workspace);
+  return siblings.every((one) => listing.get(one.id) === undefined);
+}
+
+function otherWorkspaceBlock({ engine }: Session, batch: BatchRecord): Block {
+  return {
+    reason: 'other_workspace',
+    scope: `chunk:${batch.chunkNo}`,
+    message: `batch ${batch.id} (chunk ${batch.chunkNo}) answers 404 to this key (${engine.api.workspace}): it was made with ${batch.workspace}, and batches are visible in their own workspace only`,
+    hint: 'Run `batchrun collect` with a key of the workspace that made it. Nothing is lost: the batch goes on there.',
+    sinceMs: batch.missingSinceMs ?? engine.clock.now(),
+  };
 }
 
 /** A batch that we made and that the API has not known for an hour. */
@@ -129,7 +166,7 @@ export function missingBlock(batch: BatchRecord, what: string): Block {
     reason: 'batch_missing',
     scope: `chunk:${batch.chunkNo}`,
     message: `${what} answered 404 for an hour`,
-    hint: `Is ANTHROPIC_API_KEY a key of the workspace that made it (${batch.workspace})? With the right key, \`batchrun collect\` goes on.`,
+    hint: `Is ANTHROPIC_API_KEY a key of the workspace that made it (${batch.workspace})? With the right key, \`batchrun collect\` goes on. If the batch is gone for good: \`batchrun resolve ${batch.runId} --chunk ${batch.chunkNo} --lost\` gives its rows up.`,
     sinceMs: batch.missingSinceMs ?? batch.createdAtMs,
   };
 }
@@ -137,6 +174,9 @@ export function missingBlock(batch: BatchRecord, what: string): Block {
 async function seen(session: Session, known: BatchRecord, info: BatchInfo): Promise<void> {
   const { driver, engine } = session;
   const { runId, chunkNo } = known;
+  if (runId !== null && chunkNo !== null) {
+    for (const reason of ['batch_missing', 'other_workspace']) await unblockChunk(session, { runId, chunkNo }, reason);
+  }
   if (info.status === 'ended' && runId !== null && chunkNo !== null) {
     // Of two batches of one chunk the first that has ended is taken; the chunk has moved on for the second.
     const chunk = await engine.store.chunk(runId, chunkNo);

@@ -42,7 +42,6 @@ export class RealtimeLane {
   readonly #wake: () => void;
   #answers: Answer[] = [];
   #running = 0;
-  #pausedUntilMs = 0;
   /** Pauses in a row without an answer between them. */
   #pauses = 0;
   #settling: Promise<void> | undefined;
@@ -80,7 +79,7 @@ export class RealtimeLane {
   /** When the next waiting row may go, in the past where it only lacks a slot or is blocked; null when none waits. */
   nextAtMs(): number | null {
     const nextMs = this.#waiting.nextAtMs();
-    return nextMs === null ? null : Math.max(nextMs, this.#pausedUntilMs);
+    return nextMs === null ? null : Math.max(nextMs, this.#session.callsNotBeforeMs);
   }
 
   /** Starts as many calls as there are slots and rows whose time has come. Throws what went wrong in the background. */
@@ -88,7 +87,7 @@ export class RealtimeLane {
     if (this.#failure) throw this.#failure.error;
     const { clock, pacing, signal } = this.#session.engine;
     const nowMs = clock.now();
-    if (signal.aborted || nowMs < this.#pausedUntilMs) return;
+    if (signal.aborted || nowMs < this.#session.callsNotBeforeMs) return;
     const free = pacing.concurrency - this.#running;
     if (free <= 0) return;
     const due = this.#waiting.take(nowMs, free, ({ run }) => !this.#session.blocks.stopsSending(run.id));
@@ -193,8 +192,8 @@ export class RealtimeLane {
     this.#pauses++;
     const { clock, emit } = this.#session.engine;
     const untilMs = clock.now() + Math.max(waitMs, waitBefore(this.#session, this.#pauses, failure.retryAfterMs));
-    if (untilMs <= this.#pausedUntilMs) return;
-    this.#pausedUntilMs = untilMs;
+    if (untilMs <= this.#session.callsNotBeforeMs) return;
+    this.#session.callsNotBeforeMs = untilMs;
     if (untilMs - clock.now() > RETRY_AFTER_SAID_MS) emit({ kind: 'lane.paused', untilMs, cause: causeOf(failure) });
   }
 

@@ -6,14 +6,16 @@
  * made.
  */
 import { groupBy } from '../base/collections.ts';
-import { BatchrunError } from '../base/errors.ts';
 import { tagOf } from '../domain/ids.ts';
-import { linesOf } from '../domain/lines.ts';
-import { BATCH_MISSING_MS_MAX, LATE_BATCH_MS, RESULT_LINE_BYTES_MAX } from '../domain/limits.ts';
+import { BATCH_MISSING_MS_MAX, LATE_BATCH_MS } from '../domain/limits.ts';
 import { requestCount, type AttemptRecord, type BatchInfo } from '../domain/model.ts';
-import { parseResultLine, parseWireId } from '../domain/result-line.ts';
+import { parseWireId } from '../domain/result-line.ts';
+import { readHead } from './batch-head.ts';
 import type { BatchListing } from './listing.ts';
 import { apiFailureOrThrow, blockRun, chunkKey, noteFailure, repeatWait, type Session } from './session.ts';
+
+/** The `date` header counts whole seconds: a difference of two may be one too many. */
+const SERVER_CLOCK_STEP_MS = 1_000;
 
 /** Attempts whose batch may still turn up: undecided ones, and those judged "not made" within the last day. */
 export async function attemptsInDoubt(session: Session): Promise<readonly AttemptRecord[]> {
@@ -32,6 +34,7 @@ export async function reconcile(
   listing: BatchListing,
 ): Promise<void> {
   const held = new Set<string>();
+  await noteDoubts(session, attempts, listing);
   /** Attempts that found their batch in this pass. */
   const decided = new Set<number>();
   const unknown = await unknownBatches(session, listing);
@@ -46,13 +49,39 @@ export async function reconcile(
       unread++;
       if (isStuck(session, batch)) stuck.push(batch);
     }
-    if (stuck[0]) await blockGroup(session, group, stuck[0]);
-    for (const attempt of group) {
+    // What a person has settled waits for nothing any more; a batch that turns up all the same is remembered.
+    const waiting = group.filter((attempt) => !attempt.byHand);
+    if (stuck.length > 0) await blockGroup(session, waiting, stuck);
+    for (const attempt of waiting) {
       if (unread > 0) held.add(chunkKey(attempt));
       else await decideNotMade(session, attempt, listing);
     }
   }
   session.held = held;
+}
+
+/**
+ * The grace of an attempt begins with the first look at the list after it: by the API's clock, so that a job that looks
+ * once in a while comes to its end too, and a clock that is set by an hour here decides nothing.
+ */
+async function noteDoubts(session: Session, attempts: readonly AttemptRecord[], listing: BatchListing): Promise<void> {
+  const inDoubt = attempts.filter((attempt) => attempt.state === 'uncertain');
+  for (const { id } of inDoubt) {
+    if (!session.doubtsSinceMs.has(id)) session.doubtsSinceMs.set(id, listing.startedAtMs);
+  }
+  const { serverAtMs } = listing;
+  const unseen = inDoubt.filter((attempt) => attempt.doubtSinceMs === null).map((attempt) => attempt.id);
+  if (serverAtMs !== null && unseen.length > 0) await session.driver.recordDoubtSeen(unseen, serverAtMs);
+}
+
+/** Has its batch had time enough to show? Each of the two measures is at most what has really passed. */
+function graceIsOver(session: Session, attempt: AttemptRecord, listing: BatchListing): boolean {
+  const { reconcileGraceMs } = session.engine.pacing;
+  const here = listing.startedAtMs - (session.doubtsSinceMs.get(attempt.id) ?? listing.startedAtMs);
+  const { serverAtMs } = listing;
+  const known = attempt.doubtSinceMs !== null && serverAtMs !== null;
+  const there = known ? serverAtMs - attempt.doubtSinceMs - SERVER_CLOCK_STEP_MS : 0;
+  return Math.max(here, there) >= reconcileGraceMs;
 }
 
 async function unknownBatches(session: Session, listing: BatchListing): Promise<ReadonlySet<string>> {
@@ -71,12 +100,12 @@ async function readCandidate(
   const { driver, engine } = session;
   const wait = session.candidateWaits.get(batch.id);
   if (engine.clock.now() < Math.max(wait?.notBeforeMs ?? 0, session.quietUntilMs)) return false;
-  const wireId = await firstWireId(session, batch);
-  if (wireId === null) return false;
+  const ids = await firstWireIds(session, batch);
+  if (ids === null) return false;
   session.candidateWaits.delete(batch.id);
-  const parts = parseWireId(wireId);
-  const mine = attempts.filter(
-    (attempt) => parts !== null && tagOf(attempt.runId) === parts.tag && attempt.chunkNo === parts.chunkNo,
+  const parts = ids.map((id) => parseWireId(id));
+  const mine = attempts.filter((attempt) =>
+    parts.some((one) => one?.tag === tagOf(attempt.runId) && one.chunkNo === attempt.chunkNo),
   );
   // An attempt that is undecided is more likely the one than an older one that was judged "not made".
   const left = mine.filter((one) => !decided.has(one.id));
@@ -94,26 +123,17 @@ async function readCandidate(
   return true;
 }
 
-/** The custom_id of the first line of a batch's results; null when it cannot be had now. */
-async function firstWireId(session: Session, batch: BatchInfo): Promise<string | null> {
-  const { api, signal } = session.engine;
-  const enough = new AbortController();
-  const limits = { lineBytesMax: RESULT_LINE_BYTES_MAX, tooLong };
+/** The custom_ids of the first lines of a batch's results; null when they cannot be had now. */
+export async function firstWireIds(session: Session, batch: BatchInfo): Promise<readonly string[] | null> {
   try {
-    for await (const line of linesOf(api.streamResults(batch, AbortSignal.any([signal, enough.signal])), limits)) {
-      const wireId = parseResultLine(line.bytes.toString())?.wireId;
-      if (wireId !== undefined) return wireId;
-      break;
-    }
-    retryCandidate(session, batch, null);
-    return null;
+    const ids = await readHead(session.engine, batch);
+    if (ids === null) retryCandidate(session, batch, null);
+    return ids;
   } catch (error) {
     const failure = apiFailureOrThrow(error);
     noteFailure(session, failure);
     retryCandidate(session, batch, failure.retryAfterMs);
     return null;
-  } finally {
-    enough.abort();
   }
 }
 
@@ -127,20 +147,30 @@ function isStuck(session: Session, batch: BatchInfo): boolean {
   return wait !== undefined && session.engine.clock.now() - wait.sinceMs > BATCH_MISSING_MS_MAX;
 }
 
-async function blockGroup(session: Session, group: readonly AttemptRecord[], batch: BatchInfo): Promise<void> {
+async function blockGroup(
+  session: Session,
+  group: readonly AttemptRecord[],
+  stuck: readonly BatchInfo[],
+): Promise<void> {
+  const candidates = stuck.map((batch) => batch.id);
+  const named = candidates.slice(0, 3).join(', ') + (candidates.length > 3 ? ', …' : '');
   for (const attempt of group) {
-    await blockRun(session, attempt.runId, {
+    const { runId, chunkNo } = attempt;
+    await blockRun(session, runId, {
       reason: 'candidate_unreadable',
-      scope: `chunk:${attempt.chunkNo}`,
-      message: `chunk ${attempt.chunkNo} is in doubt: batch ${batch.id} may be its, and its results have not been readable for an hour`,
-      hint: 'Look at the batch in the Console; `batchrun collect` tries again. The chunk is not sent before that is settled.',
+      scope: `chunk:${chunkNo}`,
+      message: `chunk ${chunkNo} is in doubt: ${named} may hold it, and the results have not been readable for an hour`,
+      hint: `Look at ${candidates.length === 1 ? 'this batch' : 'these batches'} in the Console, and say what you see: ${resolveCommands(attempt)}. Until then the chunk is not sent; \`batchrun collect\` looks again.`,
       sinceMs: attempt.startedAtMs,
+      candidates,
     });
   }
 }
 
-function tooLong(bytes: number): never {
-  throw new BatchrunError('E_API', `a result line has more than ${bytes} bytes`);
+/** What a person types to settle a chunk in doubt. */
+function resolveCommands({ runId, chunkNo }: AttemptRecord): string {
+  const command = `batchrun resolve ${runId} --chunk ${chunkNo}`;
+  return `\`${command} --batch ID\` if one is its, \`${command} --not-created\` to send it (again), \`${command} --lost\` to give its rows up`;
 }
 
 async function decideNotMade(session: Session, attempt: AttemptRecord, listing: BatchListing): Promise<void> {
@@ -148,14 +178,13 @@ async function decideNotMade(session: Session, attempt: AttemptRecord, listing: 
   if (attempt.state !== 'uncertain') return;
   // The attempt may have been decided a moment ago, by a batch that was read.
   const chunk = await engine.store.chunk(attempt.runId, attempt.chunkNo);
-  const graceEndsMs = (attempt.endedAtMs ?? attempt.startedAtMs) + engine.pacing.reconcileGraceMs;
-  if (chunk?.state !== 'uncertain' || listing.startedAtMs < graceEndsMs || !listing.covers(attempt)) return;
+  if (chunk?.state !== 'uncertain' || !graceIsOver(session, attempt, listing) || !listing.covers(attempt)) return;
   if (!sameWorkspace(session, attempt, listing)) {
     await blockRun(session, attempt.runId, {
       reason: 'other_workspace',
       scope: `chunk:${attempt.chunkNo}`,
       message: `chunk ${attempt.chunkNo} is in doubt, and this key may belong to another workspace than the one that sent it (${attempt.workspace}): its batch would not show here`,
-      hint: 'Run `batchrun collect` with a key of the workspace that sent it.',
+      hint: `Run \`batchrun collect\` with a key of the workspace that sent it. Or settle it yourself: ${resolveCommands(attempt)}.`,
       sinceMs: attempt.startedAtMs,
     });
     return;

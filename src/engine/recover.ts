@@ -2,8 +2,9 @@
  * What a new driver does first: settles what the last one left open when it died. Resuming is the normal start.
  */
 import { OPEN_CHUNK_STATES } from '../domain/transitions.ts';
+import { clearRunLeftovers } from './leftovers.ts';
 import type { RunRecord } from '../domain/model.ts';
-import type { Session } from './session.ts';
+import { beginDoubt, type Session } from './session.ts';
 
 export async function recover(session: Session): Promise<void> {
   const { driver, engine } = session;
@@ -11,12 +12,17 @@ export async function recover(session: Session): Promise<void> {
   for (const attempt of await driver.openAttempts()) {
     // Without its last bytes a body is no JSON: nothing can have been made of it. With them, nobody knows yet.
     const step = { attemptId: attempt.id, atMs, reason: 'the process that sent it died' };
-    if (attempt.bodyComplete) await driver.recordUncertain(step);
-    else await driver.recordNotCreated(step);
+    if (attempt.bodyComplete) {
+      await driver.recordUncertain(step);
+      beginDoubt(session, attempt.id);
+    } else {
+      await driver.recordNotCreated(step);
+    }
   }
   for (const run of await engine.store.runs()) {
     if (run.state === 'done' || run.origin !== engine.api.origin) continue;
     await driver.releaseRealtime(run.id, atMs);
+    await clearRunLeftovers(engine.files, run.id);
     // What was blocked is tried once more: that is how a person's mending is noticed.
     if (run.blocked.length > 0) await driver.setBlocks(run.id, [], atMs);
   }

@@ -7,7 +7,8 @@ import { costUsd } from '../domain/pricing.ts';
 import { NO_USAGE, type Lane, type RequestCounts, type UsageEntry } from '../domain/model.ts';
 import { outcomeByte } from '../domain/packed-index.ts';
 import type { Line } from '../domain/lines.ts';
-import { NOTABLE_STOP_REASONS, parseResultLine, parseWireId, type ResultLine } from '../domain/result-line.ts';
+import type { IndexOf } from './wire-ids.ts';
+import { NOTABLE_STOP_REASONS, parseResultLine, type ResultLine } from '../domain/result-line.ts';
 
 /** A line of a row that did not succeed, with where it lies. */
 export interface RestLine {
@@ -22,17 +23,17 @@ export class ResultScan {
   readonly usage = new UsageSum('batch');
   readonly stopReasons = new StopReasonSum();
   readonly rest: RestLine[] = [];
-  readonly #tag: string;
-  readonly #chunkNo: number;
+  readonly #indexOf: IndexOf;
   readonly #counts = { succeeded: 0, errored: 0, canceled: 0, expired: 0 };
+  /** A line of it belongs to no row of the chunk. */
+  foreign = false;
   #lines = 0;
 
-  constructor(chunk: { readonly tag: string; readonly chunkNo: number; readonly rowCount: number }) {
-    this.#tag = chunk.tag;
-    this.#chunkNo = chunk.chunkNo;
-    this.offsets = new Float64Array(chunk.rowCount);
-    this.lengths = new Float64Array(chunk.rowCount);
-    this.outcomes = new Uint8Array(chunk.rowCount);
+  constructor(rowCount: number, indexOf: IndexOf) {
+    this.#indexOf = indexOf;
+    this.offsets = new Float64Array(rowCount);
+    this.lengths = new Float64Array(rowCount);
+    this.outcomes = new Uint8Array(rowCount);
   }
 
   get lines(): number {
@@ -48,11 +49,11 @@ export class ResultScan {
     if (bytes.length === 0) return null;
     const line = parseResultLine(bytes.toString());
     if (!line) return `line ${this.#lines + 1} is not a result`;
-    const parts = parseWireId(line.wireId);
-    if (parts?.tag !== this.#tag || parts.chunkNo !== this.#chunkNo || parts.index >= this.offsets.length) {
+    const index = this.#indexOf(line.wireId);
+    if (index === null) {
+      this.foreign = true;
       return `line ${this.#lines + 1} belongs to no row of this chunk`;
     }
-    const { index } = parts;
     if (this.lengths[index] !== 0) return `row ${index} came twice`;
     this.#lines++;
     this.offsets[index] = offset;

@@ -13,6 +13,7 @@ import { cancelRound } from './cancel.ts';
 import { collectRound } from './collect.ts';
 import { lockedError, tryDrive, type DriveHolder } from './driver.ts';
 import type { ApiEngine } from './engine.ts';
+import { clearOutputLeftovers } from './leftovers.ts';
 import { writeOutputs } from './output.ts';
 import { openBatchRecords, poll, pollInterval } from './poll.ts';
 import { RealtimeLane } from './realtime.ts';
@@ -21,6 +22,7 @@ import { retryRound } from './retry.ts';
 import { DriveScope, type ScopeRequest } from './scope.ts';
 import { blockRun, newSession, type Session } from './session.ts';
 import { uploadRound } from './upload.ts';
+import { WaitKeeper } from './waits.ts';
 
 /** The goal is `upload` until the caps are full, or `finish`. */
 export interface DriveRequest extends ScopeRequest {
@@ -31,6 +33,8 @@ export interface DriveRequest extends ScopeRequest {
   readonly asCompleted: AsCompleted | null;
   /** Told when the driver has the lock and knows its runs. */
   readonly onDriving?: (runIds: readonly string[]) => Promise<void>;
+  /** What the command came for, done once as the driver and before anything is driven. */
+  readonly first?: (session: Session) => Promise<void>;
 }
 
 /** Why the driving ended. Which runs are how far is in the ledger. */
@@ -58,7 +62,8 @@ class Runner {
   readonly #engine: ApiEngine;
   readonly #request: DriveRequest;
   readonly #scope: DriveScope;
-  #lane: RealtimeLane;
+  readonly #lane: RealtimeLane;
+  readonly #waits: WaitKeeper;
   #wake = new AbortController();
   #nextPollMs = 0;
   #roundMs = 0;
@@ -68,11 +73,14 @@ class Runner {
     this.#engine = session.engine;
     this.#request = request;
     this.#scope = new DriveScope(session.engine, request);
+    this.#waits = new WaitKeeper(session);
     this.#lane = new RealtimeLane(session, this.#scope.runIds, () => this.#wake.abort());
   }
 
   async run(): Promise<DriveEnd> {
     await recover(this.#session);
+    await this.#waits.load();
+    await this.#request.first?.(this.#session);
     await this.#scope.begin();
     await this.#request.onDriving?.(this.#scope.runIds);
     let end: DriveEnd;
@@ -90,6 +98,7 @@ class Runner {
       const end = this.#request.goal === 'upload' ? await this.#upload() : await this.#finish();
       // Calls under way are answered before the driving ends: nothing can be committed after it.
       await this.#lane.drain();
+      await this.#waits.save();
       await this.#request.asCompleted?.print(this.#scope.runIds);
       if (end === 'stopped' || end === 'unreachable') {
         await this.#scope.stop(this.#session);
@@ -170,6 +179,7 @@ class Runner {
     const { uploaded } = await uploadRound(session, this.#scope.uploading);
     await this.#request.asCompleted?.print(this.#scope.runIds);
     const finished = await this.#finishRuns();
+    await this.#waits.save();
     this.#engine.emit({ kind: 'changed' });
     return collected > 0 || sealed > 0 || uploaded > 0 || finished > 0;
   }
@@ -202,10 +212,14 @@ class Runner {
   /** An output that cannot be written must not stop other runs: this one waits for a person. */
   async #writeOutputs(run: RunRecord): Promise<boolean> {
     try {
+      for (const path of [run.output, run.errors]) {
+        if (path !== null && path !== '-') await clearOutputLeftovers(this.#engine.files, path);
+      }
       await writeOutputs(this.#engine, run);
       return true;
     } catch (error) {
-      if (!isBatchrunError(error, 'E_FILE') && !isBatchrunError(error, 'E_DISK_FULL')) throw error;
+      const mendable = ['E_FILE', 'E_DISK_FULL', 'E_STATE_CORRUPT'] as const;
+      if (!isBatchrunError(error) || !mendable.some((code) => error.code === code)) throw error;
       const { message } = error;
       const hint = `${error.hint} Or choose another: \`batchrun collect ${run.id} --output FILE\`.`;
       const sinceMs = this.#engine.clock.now();

@@ -30,15 +30,18 @@ export interface Session {
   cancelNotBeforeMs: number;
   /** The API has asked all batch calls to wait until then. */
   quietUntilMs: number;
+  /** No realtime call before this time. */
+  callsNotBeforeMs: number;
   /** The key may not even look: nothing moves until a person has mended that. */
   lookRefused: boolean;
   /** When the results of each candidate may be looked at again, and since when that fails. */
   readonly candidateWaits: Map<string, RepeatedWait>;
   /** When each chunk's results may be fetched again, and how often in a row that has failed. */
-  readonly fetchWaits: Map<
-    string,
-    { readonly notBeforeMs: number; readonly failures: number; readonly sinceMs: number }
-  >;
+  readonly fetchWaits: Map<string, RepeatedWait>;
+  /** Attempts in doubt: since when this process has waited for their batch, on the clock that never jumps. */
+  readonly doubtsSinceMs: Map<number, number>;
+  /** How far the API's clock is ahead of ours, as its last list said. */
+  serverAheadMs: number;
 }
 
 export function newSession(engine: ApiEngine, driver: DriverStore): Session {
@@ -52,10 +55,23 @@ export function newSession(engine: ApiEngine, driver: DriverStore): Session {
     createFailures: 0,
     cancelNotBeforeMs: 0,
     quietUntilMs: 0,
+    callsNotBeforeMs: 0,
     lookRefused: false,
     candidateWaits: new Map(),
     fetchWaits: new Map(),
+    doubtsSinceMs: new Map(),
+    serverAheadMs: 0,
   };
+}
+
+/** The time by the API's clock: what it deletes, and when, goes by that. */
+export function serverNowMs(session: Session): number {
+  return session.engine.clock.now() + session.serverAheadMs;
+}
+
+/** From now on the grace of this attempt runs. */
+export function beginDoubt(session: Session, attemptId: number): void {
+  session.doubtsSinceMs.set(attemptId, session.engine.clock.monotonicMs());
 }
 
 /** What a failed batch call says about all others: is the API there, and does it want quiet? */
@@ -150,6 +166,11 @@ export class BlockBook {
     return this.of(runId).filter((block) => block.scope.startsWith('chunk:')).length;
   }
 
+  /** What stood in the way of this chunk is gone. Gives true when there was something. */
+  release(runId: string, scope: string, reason: string): boolean {
+    return this.#all.delete(`${runId}|${scope}|${reason}`);
+  }
+
   stopsOutput(runId: string): boolean {
     return this.of(runId).some((block) => block.scope === 'output');
   }
@@ -196,6 +217,16 @@ export async function blockRun(session: Session, runId: string, block: Block): P
   if (!session.blocks.add(runId, block)) return;
   session.engine.emit({ kind: 'blocked', runId, reason: block.reason, message: block.message, hint: block.hint });
   await session.driver.setBlocks(runId, session.blocks.of(runId), session.engine.clock.now());
+}
+
+/** A block of one chunk has mended itself. */
+export async function unblockChunk(
+  session: Session,
+  chunk: { readonly runId: string; readonly chunkNo: number },
+  reason: string,
+): Promise<void> {
+  if (!session.blocks.release(chunk.runId, `chunk:${chunk.chunkNo}`, reason)) return;
+  await session.driver.setBlocks(chunk.runId, session.blocks.of(chunk.runId), session.engine.clock.now());
 }
 
 /** A refusal of the key or the workspace: every run that is driven stands still with it. */

@@ -38,6 +38,8 @@ export interface RunView {
   readonly done_at: string | null;
   /** Batches that are under way, oldest first. */
   readonly batches: readonly BatchView[];
+  /** When the first results that are not collected yet are deleted by the API; null where none are under way. */
+  readonly results_vanish_at: string | null;
   readonly eta: { readonly latest_end: string | null; readonly typical_batch_seconds: number | null };
 }
 
@@ -47,6 +49,8 @@ export interface BlockView {
   readonly message: string;
   readonly hint: string;
   readonly since: string;
+  /** Batches that may be the ones in question. */
+  readonly candidates: readonly string[];
 }
 
 export interface BatchView {
@@ -94,6 +98,7 @@ export async function viewRun(store: Store, run: RunRecord): Promise<RunView> {
     created_at: iso(run.createdAtMs),
     done_at: run.doneAtMs === null ? null : iso(run.doneAtMs),
     batches,
+    results_vanish_at: batches.map((batch) => batch.results_until).sort()[0] ?? null,
     eta: { latest_end: expiries.sort().at(-1) ?? null, typical_batch_seconds: typicalSeconds(history) },
   };
 }
@@ -125,8 +130,8 @@ async function openBatches(store: Store, run: RunRecord): Promise<BatchView[]> {
 }
 
 function viewBlock(block: Block): BlockView {
-  const { reason, scope, message, hint } = block;
-  return { reason, scope, message, hint, since: iso(block.sinceMs) };
+  const { reason, scope, message, hint, candidates = [] } = block;
+  return { reason, scope, message, hint, since: iso(block.sinceMs), candidates };
 }
 
 function viewUsage(usage: readonly UsageEntry[]): Record<string, number> {

@@ -3,11 +3,21 @@
  * first byte leaves (design, section 3.1): whatever happens, the next process knows what may have been made.
  */
 import { failpoint } from '../base/failpoint.ts';
-import { messageOf } from '../base/errors.ts';
+import { isBatchrunError, messageOf } from '../base/errors.ts';
 import { routeCreate, type ApiFailure } from '../domain/failure-router.ts';
 import { paths } from '../domain/ids.ts';
 import type { ChunkRecord } from '../domain/model.ts';
-import { apiFailureOf, blockAll, causeOf, chunkKey, noteFailure, waitBefore, type Session } from './session.ts';
+import {
+  apiFailureOf,
+  beginDoubt,
+  blockAll,
+  blockRun,
+  causeOf,
+  chunkKey,
+  noteFailure,
+  waitBefore,
+  type Session,
+} from './session.ts';
 import { splitChunk } from './split.ts';
 
 export interface UploadRound {
@@ -86,6 +96,7 @@ async function uploadChunk(session: Session, chunk: ChunkRecord, runIds: readonl
     const batch = await api.createBatch({
       bodyPath: paths.body(chunk.runId, chunk.chunkNo),
       bytes: chunk.bytes,
+      sha256: chunk.sha256,
       betas: chunk.betas,
       beforeTail: async () => {
         await driver.recordBodyComplete(attemptId);
@@ -105,7 +116,9 @@ async function uploadChunk(session: Session, chunk: ChunkRecord, runIds: readonl
     const failure = apiFailureOf(error);
     if (!failure) {
       await forgetUnsentAttempt(session, attemptId, bodyComplete, error);
-      throw error;
+      if (!isDamage(session, { chunk, bodyComplete, error })) throw error;
+      await blockDamaged(session, chunk, error);
+      return false;
     }
     await afterFailure(session, { chunk, attemptId, failure, bodyComplete, runIds });
     return false;
@@ -130,6 +143,26 @@ async function forgetUnsentAttempt(
   } catch {
     // The ledger itself cannot be written now; the next process finds an open attempt without a complete body.
   }
+}
+
+/** Is it the file of this chunk that is missing or is not what was sealed? */
+function isDamage(
+  session: Session,
+  { chunk, bodyComplete, error }: { chunk: ChunkRecord; bodyComplete: boolean; error: unknown },
+): boolean {
+  if (bodyComplete || (!isBatchrunError(error, 'E_STATE_CORRUPT') && !isBatchrunError(error, 'E_FILE'))) return false;
+  return error.details['file'] === session.engine.files.locate(paths.body(chunk.runId, chunk.chunkNo));
+}
+
+/** Other chunks go on; nothing was made of this one. */
+async function blockDamaged(session: Session, chunk: ChunkRecord, error: unknown): Promise<void> {
+  await blockRun(session, chunk.runId, {
+    reason: 'chunk_damaged',
+    scope: `chunk:${chunk.chunkNo}`,
+    message: `chunk ${chunk.chunkNo} cannot be sent: ${messageOf(error)}`,
+    hint: 'Submit the same input again: the file is made anew from it. Or bring it back from a backup, and `batchrun collect` goes on. Nothing of this chunk was sent.',
+    sinceMs: session.engine.clock.now(),
+  });
 }
 
 /** The newest batch that the list shows; null when it shows none; undefined when the list cannot be had now. */
@@ -186,6 +219,7 @@ async function afterFailure(session: Session, failed: FailedCreate): Promise<voi
     }
     case 'uncertain':
       await driver.recordUncertain({ attemptId, atMs, reason: cause });
+      beginDoubt(session, attemptId);
       engine.emit({ kind: 'upload.uncertain', ...place, cause });
       return;
     case 'split':

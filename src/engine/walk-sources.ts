@@ -66,7 +66,7 @@ export async function* skippedRows(
   try {
     for (const place of places) {
       const reader = await readers.get(place.path);
-      yield decodeInvalidEntry((await reader.read(place.offset, place.length)).toString());
+      yield decodeInvalidEntry((await reader.read(place.offset, place.length)).toString(), files.locate(place.path));
     }
   } finally {
     await readers.close();
@@ -85,7 +85,8 @@ async function placesIn(files: Files, path: string): Promise<Place[]> {
   if ((await files.size(path)) === null) return [];
   const places: Place[] = [];
   for await (const { bytes, offset } of linesOf(files.stream(path), { lineBytesMax: LINE_BYTES_MAX, tooLong })) {
-    places.push({ seq: decodeInvalidEntry(bytes.toString()).seq, path, offset, length: bytes.length });
+    const { seq } = decodeInvalidEntry(bytes.toString(), files.locate(path));
+    places.push({ seq, path, offset, length: bytes.length });
   }
   return places;
 }

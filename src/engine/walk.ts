@@ -139,26 +139,31 @@ class Walk {
   async #row(stream: Stream): Promise<WalkedRow> {
     const { chunk, index, outcomes, results, at } = stream;
     const place = index.at(at);
-    const rows = await this.#rowFiles.get(paths.rows(this.#run.id, chunk.chunkNo));
-    const entry = decodeRowEntry((await rows.read(place.rowOffset, place.rowBytes)).toString());
+    const path = paths.rows(this.#run.id, chunk.chunkNo);
+    const rows = await this.#rowFiles.get(path);
+    const entry = decodeRowEntry((await rows.read(place.rowOffset, place.rowBytes)).toString(), path);
     const base = { seq: place.seq, entry, home: { homeChunkNo: chunk.chunkNo, homeIndex: at }, params: undefined };
     const outcome = (outcomes?.[at] ?? OUTCOME.pending) & 15;
     const line = results?.at(at);
     if (outcome === OUTCOME.succeeded && line) {
       const file = await this.#resultFiles.get(paths.results(this.#run.id, chunk.chunkNo));
       const resultLine = await file.read(line.offset, line.length);
-      const id = wireId(tagOf(this.#run.id), chunk.chunkNo, at);
+      const id = chunk.wire === 'own' ? entry.id : wireId(tagOf(this.#run.id), chunk.chunkNo, at);
       return { ...base, ...SUCCEEDED, lane: 'batch', resultLine, wireId: id, attempts: 1 };
     }
     const record = await this.#records.at(place.seq);
-    if (record) return { ...base, ...(await this.#fromRecord(record)) };
+    if (record) return { ...base, ...(await this.#fromRecord(record, chunk.wire === 'own' ? entry.id : null)) };
     const state = rowStateOfChunk(chunk.state) ?? 'canceled';
     const errorType = state === 'canceled' ? 'batchrun_canceled' : null;
     const errorMessage = errorType === null ? null : describeLocalError(errorType);
     return { ...base, state, lane: null, resultLine: null, wireId: null, errorType, errorMessage, attempts: 0 };
   }
 
-  async #fromRecord(record: RowRecord): Promise<Omit<WalkedRow, 'seq' | 'entry' | 'home' | 'params'>> {
+  /** `ownId` is the custom_id of the row in its first batch where that was adopted. */
+  async #fromRecord(
+    record: RowRecord,
+    ownId: string | null,
+  ): Promise<Omit<WalkedRow, 'seq' | 'entry' | 'home' | 'params'>> {
     const { state, attempts, result } = record;
     const settled = state !== 'retry' && state !== 'in_realtime' && state !== 'waiting';
     const errorType = state === 'succeeded' ? null : record.errorType;
@@ -170,13 +175,17 @@ class Walk {
     const path = realtime ? paths.realtime(this.#run.id) : paths.results(this.#run.id, result.chunkNo);
     const resultLine = await (await this.#resultFiles.get(path)).read(result.offset, result.length);
     const lane = realtime ? 'realtime' : 'batch';
-    const id = this.#checked(record, result.chunkNo, idIn(resultLine));
+    const id = this.#checked(record, { chunkNo: result.chunkNo, id: idIn(resultLine), ownId });
     return { state, attempts, lane, resultLine, wireId: id, errorType, errorMessage: null };
   }
 
   /** A damaged file must never give a row the answer of another one. */
-  #checked(record: RowRecord, chunkNo: number, id: string | null): string {
+  #checked(
+    record: RowRecord,
+    { chunkNo, id, ownId }: { readonly chunkNo: number; readonly id: string | null; readonly ownId: string | null },
+  ): string {
     const tag = tagOf(this.#run.id);
+    if (ownId !== null && id === ownId && chunkNo === record.homeChunkNo) return ownId;
     const index = chunkNo === REALTIME_CHUNK_NO ? record.seq : chunkNo === record.homeChunkNo ? record.homeIndex : null;
     const belongs = index === null ? id?.startsWith(`${tag}-${chunkNo}-`) === true : id === wireId(tag, chunkNo, index);
     if (belongs && id !== null) return id;

@@ -15,7 +15,7 @@ import { startSimServer } from '../../src/tools/sim/server.ts';
 import { createSimWorld } from '../../src/tools/sim/world.ts';
 import { createMemoryFiles } from '../support/memory-files.ts';
 import { tempFolder } from '../support/temp.ts';
-import { errorOf, failureOf, turn, type Connection, type Seen } from './batch-api.lab.ts';
+import { errorOf, failureOf, sha256, turn, type Connection, type Seen } from './batch-api.lab.ts';
 import { batchApiSuite } from './batch-api.suite.ts';
 import { put } from './files.suite.ts';
 
@@ -146,6 +146,7 @@ describe('who calls and where', () => {
     const upload = {
       bodyPath: 'body',
       bytes: text.length,
+      sha256: sha256(text),
       betas: [],
       beforeTail: () => Promise.resolve(),
       signal: never,
@@ -193,7 +194,7 @@ describe('what goes over the wire', () => {
       for (let nth = 0; nth < 10; nth++) await turn();
       atTail = received;
     };
-    const upload = { bodyPath: 'body', bytes: text.length, betas: [], beforeTail, signal: never };
+    const upload = { bodyPath: 'body', bytes: text.length, sha256: sha256(text), betas: [], beforeTail, signal: never };
     await failureOf(api.createBatch(upload));
     server.closeAllConnections();
     server.close();
@@ -221,7 +222,8 @@ describe('what goes over the wire', () => {
     const clock = new VirtualClock();
     const world = createSimWorld({}, clock);
     const files = createMemoryFiles().files();
-    await put(files, 'body', '{"requests":[{"custom_id":"a","params":{}}]}');
+    const text = '{"requests":[{"custom_id":"a","params":{}}]}';
+    await put(files, 'body', text);
     const { api } = await connect({
       apiKey: 'k',
       baseURL: 'http://sim.test',
@@ -232,7 +234,14 @@ describe('what goes over the wire', () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     world.failNext('create.hang_after');
     let settled = false;
-    const upload = { bodyPath: 'body', bytes: 44, betas: [], beforeTail: () => Promise.resolve(), signal: never };
+    const upload = {
+      bodyPath: 'body',
+      bytes: text.length,
+      sha256: sha256(text),
+      betas: [],
+      beforeTail: () => Promise.resolve(),
+      signal: never,
+    };
     const failed = failureOf(api.createBatch(upload)).finally(() => (settled = true));
     while (world.ledger.batches.length === 0) await turn();
     vi.advanceTimersByTime(600_000);
@@ -263,6 +272,7 @@ test('in memory, large results come whole although time flies, and no limit of t
   const upload = {
     bodyPath: 'body',
     bytes: text.length,
+    sha256: sha256(text),
     betas: [],
     beforeTail: () => Promise.resolve(),
     signal: never,

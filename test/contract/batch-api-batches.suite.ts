@@ -37,6 +37,7 @@ export function batchApiBatchesSuite(name: string, connect: Connect): void {
           hasMore: false,
           lastId: null,
           retryAfterMs: null,
+          serverTimeMs: expect.any(Number) as number,
         });
       });
 

@@ -1,6 +1,7 @@
 /**
  * What the suites of the batch API work with: a simulated world with a connection to it, and what a call failed with.
  */
+import { createHash } from 'node:crypto';
 import { afterEach, expect, vi } from 'vitest';
 import type { BatchrunError } from '../../src/base/errors.ts';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
@@ -11,6 +12,10 @@ import type { SimOptions } from '../../src/tools/sim/options.ts';
 import { createSimWorld, type SimWorld } from '../../src/tools/sim/world.ts';
 import { createMemoryFiles } from '../support/memory-files.ts';
 import { put } from './files.suite.ts';
+
+export function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
 
 export interface Seen {
   readonly url: string;
@@ -103,7 +108,15 @@ export function apiBench(connect: Connect) {
       const text = requestsText(rows);
       await put(files, BODY, text);
       const beforeTail = (): Promise<void> => Promise.resolve();
-      return { bodyPath: BODY, bytes: Buffer.byteLength(text), betas: [], beforeTail, signal: never, ...more };
+      return {
+        bodyPath: BODY,
+        bytes: Buffer.byteLength(text),
+        sha256: sha256(text),
+        betas: [],
+        beforeTail,
+        signal: never,
+        ...more,
+      };
     };
     const create: Bench['create'] = async (rows = 3, more) => connection.api.createBatch(await upload(rows, more));
     return { ...connection, world, clock, files, upload, create };

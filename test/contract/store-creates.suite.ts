@@ -37,6 +37,8 @@ export function storeCreatesSuite(name: string, open: OpenStore): void {
             bodyComplete: false,
             state: 'open',
             batchId: null,
+            doubtSinceMs: null,
+            byHand: false,
           },
         ]);
         expect(await store.run(RUN)).toMatchObject({ state: 'active' });

@@ -5,7 +5,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { DriverStore, Store } from '../../src/domain/store.ts';
 import { AT, block, HOLDER, OTHER, RUN, storeBench, type OpenStore } from './store.bench.ts';
-import { batchInfo, collectedRow, dump, endedInfo, newChunk, newRun, refusal, WORKSPACE } from './store.lab.ts';
+import { batchInfo, collectedRow, dump, endedInfo, newChunk, newRun, ORIGIN, refusal, WORKSPACE } from './store.lab.ts';
 
 export function storeDriverSuite(name: string, open: OpenStore): void {
   describe(`store: ${name}`, () => {
@@ -55,6 +55,10 @@ export function storeDriverSuite(name: string, open: OpenStore): void {
           recordCreated: () => driver.recordCreated({ attemptId: open, batch, atMs: AT }),
           recordDuplicate: () => driver.recordDuplicate({ attemptId: open, batch, atMs: AT }),
           recordNotCreated: () => driver.recordNotCreated({ attemptId: open, atMs: AT, reason: 'x' }),
+          recordDisproved: () => driver.recordDisproved({ ...at, chunkNo: 2, batchId: 'msgbatch_2', reason: 'x' }),
+          recordDoubtSeen: () => driver.recordDoubtSeen([open], AT),
+          recordWait: () =>
+            driver.recordWait({ origin: ORIGIN, workspace: WORKSPACE, kind: 'batches', untilMs: AT, askedMs: 1 }),
           recordUncertain: () => driver.recordUncertain({ attemptId: open, atMs: AT, reason: 'x' }),
           recordSplit: () =>
             driver.recordSplit({

@@ -57,6 +57,7 @@ export function newChunk(chunkNo: number, seqs: readonly number[], more: Partial
     firstSeq: seqs[0] ?? 0,
     mix: { 'claude-haiku-5-5': { rows: seqs.length, bytes: seqs.length * 100, maxTokens: seqs.length * 64 } },
     parentNo: null,
+    wire: 'tag',
     requestIndex: indexOf(seqs, kind),
     ...more,
   };

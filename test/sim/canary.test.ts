@@ -130,7 +130,7 @@ const CANARIES: readonly (readonly [string, () => Sabotage, RegExp])[] = [
         openAppend: async (path, committed) => ({ ...lazyLog(await files.openAppend(path, committed)) }),
       }),
     }),
-    /were committed|died of/,
+    /were committed|died of|does not come to its end/,
   ],
 ];
 

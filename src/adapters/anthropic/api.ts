@@ -9,12 +9,13 @@ import { Console } from 'node:console';
 import Anthropic from '@anthropic-ai/sdk';
 import type { Clock } from '../../base/clock.ts';
 import { BatchrunError, messageOf, systemCodeOf } from '../../base/errors.ts';
-import { BODY_TAIL, RESULT_IDLE_MS_MAX } from '../../domain/limits.ts';
+import { RESULT_IDLE_MS_MAX } from '../../domain/limits.ts';
 import type { BatchApi, BatchUpload, Files, MessageCall } from '../../domain/ports.ts';
 import type { BatchInfo } from '../../domain/model.ts';
 import { parseBatch, parseModel, parsePage } from './parse.ts';
 import { apiError, retryAfterMs, toApiError, unreadable } from './failure.ts';
 import { withIdleLimit } from './idle.ts';
+import { uploadBody } from './upload-body.ts';
 
 export interface AnthropicApiOptions {
   readonly files: Files;
@@ -116,7 +117,7 @@ function createApi(client: Anthropic, parts: ApiParts): BatchApi {
     return { body: await response.text(), headers: response.headers };
   };
   const wait = (headers: Headers): number | null =>
-    retryAfterMs(headers.get('retry-after-ms'), headers.get('retry-after'), clock.now());
+    retryAfterMs(headers.get('retry-after-ms'), headers.get('retry-after'), dateOf(headers) ?? clock.now());
 
   return {
     origin: parts.origin,
@@ -126,7 +127,7 @@ function createApi(client: Anthropic, parts: ApiParts): BatchApi {
       guarded(outer, async (signal) => {
         const after = afterId === null ? '' : `&after_id=${encodeURIComponent(afterId)}`;
         const { body, headers } = await get(`/v1/messages/batches?limit=${limit}${after}`, signal);
-        return { ...parsePage(body), retryAfterMs: wait(headers) };
+        return { ...parsePage(body), retryAfterMs: wait(headers), serverTimeMs: dateOf(headers) };
       }),
     retrieveBatch: (id, outer) =>
       guarded(outer, async (signal) => {
@@ -158,10 +159,15 @@ function createApi(client: Anthropic, parts: ApiParts): BatchApi {
     serverTimeMs: (outer) =>
       guarded(outer, async (signal) => {
         const { headers } = await get('/v1/models?limit=1', signal);
-        const date = Date.parse(headers.get('date') ?? '');
-        return Number.isNaN(date) ? null : date;
+        return dateOf(headers);
       }),
   };
+}
+
+/** The API's own clock: ours may be wrong. */
+function dateOf(headers: Headers): number | null {
+  const date = Date.parse(headers.get('date') ?? '');
+  return Number.isNaN(date) ? null : date;
 }
 
 async function createBatch(client: Anthropic, parts: ApiParts, upload: BatchUpload): Promise<BatchInfo> {
@@ -179,14 +185,6 @@ async function createBatch(client: Anthropic, parts: ApiParts, upload: BatchUplo
     })
     .asResponse();
   return parseBatch(await response.text(), 'the create of a batch');
-}
-
-/** The file as it lies, but its last bytes leave only when the ledger knows that they are about to. */
-async function* uploadBody(files: Files, upload: BatchUpload): AsyncGenerator<Uint8Array> {
-  const tailStart = upload.bytes - BODY_TAIL.length;
-  yield* files.stream(upload.bodyPath, 0, tailStart);
-  await upload.beforeTail();
-  yield* files.stream(upload.bodyPath, tailStart, upload.bytes);
 }
 
 async function* streamResults(

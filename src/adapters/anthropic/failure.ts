@@ -110,12 +110,18 @@ function httpFailure(error: unknown, status: number, nowMs: number): ApiFailure 
     type: text(field(inner, 'type')),
     errorCode: text(field(field(inner, 'details'), 'error_code')),
     message: redact(text(field(inner, 'message')) ?? messageOf(error)),
-    retryAfterMs: retryAfterMs(header('retry-after-ms'), header('retry-after'), nowMs),
+    // A date is by the API's clock, which its own header tells; ours may be wrong.
+    retryAfterMs: retryAfterMs(header('retry-after-ms'), header('retry-after'), dateMs(header('date')) ?? nowMs),
     shouldRetry: shouldRetry === null ? null : shouldRetry === 'true',
     requestId: header('request-id'),
     connection: null,
     unreadable: false,
   };
+}
+
+function dateMs(date: string | null): number | null {
+  const ms = Date.parse(date ?? '');
+  return Number.isNaN(ms) ? null : ms;
 }
 
 /** `retry-after-ms`, or `retry-after` in seconds or as a date; null where neither says a wait. */

@@ -14,7 +14,7 @@ export function parseBatch(body: string, what: string): BatchInfo {
   return batch;
 }
 
-export function parsePage(body: string): Omit<BatchPage, 'retryAfterMs'> {
+export function parsePage(body: string): Omit<BatchPage, 'retryAfterMs' | 'serverTimeMs'> {
   const page = parseJson(body);
   const data = page?.['data'];
   if (!page || !Array.isArray(data)) throw unreadable('the list of batches');

@@ -2,12 +2,12 @@
  * The driver's steps around creating batches: attempts and what they came to, splits, refusals (design, section 3.1).
  */
 import { invariant } from '../../base/errors.ts';
-import type { BatchInfo, ChunkState } from '../../domain/model.ts';
+import { requestCount, type BatchInfo, type ChunkState } from '../../domain/model.ts';
 import type { DriverStore } from '../../domain/store.ts';
-import type { AttemptStart, SplitStep } from '../../domain/store-steps.ts';
+import type { AttemptStart, DisprovedStep, SplitStep } from '../../domain/store-steps.ts';
 import { upsertBatch, type DriverTransaction } from './batch-steps.ts';
+import { insertChunk } from './chunk-insert.ts';
 import type { Db } from './db.ts';
-import { insertChunk } from './ingest-steps.ts';
 import { addEvent, moveAttempt, moveChunk, moveRows, moveRun } from './moves.ts';
 import type { AttemptColumns } from './records.ts';
 
@@ -19,13 +19,15 @@ type AttemptSteps = Pick<
   | 'recordDuplicate'
   | 'recordNotCreated'
   | 'recordUncertain'
+  | 'recordDisproved'
+  | 'recordDoubtSeen'
   | 'recordSplit'
   | 'recordRefused'
 >;
 
 export function createAttemptSteps(db: Db, step: DriverTransaction): AttemptSteps {
   return {
-    recordAttempt: (start) => step(() => recordAttempt(db, start)),
+    recordAttempt: (start) => step(() => startAttempt(db, start)),
     recordBodyComplete: (attemptId) =>
       step(() => {
         const changed = db.run("UPDATE attempts SET body_complete = 1 WHERE id = ? AND state = 'open'", attemptId);
@@ -33,10 +35,15 @@ export function createAttemptSteps(db: Db, step: DriverTransaction): AttemptStep
       }),
     recordCreated: (made) => step(() => recordCreated(db, made)),
     recordDuplicate: (made) => step(() => recordDuplicate(db, made)),
-    recordNotCreated: ({ attemptId, atMs, reason }) =>
-      step(() => endAttempt(db, { attemptId, atMs, reason, to: 'sealed' })),
-    recordUncertain: ({ attemptId, atMs, reason }) =>
-      step(() => endAttempt(db, { attemptId, atMs, reason, to: 'uncertain' })),
+    recordNotCreated: (ended) => step(() => endAttempt(db, { ...ended, to: 'sealed' })),
+    recordUncertain: (ended) => step(() => endAttempt(db, { ...ended, to: 'uncertain' })),
+    recordDisproved: (disproved) => step(() => recordDisproved(db, disproved)),
+    recordDoubtSeen: (attemptIds, serverMs) =>
+      step(() => {
+        for (const id of attemptIds) {
+          db.run('UPDATE attempts SET doubt_since_ms = ? WHERE id = ? AND doubt_since_ms IS NULL', serverMs, id);
+        }
+      }),
     recordSplit: (split) => step(() => recordSplit(db, split)),
     recordRefused: ({ runId, chunkNo, attemptId, atMs, errorType }) =>
       step(() => {
@@ -51,9 +58,10 @@ interface MadeBatch {
   readonly attemptId: number;
   readonly batch: BatchInfo;
   readonly atMs: number;
+  readonly proven?: boolean;
 }
 
-function recordCreated(db: Db, { attemptId, batch, atMs }: MadeBatch): void {
+function recordCreated(db: Db, { attemptId, batch, atMs, proven = true }: MadeBatch): void {
   const attempt = attemptOf(db, attemptId);
   moveAttempt(db, attemptId, attempt.state, 'created', atMs);
   db.run('UPDATE attempts SET batch_id = ? WHERE id = ?', batch.id, attemptId);
@@ -63,7 +71,48 @@ function recordCreated(db: Db, { attemptId, batch, atMs }: MadeBatch): void {
   if (from === 'sealed') moveChunk(db, key, 'sealed', 'submitting', atMs, { late: true });
   moveChunk(db, key, from === 'sealed' ? 'submitting' : from, 'submitted', atMs, { batch: batch.id });
   db.run('UPDATE chunks SET batch_id = ? WHERE run_id = ? AND chunk_no = ?', batch.id, key.runId, key.chunkNo);
-  upsertBatch(db, batch, { ...key, workspace: attempt.workspace, attemptId });
+  upsertBatch(db, batch, { ...key, workspace: attempt.workspace, attemptId, proven });
+}
+
+/**
+ * In the transaction that makes the run count its chunk gets its batch: at no instant could somebody send it. The batch
+ * stays unproven: its custom_ids are a script's, so it is never canceled or deleted by us.
+ */
+export function adoptBatch(db: Db, step: { runId: string; atMs: number; batch: BatchInfo; workspace: string }): void {
+  const { runId, atMs, batch, workspace } = step;
+  const chunks = db.all<{ chunk_no: number; row_count: number }>(
+    'SELECT chunk_no, row_count FROM chunks WHERE run_id = ?',
+    runId,
+  );
+  const [chunk] = chunks;
+  invariant(
+    chunk && chunks.length === 1 && chunk.row_count === requestCount(batch.counts),
+    'one chunk holds the batch',
+  );
+  const key = { runId, chunkNo: chunk.chunk_no };
+  const attemptId = startAttempt(db, { ...key, workspace, baselineBatchId: null, atMs });
+  invariant(attemptId !== null, 'a run that has just become ready can be sent');
+  db.run('UPDATE attempts SET body_complete = 1 WHERE id = ?', attemptId);
+  recordCreated(db, { attemptId, batch, atMs, proven: false });
+}
+
+/**
+ * What was believed of a batch was wrong. It is forgotten, so that the next look at the list reads it like any other:
+ * it may be the batch of another chunk.
+ */
+function recordDisproved(db: Db, { runId, chunkNo, batchId, atMs, reason }: DisprovedStep): void {
+  const key = { runId, chunkNo };
+  const batch = db.get<{ attempt_id: number | null }>('SELECT attempt_id FROM batches WHERE id = ?', batchId);
+  invariant(batch?.attempt_id, `batch ${batchId} came from an attempt`);
+  moveAttempt(db, batch.attempt_id, 'created', 'uncertain', atMs);
+  db.run(
+    'UPDATE attempts SET batch_id = NULL, doubted = 1, doubt_since_ms = NULL, by_hand = 0, reason = ? WHERE id = ?',
+    reason,
+    batch.attempt_id,
+  );
+  moveChunk(db, key, chunkState(db, key), 'uncertain', atMs, { batch: batchId, reason });
+  db.run('UPDATE chunks SET batch_id = NULL, fetches = 0 WHERE run_id = ? AND chunk_no = ?', runId, chunkNo);
+  db.run('DELETE FROM batches WHERE id = ?', batchId);
 }
 
 function recordDuplicate(db: Db, { attemptId, batch, atMs }: MadeBatch): void {
@@ -94,7 +143,7 @@ function chunkState(db: Db, key: { runId: string; chunkNo: number }): ChunkState
   return row.state;
 }
 
-function recordAttempt(db: Db, start: AttemptStart): number | null {
+function startAttempt(db: Db, start: AttemptStart): number | null {
   const run = db.get<{ state: string }>('SELECT state FROM runs WHERE id = ?', start.runId);
   if (run?.state === 'ready') moveRun(db, start.runId, 'ready', 'active', start.atMs);
   else if (run?.state !== 'active') return null;
@@ -112,13 +161,19 @@ function recordAttempt(db: Db, start: AttemptStart): number | null {
 
 function endAttempt(
   db: Db,
-  end: { attemptId: number; atMs: number; reason: string; to: 'sealed' | 'uncertain' },
+  end: { attemptId: number; atMs: number; reason: string; to: 'sealed' | 'uncertain'; byHand?: boolean },
 ): void {
   const attempt = attemptOf(db, end.attemptId);
   const key = { runId: attempt.run_id, chunkNo: attempt.chunk_no };
   moveAttempt(db, end.attemptId, attempt.state, end.to === 'sealed' ? 'not_created' : 'uncertain', end.atMs);
   const doubted = end.to === 'uncertain' ? 1 : 0;
-  db.run('UPDATE attempts SET reason = ?, doubted = max(doubted, ?) WHERE id = ?', end.reason, doubted, end.attemptId);
+  db.run(
+    'UPDATE attempts SET reason = ?, doubted = max(doubted, ?), by_hand = ? WHERE id = ?',
+    end.reason,
+    doubted,
+    end.byHand === true ? 1 : 0,
+    end.attemptId,
+  );
   // An older attempt may be decided when its chunk is with another batch already: then only the attempt moves.
   const from = chunkState(db, key);
   if (from === 'submitting' || from === 'uncertain') moveChunk(db, key, from, end.to, end.atMs, { reason: end.reason });

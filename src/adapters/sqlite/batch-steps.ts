@@ -17,6 +17,7 @@ type BatchSteps = Pick<
   | 'recordBatchSeen'
   | 'recordBatchMissing'
   | 'recordFetchFailed'
+  | 'recordWait'
 >;
 
 /** Runs a step as the driver: in one transaction, after the proof that this process still is the driver. */
@@ -54,6 +55,18 @@ export function createBatchSteps(db: Db, step: DriverTransaction): BatchSteps {
       step(() => {
         db.run('UPDATE batches SET missing_since_ms = coalesce(missing_since_ms, ?) WHERE id = ?', sinceMs, batchId);
       }),
+    recordWait: (wait) =>
+      step(() => {
+        db.run(
+          `INSERT INTO waits (origin, workspace, kind, until_ms, asked_ms) VALUES (?, ?, ?, ?, ?)
+           ON CONFLICT (origin, workspace, kind) DO UPDATE SET until_ms = excluded.until_ms, asked_ms = excluded.asked_ms`,
+          wait.origin,
+          wait.workspace,
+          wait.kind,
+          wait.untilMs,
+          wait.askedMs,
+        );
+      }),
     recordFetchFailed: ({ runId, chunkNo, atMs, reason }) =>
       step(() => {
         db.run('UPDATE chunks SET fetches = fetches + 1 WHERE run_id = ? AND chunk_no = ?', runId, chunkNo);
@@ -70,17 +83,25 @@ export function createBatchSteps(db: Db, step: DriverTransaction): BatchSteps {
 export function upsertBatch(
   db: Db,
   batch: BatchInfo,
-  owner: { workspace: string; runId: string | null; chunkNo: number | null; attemptId: number | null },
+  owner: {
+    workspace: string;
+    runId: string | null;
+    chunkNo: number | null;
+    attemptId: number | null;
+    proven?: boolean;
+  },
 ): void {
   db.run(
     `INSERT INTO batches (id, status, counts, row_count, created_at_ms, expires_at_ms, ended_at_ms, archived_at_ms, results_url,
-       workspace, run_id, chunk_no, attempt_id, proven) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)
-     ON CONFLICT (id) DO UPDATE SET run_id = excluded.run_id, chunk_no = excluded.chunk_no, attempt_id = excluded.attempt_id`,
+       workspace, run_id, chunk_no, attempt_id, proven) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (id) DO UPDATE SET run_id = excluded.run_id, chunk_no = excluded.chunk_no, attempt_id = excluded.attempt_id,
+       proven = excluded.proven`,
     ...batchInfoParams(batch),
     owner.workspace,
     owner.runId,
     owner.chunkNo,
     owner.attemptId,
+    owner.proven === false ? 0 : 1,
   );
 }
 

@@ -6,6 +6,8 @@ import { BatchrunError, invariant } from '../../base/errors.ts';
 import type { ModelMix, RunState } from '../../domain/model.ts';
 import type { Store } from '../../domain/store.ts';
 import type { IngestEnd, IngestVerdict, NewChunk, NewRun } from '../../domain/store-steps.ts';
+import { adoptBatch } from './attempt-steps.ts';
+import { insertChunk } from './chunk-insert.ts';
 import { settled, type Db } from './db.ts';
 import { addEvent, moveRun } from './moves.ts';
 import { toTombstone, type TombstoneColumns } from './records.ts';
@@ -79,43 +81,6 @@ function beginRun(db: Db, run: NewRun): void {
   addEvent(db, { runId: run.id, atMs: run.createdAtMs, kind: 'run.ingesting', data: { inputs: run.inputs.length } });
 }
 
-/** A new chunk with its index. Its rows are counted where the run's rows are: at the end of ingest, or by the caller. */
-export function insertChunk(
-  db: Db,
-  step: { runId: string; chunk: NewChunk; atMs: number; state: 'sealed' | 'refused' },
-): void {
-  const { runId, chunk, atMs, state } = step;
-  db.run(
-    `INSERT INTO chunks (run_id, chunk_no, kind, state, betas, row_count, bytes, sha256, first_seq, mix, parent_no, sealed_at_ms)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    runId,
-    chunk.chunkNo,
-    chunk.kind,
-    state,
-    JSON.stringify(chunk.betas),
-    chunk.rowCount,
-    chunk.bytes,
-    chunk.sha256,
-    chunk.firstSeq,
-    JSON.stringify(chunk.mix),
-    chunk.parentNo,
-    atMs,
-  );
-  db.run(
-    'INSERT INTO chunk_index (run_id, chunk_no, requests) VALUES (?, ?, ?)',
-    runId,
-    chunk.chunkNo,
-    chunk.requestIndex,
-  );
-  addEvent(db, {
-    runId,
-    chunkNo: chunk.chunkNo,
-    atMs,
-    kind: `chunk.${state}`,
-    data: { rows: chunk.rowCount, bytes: chunk.bytes, ...(chunk.parentNo === null ? {} : { from: chunk.parentNo }) },
-  });
-}
-
 function resealChunk(db: Db, runId: string, chunk: NewChunk): void {
   expectState(db, runId, ['ingesting']);
   if (chunk.rowCount === 0) {
@@ -175,6 +140,7 @@ function finishIngest(db: Db, end: IngestEnd): IngestVerdict {
   const waiting = db.get<{ rows: number }>('SELECT row_waiting AS rows FROM runs WHERE id = ?', end.runId);
   invariant(waiting?.rows === end.totalRows - end.invalidRows, 'every row of the input is in a chunk or was refused');
   moveRun(db, end.runId, 'ingesting', 'ready', end.atMs, { rows: end.totalRows, invalid: end.invalidRows });
+  if (end.adopted) adoptBatch(db, { runId: end.runId, atMs: end.atMs, ...end.adopted });
   return { kind: 'ready' };
 }
 

@@ -3,10 +3,11 @@
  * transaction. No leases, no heartbeats, no process ids that may belong to somebody else by now.
  */
 import type Database from 'better-sqlite3';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, truncateSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { BatchrunError, messageOf, systemCodeOf } from '../../base/errors.ts';
+import { BatchrunError, isBatchrunError, messageOf, systemCodeOf } from '../../base/errors.ts';
 import type { Lock, Locks } from '../../domain/ports.ts';
+import { translated } from './db.ts';
 import { openDatabase } from './kept.ts';
 
 export function createLocks(root: string): Locks {
@@ -14,24 +15,49 @@ export function createLocks(root: string): Locks {
 }
 
 function acquire(file: string): Promise<Lock | null> {
-  let raw: Database.Database | undefined;
   try {
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    // No waiting here: whoever wants to wait asks again (--retry-lock).
-    raw = openDatabase(file, { timeout: 0 });
-    raw.exec('BEGIN EXCLUSIVE');
+    const held = hold(file);
+    return Promise.resolve({
+      release: () => {
+        held.close();
+        return Promise.resolve();
+      },
+    });
   } catch (error) {
-    raw?.close();
     if (systemCodeOf(error)?.startsWith('SQLITE_BUSY')) return Promise.resolve(null);
-    return Promise.reject(
-      new BatchrunError('E_STATE_UNUSABLE', `the lock ${file} cannot be used: ${messageOf(error)}`, { cause: error }),
-    );
+    return Promise.reject(unusable(error, file));
   }
-  const held = raw;
-  return Promise.resolve({
-    release: () => {
-      held.close();
-      return Promise.resolve();
-    },
+}
+
+function hold(file: string): Database.Database {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  try {
+    return begin(file);
+  } catch (error) {
+    if (!/^SQLITE_(NOTADB|CORRUPT)/.test(systemCodeOf(error) ?? '')) throw error;
+    // Somebody wrote into it. Nothing in it is of value, and nobody holds it: that would have been found first. It is
+    // emptied in place; a new file would be another lock than the one that somebody else may be taking just now.
+    truncateSync(file);
+    return begin(file);
+  }
+}
+
+function begin(file: string): Database.Database {
+  // No waiting here: whoever wants to wait asks again (--retry-lock).
+  const raw = openDatabase(file, { timeout: 0 });
+  try {
+    raw.exec('BEGIN EXCLUSIVE');
+    return raw;
+  } catch (error) {
+    raw.close();
+    throw error;
+  }
+}
+
+function unusable(error: unknown, file: string): BatchrunError {
+  const known = translated(error, file);
+  if (isBatchrunError(known, 'E_DISK_FULL')) return known;
+  return new BatchrunError('E_STATE_UNUSABLE', `the lock ${file} cannot be used: ${messageOf(error)}`, {
+    cause: error,
   });
 }

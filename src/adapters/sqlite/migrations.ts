@@ -2,7 +2,7 @@
  * The schema of state.db, as numbered steps. A step that has been released is never edited: a new one follows it.
  *
  * A state with newer steps than this batchrun knows is refused and left as it is.
- * Prompts and answers are in files only; keys are nowhere (test/meta/schema.test.ts holds the columns fast).
+ * Prompts and answers are in files only; keys are nowhere (test/unit/adapters/sqlite/schema.test.ts holds the columns fast).
  */
 
 export interface Migration {
@@ -118,6 +118,22 @@ export const MIGRATIONS: readonly Migration[] = [
          done_at_ms INTEGER, pruned_at_ms INTEGER NOT NULL, output TEXT,
          PRIMARY KEY (fingerprint, run_id)
        ) STRICT`,
+    ],
+  },
+  {
+    id: 2,
+    name: 'doubts by the clock of the API, settled by hand; adopted batches; waits that outlive a process',
+    sqlite: [
+      // The time of the API at the first look at its list after the attempt: the grace counts from here.
+      `ALTER TABLE attempts ADD COLUMN doubt_since_ms INTEGER`,
+      `ALTER TABLE attempts ADD COLUMN by_hand INTEGER NOT NULL DEFAULT 0`,
+      // The custom_ids of its batch: \`tag\`, our wire ids; \`own\`, the ids of the script that made the batch.
+      `ALTER TABLE chunks ADD COLUMN wire TEXT NOT NULL DEFAULT 'tag' CHECK (wire IN ('tag','own'))`,
+      `CREATE TABLE waits (
+         origin TEXT NOT NULL, workspace TEXT NOT NULL, kind TEXT NOT NULL CHECK (kind IN ('batches','messages')),
+         until_ms INTEGER NOT NULL, asked_ms INTEGER NOT NULL,
+         PRIMARY KEY (origin, workspace, kind)
+       ) STRICT, WITHOUT ROWID`,
     ],
   },
 ];

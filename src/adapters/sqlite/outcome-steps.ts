@@ -1,32 +1,28 @@
 /**
- * The driver's steps around outcomes: a collected chunk, lost results, retries in either lane, and the end of a run.
+ * The driver's steps around outcomes: a collected chunk, lost results, and the end of a run.
  */
 import { BatchrunError, invariant } from '../../base/errors.ts';
-import type { RowRecord, RowState } from '../../domain/model.ts';
+import type { RowState } from '../../domain/model.ts';
 import type { DriverStore } from '../../domain/store.ts';
-import type { CollectedRow, CollectedStep, RealtimeStep } from '../../domain/store-steps.ts';
+import type { CollectedRow, CollectedStep } from '../../domain/store-steps.ts';
 import { decodeRequestIndex } from '../../domain/packed-index.ts';
 import { OPEN_CHUNK_STATES } from '../../domain/transitions.ts';
 import type { DriverTransaction } from './batch-steps.ts';
 import type { Db } from './db.ts';
-import { insertChunk } from './ingest-steps.ts';
-import { toRow, type RowColumns } from './records.ts';
-import { addEvent, addStopReasons, addUsage, moveChunk, moveRowRecord, moveRows, moveRun } from './moves.ts';
+import {
+  addEvent,
+  addStopReasons,
+  addUsage,
+  moveAttempt,
+  moveChunk,
+  moveRowRecord,
+  moveRows,
+  moveRun,
+} from './moves.ts';
 
 type OutcomeSteps = Pick<
   DriverStore,
-  | 'checkpointCollected'
-  | 'recordLost'
-  | 'sealRetryChunk'
-  | 'claimRealtime'
-  | 'settleRealtime'
-  | 'releaseRealtime'
-  | 'giveUpRows'
-  | 'setBlocks'
-  | 'cancelUnsent'
-  | 'finishRun'
-  | 'reopen'
-  | 'note'
+  'checkpointCollected' | 'recordLost' | 'setBlocks' | 'cancelUnsent' | 'finishRun' | 'reopen' | 'note'
 >;
 
 export function createOutcomeSteps(db: Db, step: DriverTransaction): OutcomeSteps {
@@ -34,7 +30,7 @@ export function createOutcomeSteps(db: Db, step: DriverTransaction): OutcomeStep
     checkpointCollected: (collected) => step(() => checkpointCollected(db, collected)),
     recordLost: ({ runId, chunkNo, atMs, rows }) =>
       step(() => {
-        const from = db.get<{ state: 'submitted' | 'ended' }>(
+        const from = db.get<{ state: 'submitted' | 'ended' | 'uncertain' }>(
           'SELECT state FROM chunks WHERE run_id = ? AND chunk_no = ?',
           runId,
           chunkNo,
@@ -43,30 +39,7 @@ export function createOutcomeSteps(db: Db, step: DriverTransaction): OutcomeStep
         const rowCount = moveChunk(db, { runId, chunkNo }, from.state, 'lost', atMs);
         invariant(rows.length === rowCount, 'every row of a lost chunk has an outcome');
         writeRows(db, { runId, chunkNo, rows });
-      }),
-    sealRetryChunk: (runId, chunk, seqs, atMs) =>
-      step(() => {
-        insertChunk(db, { runId, chunk, atMs, state: 'sealed' });
-        for (const seq of seqs) moveRowRecord(db, { runId, seq, from: 'retry', to: 'waiting' });
-        moveRows(db, runId, 'retry', 'waiting', seqs.length);
-      }),
-    claimRealtime: (runId, seqs, atMs) => step(() => claimRealtime(db, { runId, seqs, atMs })),
-    settleRealtime: (settled) => step(() => settleRealtime(db, settled)),
-    releaseRealtime: (runId, atMs) =>
-      step(() => {
-        const released = db.run("UPDATE rows SET state = 'retry' WHERE run_id = ? AND state = 'in_realtime'", runId);
-        moveRows(db, runId, 'in_realtime', 'retry', released);
-        if (released > 0) addEvent(db, { runId, atMs, kind: 'rows.released', data: { rows: released } });
-        return released;
-      }),
-    giveUpRows: (runId, rows, atMs) =>
-      step(() => {
-        for (const { seq, to, errorType } of rows) {
-          moveRowRecord(db, { runId, seq, from: 'retry', to });
-          db.run('UPDATE rows SET error_type = ? WHERE run_id = ? AND seq = ?', errorType, runId, seq);
-          moveRows(db, runId, 'retry', to, 1);
-        }
-        if (rows.length > 0) addEvent(db, { runId, atMs, kind: 'rows.given_up', data: { rows: rows.length } });
+        if (from.state === 'uncertain') giveUpAttempts(db, { runId, chunkNo, atMs });
       }),
     setBlocks: (runId, blocks, atMs) =>
       step(() => {
@@ -102,11 +75,31 @@ function checkpointCollected(db: Db, step: CollectedStep): void {
     runId,
     chunkNo,
   );
+  // A batch whose lines carry our wire ids is ours, whoever said so before.
+  db.run(
+    "UPDATE batches SET proven = 1 WHERE id = ? AND (SELECT wire FROM chunks WHERE run_id = ? AND chunk_no = ?) = 'tag'",
+    step.batchId,
+    runId,
+    chunkNo,
+  );
   moveRows(db, runId, 'in_batch', 'succeeded', plain);
   writeRows(db, step);
   tellRetries(db, step);
   addUsage(db, runId, step.usage);
   addStopReasons(db, runId, step.stopReasons);
+}
+
+/** Nothing waits any more for a batch of a chunk whose rows were given up; one that turns up is remembered. */
+function giveUpAttempts(db: Db, { runId, chunkNo, atMs }: { runId: string; chunkNo: number; atMs: number }): void {
+  const open = db.all<{ id: number }>(
+    "SELECT id FROM attempts WHERE run_id = ? AND chunk_no = ? AND state = 'uncertain'",
+    runId,
+    chunkNo,
+  );
+  for (const { id } of open) {
+    moveAttempt(db, id, 'uncertain', 'not_created', atMs);
+    db.run("UPDATE attempts SET by_hand = 1, reason = 'given up' WHERE id = ?", id);
+  }
 }
 
 /** One event for the rows of a chunk that are tried again: how many, which try it was, and why. */
@@ -145,58 +138,6 @@ function writeRows(db: Db, step: { runId: string; chunkNo: number; rows: readonl
   for (const [to, count] of Object.entries(countBy(step.rows.map((row) => row.to)))) {
     moveRows(db, runId, 'in_batch', to as RowState, count);
   }
-}
-
-/** Only rows that still wait, and whose time has come: the caller's picture of them may be a moment old. */
-function claimRealtime(db: Db, claim: { runId: string; seqs: readonly number[]; atMs: number }): readonly RowRecord[] {
-  const { runId, seqs, atMs } = claim;
-  const run = db.get<{ state: string }>('SELECT state FROM runs WHERE id = ?', runId);
-  if (run?.state !== 'active') return [];
-  const claimed: RowRecord[] = [];
-  for (const seq of seqs) {
-    const row = db.get<RowColumns>(
-      "SELECT * FROM rows WHERE run_id = ? AND seq = ? AND state = 'retry' AND not_before_ms <= ?",
-      runId,
-      seq,
-      atMs,
-    );
-    if (!row) continue;
-    moveRowRecord(db, { runId, seq, from: 'retry', to: 'in_realtime' });
-    db.run('UPDATE rows SET attempts = attempts + 1 WHERE run_id = ? AND seq = ?', runId, seq);
-    claimed.push(toRow({ ...row, state: 'in_realtime', attempts: row.attempts + 1 }));
-  }
-  moveRows(db, runId, 'retry', 'in_realtime', claimed.length);
-  if (claimed.length > 0) addEvent(db, { runId, atMs, kind: 'rows.in_realtime', data: { rows: claimed.length } });
-  return claimed;
-}
-
-function settleRealtime(db: Db, step: RealtimeStep): void {
-  const { runId } = step;
-  for (const row of step.rows) {
-    moveRowRecord(db, { runId, seq: row.seq, from: 'in_realtime', to: row.to });
-    db.run(
-      `UPDATE rows SET error_type = ?, not_before_ms = ?, attempts = attempts - ?,
-         result_chunk_no = ?, result_offset = ?, result_length = ? WHERE run_id = ? AND seq = ?`,
-      row.errorType,
-      row.notBeforeMs,
-      row.burnt ? 0 : 1,
-      row.result?.chunkNo ?? null,
-      row.result?.offset ?? null,
-      row.result?.length ?? null,
-      runId,
-      row.seq,
-    );
-    moveRows(db, runId, 'in_realtime', row.to, 1);
-    if (row.to !== 'succeeded') {
-      const kind = row.to === 'retry' ? 'row.retried' : 'row.failed';
-      addEvent(db, { runId, atMs: step.atMs, seq: row.seq, kind, data: { error: row.errorType, ...row.told } });
-    }
-  }
-  db.run('UPDATE runs SET realtime_log_bytes = ? WHERE id = ?', step.logBytes, runId);
-  addUsage(db, runId, step.usage);
-  addStopReasons(db, runId, step.stopReasons);
-  const succeeded = step.rows.filter((row) => row.to === 'succeeded').length;
-  addEvent(db, { runId, atMs: step.atMs, kind: 'rows.settled', data: { rows: step.rows.length, succeeded } });
 }
 
 /** What an earlier try came to is no longer what became of the row. */

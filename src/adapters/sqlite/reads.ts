@@ -1,19 +1,21 @@
 /**
  * Everything that is read from state.db. No writes, so any process may do it at any time, beside a driver too.
  */
-import { CHUNK_STATES, type ChunkCounts, type ChunkKind, type ChunkState, type RowState } from '../../domain/model.ts';
+import { CHUNK_STATES, type ChunkCounts, type ChunkState, type RowState } from '../../domain/model.ts';
 import { OPEN_ROW_STATES } from '../../domain/transitions.ts';
 import type { Store } from '../../domain/store.ts';
-import type { ChunkIndex, DriverRecord } from '../../domain/store-steps.ts';
-import { invariant } from '../../base/errors.ts';
+import type { ChunkIndex, DriverRecord, WaitRecord } from '../../domain/store-steps.ts';
+import { BatchrunError } from '../../base/errors.ts';
 import { settled, type Db } from './db.ts';
 import {
+  toAttempt,
   toBatch,
   toChunk,
   toEvent,
   toRow,
   toTombstone,
   toUsage,
+  type AttemptColumns,
   type BatchColumns,
   type ChunkColumns,
   type EventColumns,
@@ -42,7 +44,10 @@ type Reads = Pick<
   | 'batchHistory'
   | 'events'
   | 'driver'
+  | 'waits'
   | 'tombstones'
+  | 'attempts'
+  | 'check'
 >;
 
 /** The values of a list that comes from our own types, for an IN clause. */
@@ -92,7 +97,7 @@ export function createReads(db: Db): Reads {
         db
           .all<BatchColumns>(
             `SELECT b.* FROM batches b JOIN chunks c ON c.run_id = b.run_id AND c.chunk_no = b.chunk_no
-             WHERE b.run_id = ? AND b.status = 'in_progress' AND c.state IN ('ended', 'collected') AND c.batch_id <> b.id`,
+             WHERE b.run_id = ? AND b.status = 'in_progress' AND c.state IN ('ended', 'collected', 'lost') AND c.batch_id <> b.id`,
             runId,
           )
           .map(toBatch),
@@ -110,6 +115,9 @@ export function createReads(db: Db): Reads {
       ),
     events: (runId, options) => read(() => events(db, runId, options).map(toEvent)),
     driver: () => read(() => driver(db)),
+    waits: (origin, workspace) => read(() => waits(db, origin, workspace)),
+    attempts: (runId, filter) => read(() => attempts(db, runId, filter).map(toAttempt)),
+    check: () => read(() => check(db)),
     tombstones: () =>
       read(() => db.all<TombstoneColumns>('SELECT * FROM tombstones ORDER BY pruned_at_ms').map(toTombstone)),
   };
@@ -143,18 +151,15 @@ function chunkCounts(db: Db, runId: string): ChunkCounts {
   return counts;
 }
 
-function chunks(
-  db: Db,
-  runId: string,
-  filter: { readonly states?: readonly ChunkState[]; readonly kind?: ChunkKind; readonly limit?: number },
-): ChunkColumns[] {
-  const conditions = ['run_id = ?'];
+function chunks(db: Db, runId: string, filter: NonNullable<Parameters<Store['chunks']>[1]>): ChunkColumns[] {
+  const conditions = ['run_id = ? AND chunk_no > ?'];
   if (filter.states) conditions.push(`state IN (${quoted(filter.states)})`);
   if (filter.kind) conditions.push(`kind = '${filter.kind}'`);
   const limit = filter.limit ?? -1;
   return db.all<ChunkColumns>(
     `SELECT * FROM chunks WHERE ${conditions.join(' AND ')} ORDER BY chunk_no LIMIT ?`,
     runId,
+    filter.afterNo ?? 0,
     limit,
   );
 }
@@ -165,7 +170,7 @@ function chunkIndex(db: Db, runId: string, chunkNo: number): ChunkIndex {
     runId,
     chunkNo,
   );
-  invariant(row, `chunk ${chunkNo} of ${runId} has an index`);
+  if (!row) throw new BatchrunError('E_STATE_CORRUPT', `state.db: chunk ${chunkNo} of ${runId} has no index`);
   return row;
 }
 
@@ -179,6 +184,32 @@ function rowRecords(
     `SELECT * FROM rows WHERE run_id = ? AND seq > ? ${states} ORDER BY seq LIMIT ?`,
     runId,
     filter.afterSeq ?? -1,
+    filter.limit,
+  );
+}
+
+function waits(db: Db, origin: string, workspace: string): WaitRecord[] {
+  return db
+    .all<{ kind: WaitRecord['kind']; until_ms: number; asked_ms: number }>(
+      'SELECT kind, until_ms, asked_ms FROM waits WHERE origin = ? AND workspace = ?',
+      origin,
+      workspace,
+    )
+    .map((row) => ({ origin, workspace, kind: row.kind, untilMs: row.until_ms, askedMs: row.asked_ms }));
+}
+
+/** What SQLite finds wrong with its own pages; it says `ok` where that is nothing. */
+function check(db: Db): string[] {
+  const problems = db.all<{ quick_check: string }>('PRAGMA quick_check').map((row) => row.quick_check);
+  return problems.length === 1 && problems[0] === 'ok' ? [] : problems;
+}
+
+function attempts(db: Db, runId: string, filter: Parameters<Store['attempts']>[1]): AttemptColumns[] {
+  const states = filter.states ? `AND state IN (${quoted(filter.states)})` : '';
+  return db.all<AttemptColumns>(
+    `SELECT * FROM attempts WHERE run_id = ? AND id > ? ${states} ORDER BY id LIMIT ?`,
+    runId,
+    filter.afterId ?? 0,
     filter.limit,
   );
 }

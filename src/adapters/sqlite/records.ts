@@ -16,6 +16,7 @@ import type {
   RowRecord,
   RowState,
   UsageEntry,
+  WireIds,
 } from '../../domain/model.ts';
 import { requestCount } from '../../domain/model.ts';
 import type { EventRecord, Tombstone } from '../../domain/store-steps.ts';
@@ -38,6 +39,7 @@ export interface ChunkColumns {
   fetches: number;
   sealed_at_ms: number;
   batch_id: string | null;
+  wire: WireIds;
 }
 
 export function toChunk(columns: ChunkColumns): ChunkRecord {
@@ -58,6 +60,7 @@ export function toChunk(columns: ChunkColumns): ChunkRecord {
     fetches: columns.fetches,
     sealedAtMs: columns.sealed_at_ms,
     batchId: columns.batch_id,
+    wire: columns.wire,
   };
 }
 
@@ -74,6 +77,8 @@ export interface AttemptColumns {
   body_complete: number;
   state: AttemptState;
   batch_id: string | null;
+  doubt_since_ms: number | null;
+  by_hand: number;
 }
 
 export function toAttempt(columns: AttemptColumns): AttemptRecord {
@@ -90,6 +95,8 @@ export function toAttempt(columns: AttemptColumns): AttemptRecord {
     bodyComplete: columns.body_complete === 1,
     state: columns.state,
     batchId: columns.batch_id,
+    doubtSinceMs: columns.doubt_since_ms,
+    byHand: columns.by_hand === 1,
   };
 }
 

@@ -6,14 +6,15 @@ import { BatchrunError } from '../../base/errors.ts';
 import type { DriverStore, Store } from '../../domain/store.ts';
 import { createAttemptSteps } from './attempt-steps.ts';
 import { createBatchSteps, type DriverTransaction } from './batch-steps.ts';
-import { Db, settled } from './db.ts';
+import { Db, settled, type DbOptions } from './db.ts';
 import { createIngestSteps } from './ingest-steps.ts';
 import { createOutcomeSteps } from './outcome-steps.ts';
 import { createReads, driver } from './reads.ts';
+import { createRetrySteps } from './retry-steps.ts';
 
 /** Opens or makes the ledger. `:memory:` gives one that lives as long as its handle. */
-export function openSqliteStore(file: string): Store {
-  return storeOn(new Db(file));
+export function openSqliteStore(file: string, options: DbOptions = {}): Store {
+  return storeOn(new Db(file, options));
 }
 
 /** A store on a connection that is already there (simulations share one between incarnations). */
@@ -23,6 +24,8 @@ export function storeOn(db: Db): Store {
     ...createIngestSteps(db),
     takeOver: (holder) =>
       settled(() => {
+        // Before anything is sent: a batch whose id cannot be written down would be a batch that is paid again.
+        db.expectWhole();
         const epoch = db.transaction(() => {
           const next = (driver(db)?.epoch ?? 0) + 1;
           db.run(
@@ -38,6 +41,11 @@ export function storeOn(db: Db): Store {
           return next;
         });
         return driverStore(db, epoch);
+      }),
+    snapshot: () =>
+      settled(() => {
+        const reader = db.openReader();
+        return { ...createReads(reader ?? db), close: () => settled(() => reader?.close()) };
       }),
     close: () => settled(() => db.close()),
   };
@@ -69,5 +77,6 @@ function driverStore(db: Db, epoch: number): DriverStore {
     ...createAttemptSteps(db, step),
     ...createBatchSteps(db, step),
     ...createOutcomeSteps(db, step),
+    ...createRetrySteps(db, step),
   };
 }

@@ -2,6 +2,7 @@
  * A run in text: for `status`, and the summary at the end of a run. The JSON twin is the RunView itself.
  */
 import { formatCount, formatDuration, formatUsd, plural } from '../../base/units.ts';
+import { RESULTS_WARN_MS } from '../../domain/limits.ts';
 import type { RunView } from '../../engine/status.ts';
 import { createPaint, table, type Paint } from '../ui.ts';
 
@@ -125,7 +126,23 @@ export function batchText(view: RunView, options: Pick<TextOptions, 'nowMs'>): s
     lines.push(
       `  in doubt whether a batch was made: ${plural(uncertain, 'chunk')}; known within --reconcile-grace (10m unless told) or when a batch that may be it has ended`,
     );
-  return lines.join('\n');
+  return [...lines, ...vanishingLines(view, options.nowMs)].join('\n');
+}
+
+/** Results that are paid and that the API deletes soon, the most urgent first. */
+function vanishingLines(view: RunView, nowMs: number): string[] {
+  const soon = view.batches
+    .map((batch) => ({ batch, leftMs: Date.parse(batch.results_until) - nowMs }))
+    .filter(({ leftMs }) => leftMs < RESULTS_WARN_MS)
+    .sort((a, b) => a.leftMs - b.leftMs);
+  const lines = soon.slice(0, BATCHES_SHOWN_MAX).map(({ batch, leftMs }) => {
+    const what = `chunk ${batch.chunk} (${batch.id}, ${plural(batch.rows, 'row')})`;
+    return leftMs > 0
+      ? `  results of ${what} are deleted by the API in ${formatDuration(leftMs)}, on ${batch.results_until}: \`batchrun collect\` fetches them`
+      : `  results of ${what} were to be deleted by the API on ${batch.results_until}: \`batchrun collect\` fetches what is still there`;
+  });
+  const more = soon.length - lines.length;
+  return more > 0 ? [...lines, `  and those of ${plural(more, 'more batch', 'more batches')}`] : lines;
 }
 
 /** Batches named one by one up to so many; of more the ages from to are enough. */

@@ -78,6 +78,8 @@ function checkCapacity(context: SimContext, caller: Caller, rowCount: number): v
 }
 
 export interface Acceptance {
+  /** Of a batch that was made before this world was: no fault strikes it. Default: made from the key. */
+  readonly id?: string;
   /** The draws of this batch hang on it. */
   readonly key: string;
   readonly durationMs: number;
@@ -96,11 +98,12 @@ export function acceptBatch(
   const { key, durationMs, isForeign } = acceptance;
   const createdAtMs = acceptance.createdAtMs ?? clock.now();
   const ordinal = context.nextOrdinal('batch');
-  const isLagging = !isForeign && faults.fires('list.lag', owner.path);
-  const isCanceledByOther = !isForeign && faults.fires('batch.canceled_by_other', owner.path);
+  const isSpared = isForeign || acceptance.id !== undefined;
+  const isLagging = !isSpared && faults.fires('list.lag', owner.path);
+  const isCanceledByOther = !isSpared && faults.fires('batch.canceled_by_other', owner.path);
   const cancelShare = context.draws('cancel', key).next();
   const batch: SimBatch = {
-    id: makeId('msgbatch', settings.seed, key),
+    id: acceptance.id ?? makeId('msgbatch', settings.seed, key),
     ordinal,
     organization: owner.organization,
     workspace: owner.workspace,
@@ -111,7 +114,7 @@ export function acceptBatch(
     expiresAtMs: createdAtMs + settings.expiresAfterMs,
     archivedAtMs: createdAtMs + settings.archivedAfterMs,
     visibleAtMs: createdAtMs + (isLagging ? settings.listLagMs : 0),
-    expiresWhole: !isForeign && faults.fires('batch.expire', owner.path),
+    expiresWhole: !isSpared && faults.fires('batch.expire', owner.path),
     isForeign,
     cancelAtMs: isCanceledByOther ? createdAtMs + Math.floor(durationMs * cancelShare) : undefined,
     isDeleted: false,

@@ -24,6 +24,7 @@ export function batchResults(context: SimContext, caller: Caller, batch: SimBatc
   if (fault === 'results.404') throw refusalOf(404, `Message Batch not found: ${batch.id}`);
   if (fault === 'results.503') throw refusalOf(503);
   const at = Math.floor(context.draws('cut', context.nextOrdinal('results')).next() * batch.rows.length);
+  const download = context.nextOrdinal(`order|${batch.id}`);
   const wire = wireFaultOf(fault);
   return {
     status: 200,
@@ -31,7 +32,7 @@ export function batchResults(context: SimContext, caller: Caller, batch: SimBatc
       'content-type': 'application/x-jsonl',
       'content-disposition': `attachment; filename="${batch.id}_results.jsonl"`,
     },
-    body: inChunks(damaged(context, batch, fault, at)),
+    body: inChunks(damaged(lines(context, batch, download), batch, fault, at)),
     ...(wire === undefined ? {} : { fault: wire }),
   };
 }
@@ -42,10 +43,15 @@ function wireFaultOf(fault: ResultFault | undefined): WireFault | undefined {
 }
 
 /** The lines as the fault leaves them; `at` is the line where it strikes. */
-function* damaged(view: BatchView, batch: SimBatch, fault: ResultFault | undefined, at: number): Iterable<string> {
+function* damaged(
+  whole: Iterable<string>,
+  batch: SimBatch,
+  fault: ResultFault | undefined,
+  at: number,
+): Iterable<string> {
   if (fault === 'results.empty') return;
   let index = 0;
-  for (const line of lines(view, batch)) {
+  for (const line of whole) {
     if (index++ !== at) {
       yield line;
       continue;
@@ -62,9 +68,11 @@ function* damaged(view: BatchView, batch: SimBatch, fault: ResultFault | undefin
   }
 }
 
-function* lines(view: BatchView, batch: SimBatch): Iterable<string> {
+/** Two downloads of one batch may come in two orders: a client that mixes them up must be caught. */
+function* lines(view: BatchView, batch: SimBatch, download: number): Iterable<string> {
   const { seed, resultsOrder } = view.settings;
-  const rows = resultsOrder === 'input' ? batch.rows : shuffled(view.draws('order', batch.id), batch.rows);
+  const order = view.draws('order', `${batch.id}|${download}`);
+  const rows = resultsOrder === 'input' ? batch.rows : shuffled(order, batch.rows);
   for (const row of rows)
     yield `${JSON.stringify({ custom_id: row.customId, result: result(view, batch, row, seed) })}\n`;
 }

@@ -13,6 +13,10 @@ export interface LedgerBatch {
   readonly workspace: string;
   readonly createdAtMs: number;
   readonly endsAtMs: number;
+  /** Before it, list and retrieve do not show the batch. */
+  readonly visibleAtMs: number;
+  /** When somebody asked for its end. */
+  readonly cancelAtMs: number | undefined;
   readonly status: BatchStatus;
   readonly rowCount: number;
   /** Made by addForeignBatch: somebody else's. */
@@ -29,6 +33,8 @@ export interface LedgerRow {
   readonly customId: string;
   readonly paramsHash: string;
   readonly outcome: 'processing' | 'succeeded' | 'errored' | 'canceled' | 'expired';
+  /** What is billed for it: 0 unless it succeeded. */
+  readonly outputTokens: number;
 }
 
 export interface LedgerMessage {
@@ -110,12 +116,15 @@ export function createLedger(view: BatchView): LedgerBook {
 }
 
 function ledgerBatch(view: BatchView, batch: SimBatch): LedgerBatch {
-  const { id, organization, workspace, createdAtMs, isForeign } = batch;
+  const { id, organization, workspace, createdAtMs, visibleAtMs, isForeign } = batch;
   return {
-    ...{ id, organization, workspace, createdAtMs, isForeign },
+    ...{ id, organization, workspace, createdAtMs, visibleAtMs, isForeign },
     rowCount: batch.rows.length,
     get endsAtMs() {
       return endsAtMs(view, batch);
+    },
+    get cancelAtMs() {
+      return batch.cancelAtMs;
     },
     get status() {
       return statusOf(view, batch);
@@ -132,8 +141,10 @@ function ledgerBatch(view: BatchView, batch: SimBatch): LedgerBatch {
     *rows() {
       const isEnded = statusOf(view, batch) === 'ended';
       for (const row of batch.rows) {
-        const outcome = isEnded ? outcomeOf(view, batch, row).type : 'processing';
-        yield { customId: row.customId, paramsHash: row.paramsHash, outcome };
+        const outcome = isEnded ? outcomeOf(view, batch, row) : undefined;
+        const outputTokens = outcome?.type === 'succeeded' ? outcome.answer.outputTokens : 0;
+        const { customId, paramsHash } = row;
+        yield { customId, paramsHash, outcome: outcome?.type ?? 'processing', outputTokens };
       }
     },
   };

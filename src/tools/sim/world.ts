@@ -20,6 +20,7 @@ import type { SimRequest, SimRequestHead, SimResponse } from './http.ts';
 import { createLedger, type SimLedger } from './ledger.ts';
 import { DEFAULT_RATES, resolveOptions, type AccountProblem, type SimOptions, type SimRates } from './options.ts';
 import { createPromptCache } from './prompt-cache.ts';
+import { restoreBatch, type RestoredBatch } from './restore.ts';
 import { bodyBytesMax, routeOf, type Route } from './routes.ts';
 
 export interface SimWorld {
@@ -41,6 +42,8 @@ export interface SimWorld {
   setAccountProblem(problem: AccountProblem | undefined): void;
   /** A batch of somebody else in the same workspace; answers its id. */
   addForeignBatch(batch: ForeignBatch): string;
+  /** A batch that was made before this world was, under the id and time that a state folder remembers. */
+  restoreBatch(batch: RestoredBatch): void;
   readonly ledger: SimLedger;
   /** How often each fault has fired. */
   readonly faultsFired: ReadonlyMap<FaultName, number>;
@@ -63,6 +66,7 @@ export function createSimWorld(options: SimOptions, clock: Clock): SimWorld {
       context.current.accountProblem = problem;
     },
     addForeignBatch: (batch) => addForeign(context, batch),
+    restoreBatch: (batch) => restoreBatch(context, batch),
     ledger: context.ledger,
     faultsFired: context.faults.fired,
   };
@@ -93,26 +97,30 @@ async function handle(context: SimContext, request: SimRequest): Promise<SimResp
   const ordinal = context.nextOrdinal('request');
   const requestId = makeId('req', context.settings.seed, ordinal);
   if ((request.body?.length ?? 0) > bodyBytesMax(context.settings, request.path)) return tooLarge(context);
-  const base = { date: new Date(context.clock.now()).toUTCString(), 'request-id': requestId };
-  let headers: Readonly<Record<string, string>> = base;
+  let headers: Readonly<Record<string, string>> = { 'request-id': requestId };
+  // The time of the answer, not of the question: what a list shows is as new as the date that it bears.
+  const dated = (): Readonly<Record<string, string>> => ({
+    date: new Date(context.clock.now()).toUTCString(),
+    ...headers,
+  });
   const route = routeOf(request.method, request.path);
   context.ledger.noteCall(route.name);
   try {
     const caller = identify(context.settings, request);
     headers = {
-      ...base,
+      ...headers,
       'anthropic-organization-id': caller.organization,
       'anthropic-workspace-id': caller.workspace,
     };
     const response = await answer(context, caller, route, request, ordinal);
-    return response.status === 413 ? response : { ...response, headers: { ...headers, ...response.headers } };
+    return response.status === 413 ? response : { ...response, headers: { ...dated(), ...response.headers } };
   } catch (thrown) {
     // Anything else is a bug of the simulator: a loud 500, so that no test waits for an answer that never comes.
     const error = thrown instanceof Refusal ? thrown : refusalOf(500, `simulator bug: ${messageOf(thrown)}`);
     context.ledger.noteRefusal(error.status, error.type);
     return {
       status: error.status,
-      headers: { 'content-type': 'application/json', ...headers, ...error.headers },
+      headers: { 'content-type': 'application/json', ...dated(), ...error.headers },
       body: [errorBody(error, requestId)],
     };
   }

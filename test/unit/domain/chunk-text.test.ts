@@ -24,7 +24,7 @@ describe('a request', () => {
   test.each(['', '{}', '{"custom_id":"a"}', '{"params":{},"custom_id":"a"}', ' {"custom_id":"a","params":{}}'])(
     'of another form (%s) is a bug, not a guess',
     (text) => {
-      expect(() => paramsOf(text)).toThrow(expect.objectContaining({ code: 'E_BUG' }));
+      expect(() => paramsOf(text)).toThrow(expect.objectContaining({ code: 'E_STATE_CORRUPT' }));
     },
   );
 });

@@ -62,11 +62,14 @@ describe('paths', () => {
       paths.duplicates(run),
       paths.results(run, 1),
       paths.realtime(run),
-      paths.ingestLock(run),
       paths.spill(run, 1),
     ];
     for (const path of all) expect(path.startsWith(`${paths.run(run)}/`)).toBe(true);
     expect(new Set(all).size).toBe(all.length);
+  });
+
+  test('the lock of a reader lies elsewhere: it is there before the run’s folder, and gone after it', () => {
+    expect(paths.ingestLock('run_a')).toBe('ingest/run_a.db');
   });
 
   test('beyond six digits get longer, never shorter', () => {

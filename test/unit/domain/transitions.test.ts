@@ -36,7 +36,7 @@ const RUN = `
 const CHUNK = `
   sealed -> submitting | split | canceled
   submitting -> submitted | sealed | uncertain | split | refused
-  uncertain -> submitted | sealed | canceled
+  uncertain -> submitted | sealed | canceled | lost
   submitted -> ended | uncertain | lost
   ended -> collected | uncertain | lost`;
 

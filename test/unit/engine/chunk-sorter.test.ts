@@ -19,13 +19,13 @@ async function sort(
   const chunks: NewChunk[] = [];
   const { engine } = lab({ rng: { next: () => drawn } });
   const sorter = new ChunkSorter(engine, {
-    ...{ runId: 'run_0123456789abcdef', tag: '0123456789abcdef', chunkRows, chunkBytes },
+    ...{ runId: 'run_0123456789abcdef', tag: '0123456789abcdef', chunkRows, chunkBytes, wire: 'tag' },
     onSealed: async (chunk) => void chunks.push(chunk),
   });
   for (const [seq, { betas = [], bytes = 10 }] of rows.entries()) {
     const paramsJson = JSON.stringify('x'.repeat(bytes - 2));
     const row = { customId: undefined, columns: undefined, model: 'm', maxTokens: 1, betas, paramsJson };
-    await sorter.add(row, { seq, rowLine: `{"id":"${seq}","line":1}\n` });
+    await sorter.add(row, { seq, id: String(seq), rowLine: `{"id":"${seq}","line":1}\n` });
   }
   await sorter.sealAll();
   return { chunks, seqs: chunks.map((chunk) => [...decodeRequestIndex(chunk.requestIndex).seqs]) };

@@ -10,13 +10,14 @@ import { ResultScan } from '../../../src/engine/result-scan.ts';
 import { collectRound } from '../../../src/engine/collect.ts';
 import { poll } from '../../../src/engine/poll.ts';
 import { newSession, type Session } from '../../../src/engine/session.ts';
+import { taggedIds } from '../../../src/engine/wire-ids.ts';
 import { uploadRound } from '../../../src/engine/upload.ts';
 import { countsOf, erroredLine, HOUR_MS, lab, linesOf, refused, rows, succeededLine, wire, type Lab } from './lab.ts';
 
 const RUN = { id: 'run_0123456789abcdef' };
 
 function scan(lines: readonly string[]): { problem: string | null; scan: ResultScan } {
-  const it = new ResultScan({ tag: '0123456789abcdef', chunkNo: 2, rowCount: 3 });
+  const it = new ResultScan(3, taggedIds({ runId: RUN.id, chunkNo: 2, rowCount: 3 }));
   let offset = 0;
   for (const line of lines) {
     const bytes = Buffer.from(line);

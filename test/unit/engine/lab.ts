@@ -56,6 +56,8 @@ export class FakeApi implements BatchApi {
   readonly bodies: string[] = [];
   readonly headers: (readonly string[])[] = [];
   pageSize = 1_000;
+  /** What its `date` header says; by default nothing. */
+  date: () => number | null = () => null;
   listFailure: Error | null = null;
   onCreate: (body: string) => BatchInfo | Promise<BatchInfo> = (body) => this.make(body);
   onMessage: (call: MessageCall) => Promise<string> = async () => MESSAGE;
@@ -113,7 +115,7 @@ export class FakeApi implements BatchApi {
     const from = afterId === null ? 0 : this.listed.findIndex((batch) => batch.id === afterId) + 1;
     const batches = this.listed.slice(from, from + Math.min(limit, this.pageSize));
     const hasMore = from + batches.length < this.listed.length;
-    return { batches, hasMore, lastId: batches.at(-1)?.id ?? null, retryAfterMs: null };
+    return { batches, hasMore, lastId: batches.at(-1)?.id ?? null, retryAfterMs: null, serverTimeMs: this.date() };
   }
 
   async retrieveBatch(id: string): ReturnType<BatchApi['retrieveBatch']> {

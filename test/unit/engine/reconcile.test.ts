@@ -235,7 +235,7 @@ test('a create that was surely refused leaves no doubt: foreign batches of its s
 describe('a listing', () => {
   const attempt = (baselineBatchId: string | null, startedAtMs = Date.UTC(2026, 10, 20)): AttemptRecord => ({
     ...{ id: 1, runId: 'run_x', chunkNo: 1, workspace: 'w', rowCount: 3, bytes: 1, baselineBatchId, startedAtMs },
-    ...{ endedAtMs: null, bodyComplete: true, state: 'uncertain', batchId: null },
+    ...{ endedAtMs: null, bodyComplete: true, state: 'uncertain', batchId: null, doubtSinceMs: null, byHand: false },
   });
   const day = 24 * HOUR_MS;
 
@@ -263,6 +263,7 @@ describe('a listing', () => {
       startedAtMs: clock.now(),
       complete: false,
       retryAfterMs: null,
+      serverAtMs: null,
     });
     expect(listing.newerThan([attempt('gone', clock.now())]).map((batch) => batch.id)).toEqual(['perhaps']);
     expect(listing.covers(attempt('gone', clock.now()))).toBe(true);

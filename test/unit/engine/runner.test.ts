@@ -288,7 +288,7 @@ test('a sweep clears away runs that died while they were read, and leaves those 
     const writer = await it.files.create(`runs/${id}/chunks/000001.json`);
     await writer.commit();
   }
-  await it.engine.locks.tryAcquire('runs/run_busy/ingest-lock.db');
+  await it.engine.locks.tryAcquire('ingest/run_busy.db');
   await sweep(it.engine);
   expect((await it.store.runs({ ingesting: true })).map((run) => run.id).sort()).toEqual(['run_busy', kept.id].sort());
   expect((await it.files.list('runs')).toString()).not.toContain('run_dead');

@@ -4,12 +4,12 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
-import { Db } from '../../../../src/adapters/sqlite/db.ts';
+import { Db, type DbOptions } from '../../../../src/adapters/sqlite/db.ts';
 import { openDatabase, prepare, readPragma } from '../../../../src/adapters/sqlite/kept.ts';
 import { MIGRATIONS, SCHEMA_VERSION } from '../../../../src/adapters/sqlite/migrations.ts';
 import { tempFolder } from '../../../support/temp.ts';
@@ -29,6 +29,7 @@ function compileDb(folder: string): string {
     'adapters/sqlite/db',
     'adapters/sqlite/kept',
     'adapters/sqlite/migrations',
+    'adapters/sqlite/wholeness',
     'base/errors',
     'base/error-catalogue',
   ]) {
@@ -43,13 +44,38 @@ function compileDb(folder: string): string {
 }
 
 /** What opening this file is refused with. */
-function refusal(file: string): unknown {
+function refusal(file: string, options: DbOptions = {}): unknown {
   try {
-    new Db(file).close();
+    new Db(file, options).close();
   } catch (error) {
     return error;
   }
   return 'it was opened';
+}
+
+/** What reading a table is refused with, where the file could be opened. */
+function refusalOfReading(file: string): unknown {
+  try {
+    const db = new Db(file);
+    try {
+      db.read(() => db.all('SELECT * FROM tombstones'));
+    } finally {
+      db.close();
+    }
+  } catch (error) {
+    return error;
+  }
+  return 'it was read';
+}
+
+/** Some pages are in the way of the opening already, the others of whoever wants to drive. */
+function becomeDriver(file: string): void {
+  const db = new Db(file);
+  try {
+    db.expectWhole();
+  } finally {
+    db.close();
+  }
 }
 
 describe('the settings', () => {
@@ -203,10 +229,58 @@ describe('a file that is no state', () => {
     expect(refusal(missing)).toMatchObject({ code: 'E_STATE_UNUSABLE', message: expect.stringContaining(missing) });
   });
 
-  test('that is empty becomes a state', () => {
+  test('that is empty becomes a state, unless something says that there was one', () => {
     const file = join(tempFolder(), 'state.db');
+    const traces = { traces: 'runs/ with 2 runs' };
+    const lost = { code: 'E_STATE_CORRUPT', message: expect.stringContaining('runs/ with 2 runs') };
+    expect(refusal(file, traces)).toMatchObject(lost);
+    expect(existsSync(file)).toBe(false);
     writeFileSync(file, '');
+    expect(refusal(file, traces)).toMatchObject(lost);
+    const raw = openDatabase(file, {});
+    raw.exec('PRAGMA journal_mode = WAL');
+    raw.close();
+    const before = hashOf(file);
+    expect(refusal(file, traces)).toMatchObject(lost);
+    expect(hashOf(file)).toBe(before);
+
     new Db(file).close();
-    expect(statSync(file).size).toBeGreaterThan(0);
+    expect(refusal(file, traces)).toBe('it was opened');
+  });
+
+  test('whose tables are not ours is E_STATE_CORRUPT', () => {
+    const file = join(tempFolder(), 'state.db');
+    const damages = ['PRAGMA user_version = -5', 'PRAGMA user_version = 0', 'DROP TABLE tombstones'];
+    for (const damage of damages) {
+      new Db(file).close();
+      const raw = openDatabase(file, {});
+      raw.exec(damage);
+      raw.close();
+      const refused = { code: 'E_STATE_CORRUPT', message: expect.stringContaining(file) };
+      expect([damage, refusalOfReading(file)]).toMatchObject([damage, refused]);
+      rmSync(file);
+    }
+  });
+
+  test('with a record that cannot be read is E_STATE_CORRUPT', () => {
+    const file = join(tempFolder(), 'state.db');
+    const db = new Db(file);
+    expect(() => db.read(() => JSON.parse('{"torn') as unknown)).toThrow(
+      expect.objectContaining({ code: 'E_STATE_CORRUPT' }),
+    );
+    db.close();
+  });
+
+  test('with a page of garbage has no driver, whichever page it is', () => {
+    const file = join(tempFolder(), 'state.db');
+    const whole = new Db(file);
+    whole.expectWhole();
+    whole.close();
+    const bytes = readFileSync(file);
+    for (let at = 4_096; at < bytes.length; at += 4_096) {
+      writeFileSync(file, Buffer.from(bytes).fill(0xa5, at, at + 16));
+      const refused = expect.objectContaining({ code: 'E_STATE_CORRUPT', message: expect.stringContaining(file) });
+      expect(() => becomeDriver(file), `page at ${at}`).toThrow(refused);
+    }
   });
 });

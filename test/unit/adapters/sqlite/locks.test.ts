@@ -56,11 +56,26 @@ describe('a lock', () => {
     await next?.release();
   });
 
+  test('that somebody wrote into is emptied and taken: there is nothing in it', async () => {
+    const root = tempFolder();
+    const file = join(root, 'lock.db');
+    writeFileSync(file, 'not a database '.repeat(500));
+    const before = statSync(file).ino;
+    const locks = createLocks(root);
+    const held = await locks.tryAcquire('lock.db');
+    expect(held).not.toBeNull();
+    // The same file: a new one would be another lock than the one that another process may be taking just now.
+    expect([statSync(file).ino, statSync(file).size]).toEqual([before, 0]);
+    writeFileSync(file, 'not a database '.repeat(500));
+    expect(await locks.tryAcquire('lock.db')).toBeNull();
+    await held?.release();
+  });
+
   test('that cannot be had for another reason is E_STATE_UNUSABLE', async () => {
     const root = tempFolder();
     mkdirSync(join(root, 'folder.db'));
-    writeFileSync(join(root, 'garbage.db'), 'not a database '.repeat(500));
-    for (const path of ['folder.db', 'garbage.db', 'garbage.db/lock.db']) {
+    writeFileSync(join(root, 'file'), '');
+    for (const path of ['folder.db', 'file/lock.db']) {
       await expect(createLocks(root).tryAcquire(path)).rejects.toMatchObject({
         code: 'E_STATE_UNUSABLE',
         message: expect.stringContaining(join(root, path)),

@@ -8,12 +8,12 @@ import { Db } from '../../../../src/adapters/sqlite/db.ts';
 /** `name type`, with `?` where NULL is allowed. */
 const COLUMNS: Readonly<Record<string, string>> = {
   attempts:
-    'id INTEGER?, run_id TEXT, chunk_no INTEGER, workspace TEXT, row_count INTEGER, bytes INTEGER, baseline_batch_id TEXT?, started_at_ms INTEGER, ended_at_ms INTEGER?, body_complete INTEGER, doubted INTEGER, state TEXT, batch_id TEXT?, reason TEXT?',
+    'id INTEGER?, run_id TEXT, chunk_no INTEGER, workspace TEXT, row_count INTEGER, bytes INTEGER, baseline_batch_id TEXT?, started_at_ms INTEGER, ended_at_ms INTEGER?, body_complete INTEGER, doubted INTEGER, state TEXT, batch_id TEXT?, reason TEXT?, doubt_since_ms INTEGER?, by_hand INTEGER',
   batches:
     'id TEXT, workspace TEXT, run_id TEXT?, chunk_no INTEGER?, attempt_id INTEGER?, proven INTEGER, status TEXT, counts TEXT, row_count INTEGER, created_at_ms INTEGER, expires_at_ms INTEGER, ended_at_ms INTEGER?, archived_at_ms INTEGER?, results_url TEXT?, missing_since_ms INTEGER?',
   chunk_index: 'run_id TEXT, chunk_no INTEGER, requests BLOB, outcomes BLOB?, results BLOB?',
   chunks:
-    'run_id TEXT, chunk_no INTEGER, kind TEXT, state TEXT, betas TEXT, row_count INTEGER, bytes INTEGER, sha256 TEXT, first_seq INTEGER, mix TEXT, parent_no INTEGER?, root_no INTEGER?, refusals INTEGER, fetches INTEGER, sealed_at_ms INTEGER, batch_id TEXT?',
+    'run_id TEXT, chunk_no INTEGER, kind TEXT, state TEXT, betas TEXT, row_count INTEGER, bytes INTEGER, sha256 TEXT, first_seq INTEGER, mix TEXT, parent_no INTEGER?, root_no INTEGER?, refusals INTEGER, fetches INTEGER, sealed_at_ms INTEGER, batch_id TEXT?, wire TEXT',
   driver: 'id INTEGER?, epoch INTEGER, pid INTEGER, host TEXT, command TEXT, since_ms INTEGER, let_go_at_ms INTEGER?',
   events: 'id INTEGER?, run_id TEXT, at_ms INTEGER, kind TEXT, chunk_no INTEGER?, seq INTEGER?, data TEXT',
   rows: 'run_id TEXT, seq INTEGER, state TEXT, home_chunk_no INTEGER, home_index INTEGER, attempts INTEGER, error_type TEXT?, not_before_ms INTEGER, result_chunk_no INTEGER?, result_offset INTEGER?, result_length INTEGER?',
@@ -22,6 +22,7 @@ const COLUMNS: Readonly<Record<string, string>> = {
     'fingerprint TEXT, run_id TEXT, name TEXT?, rows INTEGER, done_at_ms INTEGER?, pruned_at_ms INTEGER, output TEXT?',
   usage:
     'run_id TEXT, model TEXT, lane TEXT, rows INTEGER, input_tokens INTEGER, output_tokens INTEGER, cache_write_5m_tokens INTEGER, cache_write_1h_tokens INTEGER, cache_read_tokens INTEGER, cost_usd REAL, unpriced_rows INTEGER',
+  waits: 'origin TEXT, workspace TEXT, kind TEXT, until_ms INTEGER, asked_ms INTEGER',
 };
 
 /** Columns of free text. Whoever adds one says why no prompt, answer or key can be in it. */
@@ -45,7 +46,7 @@ const FREE_TEXT: Readonly<Record<string, string>> = {
 };
 
 const MACHINE_TEXT =
-  /(^|_)(id|state|kind|status|lane|sha256|fingerprint|origin|workspace|format|betas|counts|mix|results_url|model)$/;
+  /(^|_)(id|state|kind|status|lane|sha256|fingerprint|origin|workspace|format|betas|counts|mix|results_url|model|wire)$/;
 
 interface Column {
   readonly name: string;

@@ -108,7 +108,8 @@ describe('faults of reading', () => {
   });
 
   const damaged = async (fault: FaultName): Promise<{ reply: Reply; lines: string[]; whole: string[] }> => {
-    const made = bench();
+    // In the order of the input, so that the damaged file can be laid beside the whole one.
+    const made = bench({ resultsOrder: 'input' });
     const id = await endedBatch(made, 50);
     made.world.failNext(fault);
     const reply = await made.call('GET', `${BATCHES}/${id}/results`);

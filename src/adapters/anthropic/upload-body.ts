@@ -1,0 +1,33 @@
+/**
+ * The body of a create: streamed from its file, proved on the way, and with its last bytes held back.
+ */
+import { createHash } from 'node:crypto';
+import { BatchrunError } from '../../base/errors.ts';
+import { BODY_TAIL } from '../../domain/limits.ts';
+import type { BatchUpload, Files } from '../../domain/ports.ts';
+
+/**
+ * The file as it lies, but its last bytes leave only when the whole of it is known to be what was sealed, and the ledger
+ * knows that they are about to.
+ */
+export async function* uploadBody(files: Files, upload: BatchUpload): AsyncGenerator<Uint8Array> {
+  const tailStart = upload.bytes - BODY_TAIL.length;
+  const sha256 = createHash('sha256');
+  for await (const piece of files.stream(upload.bodyPath, 0, tailStart)) {
+    sha256.update(piece);
+    yield piece;
+  }
+  const tail: Buffer[] = [];
+  for await (const piece of files.stream(upload.bodyPath, tailStart, upload.bytes)) {
+    sha256.update(piece);
+    tail.push(piece);
+  }
+  if (sha256.digest('hex') !== upload.sha256) {
+    const file = files.locate(upload.bodyPath);
+    throw new BatchrunError('E_STATE_CORRUPT', `${file} is not what was sealed: its checksum differs`, {
+      details: { file },
+    });
+  }
+  await upload.beforeTail();
+  yield* tail;
+}

@@ -1,0 +1,97 @@
+/**
+ * The driver's steps around rows that are tried again: as a chunk of retries, or call by call in the realtime lane.
+ */
+import type { RowRecord } from '../../domain/model.ts';
+import type { DriverStore } from '../../domain/store.ts';
+import type { RealtimeStep } from '../../domain/store-steps.ts';
+import type { DriverTransaction } from './batch-steps.ts';
+import { insertChunk } from './chunk-insert.ts';
+import type { Db } from './db.ts';
+import { addEvent, addStopReasons, addUsage, moveRowRecord, moveRows } from './moves.ts';
+import { toRow, type RowColumns } from './records.ts';
+
+type RetrySteps = Pick<
+  DriverStore,
+  'sealRetryChunk' | 'claimRealtime' | 'settleRealtime' | 'releaseRealtime' | 'giveUpRows'
+>;
+
+export function createRetrySteps(db: Db, step: DriverTransaction): RetrySteps {
+  return {
+    sealRetryChunk: (runId, chunk, seqs, atMs) =>
+      step(() => {
+        insertChunk(db, { runId, chunk, atMs, state: 'sealed' });
+        for (const seq of seqs) moveRowRecord(db, { runId, seq, from: 'retry', to: 'waiting' });
+        moveRows(db, runId, 'retry', 'waiting', seqs.length);
+      }),
+    claimRealtime: (runId, seqs, atMs) => step(() => claimRealtime(db, { runId, seqs, atMs })),
+    settleRealtime: (settled) => step(() => settleRealtime(db, settled)),
+    releaseRealtime: (runId, atMs) =>
+      step(() => {
+        const released = db.run("UPDATE rows SET state = 'retry' WHERE run_id = ? AND state = 'in_realtime'", runId);
+        moveRows(db, runId, 'in_realtime', 'retry', released);
+        if (released > 0) addEvent(db, { runId, atMs, kind: 'rows.released', data: { rows: released } });
+        return released;
+      }),
+    giveUpRows: (runId, rows, atMs) =>
+      step(() => {
+        for (const { seq, to, errorType } of rows) {
+          moveRowRecord(db, { runId, seq, from: 'retry', to });
+          db.run('UPDATE rows SET error_type = ? WHERE run_id = ? AND seq = ?', errorType, runId, seq);
+          moveRows(db, runId, 'retry', to, 1);
+        }
+        if (rows.length > 0) addEvent(db, { runId, atMs, kind: 'rows.given_up', data: { rows: rows.length } });
+      }),
+  };
+}
+
+/** Only rows that still wait, and whose time has come: the caller's picture of them may be a moment old. */
+function claimRealtime(db: Db, claim: { runId: string; seqs: readonly number[]; atMs: number }): readonly RowRecord[] {
+  const { runId, seqs, atMs } = claim;
+  const run = db.get<{ state: string }>('SELECT state FROM runs WHERE id = ?', runId);
+  if (run?.state !== 'active') return [];
+  const claimed: RowRecord[] = [];
+  for (const seq of seqs) {
+    const row = db.get<RowColumns>(
+      "SELECT * FROM rows WHERE run_id = ? AND seq = ? AND state = 'retry' AND not_before_ms <= ?",
+      runId,
+      seq,
+      atMs,
+    );
+    if (!row) continue;
+    moveRowRecord(db, { runId, seq, from: 'retry', to: 'in_realtime' });
+    db.run('UPDATE rows SET attempts = attempts + 1 WHERE run_id = ? AND seq = ?', runId, seq);
+    claimed.push(toRow({ ...row, state: 'in_realtime', attempts: row.attempts + 1 }));
+  }
+  moveRows(db, runId, 'retry', 'in_realtime', claimed.length);
+  if (claimed.length > 0) addEvent(db, { runId, atMs, kind: 'rows.in_realtime', data: { rows: claimed.length } });
+  return claimed;
+}
+
+function settleRealtime(db: Db, step: RealtimeStep): void {
+  const { runId } = step;
+  for (const row of step.rows) {
+    moveRowRecord(db, { runId, seq: row.seq, from: 'in_realtime', to: row.to });
+    db.run(
+      `UPDATE rows SET error_type = ?, not_before_ms = ?, attempts = attempts - ?,
+         result_chunk_no = ?, result_offset = ?, result_length = ? WHERE run_id = ? AND seq = ?`,
+      row.errorType,
+      row.notBeforeMs,
+      row.burnt ? 0 : 1,
+      row.result?.chunkNo ?? null,
+      row.result?.offset ?? null,
+      row.result?.length ?? null,
+      runId,
+      row.seq,
+    );
+    moveRows(db, runId, 'in_realtime', row.to, 1);
+    if (row.to !== 'succeeded') {
+      const kind = row.to === 'retry' ? 'row.retried' : 'row.failed';
+      addEvent(db, { runId, atMs: step.atMs, seq: row.seq, kind, data: { error: row.errorType, ...row.told } });
+    }
+  }
+  db.run('UPDATE runs SET realtime_log_bytes = ? WHERE id = ?', step.logBytes, runId);
+  addUsage(db, runId, step.usage);
+  addStopReasons(db, runId, step.stopReasons);
+  const succeeded = step.rows.filter((row) => row.to === 'succeeded').length;
+  addEvent(db, { runId, atMs: step.atMs, kind: 'rows.settled', data: { rows: step.rows.length, succeeded } });
+}

@@ -1,0 +1,82 @@
+/**
+ * `batchrun export <run> --state-only`: the ledger of a run as JSON lines, for inspection, from one instant. Works beside
+ * a driver. Results are not here: they are read with `batchrun results`.
+ */
+import { resolve } from 'node:path';
+import { BatchrunError } from '../base/errors.ts';
+import type { RunRecord } from '../domain/model.ts';
+import type { FileWriter } from '../domain/ports.ts';
+import type { Store } from '../domain/store.ts';
+import { exportState } from '../engine/export-state.ts';
+import { createEngine, hasState, openStore, type Context } from './context.ts';
+import { EXIT } from './outcome.ts';
+import { checkOutputs, fillIn } from './output-path.ts';
+import { selectRun } from './select-run.ts';
+
+const PENDING_CHARS_MAX = 256 * 1024;
+
+/** What was typed: an output from the environment or the configuration file is where results go, not this. */
+export interface ExportTarget {
+  readonly output: string | undefined;
+  readonly overwrite: boolean;
+}
+
+export async function runExport(context: Context, wanted: string, target: ExportTarget): Promise<number> {
+  const { flags, stateFolder } = context;
+  if (flags.stateOnly !== true) {
+    throw new BatchrunError('E_USAGE', 'export writes the ledger of a run: add --state-only', {
+      hint: 'Results are read with `batchrun results <run>`.',
+    });
+  }
+  if (!hasState(stateFolder)) throw new BatchrunError('E_RUN_UNKNOWN', `there is no state in ${stateFolder}`);
+  const store = await openStore(stateFolder);
+  try {
+    const run = await selectRun(store, wanted, stateFolder);
+    const path = await checkedPath(store, run, target);
+    const engine = await createEngine(context, { store, emit: () => undefined });
+    await write(context, store, run.id, await engine.openOutput(path));
+    if (path !== '-' && flags.quiet !== true) context.terminal.talk(`The ledger of ${run.id}: ${path}`);
+    return EXIT.ok;
+  } finally {
+    await store.close();
+  }
+}
+
+/** Like any other output; and never in place of what a run reads or writes. */
+async function checkedPath(store: Store, run: RunRecord, target: ExportTarget): Promise<string> {
+  if (target.output === undefined || target.output === '-') return '-';
+  const path = resolve(fillIn(target.output, run));
+  const runs = await store.runs();
+  const other = runs.find((one) => one.output === path || one.errors === path);
+  if (other) throw new BatchrunError('E_OUTPUT_TAKEN', `${path} is the output of ${other.id}`, { hint: OTHER_FILE });
+  const choice = { output: path, errors: null, format: 'jsonl', overwrite: target.overwrite } as const;
+  checkOutputs({ choice, inputs: runs.flatMap((one) => one.inputs), runId: null, runs });
+  return path;
+}
+
+const OTHER_FILE = 'Give another file.';
+
+async function write({ signal }: Context, store: Store, runId: string, writer: FileWriter): Promise<void> {
+  const snapshot = await store.snapshot();
+  try {
+    const run = await snapshot.run(runId);
+    if (!run) throw new BatchrunError('E_RUN_UNKNOWN', `${runId} was pruned a moment ago`);
+    let pending = '';
+    for await (const line of exportState(snapshot, run)) {
+      if (signal.aborted) throw new BatchrunError('E_NOT_FINISHED', 'the export was stopped before its end', RUN_AGAIN);
+      pending += line;
+      if (pending.length < PENDING_CHARS_MAX) continue;
+      await writer.write(Buffer.from(pending));
+      pending = '';
+    }
+    await writer.write(Buffer.from(pending));
+    await writer.commit();
+  } catch (error) {
+    await writer.abort();
+    throw error;
+  } finally {
+    await snapshot.close();
+  }
+}
+
+const RUN_AGAIN = { hint: 'Run it again: nothing was written under the name of the output.' };

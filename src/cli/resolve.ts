@@ -1,0 +1,67 @@
+/**
+ * `batchrun resolve <run> --chunk N --batch ID | --not-created | --lost`: a person settles a chunk in doubt. It is a
+ * driver's work: beside another driver it is refused (exit 6).
+ */
+import { BatchrunError } from '../base/errors.ts';
+import { drive } from '../engine/runner.ts';
+import { resolveChunk, type Settlement } from '../engine/resolve.ts';
+import { viewRun } from '../engine/status.ts';
+import { connectApi, createEngine, hasState, holderOf, openStore, withApi, type Context } from './context.ts';
+import { assertOrigin } from './drive-runs.ts';
+import type { Flags } from './options.ts';
+import { EXIT } from './outcome.ts';
+import { selectRun } from './select-run.ts';
+
+export async function runResolve(context: Context, wanted: string): Promise<number> {
+  const { flags, terminal, stateFolder } = context;
+  const { chunkNo, how } = whatToSettle(flags);
+  if (!hasState(stateFolder)) throw new BatchrunError('E_RUN_UNKNOWN', `there is no state in ${stateFolder}`);
+  const store = await openStore(stateFolder);
+  try {
+    const run = await selectRun(store, wanted, stateFolder);
+    const link = await connectApi(context);
+    assertOrigin(run, link);
+    const engine = withApi(await createEngine(context, { store, emit: () => undefined }), link, flags);
+    await drive(engine, {
+      runIds: [],
+      goal: 'upload',
+      once: true,
+      holder: holderOf('resolve'),
+      retryLockMs: flags.retryLock,
+      asCompleted: null,
+      first: (session) => resolveChunk(session, { run, chunkNo }, how),
+    });
+    const now = (await store.run(run.id)) ?? run;
+    if (flags.json === true) await terminal.data(`${JSON.stringify({ runs: [await viewRun(store, now)] })}\n`);
+    else if (flags.quiet !== true) terminal.talk(`${settledText(chunkNo, how)}\nNow: batchrun collect ${run.id}`);
+    return EXIT.ok;
+  } finally {
+    await store.close();
+  }
+}
+
+function whatToSettle(flags: Flags): { readonly chunkNo: number; readonly how: Settlement } {
+  const said: Settlement[] = [
+    ...(flags.batch === undefined ? [] : [{ kind: 'batch', batchId: flags.batch } as const]),
+    ...(flags.notCreated === true ? [{ kind: 'not_created' } as const] : []),
+    ...(flags.lost === true ? [{ kind: 'lost' } as const] : []),
+  ];
+  const [how] = said;
+  if (flags.chunk === undefined || !how || said.length > 1) {
+    throw new BatchrunError('E_USAGE', 'resolve needs --chunk and one of --batch, --not-created, --lost', {
+      hint: 'For example: batchrun resolve latest --chunk 3 --batch msgbatch_01… (`batchrun status` names chunk and candidates).',
+    });
+  }
+  return { chunkNo: flags.chunk, how };
+}
+
+function settledText(chunkNo: number, how: Settlement): string {
+  switch (how.kind) {
+    case 'batch':
+      return `Chunk ${chunkNo} is with ${how.batchId} now: it is followed and collected.`;
+    case 'not_created':
+      return `Chunk ${chunkNo} counts as never sent and goes out again. If a batch of it turns up all the same, it is remembered, and \`batchrun audit\` prices it.`;
+    case 'lost':
+      return `The rows of chunk ${chunkNo} are given up: they failed with batchrun_results_lost. \`batchrun retry\` would send (and pay) them again.`;
+  }
+}

@@ -1,0 +1,203 @@
+/**
+ * The few things that an audit asks the API, all of them reads. A command that looks once tries a call a few times and
+ * then says what it could not see; it keeps to the waits that the API asks for, its own and those that a driver was told.
+ */
+import { BatchrunError } from '../base/errors.ts';
+import type { ApiFailure } from '../domain/failure-router.ts';
+import { backoffMs, routeCreate } from '../domain/failure-router.ts';
+import { RESULT_LINE_BYTES_MAX, RESULTS_KEPT_MS } from '../domain/limits.ts';
+import { linesOf, type Line } from '../domain/lines.ts';
+import { requestCount, type BatchInfo, type UsageEntry } from '../domain/model.ts';
+import type { BatchApi, BatchPage } from '../domain/ports.ts';
+import { parseResultLine } from '../domain/result-line.ts';
+import type { Engine } from './engine.ts';
+import { UsageSum } from './result-scan.ts';
+import { apiFailureOrThrow, causeOf } from './session.ts';
+
+const TRIES_MAX = 4;
+/** A longer wait is not sat out by somebody who wants to look. */
+const WAIT_MS_MAX = 60_000;
+
+/** The API could not be asked: what is known without it is all there is to say. */
+export interface NotReached {
+  readonly message: string;
+  readonly hint: string;
+  /** A person must act: the key, the account, the base URL. */
+  readonly blocked: boolean;
+}
+
+/** Results that cannot be had: `gone` where they will never come back. */
+export type Unread = { readonly kind: 'gone' } | { readonly kind: 'failed'; readonly cause: string };
+
+export type Usage = { readonly kind: 'read'; readonly usage: readonly UsageEntry[] } | Unread;
+export type FirstId = { readonly kind: 'read'; readonly customId: string } | Unread;
+
+export class AuditApi {
+  readonly origin: string;
+  readonly workspace: string;
+  readonly #api: BatchApi;
+  readonly #engine: Engine;
+  #notBeforeMs = 0;
+  #aheadMs = 0;
+
+  constructor(engine: Engine, api: BatchApi) {
+    this.origin = api.origin;
+    this.workspace = api.workspace;
+    this.#api = api;
+    this.#engine = engine;
+  }
+
+  /** The time by the API's clock: what it deletes, and when, goes by that. */
+  nowMs(): number {
+    return this.#engine.clock.now() + this.#aheadMs;
+  }
+
+  /** Takes over what a driver was told to wait. A clock that was set back makes no wait longer than it was. */
+  async keepQuiet(): Promise<void> {
+    const nowMs = this.#engine.clock.now();
+    for (const { kind, untilMs, askedMs } of await this.#engine.store.waits(this.origin, this.workspace)) {
+      if (kind === 'batches') this.#notBeforeMs = nowMs + Math.min(untilMs - nowMs, askedMs);
+    }
+  }
+
+  page(afterId: string | null, limit: number): Promise<BatchPage> {
+    return this.#patient(async () => {
+      const page = await this.#api.listBatches({ afterId, limit, signal: this.#engine.signal });
+      if (page.retryAfterMs !== null) this.#wait(page.retryAfterMs);
+      if (page.serverTimeMs !== null) this.#aheadMs = page.serverTimeMs - this.#engine.clock.now();
+      return page;
+    });
+  }
+
+  /** Null where this key knows no such batch. */
+  async batch(id: string): Promise<BatchInfo | null> {
+    try {
+      return await this.#patient(() => this.#api.retrieveBatch(id, this.#engine.signal));
+    } catch (error) {
+      if (apiFailureOrThrow(error).status === 404) return null;
+      throw error;
+    }
+  }
+
+  /** The custom_id of the first line of its results. The download is broken off behind it. */
+  async firstId(batch: BatchInfo): Promise<FirstId> {
+    return this.#results(batch, async (lines) => {
+      for await (const { bytes } of lines) {
+        const customId = parseResultLine(bytes.toString())?.wireId;
+        if (customId !== undefined) return { kind: 'read', customId };
+        break;
+      }
+      return null;
+    });
+  }
+
+  /** What its answers used and cost. Believed only when as many lines came as the batch has, of each kind. */
+  async usage(batch: BatchInfo): Promise<Usage> {
+    return this.#results(batch, async (lines) => {
+      const sum = new UsageSum('batch');
+      const left = { ...batch.counts };
+      let count = 0;
+      for await (const { bytes } of lines) {
+        if (bytes.length === 0) continue;
+        const line = parseResultLine(bytes.toString());
+        if (!line) return null;
+        count++;
+        left[line.type]--;
+        if (line.type === 'succeeded') sum.add(line);
+      }
+      const whole = count === requestCount(batch.counts) && Object.values(left).every((rest) => rest === 0);
+      return whole ? { kind: 'read', usage: sum.entries() } : null;
+    });
+  }
+
+  /** `read` gives null where what came is not whole: then it is fetched again. */
+  async #results<T>(batch: BatchInfo, read: (lines: AsyncIterable<Line>) => Promise<T | null>): Promise<T | Unread> {
+    if (batch.archivedAtMs !== null || this.nowMs() - batch.createdAtMs > RESULTS_KEPT_MS) return { kind: 'gone' };
+    try {
+      return await this.#patient(async () => {
+        const enough = new AbortController();
+        const signal = AbortSignal.any([this.#engine.signal, enough.signal]);
+        try {
+          const limits = { lineBytesMax: RESULT_LINE_BYTES_MAX, tooLong };
+          const found = await read(linesOf(this.#api.streamResults(batch, signal), limits));
+          if (found === null) throw notWhole(batch);
+          return found;
+        } finally {
+          enough.abort();
+        }
+      });
+    } catch (error) {
+      this.#refuseStopped();
+      return { kind: 'failed', cause: causeOf(apiFailureOrThrow(error)) };
+    }
+  }
+
+  async #patient<T>(call: () => Promise<T>): Promise<T> {
+    for (let tries = 1; ; tries++) {
+      await this.#sitOut();
+      try {
+        return await call();
+      } catch (error) {
+        this.#refuseStopped();
+        const failure = apiFailureOrThrow(error);
+        if (tries >= TRIES_MAX || !mayPass(failure)) throw error;
+        this.#wait(Math.max(failure.retryAfterMs ?? 0, backoffMs(tries, this.#engine.rng)));
+      }
+    }
+  }
+
+  #wait(ms: number): void {
+    this.#notBeforeMs = Math.max(this.#notBeforeMs, this.#engine.clock.now() + ms);
+  }
+
+  async #sitOut(): Promise<void> {
+    const { clock, signal } = this.#engine;
+    const waitMs = this.#notBeforeMs - clock.now();
+    if (waitMs > WAIT_MS_MAX) {
+      const until = new Date(this.#notBeforeMs).toISOString();
+      throw new BatchrunError('E_API_UNREACHABLE', `the API wants no calls before ${until}`, {
+        hint: 'Run the command again after that.',
+      });
+    }
+    if (waitMs > 0) await clock.sleep(waitMs, signal);
+    this.#refuseStopped();
+  }
+
+  #refuseStopped(): void {
+    if (!this.#engine.signal.aborted) return;
+    throw new BatchrunError('E_NOT_FINISHED', 'the audit was stopped before its end', { hint: 'Run it again.' });
+  }
+}
+
+/** What a failed call says about all others; an error that is not the API's goes on its way up. */
+export function notReached(error: unknown): NotReached {
+  if (error instanceof BatchrunError && error.code === 'E_API_UNREACHABLE') {
+    return { message: error.message, hint: error.hint, blocked: false };
+  }
+  const failure = apiFailureOrThrow(error);
+  const verdict = routeCreate(failure, false);
+  if (verdict.kind === 'blocked') return { message: verdict.message, hint: verdict.hint, blocked: true };
+  return {
+    message: `the API could not be asked: ${causeOf(failure)}`,
+    hint: 'Check the network and the base URL (`batchrun doctor`), then run the audit again.',
+    blocked: false,
+  };
+}
+
+/** Worth another try: no answer, too many calls, or a fault of the server. */
+function mayPass({ status, unreadable }: ApiFailure): boolean {
+  return unreadable || status === null || status === 408 || status === 409 || status === 429 || status >= 500;
+}
+
+/** Of the shape of an answer that cannot be read, so that it is asked for again. */
+function notWhole(batch: BatchInfo): BatchrunError {
+  const failure: ApiFailure = {
+    ...{ status: null, type: null, errorCode: null, retryAfterMs: null, shouldRetry: null, requestId: null },
+    ...{ message: `the results of ${batch.id} were not whole`, connection: null, unreadable: true },
+  };
+  return new BatchrunError('E_API', failure.message, { details: { failure } });
+}
+
+function tooLong(bytes: number): never {
+  throw new BatchrunError('E_API', `a result line has more than ${bytes} bytes`);
+}
