@@ -56,7 +56,7 @@ async function checkedPath(store: Store, run: RunRecord, target: ExportTarget): 
 
 const OTHER_FILE = 'Give another file.';
 
-async function write({ signal }: Context, store: Store, runId: string, writer: FileWriter): Promise<void> {
+async function write({ signal, terminal }: Context, store: Store, runId: string, writer: FileWriter): Promise<void> {
   const snapshot = await store.snapshot();
   try {
     const run = await snapshot.run(runId);
@@ -66,6 +66,8 @@ async function write({ signal }: Context, store: Store, runId: string, writer: F
       if (signal.aborted) throw new BatchrunError('E_NOT_FINISHED', 'the export was stopped before its end', RUN_AGAIN);
       pending += line;
       if (pending.length < PENDING_CHARS_MAX) continue;
+      // `| head` has what it wants: an instant of the ledger is not held for nobody.
+      if (terminal.unread) break;
       await writer.write(Buffer.from(pending));
       pending = '';
     }

@@ -7,6 +7,7 @@ import { systemClock } from '../base/clock.ts';
 import { plural } from '../base/units.ts';
 import { drive } from '../engine/runner.ts';
 import { viewRun } from '../engine/status.ts';
+import { sweep } from '../engine/sweep.ts';
 import { connectApi, createEngine, hasState, holderOf, openStore, withApi, type Context } from './context.ts';
 import { assertOrigin, driveAndReport } from './drive-runs.ts';
 import { EXIT } from './outcome.ts';
@@ -26,6 +27,7 @@ export async function runRetry(context: Context, wanted: string): Promise<number
     const link = await connectApi(context);
     assertOrigin(run, link);
     const engine = withApi(await createEngine(context, { store, emit: () => undefined }), link, flags);
+    await sweep(engine);
     let rows = 0;
     await drive(engine, {
       runIds: [],

@@ -78,7 +78,7 @@ function relevant(runs: readonly RunRecord[]): RunRecord[] {
 /** Shows it again and again until nothing is left to happen; without a terminal one block after the other. */
 async function watch(context: Context, store: Store, wanted: string | undefined): Promise<void> {
   const clear = process.stdout.isTTY ? CLEAR_SCREEN : '';
-  for (let shown = ''; !context.signal.aborted;) {
+  for (let shown = ''; !context.signal.aborted && !context.terminal.unread;) {
     const text = await rendered(context, store, wanted);
     if (text !== shown) await context.terminal.data(clear + text);
     shown = text;

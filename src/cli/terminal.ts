@@ -17,6 +17,8 @@ export interface Terminal {
   talk(line: string): void;
   /** Shows or replaces the live line; '' takes it away. */
   line(text: string): void;
+  /** Has the reader of stdout gone? What is written then goes nowhere. */
+  readonly unread: boolean;
   /** Bytes or text on stdout. */
   data(data: Uint8Array | string): Promise<void>;
   ask(question: string): Promise<string>;
@@ -49,6 +51,9 @@ export function createTerminal(options: { readonly color: boolean; readonly quie
       if (text === '') return clear();
       stderr.write(`${CLEAR_LINE}${text}`);
       lineShown = true;
+    },
+    get unread() {
+      return stdoutGone;
     },
     data: async (data) => {
       clear();

@@ -6,10 +6,11 @@ import { BatchrunError } from '../base/errors.ts';
 import type { ApiFailure } from '../domain/failure-router.ts';
 import { backoffMs, routeCreate } from '../domain/failure-router.ts';
 import { RESULT_LINE_BYTES_MAX, RESULTS_KEPT_MS } from '../domain/limits.ts';
-import { linesOf, type Line } from '../domain/lines.ts';
-import { requestCount, type BatchInfo, type UsageEntry } from '../domain/model.ts';
+import { linesOf } from '../domain/lines.ts';
+import type { BatchInfo, UsageEntry } from '../domain/model.ts';
 import type { BatchApi, BatchPage } from '../domain/ports.ts';
 import { parseResultLine } from '../domain/result-line.ts';
+import { readHead, tooLong } from './batch-head.ts';
 import type { Engine } from './engine.ts';
 import { UsageSum } from './result-scan.ts';
 import { apiFailureOrThrow, causeOf } from './session.ts';
@@ -30,7 +31,7 @@ export interface NotReached {
 export type Unread = { readonly kind: 'gone' } | { readonly kind: 'failed'; readonly cause: string };
 
 export type Usage = { readonly kind: 'read'; readonly usage: readonly UsageEntry[] } | Unread;
-export type FirstId = { readonly kind: 'read'; readonly customId: string } | Unread;
+export type FirstIds = { readonly kind: 'read'; readonly customIds: readonly string[] } | Unread;
 
 export class AuditApi {
   readonly origin: string;
@@ -79,52 +80,40 @@ export class AuditApi {
     }
   }
 
-  /** The custom_id of the first line of its results. The download is broken off behind it. */
-  async firstId(batch: BatchInfo): Promise<FirstId> {
-    return this.#results(batch, async (lines) => {
-      for await (const { bytes } of lines) {
-        const customId = parseResultLine(bytes.toString())?.wireId;
-        if (customId !== undefined) return { kind: 'read', customId };
-        break;
-      }
-      return null;
+  /** The custom_ids of its first lines. The download is broken off behind them. */
+  firstIds(batch: BatchInfo): Promise<FirstIds> {
+    return this.#results(batch, async () => {
+      const customIds = await readHead({ api: this.#api, signal: this.#engine.signal }, batch);
+      return customIds && { kind: 'read', customIds };
     });
   }
 
   /** What its answers used and cost. Believed only when as many lines came as the batch has, of each kind. */
-  async usage(batch: BatchInfo): Promise<Usage> {
-    return this.#results(batch, async (lines) => {
+  usage(batch: BatchInfo): Promise<Usage> {
+    return this.#results(batch, async () => {
       const sum = new UsageSum('batch');
       const left = { ...batch.counts };
-      let count = 0;
-      for await (const { bytes } of lines) {
+      const limits = { lineBytesMax: RESULT_LINE_BYTES_MAX, tooLong };
+      for await (const { bytes } of linesOf(this.#api.streamResults(batch, this.#engine.signal), limits)) {
         if (bytes.length === 0) continue;
         const line = parseResultLine(bytes.toString());
         if (!line) return null;
-        count++;
         left[line.type]--;
         if (line.type === 'succeeded') sum.add(line);
       }
-      const whole = count === requestCount(batch.counts) && Object.values(left).every((rest) => rest === 0);
+      const whole = Object.values(left).every((rest) => rest === 0);
       return whole ? { kind: 'read', usage: sum.entries() } : null;
     });
   }
 
   /** `read` gives null where what came is not whole: then it is fetched again. */
-  async #results<T>(batch: BatchInfo, read: (lines: AsyncIterable<Line>) => Promise<T | null>): Promise<T | Unread> {
+  async #results<T>(batch: BatchInfo, read: () => Promise<T | null>): Promise<T | Unread> {
     if (batch.archivedAtMs !== null || this.nowMs() - batch.createdAtMs > RESULTS_KEPT_MS) return { kind: 'gone' };
     try {
       return await this.#patient(async () => {
-        const enough = new AbortController();
-        const signal = AbortSignal.any([this.#engine.signal, enough.signal]);
-        try {
-          const limits = { lineBytesMax: RESULT_LINE_BYTES_MAX, tooLong };
-          const found = await read(linesOf(this.#api.streamResults(batch, signal), limits));
-          if (found === null) throw notWhole(batch);
-          return found;
-        } finally {
-          enough.abort();
-        }
+        const found = await read();
+        if (found === null) throw notWhole(batch);
+        return found;
       });
     } catch (error) {
       this.#refuseStopped();
@@ -196,8 +185,4 @@ function notWhole(batch: BatchInfo): BatchrunError {
     ...{ message: `the results of ${batch.id} were not whole`, connection: null, unreadable: true },
   };
   return new BatchrunError('E_API', failure.message, { details: { failure } });
-}
-
-function tooLong(bytes: number): never {
-  throw new BatchrunError('E_API', `a result line has more than ${bytes} bytes`);
 }

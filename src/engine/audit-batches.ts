@@ -30,13 +30,13 @@ export async function findUnknown(
       noteUndecided(near, batch, UNTIL_ENDED);
       continue;
     }
-    const first = await scope.api.firstId(batch);
+    const first = await scope.api.firstIds(batch);
     if (first.kind === 'gone') noteUndecided(near, batch, NEVER);
     else if (first.kind === 'failed') {
       complete = false;
       noteUndecided(near, batch, unreadable(first.cause));
     } else {
-      await judge(scope, near, batch, first.customId);
+      await judge(scope, near, batch, first.customIds);
     }
   }
   return complete;
@@ -85,15 +85,16 @@ function noteUndecided(near: readonly RunPicture[], batch: BatchInfo, { why, hin
   }
 }
 
-/** Whose is it, by the first id inside, and does its chunk still wait for it? */
+/** Whose is it, by the first ids inside, and does its chunk still wait for it? */
 async function judge(
   scope: AuditScope,
   near: readonly RunPicture[],
   batch: BatchInfo,
-  customId: string,
+  customIds: readonly string[],
 ): Promise<void> {
-  const parts = parseWireId(customId);
-  const picture = near.find(({ run }) => parts !== null && tagOf(run.id) === parts.tag);
+  const ids = customIds.flatMap((id) => parseWireId(id) ?? []);
+  const picture = near.find(({ run }) => ids.some(({ tag }) => tag === tagOf(run.id)));
+  const parts = ids.find(({ tag }) => picture !== undefined && tag === tagOf(picture.run.id));
   if (!parts || !picture) return;
   const { store } = scope.engine;
   // As the ledger is now: a driver beside us may have taken it up since the list was read.

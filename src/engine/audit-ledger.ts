@@ -10,6 +10,7 @@ import type { ChunkRecord, RunRecord, UsageEntry } from '../domain/model.ts';
 import { decodeOutcomes, decodeRequestIndex, decodeResultIndex } from '../domain/packed-index.ts';
 import { decodeInvalidEntry } from '../domain/row-file.ts';
 import type { Snapshot } from '../domain/store.ts';
+import type { ChunkIndex } from '../domain/store-steps.ts';
 import { OPEN_ROW_STATES } from '../domain/transitions.ts';
 import { FileAudit } from './audit-files.ts';
 import { finding, type FindingList } from './audit-report.ts';
@@ -92,11 +93,11 @@ async function readChunks(parts: Parts): Promise<void> {
   }
 }
 
-async function readChunk({ snapshot, run, found, rows, files, hint }: Parts, chunk: ChunkRecord): Promise<void> {
+async function readChunk({ snapshot, found, rows, files, hint }: Parts, chunk: ChunkRecord): Promise<void> {
   const { chunkNo, rowCount, state, kind } = chunk;
   if (state === 'split') return;
   try {
-    const blobs = await snapshot.chunkIndex(run.id, chunkNo);
+    const blobs = await indexOf(snapshot, chunk);
     const index = decodeRequestIndex(blobs.requests);
     if (index.rowCount !== rowCount) throw damage(`${index.rowCount} requests for ${rowCount} rows`);
     const outcomes = blobs.outcomes === null ? null : decodeOutcomes(blobs.outcomes, rowCount);
@@ -109,6 +110,16 @@ async function readChunk({ snapshot, run, found, rows, files, hint }: Parts, chu
     rows.damaged();
     const message = `the index of chunk ${chunkNo} (${state}) cannot be read: ${error.message}`;
     found.add(finding('ledger_damaged', { chunk: chunkNo, rows: rowCount, message, hint }));
+  }
+}
+
+async function indexOf(snapshot: Snapshot, { runId, chunkNo }: ChunkRecord): Promise<ChunkIndex> {
+  try {
+    return await snapshot.chunkIndex(runId, chunkNo);
+  } catch (error) {
+    // To whoever works with it that is a bug; to whoever looks it is a finding.
+    if (isBatchrunError(error, 'E_BUG')) throw damage('no row in chunk_index');
+    throw error;
   }
 }
 

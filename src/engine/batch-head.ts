@@ -5,6 +5,7 @@
 import { BatchrunError } from '../base/errors.ts';
 import { linesOf } from '../domain/lines.ts';
 import { RESULT_LINE_BYTES_MAX } from '../domain/limits.ts';
+import type { ApiFailure } from '../domain/failure-router.ts';
 import { requestCount, type BatchInfo } from '../domain/model.ts';
 import { parseResultLine, parseWireId } from '../domain/result-line.ts';
 import type { ApiEngine } from './engine.ts';
@@ -34,6 +35,12 @@ export async function readHead(
   }
 }
 
-function tooLong(bytes: number): never {
-  throw new BatchrunError('E_API', `a result line has more than ${bytes} bytes`);
+/** Of the shape of an answer that cannot be read, so that it is asked for again and does not end the driver. */
+export function tooLong(bytes: number): never {
+  const message = `a result line has more than ${bytes} bytes`;
+  const failure: ApiFailure = {
+    ...{ status: null, type: null, errorCode: null, retryAfterMs: null, shouldRetry: null, requestId: null },
+    ...{ message, connection: null, unreadable: true },
+  };
+  throw new BatchrunError('E_API', message, { details: { failure } });
 }

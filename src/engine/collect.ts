@@ -4,7 +4,7 @@
  * again because of it.
  */
 import { failpoint } from '../base/failpoint.ts';
-import { BatchrunError, invariant } from '../base/errors.ts';
+import { invariant } from '../base/errors.ts';
 import { routeCreate, type ApiFailure } from '../domain/failure-router.ts';
 import { paths } from '../domain/ids.ts';
 import { LineSplitter } from '../domain/lines.ts';
@@ -13,6 +13,7 @@ import type { BatchRecord, ChunkRecord, RowRecord, RunRecord } from '../domain/m
 import { decodeRequestIndex, encodeResultIndex, outcomeByte } from '../domain/packed-index.ts';
 import type { FileWriter } from '../domain/ports.ts';
 import type { CollectedRow } from '../domain/store-steps.ts';
+import { tooLong } from './batch-head.ts';
 import { ResultScan } from './result-scan.ts';
 import { wireIdReader } from './wire-ids.ts';
 import { RowVerdicts } from './row-verdicts.ts';
@@ -121,10 +122,6 @@ async function download(
   }
   await flush();
   return null;
-}
-
-function tooLong(bytes: number): never {
-  throw new BatchrunError('E_STATE_CORRUPT', `a result line has more than ${bytes} bytes`);
 }
 
 /** One transaction: the outcome of every row, the index of the results, usage and cost. */

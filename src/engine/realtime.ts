@@ -96,7 +96,7 @@ export class RealtimeLane {
     this.#running += due.length;
     for (const [runId, group] of groupBy(due, ({ run }) => run.id)) {
       const seqs = group.map(({ row }) => row.seq);
-      const claimed = await this.#session.driver.claimRealtime(runId, seqs, nowMs);
+      const claimed = await this.#claim(runId, seqs, nowMs);
       failpoint('retry.realtime_claim');
       const calls = new Map(claimed.map((row) => [row.seq, row]));
       for (const { run, row } of group) {
@@ -114,6 +114,16 @@ export class RealtimeLane {
     for (const log of this.#logs.values()) await log.close();
     this.#logs.clear();
     if (this.#failure) throw this.#failure.error;
+  }
+
+  /** A claim that fails ends the lane: its slots are taken, and nobody would give them back. */
+  async #claim(runId: string, seqs: readonly number[], nowMs: number): Promise<readonly RowRecord[]> {
+    try {
+      return await this.#session.driver.claimRealtime(runId, seqs, nowMs);
+    } catch (error) {
+      this.#fail(error);
+      throw error;
+    }
   }
 
   /** A row that may not be called after all gives its slot back; the planner looks at it again. */

@@ -9,10 +9,12 @@ import { groupBy } from '../base/collections.ts';
 import { tagOf } from '../domain/ids.ts';
 import { BATCH_MISSING_MS_MAX, LATE_BATCH_MS } from '../domain/limits.ts';
 import { requestCount, type AttemptRecord, type BatchInfo } from '../domain/model.ts';
-import { parseWireId } from '../domain/result-line.ts';
+import { parseWireId, type WireIdParts } from '../domain/result-line.ts';
 import { readHead } from './batch-head.ts';
 import type { BatchListing } from './listing.ts';
 import { apiFailureOrThrow, blockRun, chunkKey, noteFailure, repeatWait, type Session } from './session.ts';
+
+const ATTEMPTS_READ = 1_000;
 
 /** The `date` header counts whole seconds: a difference of two may be one too many. */
 const SERVER_CLOCK_STEP_MS = 1_000;
@@ -103,13 +105,14 @@ async function readCandidate(
   const ids = await firstWireIds(session, batch);
   if (ids === null) return false;
   session.candidateWaits.delete(batch.id);
-  const parts = ids.map((id) => parseWireId(id));
+  const parts = ids.flatMap((id) => parseWireId(id) ?? []);
   const mine = attempts.filter((attempt) =>
-    parts.some((one) => one?.tag === tagOf(attempt.runId) && one.chunkNo === attempt.chunkNo),
+    parts.some((one) => one.tag === tagOf(attempt.runId) && one.chunkNo === attempt.chunkNo),
   );
   // An attempt that is undecided is more likely the one than an older one that was judged "not made".
   const left = mine.filter((one) => !decided.has(one.id));
-  const attempt = left.find((one) => one.state === 'uncertain') ?? left[0] ?? mine[0];
+  const watched = left.find((one) => one.state === 'uncertain') ?? left[0] ?? mine[0];
+  const attempt = watched ?? (await settledAttempt(session, parts));
   if (!attempt) {
     await driver.recordForeign(batch, engine.api.workspace);
     return true;
@@ -117,10 +120,33 @@ async function readCandidate(
   decided.add(attempt.id);
   const chunk = await engine.store.chunk(attempt.runId, attempt.chunkNo);
   const step = { attemptId: attempt.id, batch, atMs: engine.clock.now() };
-  if (chunk?.state === 'uncertain' || chunk?.state === 'sealed') await driver.recordCreated(step);
+  const waits = chunk?.state === 'uncertain' || chunk?.state === 'sealed';
+  if (waits && attempt.state !== 'created') await driver.recordCreated(step);
   else await driver.recordDuplicate(step);
   engine.emit({ kind: 'reconcile.found', runId: attempt.runId, chunkNo: attempt.chunkNo, batchId: batch.id });
   return true;
+}
+
+/**
+ * A batch that bears our tag and that no attempt in doubt waits for: one more of a chunk that has its own, or one that
+ * turned up after more than a day. It is ours all the same, and paid: the newest attempt of its chunk takes it.
+ */
+async function settledAttempt({ engine }: Session, parts: readonly WireIdParts[]): Promise<AttemptRecord | undefined> {
+  const runs = await engine.store.runs();
+  for (const { tag, chunkNo } of parts) {
+    const run = runs.find((one) => tagOf(one.id) === tag);
+    if (!run) continue;
+    let newest: AttemptRecord | undefined;
+    for (let afterId = 0; ;) {
+      const page = await engine.store.attempts(run.id, { afterId, limit: ATTEMPTS_READ });
+      const last = page.at(-1);
+      if (!last) break;
+      newest = page.findLast((one) => one.chunkNo === chunkNo) ?? newest;
+      afterId = last.id;
+    }
+    if (newest) return newest;
+  }
+  return undefined;
 }
 
 /** The custom_ids of the first lines of a batch's results; null when they cannot be had now. */

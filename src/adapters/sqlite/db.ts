@@ -17,6 +17,9 @@ import { corruptLedger, isEmptyFile, lostLedger, refuseDamaged } from './wholene
 /** Another process's transaction is waited for this long. Ours are a few milliseconds each. */
 const BUSY_TIMEOUT_MS = 10_000;
 
+/** Tries to switch a new database to the write-ahead log; after the first lost race it is switched already. */
+const SWITCHES_MAX = 20;
+
 /** One is enough to stop. */
 const PROBLEMS_MAX = 1;
 
@@ -146,7 +149,7 @@ function openRaw(file: string, { traces }: DbOptions): Database.Database {
   try {
     // Before anything is changed: a state of a newer batchrun stays as it is, and so does one that is none.
     refuseOther(raw, file, traces);
-    raw.exec('PRAGMA journal_mode = WAL');
+    switchToLog(raw);
     raw.exec('PRAGMA synchronous = FULL');
     raw.exec('PRAGMA foreign_keys = ON');
     // The WAL is given back to the disk once it has been large.
@@ -156,6 +159,23 @@ function openRaw(file: string, { traces }: DbOptions): Database.Database {
   } catch (error) {
     raw.close();
     throw translated(error, file);
+  }
+}
+
+/**
+ * Where two processes switch a new database at the same instant, SQLite refuses one of them at once instead of waiting
+ * (each would wait for the other). That one waits with a transaction of its own, and looks again.
+ */
+function switchToLog(raw: Database.Database): void {
+  for (let tries = 1; ; tries++) {
+    try {
+      raw.exec('PRAGMA journal_mode = WAL');
+      return;
+    } catch (error) {
+      if (tries === SWITCHES_MAX || systemCodeOf(error)?.startsWith('SQLITE_BUSY') !== true) throw error;
+      raw.exec('BEGIN IMMEDIATE');
+      raw.exec('COMMIT');
+    }
   }
 }
 

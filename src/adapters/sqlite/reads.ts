@@ -5,7 +5,7 @@ import { CHUNK_STATES, type ChunkCounts, type ChunkState, type RowState } from '
 import { OPEN_ROW_STATES } from '../../domain/transitions.ts';
 import type { Store } from '../../domain/store.ts';
 import type { ChunkIndex, DriverRecord, WaitRecord } from '../../domain/store-steps.ts';
-import { BatchrunError } from '../../base/errors.ts';
+import { invariant } from '../../base/errors.ts';
 import { settled, type Db } from './db.ts';
 import {
   toAttempt,
@@ -170,7 +170,7 @@ function chunkIndex(db: Db, runId: string, chunkNo: number): ChunkIndex {
     runId,
     chunkNo,
   );
-  if (!row) throw new BatchrunError('E_STATE_CORRUPT', `state.db: chunk ${chunkNo} of ${runId} has no index`);
+  invariant(row, `chunk ${chunkNo} of ${runId} has an index`);
   return row;
 }
 

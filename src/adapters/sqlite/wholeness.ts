@@ -180,17 +180,21 @@ class Checksum {
 
   add(bytes: Buffer): void {
     const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    const little = this.#little;
+    let [first, second] = [this.#first, this.#second];
     for (let at = 0; at + 8 <= bytes.length; at += 8) {
-      this.#first = (this.#first + words.getUint32(at, this.#little) + this.#second) >>> 0;
-      this.#second = (this.#second + words.getUint32(at + 4, this.#little) + this.#first) >>> 0;
+      first = (first + words.getInt32(at, little) + second) | 0;
+      second = (second + words.getInt32(at + 4, little) + first) | 0;
     }
+    this.#first = first;
+    this.#second = second;
   }
 
   /** As it would lie in the index, in hex. */
   get text(): string {
     const both = Buffer.alloc(8);
-    both.writeUInt32LE(this.#first, 0);
-    both.writeUInt32LE(this.#second, 4);
+    both.writeInt32LE(this.#first, 0);
+    both.writeInt32LE(this.#second, 4);
     return both.toString('hex');
   }
 

@@ -287,6 +287,53 @@ describe('a person says', () => {
   });
 });
 
+describe('a batch that bears our tag and that nobody waits for', () => {
+  test('is one more of its chunk, not a stranger', async () => {
+    const room = lab();
+    const run = await room.submit(rows(6), { settings: { chunkRows: 3 } });
+    const the = await room.session();
+    await uploadRound(the, [run.id]);
+    // Another create of the same size is in doubt, so batches of that size are read.
+    const other = await room.submit(rows(3), { request: { scope: { origin: 'x', workspaceHeader: null, name: 'x' } } });
+    room.api.onCreate = () => {
+      throw refused({ connection: 'lost' });
+    };
+    await uploadRound(the, [other.id]);
+    room.api.add('msgbatch_second', 3);
+    room.api.end('msgbatch_second', linesOf(run, 2, 3));
+    await poll(the);
+    expect(await room.store.batch('msgbatch_second')).toMatchObject({ runId: run.id, chunkNo: 2 });
+    expect((await room.store.chunks(run.id)).map((chunk) => chunk.state)).toEqual(['submitted', 'submitted']);
+  });
+
+  test('and turns up after more than a day takes its chunk, which is not sent again', async () => {
+    const doubt = await inDoubt('msgbatch_late');
+    const shown = doubt.api.listed;
+    doubt.api.listed = shown.filter((batch) => batch.id !== 'msgbatch_late');
+    await poll(doubt.the);
+    doubt.clock.advance(10 * MINUTE_MS);
+    await poll(doubt.the);
+    expect(await doubt.states()).toEqual(['sealed']);
+    doubt.clock.advance(25 * HOUR_MS);
+    // Another create of the same size is in doubt, so batches of that size are read.
+    const other = await doubt.submit(rows(3), {
+      request: { scope: { origin: 'x', workspaceHeader: null, name: 'x' } },
+    });
+    const [waiting] = await doubt.driver().then((driver) => driver.attemptsToWatch(0));
+    expect(waiting?.state).toBe('not_created');
+    const next = await doubt.session();
+    doubt.api.onCreate = () => {
+      throw refused({ connection: 'lost' });
+    };
+    await uploadRound(next, [other.id]);
+    doubt.api.listed = shown;
+    doubt.api.end('msgbatch_late', linesOf(doubt.run, 1, 3));
+    await poll(next);
+    expect(await doubt.store.batch('msgbatch_late')).toMatchObject({ runId: doubt.run.id, chunkNo: 1 });
+    expect(await doubt.states()).toEqual(['submitted']);
+  });
+});
+
 describe('a chunk file', () => {
   test('that is not what was sealed blocks its chunk, and the others go on', async () => {
     const room = lab();
