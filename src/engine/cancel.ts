@@ -21,7 +21,7 @@ export async function cancelRound(session: Session, runIds: readonly string[]): 
 
 /** Only what is surely ours is canceled (design, section 3.1 point 6). */
 async function cancelIfOurs(session: Session, batch: BatchRecord): Promise<void> {
-  const due = session.engine.clock.now() >= Math.max(session.cancelNotBeforeMs, session.quietUntilMs);
+  const due = session.engine.clock.monotonicMs() >= Math.max(session.cancelNotBeforeMs, session.quietUntilMs);
   if (due && batch.status === 'in_progress' && batch.proven) await cancelBatch(session, batch);
 }
 
@@ -37,7 +37,7 @@ async function cancelBatch(session: Session, batch: BatchRecord): Promise<void> 
   } catch (error) {
     const failure = apiFailureOrThrow(error);
     noteFailure(session, failure);
-    session.cancelNotBeforeMs = engine.clock.now() + waitBefore(session, 1, failure.retryAfterMs);
+    session.cancelNotBeforeMs = engine.clock.monotonicMs() + waitBefore(session, 1, failure.retryAfterMs);
     engine.log.warn('a batch could not be canceled yet', { batch: batch.id, status: failure.status });
   }
 }

@@ -43,10 +43,10 @@ export async function collectRound(session: Session, runIds: readonly string[]):
   for (const runId of runIds) {
     for (const chunk of await store.chunks(runId, { states: ['ended'] })) {
       if (signal.aborted) return collected;
-      if (clock.now() < session.quietUntilMs) return collected;
+      if (clock.monotonicMs() < session.quietUntilMs) return collected;
       if (session.blocks.stopsChunk(chunk)) continue;
       const wait = session.fetchWaits.get(chunkKey(chunk));
-      if (wait && wait.notBeforeMs > clock.now()) continue;
+      if (wait && wait.notBeforeMs > clock.monotonicMs()) continue;
       const run = await store.run(runId);
       const batch = chunk.batchId === null ? null : await store.batch(chunk.batchId);
       invariant(run && batch, `the batch of ended chunk ${chunk.chunkNo} is known`);

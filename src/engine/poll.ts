@@ -83,7 +83,7 @@ export async function poll(session: Session): Promise<PollResult> {
   }
   let retryAfterMs = listing.retryAfterMs;
   for (const batch of open) {
-    if (engine.clock.now() < session.quietUntilMs) break;
+    if (engine.clock.monotonicMs() < session.quietUntilMs) break;
     const asked = await lookAt(session, batch, listing);
     if (asked !== null) retryAfterMs = Math.max(retryAfterMs ?? 0, asked);
   }

@@ -79,7 +79,10 @@ export class RealtimeLane {
   /** When the next waiting row may go, in the past where it only lacks a slot or is blocked; null when none waits. */
   nextAtMs(): number | null {
     const nextMs = this.#waiting.nextAtMs();
-    return nextMs === null ? null : Math.max(nextMs, this.#session.callsNotBeforeMs);
+    const { clock } = this.#session.engine;
+    // Rows are due by the ledger's clock, the lane by the one that never jumps.
+    const dueMs = nextMs === null ? null : clock.monotonicMs() + nextMs - clock.now();
+    return dueMs === null ? null : Math.max(dueMs, this.#session.callsNotBeforeMs);
   }
 
   /** Starts as many calls as there are slots and rows whose time has come. Throws what went wrong in the background. */
@@ -87,7 +90,7 @@ export class RealtimeLane {
     if (this.#failure) throw this.#failure.error;
     const { clock, pacing, signal } = this.#session.engine;
     const nowMs = clock.now();
-    if (signal.aborted || nowMs < this.#session.callsNotBeforeMs) return;
+    if (signal.aborted || clock.monotonicMs() < this.#session.callsNotBeforeMs) return;
     const free = pacing.concurrency - this.#running;
     if (free <= 0) return;
     const due = this.#waiting.take(nowMs, free, ({ run }) => !this.#session.blocks.stopsSending(run.id));
@@ -166,7 +169,7 @@ export class RealtimeLane {
 
   async #afterFailure({ run, row }: WaitingRow, id: string, failure: ApiFailure): Promise<Answer> {
     const { clock, emit } = this.#session.engine;
-    this.#session.reach.silent(failure, clock.now());
+    this.#session.reach.silent(failure, clock.monotonicMs());
     const { maxAttempts } = run.settings;
     const verdict = routeRealtime(failure, row.attempts, maxAttempts);
     const errorType = 'errorType' in verdict ? verdict.errorType : (failure.type ?? verdict.reason);
@@ -201,10 +204,13 @@ export class RealtimeLane {
     if (!everyones) return;
     this.#pauses++;
     const { clock, emit } = this.#session.engine;
-    const untilMs = clock.now() + Math.max(waitMs, waitBefore(this.#session, this.#pauses, failure.retryAfterMs));
+    const pauseMs = Math.max(waitMs, waitBefore(this.#session, this.#pauses, failure.retryAfterMs));
+    const untilMs = clock.monotonicMs() + pauseMs;
     if (untilMs <= this.#session.callsNotBeforeMs) return;
     this.#session.callsNotBeforeMs = untilMs;
-    if (untilMs - clock.now() > RETRY_AFTER_SAID_MS) emit({ kind: 'lane.paused', untilMs, cause: causeOf(failure) });
+    if (pauseMs > RETRY_AFTER_SAID_MS) {
+      emit({ kind: 'lane.paused', untilMs: clock.now() + pauseMs, cause: causeOf(failure) });
+    }
   }
 
   async #settleAll(): Promise<void> {

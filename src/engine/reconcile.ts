@@ -101,7 +101,7 @@ async function readCandidate(
   if (batch.status !== 'ended') return false;
   const { driver, engine } = session;
   const wait = session.candidateWaits.get(batch.id);
-  if (engine.clock.now() < Math.max(wait?.notBeforeMs ?? 0, session.quietUntilMs)) return false;
+  if (engine.clock.monotonicMs() < Math.max(wait?.notBeforeMs ?? 0, session.quietUntilMs)) return false;
   const ids = await firstWireIds(session, batch);
   if (ids === null) return false;
   session.candidateWaits.delete(batch.id);
@@ -170,7 +170,7 @@ function retryCandidate(session: Session, batch: BatchInfo, askedMs: number | nu
 /** Has it ended, and could its results not be read for an hour? */
 function isStuck(session: Session, batch: BatchInfo): boolean {
   const wait = session.candidateWaits.get(batch.id);
-  return wait !== undefined && session.engine.clock.now() - wait.sinceMs > BATCH_MISSING_MS_MAX;
+  return wait !== undefined && session.engine.clock.monotonicMs() - wait.sinceMs > BATCH_MISSING_MS_MAX;
 }
 
 async function blockGroup(

@@ -20,7 +20,7 @@ import { RealtimeLane } from './realtime.ts';
 import { hasOpenWork, recover } from './recover.ts';
 import { retryRound } from './retry.ts';
 import { DriveScope, type ScopeRequest } from './scope.ts';
-import { blockRun, newSession, type Session } from './session.ts';
+import { blockRun, newSession, serverNowMs, type Session } from './session.ts';
 import { uploadRound } from './upload.ts';
 import { WaitKeeper } from './waits.ts';
 
@@ -124,7 +124,7 @@ class Runner {
         continue;
       }
       const untilMs = Math.max(this.#session.createNotBeforeMs, this.#session.quietUntilMs);
-      const waitMs = untilMs - this.#engine.clock.now();
+      const waitMs = untilMs - this.#engine.clock.monotonicMs();
       if (round.waiting > 0 && !round.full && waitMs > 0 && waitMs <= this.#uploadPatienceMs()) {
         await this.#engine.clock.sleep(waitMs, this.#engine.signal);
         continue;
@@ -146,7 +146,7 @@ class Runner {
 
   /** A short wait is waited here; a long one (a full queue) is left to collect. An API that is not there has its own bound. */
   #uploadPatienceMs(): number {
-    return this.#session.reach.silentForMs(this.#engine.clock.now()) > 0 ? Infinity : 60_000;
+    return this.#session.reach.silentForMs(this.#engine.clock.monotonicMs()) > 0 ? Infinity : 60_000;
   }
 
   async #finish(): Promise<DriveEnd> {
@@ -167,11 +167,11 @@ class Runner {
   async #round(): Promise<boolean> {
     const { clock } = this.#engine;
     const session = this.#session;
-    this.#roundMs = clock.now();
+    this.#roundMs = clock.monotonicMs();
     // What was submitted or canceled beside us is taken up at once, not only at the end.
     await this.#scope.adopt();
     await cancelRound(session, this.#scope.runIds);
-    if (clock.now() >= this.#nextPollMs) await this.#poll();
+    if (clock.monotonicMs() >= this.#nextPollMs) await this.#poll();
     failpoint('poll.ended');
     const collected = await collectRound(session, this.#scope.runIds);
     const sealed = await retryRound(session, this.#lane, this.#scope.runIds);
@@ -187,10 +187,12 @@ class Runner {
   async #poll(): Promise<void> {
     const { clock, pacing } = this.#engine;
     const result = await poll(this.#session);
-    const nowMs = clock.now();
     const open = await openBatchRecords(this.#session, this.#scope.runIds);
+    // How old a batch is goes by the clock of the API, when to look again by the one that never jumps.
+    const nowMs = serverNowMs(this.#session);
     const youngest = open.length === 0 ? 0 : nowMs - Math.max(...open.map((batch) => batch.createdAtMs));
-    this.#nextPollMs = nowMs + pollInterval(pacing.pollIntervalMs, Math.max(0, youngest), result.retryAfterMs);
+    const intervalMs = pollInterval(pacing.pollIntervalMs, Math.max(0, youngest), result.retryAfterMs);
+    this.#nextPollMs = clock.monotonicMs() + intervalMs;
   }
 
   async #finishRuns(): Promise<number> {
@@ -263,29 +265,31 @@ class Runner {
   }
 
   #unreachable(): boolean {
-    return this.#session.reach.silentForMs(this.#engine.clock.now()) > this.#engine.pacing.giveUpMs;
+    return this.#session.reach.silentForMs(this.#engine.clock.monotonicMs()) > this.#engine.pacing.giveUpMs;
   }
 
   async #sleep(): Promise<void> {
     const { clock, signal, emit } = this.#engine;
-    const nowMs = clock.now();
+    const nowMs = clock.monotonicMs();
     const times = [this.#nextPollMs, this.#session.quietUntilMs, nowMs + IDLE_LOOK_MS, ...(await this.#dueTimes())];
     // What was due when this round began was tried in it; what came due meanwhile is tried in the next, at once.
     const untilMs = Math.min(...times.filter((atMs) => atMs > this.#roundMs));
-    emit({ kind: 'waiting', untilMs });
+    emit({ kind: 'waiting', untilMs: clock.now() + untilMs - nowMs });
     if (!this.#wake.signal.aborted) await clock.sleep(untilMs - nowMs, AbortSignal.any([signal, this.#wake.signal]));
     this.#wake = new AbortController();
   }
 
+  /** On the clock that never jumps. */
   async #dueTimes(): Promise<number[]> {
+    const { clock, store } = this.#engine;
     const times: number[] = [];
     const lane = this.#lane.nextAtMs();
     if (lane !== null && !this.#lane.busy) times.push(lane);
     times.push(this.#session.createNotBeforeMs);
     for (const wait of this.#session.fetchWaits.values()) times.push(wait.notBeforeMs);
     for (const runId of this.#scope.runIds) {
-      const retryMs = await this.#engine.store.nextRetryAtMs(runId);
-      if (retryMs !== null) times.push(retryMs);
+      const retryMs = await store.nextRetryAtMs(runId);
+      if (retryMs !== null) times.push(clock.monotonicMs() + retryMs - clock.now());
     }
     return times;
   }

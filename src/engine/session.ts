@@ -16,6 +16,10 @@ export interface RepeatedWait {
   readonly sinceMs: number;
 }
 
+/**
+ * Its waits are times on the clock that never jumps (`monotonicMs`): a clock that is set must not break a `retry-after`,
+ * nor make one endless.
+ */
 export interface Session {
   readonly engine: ApiEngine;
   readonly driver: DriverStore;
@@ -76,7 +80,7 @@ export function beginDoubt(session: Session, attemptId: number): void {
 
 /** What a failed batch call says about all others: is the API there, and does it want quiet? */
 export function noteFailure(session: Session, failure: ApiFailure): void {
-  const nowMs = session.engine.clock.now();
+  const nowMs = session.engine.clock.monotonicMs();
   session.reach.silent(failure, nowMs);
   if (failure.status !== 429 || failure.retryAfterMs === null) return;
   session.quietUntilMs = Math.max(session.quietUntilMs, nowMs + Math.ceil(failure.retryAfterMs));
@@ -88,7 +92,7 @@ export function repeatWait(
   before: RepeatedWait | undefined,
   askedMs: number | null,
 ): RepeatedWait & { readonly waitMs: number } {
-  const nowMs = session.engine.clock.now();
+  const nowMs = session.engine.clock.monotonicMs();
   const failures = (before?.failures ?? 0) + 1;
   const waitMs = waitBefore(session, failures, askedMs);
   return { notBeforeMs: nowMs + waitMs, failures, sinceMs: before?.sinceMs ?? nowMs, waitMs };

@@ -39,7 +39,7 @@ export async function uploadRound(session: Session, runIds: readonly string[]): 
       if (run?.state !== 'ready' && run?.state !== 'active') break;
       const chunk = await nextChunk(session, runId);
       if (!chunk) break;
-      if (clock.now() < Math.max(session.createNotBeforeMs, session.quietUntilMs))
+      if (clock.monotonicMs() < Math.max(session.createNotBeforeMs, session.quietUntilMs))
         return { uploaded, full: false, waiting: 1 };
       if ((await openBatches(session)) >= pacing.maxBatches) return { uploaded, full: true, waiting: 1 };
       if (await uploadChunk(session, chunk, runIds)) uploaded++;
@@ -186,7 +186,7 @@ async function newestBatchId(session: Session, runIds: readonly string[]): Promi
 function pauseCreates(session: Session, failure: ApiFailure): number {
   session.createFailures++;
   const waitMs = waitBefore(session, session.createFailures, failure.retryAfterMs);
-  session.createNotBeforeMs = session.engine.clock.now() + waitMs;
+  session.createNotBeforeMs = session.engine.clock.monotonicMs() + waitMs;
   return waitMs;
 }
 

@@ -10,7 +10,7 @@ const KEPT_MS_MIN = 1_000;
 
 export class WaitKeeper {
   readonly #session: Session;
-  /** Until when, by kind, as the ledger has it. */
+  /** Until when, by kind, as the ledger has it; on the clock that never jumps. */
   readonly #saved = new Map<WaitRecord['kind'], number>();
 
   constructor(session: Session) {
@@ -20,10 +20,11 @@ export class WaitKeeper {
   /** Takes over what earlier processes were told. A clock that was set back makes no wait longer than it was asked for. */
   async load(): Promise<void> {
     const { store, api, clock } = this.#session.engine;
-    const nowMs = clock.now();
+    const [nowMs, tickMs] = [clock.now(), clock.monotonicMs()];
     for (const { kind, untilMs, askedMs } of await store.waits(api.origin, api.workspace)) {
-      const endsAtMs = nowMs + Math.min(untilMs - nowMs, askedMs);
-      if (endsAtMs <= nowMs) continue;
+      const leftMs = Math.min(untilMs - nowMs, askedMs);
+      if (leftMs <= 0) continue;
+      const endsAtMs = tickMs + leftMs;
       this.#saved.set(kind, endsAtMs);
       if (kind === 'batches') this.#session.quietUntilMs = endsAtMs;
       else this.#session.callsNotBeforeMs = endsAtMs;
@@ -38,10 +39,10 @@ export class WaitKeeper {
 
   async #keep(kind: WaitRecord['kind'], untilMs: number): Promise<void> {
     const { engine, driver } = this.#session;
-    const askedMs = untilMs - engine.clock.now();
+    const askedMs = Math.ceil(untilMs - engine.clock.monotonicMs());
     if (askedMs < KEPT_MS_MIN || this.#saved.get(kind) === untilMs) return;
     this.#saved.set(kind, untilMs);
     const { origin, workspace } = engine.api;
-    await driver.recordWait({ origin, workspace, kind, untilMs: Math.ceil(untilMs), askedMs: Math.ceil(askedMs) });
+    await driver.recordWait({ origin, workspace, kind, untilMs: engine.clock.now() + askedMs, askedMs });
   }
 }
