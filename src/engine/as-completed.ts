@@ -60,7 +60,7 @@ export class AsCompleted {
     this.#printed.set(run.id, printed);
     const header = formatter.header();
     if (header !== null) await this.#write(header);
-    for await (const entry of skippedRows(this.#engine, run.id)) await this.#printRow(printed, toSkipped(entry));
+    for await (const entry of skippedRows(this.#engine, run)) await this.#printRow(printed, toSkipped(entry));
     return printed;
   }
 

@@ -256,11 +256,11 @@ async function afterFailedFetch(
   runIds: readonly string[],
 ): Promise<void> {
   const { engine, driver } = session;
-  const nowMs = engine.clock.now();
+  // By the API's clock: with ours alone, one that is wrong by a month would give up what is there.
+  const nowMs = serverNowMs(session);
   noteFailure(session, failure);
   if (failure.connection === 'aborted') return;
-  // By the API's clock: with ours alone, one that is wrong by a month would give up what is there.
-  const gone = batch.archivedAtMs !== null || serverNowMs(session) - batch.createdAtMs > RESULTS_KEPT_MS;
+  const gone = batch.archivedAtMs !== null || nowMs - batch.createdAtMs > RESULTS_KEPT_MS;
   // Of the refusals only these say that there is nothing: another key may still see it.
   if (gone && [400, 404, 410].includes(failure.status ?? 0)) {
     await giveUpChunk(session, chunk);

@@ -16,6 +16,7 @@ import {
   blockRun,
   chunkKey,
   noteFailure,
+  serverNowMs,
   unblockChunk,
   type Session,
 } from './session.ts';
@@ -68,7 +69,7 @@ export async function poll(session: Session): Promise<PollResult> {
     });
     session.reach.heard();
     session.lookRefused = false;
-    if (listing.serverAtMs !== null) session.serverAheadMs = listing.serverAtMs - engine.clock.now();
+    if (listing.serverAtMs !== null) session.serverAheadMs = listing.serverAtMs - engine.clock.monotonicMs();
   } catch (error) {
     const failure = apiFailureOrThrow(error);
     noteFailure(session, failure);
@@ -119,7 +120,7 @@ async function lookAt(session: Session, batch: BatchRecord, listing: BatchListin
     if (!failure) throw error;
     noteFailure(session, failure);
     if (failure.status === 404) {
-      await driver.recordBatchMissing(batch.id, engine.clock.now());
+      await driver.recordBatchMissing(batch.id, serverNowMs(session));
       await missing(session, batch, listing);
     }
     return failure.retryAfterMs;
@@ -129,7 +130,8 @@ async function lookAt(session: Session, batch: BatchRecord, listing: BatchListin
 async function missing(session: Session, batch: BatchRecord, listing: BatchListing): Promise<void> {
   const { runId } = batch;
   if (runId === null) return;
-  const nowMs = session.engine.clock.now();
+  // By the API's clock: one that is set here by an hour must not make a passing 404 an hour old.
+  const nowMs = serverNowMs(session);
   if (await isOtherWorkspace(session, batch, listing)) {
     await blockRun(session, runId, otherWorkspaceBlock(session, batch));
     return;

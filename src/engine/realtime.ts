@@ -122,6 +122,9 @@ export class RealtimeLane {
   /** A claim that fails ends the lane: its slots are taken, and nobody would give them back. */
   async #claim(runId: string, seqs: readonly number[], nowMs: number): Promise<readonly RowRecord[]> {
     try {
+      // A log that cannot be opened is found out before anything is paid for it.
+      const run = await this.#session.engine.store.run(runId);
+      if (run) await this.#log(run);
       return await this.#session.driver.claimRealtime(runId, seqs, nowMs);
     } catch (error) {
       this.#fail(error);

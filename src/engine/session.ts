@@ -44,7 +44,7 @@ export interface Session {
   readonly fetchWaits: Map<string, RepeatedWait>;
   /** Attempts in doubt: since when this process has waited for their batch, on the clock that never jumps. */
   readonly doubtsSinceMs: Map<number, number>;
-  /** How far the API's clock is ahead of ours, as its last list said. */
+  /** How far the API's clock is ahead of the one here that never jumps, as its last list said. */
   serverAheadMs: number;
 }
 
@@ -64,13 +64,13 @@ export function newSession(engine: ApiEngine, driver: DriverStore): Session {
     candidateWaits: new Map(),
     fetchWaits: new Map(),
     doubtsSinceMs: new Map(),
-    serverAheadMs: 0,
+    serverAheadMs: engine.clock.now() - engine.clock.monotonicMs(),
   };
 }
 
 /** The time by the API's clock: what it deletes, and when, goes by that. */
 export function serverNowMs(session: Session): number {
-  return session.engine.clock.now() + session.serverAheadMs;
+  return session.engine.clock.monotonicMs() + session.serverAheadMs;
 }
 
 /** From now on the grace of this attempt runs. */

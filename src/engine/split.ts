@@ -99,6 +99,10 @@ async function copyRows(session: Session, { chunk, index, rows, chunkNo }: Copy)
     }
     invariant(writer.rowCount === rows.length, 'every row of a split is copied');
     return await writer.seal();
+  } catch (error) {
+    // On a full disk what was begun would be in the way of the next try.
+    await writer.abort();
+    throw error;
   } finally {
     await body.close();
     await rowFile?.close();

@@ -5,7 +5,7 @@ import { BatchrunError } from '../base/errors.ts';
 import { paths } from '../domain/ids.ts';
 import { linesOf } from '../domain/lines.ts';
 import { BATCH_BYTES_MAX } from '../domain/limits.ts';
-import type { RowRecord } from '../domain/model.ts';
+import type { RowRecord, RunRecord } from '../domain/model.ts';
 import type { Files } from '../domain/ports.ts';
 import { decodeInvalidEntry, type InvalidEntry } from '../domain/row-file.ts';
 import type { Store } from '../domain/store.ts';
@@ -55,13 +55,18 @@ export class RecordCursor {
  */
 export async function* skippedRows(
   scope: { readonly files: Files },
-  runId: string,
+  run: RunRecord,
 ): AsyncGenerator<InvalidEntry, undefined> {
   const { files } = scope;
-  const places = [
-    ...(await placesIn(files, paths.invalid(runId))),
-    ...(await placesIn(files, paths.duplicates(runId))),
-  ].sort((a, b) => a.seq - b.seq);
+  const both = [paths.invalid(run.id), paths.duplicates(run.id)];
+  const places = (await Promise.all(both.map((path) => placesIn(files, path)))).flat().sort((a, b) => a.seq - b.seq);
+  if (places.length !== run.rows.invalid) {
+    const names = both.map((path) => files.locate(path)).join(' and ');
+    throw new BatchrunError(
+      'E_STATE_CORRUPT',
+      `${names} hold ${places.length} skipped rows; ${run.rows.invalid} were committed`,
+    );
+  }
   const readers = new WindowCache(files, 2);
   try {
     for (const place of places) {

@@ -101,7 +101,7 @@ class Walk {
     const chunks = (await store.chunks(this.#run.id, { kind: 'input' }))
       .filter((chunk) => chunk.state !== 'split' && (this.#only?.has(chunk.chunkNo) ?? true))
       .sort((a, b) => a.firstSeq - b.firstSeq);
-    const skipped = this.#only ? noRows() : skippedRows(this.#scope, this.#run.id);
+    const skipped = this.#only ? noRows() : skippedRows(this.#scope, this.#run);
     let nextSkipped = await skipped.next();
     const open: Stream[] = [];
     for (;;) {

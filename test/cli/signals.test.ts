@@ -1,8 +1,22 @@
 /**
- * Being stopped: by Ctrl-C once and twice, by SIGTERM, and by a reader of stdout that goes away.
+ * Being stopped: by Ctrl-C once and twice, by SIGTERM, by the end of a terminal; and being left alone: by a reader of
+ * stdout or of stderr that goes away, or by a disk that has no room for what is said.
  */
-import { expect, test } from 'vitest';
-import { asked, bench, ENDLESS, expectAnswers, expectNothingTwice, parseLines, requests } from '../support/cli.ts';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import {
+  asked,
+  bench,
+  ENDLESS,
+  expectAnswers,
+  expectNothingTwice,
+  parseLines,
+  PROGRAM,
+  requests,
+  type Bench,
+} from '../support/cli.ts';
 
 test.each([
   ['SIGINT', 130],
@@ -100,4 +114,163 @@ test('results and log stop quietly when their reader goes away', async () => {
   running.child.stdout.destroy();
   const ended = await running.ended;
   expect(ended).toMatchObject({ code: 0, stderr: '' });
+});
+
+/** A line as people write it into a crontab; `batchrun` is the program. Gives what the line printed. */
+async function shell(b: Bench, line: string): Promise<string> {
+  const script = `batchrun() { "${process.execPath}" "${PROGRAM}" "$@"; }\n${line}`;
+  const env = { PATH: process.env['PATH'], HOME: b.folder, TZ: 'UTC', ...b.env };
+  const child = spawn('sh', ['-c', script], { cwd: b.folder, env, stdio: ['ignore', 'pipe', 'ignore'] });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  let printed = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (printed += text));
+  await once(child, 'close');
+  return printed;
+}
+
+describe('in a pipeline of the shell', () => {
+  test.each(['run in.jsonl -o -', 'run in.jsonl --as-completed'])(
+    '%s | head -1: one line, exit 0, and nothing is lost',
+    async (command) => {
+      const b = await bench();
+      b.write('in.jsonl', requests(600));
+      const printed = await shell(b, `(batchrun ${command} --chunk-size 100; echo $? >exit) | head -1`);
+      expect(parseLines(printed)).toHaveLength(1);
+      expect(b.read('exit')).toBe('0\n');
+      expectAnswers(parseLines((await b.ok(['results', 'latest'])).stdout), asked(600));
+      expectNothingTwice(b.world);
+    },
+  );
+
+  test('2>&1 | head -1: nobody hears what it says, and the work goes on', async () => {
+    const b = await bench();
+    b.write('in.jsonl', requests(6));
+    await shell(b, '(batchrun run in.jsonl --chunk-size 2 2>&1; echo $? >exit) | head -1');
+    expect(b.read('exit')).toBe('0\n');
+    expectAnswers(b.lines('in.results.jsonl'), asked(6));
+    expectNothingTwice(b.world);
+  });
+
+  test.each(['2>&-', '>&-', '>&- 2>&- <&-'])('%s: a closed stream is no reason to stop', async (closed) => {
+    const b = await bench();
+    b.write('in.jsonl', requests(4));
+    await shell(b, `batchrun run in.jsonl ${closed}; echo $? >exit`);
+    expect(b.read('exit')).toBe('0\n');
+    expectAnswers(b.lines('in.results.jsonl'), asked(4));
+  });
+});
+
+test('whoever listens to stderr goes away: the work goes on, and Ctrl-C still stops it', async () => {
+  const b = await bench(ENDLESS);
+  b.write('in.jsonl', requests(4));
+  const running = b.start(['run', 'in.jsonl', '--chunk-size', '2']);
+  await running.says(/Safe to stop/);
+  running.child.stderr.destroy();
+  while (b.world.ledger.batches.length < 2) await new Promise((resolve) => setImmediate(resolve));
+  running.kill('SIGINT');
+  expect(await running.ended).toMatchObject({ code: 130, signal: null });
+  const status = await b.json(0, ['status']);
+  expect(status).toMatchObject({ driver: null, runs: [{ state: 'active', rows: { in_batch: 4 } }] });
+});
+
+// Everything that is written to /dev/full finds a full disk.
+describe.skipIf(!existsSync('/dev/full'))('a full disk', () => {
+  test('under a log: the work goes on', async () => {
+    const b = await bench();
+    b.write('in.jsonl', requests(4));
+    await shell(b, 'batchrun run in.jsonl 2>/dev/full; echo $? >exit');
+    expect(b.read('exit')).toBe('0\n');
+    expectAnswers(b.lines('in.results.jsonl'), asked(4));
+  });
+
+  test('under results on stdout: blocked, with a way out that costs nothing', async () => {
+    const b = await bench();
+    b.write('in.jsonl', requests(4));
+    await shell(b, 'batchrun run in.jsonl -o - >/dev/full 2>said; echo $? >exit');
+    expect(b.read('exit')).toBe('5\n');
+    const said = b.read('said');
+    expect(said).toMatch(/no room where stdout goes/);
+    expect(said).not.toMatch(/ at .*\.js:\d+/);
+    const calls = b.calls();
+    const collect = /batchrun collect \S+ --output/.exec(said)?.[0].split(' ').slice(1) ?? [];
+    await b.ok([...collect, 'all.jsonl']);
+    expectAnswers(b.lines('all.jsonl'), asked(4));
+    expect(b.calls('batches.create')).toBe(1);
+    expect(b.calls('batches.results')).toBe(1);
+    expect(b.calls()).toBeGreaterThanOrEqual(calls);
+  });
+
+  test.each(['run in.jsonl --as-completed', 'results latest', 'status', 'log latest'])(
+    'under %s: an error that says so',
+    async (command) => {
+      const b = await bench();
+      b.write('in.jsonl', requests(4));
+      if (!command.startsWith('run')) await b.ok(['run', 'in.jsonl', '-q']);
+      await shell(b, `batchrun ${command} >/dev/full 2>said; echo $? >exit`);
+      expect(b.read('exit')).toBe('1\n');
+      expect(b.read('said')).toMatch(/no room where stdout goes/);
+      expect(b.read('said')).not.toMatch(/bug|\.js:\d+/);
+      await b.ok(['run', 'in.jsonl', '-o', 'all.jsonl']);
+      expectAnswers(b.lines('all.jsonl'), asked(4));
+      expect(b.calls('batches.create')).toBe(1);
+    },
+  );
+});
+
+test('the terminal is closed (SIGHUP): exit 129, everything kept', async () => {
+  const b = await bench(ENDLESS);
+  b.write('in.jsonl', requests(4));
+  const running = b.start(['run', 'in.jsonl']);
+  await running.says(/Safe to stop/);
+  while (b.world.ledger.batches.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  // The terminal takes its streams with it.
+  running.child.stderr.destroy();
+  running.child.stdout.destroy();
+  running.kill('SIGHUP');
+  expect(await running.ended).toMatchObject({ code: 129, signal: null });
+  expect(await b.json(0, ['status'])).toMatchObject({ driver: null, runs: [{ rows: { in_batch: 4 } }] });
+});
+
+test.each([
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const)('%s twice does not wait for a call that is paid; only that one is paid again', async (signal, code) => {
+  const b = await bench({ rates: { expireRate: 1 } });
+  b.world.failNext('message.hang');
+  b.write('in.jsonl', requests(3));
+  const running = b.start(['run', 'in.jsonl', '--concurrency', '1']);
+  while (b.world.ledger.messages.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  running.kill(signal);
+  await running.says(/once more to stop at once/);
+  running.kill(signal);
+  expect(await running.ended).toMatchObject({ code, signal: null });
+  await b.ok(['run', 'in.jsonl']);
+  expectAnswers(b.lines('in.results.jsonl'), asked(3));
+  expect(b.world.ledger.messages).toHaveLength(4);
+  expect(b.world.ledger.batches).toHaveLength(1);
+});
+
+test('begun with --as-completed and stopped: a plain run puts all results into the usual file', async () => {
+  const b = await bench({ batchDurationMs: [300, 400] });
+  b.write('in.jsonl', requests(4));
+  const running = b.start(['run', 'in.jsonl', '--as-completed']);
+  await running.says(/chunk 1: batch/);
+  running.kill('SIGTERM');
+  expect((await running.ended).code).toBe(143);
+  await b.ok(['run', 'in.jsonl']);
+  expectAnswers(b.lines('in.results.jsonl'), asked(4));
+});
+
+test('status --watch ends with Ctrl-C, and with its reader', async () => {
+  const b = await bench(ENDLESS);
+  b.write('in.jsonl', requests(4));
+  await b.ok(['submit', 'in.jsonl']);
+  const watching = b.start(['status', '--watch']);
+  await watching.says(/in batch/, 'stdout');
+  watching.kill('SIGINT');
+  expect(await watching.ended).toMatchObject({ code: 130, stderr: expect.not.stringMatching(/bug/) });
+  const unread = b.start(['status', '--watch']);
+  await unread.says(/in batch/, 'stdout');
+  unread.child.stdout.destroy();
+  expect(await unread.ended).toMatchObject({ code: 0, stderr: '' });
 });

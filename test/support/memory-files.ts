@@ -17,6 +17,8 @@ export interface MemoryFilesOptions {
   readonly seed?: string | number;
   /** Pieces of a stream. */
   readonly streamBytes?: number;
+  /** A crash leaves what was being written under a temporary name, as a disk does; without it, it vanishes. */
+  readonly keepsTemporaries?: boolean;
 }
 
 export interface MemoryDisk {
@@ -24,12 +26,18 @@ export interface MemoryDisk {
   files(): Files;
   /** The power goes: what was not synced is lost or torn, and ports handed out before are dead. */
   crash(): void;
+  /** The process ends or is killed: its ports are dead, and what it wrote stays, synced or not. */
+  exit(): void;
   /** The disk takes this many more bytes, then writes fail with E_DISK_FULL; null: as many as one likes. */
   failAfterBytes(bytes: number | null): void;
   /** Makes a folder that is not below the root, for outputs. */
   makeFolder(path: string): void;
   /** Paths of all files, and what is in them. */
   contents(): ReadonlyMap<string, Buffer>;
+  /** Puts a file there as it is, past every promise: what a broken file system or a stranger left. Null removes it. */
+  put(path: string, bytes: Uint8Array | null): void;
+  /** Paths of files that were begun and neither committed nor thrown away. */
+  unfinished(): readonly string[];
 }
 
 /** Bytes in memory, of which the first `synced` survive a crash. */
@@ -78,13 +86,18 @@ class Disk {
   readonly entries = new Map<string, MemoryFile>();
   readonly folders = new Set<string>(['/']);
   readonly rng: Rng;
+  readonly keepsTemporaries: boolean;
+  /** Writers that are neither committed nor aborted. */
+  readonly open = new Set<{ readonly name: string; readonly file: MemoryFile }>();
   room: number | null = null;
   life = 0;
+  #temporaries = 0;
 
   constructor(options: MemoryFilesOptions) {
     this.root = options.root ?? '/state';
     this.streamBytes = options.streamBytes ?? 64 * 1024;
     this.rng = seededRng(options.seed ?? 1);
+    this.keepsTemporaries = options.keepsTemporaries ?? false;
     this.makeFolder(this.root);
   }
 
@@ -99,6 +112,16 @@ class Disk {
     }
   }
 
+  put(name: string, bytes: Uint8Array | null): void {
+    this.entries.delete(name);
+    if (bytes === null) return;
+    this.makeFolder(posix.dirname(name));
+    const file = new MemoryFile();
+    file.write(bytes, 0);
+    file.synced = file.length;
+    this.entries.set(name, file);
+  }
+
   /** Takes room for these bytes; gives how many fit. */
   take(bytes: number): number {
     if (this.room === null) return bytes;
@@ -107,8 +130,16 @@ class Disk {
     return fits;
   }
 
-  crash(): void {
+  exit(): void {
     this.life++;
+    for (const { name, file } of this.open) {
+      if (this.keepsTemporaries) this.entries.set(`${name}.${++this.#temporaries}.tmp`, file);
+    }
+    this.open.clear();
+  }
+
+  crash(): void {
+    this.exit();
     for (const file of this.entries.values()) file.tear(this.rng);
   }
 }
@@ -118,10 +149,13 @@ export function createMemoryFiles(options: MemoryFilesOptions = {}): MemoryDisk 
   return {
     files: () => portOn(disk),
     crash: () => disk.crash(),
+    exit: () => disk.exit(),
     failAfterBytes: (bytes) => {
       disk.room = bytes;
     },
     makeFolder: (path) => disk.makeFolder(path),
+    unfinished: () => [...disk.open].map(({ name }) => name),
+    put: (path, bytes) => disk.put(disk.locate(path), bytes),
     contents: () => new Map([...disk.entries].map(([path, file]) => [path, file.slice(0, file.length)])),
   };
 }
@@ -205,8 +239,14 @@ function createWriter(disk: Disk, path: string, alive: () => void): FileWriter {
   if (!posix.isAbsolute(path)) disk.makeFolder(folder);
   else if (!disk.folders.has(folder)) throw new BatchrunError('E_FILE', `${name}: no such file or folder`);
   const file = new MemoryFile();
+  const entry = { name, file };
+  disk.open.add(entry);
   let bytes = 0;
   let open = true;
+  const close = (): void => {
+    open = false;
+    disk.open.delete(entry);
+  };
   return {
     get bytes() {
       return bytes;
@@ -222,14 +262,14 @@ function createWriter(disk: Disk, path: string, alive: () => void): FileWriter {
     async commit() {
       alive();
       if (!open) throw new BatchrunError('E_FILE', `${name}: the file is closed`);
-      open = false;
+      close();
       if (disk.folders.has(name)) throw new BatchrunError('E_FILE', `${name}: it is a folder`);
       if (!disk.folders.has(folder)) throw new BatchrunError('E_FILE', `${name}: no such file or folder`);
       file.synced = file.length;
       disk.entries.set(name, file);
     },
     async abort() {
-      open = false;
+      close();
     },
   };
 }

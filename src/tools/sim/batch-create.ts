@@ -6,11 +6,11 @@
  */
 import { batchJson, endsAtMs, type SimBatch, type SimRow } from './batch.ts';
 import { takeRows } from './batch-intake.ts';
-import { checkAccount, type Caller, type SimContext } from './context.ts';
+import { checkAccount, retryAfter, type Caller, type SimContext } from './context.ts';
 import { drawBetween, makeId, sha256Hex } from './draw.ts';
 import { jsonResponse, noAnswer, Refusal, refusalOf, tooLargeResponse, type SimResponse } from './http.ts';
 
-const RETRY_AFTER = { 'retry-after': '2' } as const;
+const RETRY_AFTER_SECONDS = 2;
 /** While the queue is full: nothing gets free before a batch has ended. */
 const QUEUE_RETRY_AFTER = { 'retry-after': '30' } as const;
 
@@ -52,7 +52,7 @@ function failBefore(context: SimContext, caller: Caller): SimResponse | undefine
     case undefined:
       return undefined;
     case 'create.429':
-      throw refusalOf(429, undefined, { headers: RETRY_AFTER });
+      throw refusalOf(429, undefined, { headers: retryAfter(context, RETRY_AFTER_SECONDS) });
     case 'create.413':
       context.ledger.noteRefusal(413, 'request_too_large');
       return tooLargeResponse();

@@ -4,6 +4,7 @@
 import type { BatchView } from './batch.ts';
 import type { BatchStore } from './batch-store.ts';
 import type { RateLimiter } from './buckets.ts';
+import { drawBetween } from './draw.ts';
 import type { FaultBox } from './faults.ts';
 import { invalidRequest, Refusal } from './http.ts';
 import type { LedgerBook } from './ledger.ts';
@@ -33,6 +34,14 @@ export interface Caller {
   readonly path: string;
   readonly query: URLSearchParams;
   readonly signal: AbortSignal | undefined;
+}
+
+/** The wait that a passing 429 asks for: as the options say, else as usual. */
+export function retryAfter(context: SimContext, usualSeconds: number): { readonly 'retry-after': string } {
+  const range = context.settings.retryAfterSeconds;
+  if (range === null) return { 'retry-after': String(usualSeconds) };
+  const rng = context.draws('retry_after', context.nextOrdinal('retry_after'));
+  return { 'retry-after': String(Math.round(drawBetween(rng, range))) };
 }
 
 /** Refuses what costs money while something is wrong with the account (facts 3.5). */

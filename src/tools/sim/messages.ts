@@ -6,7 +6,7 @@
  */
 import { composeAnswer, refusalAnswer, type Answer } from './answer.ts';
 import { findModel, type SimModel } from './catalogue.ts';
-import { checkAccount, type Caller, type SimContext } from './context.ts';
+import { checkAccount, retryAfter, type Caller, type SimContext } from './context.ts';
 import { drawBetween, makeId } from './draw.ts';
 import { jsonResponse, noAnswer, Refusal, refusalOf, type SimResponse } from './http.ts';
 import { isRecord, type JsonRecord } from './json.ts';
@@ -18,7 +18,7 @@ import type { InputUse } from './prompt-cache.ts';
 import type { JudgeContext } from './judge.ts';
 import { judgeParams } from './validate.ts';
 
-const RETRY_AFTER = { 'retry-after': '1' } as const;
+const RETRY_AFTER_SECONDS = 1;
 
 export async function createMessage(context: SimContext, caller: Caller, body: Buffer): Promise<SimResponse> {
   checkAccount(context);
@@ -76,7 +76,7 @@ function failBefore(context: SimContext, caller: Caller, paramsHash: string): Si
     caller.path,
   );
   if (fault === 'message.reset_before') return noAnswer('reset');
-  if (fault === 'message.429') throw refusalOf(429, undefined, { headers: RETRY_AFTER });
+  if (fault === 'message.429') throw refusalOf(429, undefined, { headers: retryAfter(context, RETRY_AFTER_SECONDS) });
   if (fault === 'message.500') throw refusalOf(500);
   if (fault === 'message.529') throw refusalOf(529);
   const rates = Object.entries(context.current.rates.messageErrorRates);
@@ -84,7 +84,9 @@ function failBefore(context: SimContext, caller: Caller, paramsHash: string): Si
   let left = context.draws('message_error', `${paramsHash}|${context.nextOrdinal(`try|${paramsHash}`)}`).next();
   for (const [status, rate] of rates) {
     left -= rate;
-    if (left < 0) throw refusalOf(Number(status), undefined, Number(status) === 429 ? { headers: RETRY_AFTER } : {});
+    if (left >= 0) continue;
+    const headers = Number(status) === 429 ? retryAfter(context, RETRY_AFTER_SECONDS) : {};
+    throw refusalOf(Number(status), undefined, { headers });
   }
   return undefined;
 }

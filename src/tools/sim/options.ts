@@ -88,6 +88,8 @@ export interface SimOptions {
   readonly messageLatencyMs?: readonly [number, number];
   /** `retry-after` on a batch in progress; null leaves the header out. */
   readonly pollRetryAfterSeconds?: number | null;
+  /** `retry-after` of a passing 429; null: 2 for creates, 1 for messages. */
+  readonly retryAfterSeconds?: readonly [number, number] | null;
   readonly resultsOrder?: 'shuffled' | 'input';
   readonly answer?: 'echo' | ((params: JsonRecord) => string);
   readonly accountProblem?: AccountProblem;
@@ -154,6 +156,7 @@ export function resolveOptions(options: SimOptions): SimSettings {
     latencyMs: options.latencyMs ?? [0, 0],
     messageLatencyMs: options.messageLatencyMs ?? [300, 1_500],
     pollRetryAfterSeconds: options.pollRetryAfterSeconds === undefined ? 10 : options.pollRetryAfterSeconds,
+    retryAfterSeconds: options.retryAfterSeconds ?? null,
     resultsOrder: options.resultsOrder ?? 'shuffled',
     answer: options.answer ?? 'echo',
     limits: { ...TIERS[options.tier ?? 'start'], ...SIZES, batchesMax: null, ...options.limits },
