@@ -231,7 +231,7 @@ export class Lab {
     const { life, stop, tap } = process;
     const { clock, setup } = this;
     const plain = this.disk.files();
-    const files: Files = fenced(tap ? tapFiles(plain, tap) : plain, life.alive);
+    const files: Files = fenced(tap ? tapFiles(plain, tap) : plain, life);
     const { api } = await connectAnthropic({
       files,
       clock,
@@ -241,7 +241,7 @@ export class Lab {
       fetch: this.#fetch(life),
     });
     return {
-      store: fencedStore(tap ? tapStore(this.store, tap) : this.store, life.alive),
+      store: fencedStore(tap ? tapStore(this.store, tap) : this.store, life),
       files,
       locks: this.locks.port(life),
       clock,
@@ -253,7 +253,7 @@ export class Lab {
         if (event.kind === 'changed' && !life.dead) this.violations.push(...wrongCounters(this.db));
       },
       signal: stop,
-      api: fenced(api, life.alive),
+      api: fenced(api, life),
       pacing: {
         maxBatches: setup.maxBatches,
         concurrency: setup.concurrency,

@@ -5,12 +5,15 @@
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
 import { ERROR_CATALOGUE } from '../../src/base/error-catalogue.ts';
-import { parse, sourcesBelow, walk, type Source } from './sources.ts';
+import { parse, readText, sourcesBelow, walk, type Source } from './sources.ts';
 
 const CATALOGUE = 'src/base/error-catalogue.ts';
 
 /** Exit codes that an error can have (README, "Exit codes"); 0, 3, 130 and 143 are outcomes, not errors. */
 const ERROR_EXITS = [1, 2, 4, 5, 6];
+
+/** The table with a scenario for each code. */
+const SCENARIOS = 'test/cli/error-catalogue.test.ts';
 
 /** Codes that nothing throws, and why they are kept. */
 const RESERVED: Readonly<Record<string, string>> = {};
@@ -28,6 +31,10 @@ describe('the error catalogue', () => {
   it('has every code that src names', () => {
     const named = new Set(sources.flatMap((source) => namedCodes(source)));
     expect([...named].filter((code) => !codes.includes(code))).toEqual([]);
+  });
+
+  it('has a scenario for every code, by which it is reached', () => {
+    expect(codesOfTable(parse(SCENARIOS, readText(SCENARIOS)), 'SCENARIOS').sort()).toEqual(codes.toSorted());
   });
 
   it.each(Object.entries(ERROR_CATALOGUE))('%s has a documented exit code and a hint in sentences', (code, entry) => {
@@ -57,6 +64,17 @@ function thrownCodes(source: Source): string[] {
   return found;
 }
 
+/** The keys of a table that a file declares. */
+function codesOfTable(source: Source, name: string): string[] {
+  const found: string[] = [];
+  walk(source, (node) => {
+    if (!ts.isVariableDeclaration(node) || node.name.getText() !== name || !node.initializer) return;
+    if (!ts.isObjectLiteralExpression(node.initializer)) return;
+    for (const entry of node.initializer.properties) found.push(entry.name?.getText() ?? entry.getText());
+  });
+  return found;
+}
+
 function isQuestion(parent: ts.Node): boolean {
   if (ts.isLiteralTypeNode(parent) || ts.isCaseClause(parent)) return true;
   if (ts.isBinaryExpression(parent)) return parent.operatorToken.getText().includes('==');
@@ -82,5 +100,10 @@ describe('the checks fire:', () => {
     ["// throw new BatchrunError('E_FILE')", [], []],
   ])('%s', (text, thrown, named) => {
     expect(codesIn(text)).toEqual([thrown, named]);
+  });
+
+  it('a table is read by its keys, and nothing else of its name is', () => {
+    const text = 'const SCENARIOS = { E_FILE: { names: /E_API/ }, ...more };\nf(SCENARIOS, { E_BUG: 1 });';
+    expect(codesOfTable(parse('test/a.ts', text), 'SCENARIOS')).toEqual(['E_FILE', '...more']);
   });
 });

@@ -1,10 +1,14 @@
 /**
- * The judges, outside the engine: they know the input, what the simulated API really did, and the output.
+ * The judges of what the user gets, outside the engine: they know the input, what the simulated API really did, and the
+ * output. What was paid is judged in payments.ts.
  */
 import { answerFor } from '../../src/tools/sim/answer.ts';
-import { paramsHashOf } from '../../src/tools/sim/prompt.ts';
-import { idOf, OUTPUT, type Machine } from './harness.ts';
+import { idOf } from './command.ts';
+import { OUTPUT, type Machine } from './machine.ts';
+import { wrongMoves } from './moves.ts';
+import { checkCap, checkFollowed, checkPayments, checkSpares, checkUsage } from './payments.ts';
 import type { InputRow } from './plan.ts';
+import { wrongPrints } from './stdout.ts';
 
 interface OutputLine {
   readonly custom_id: string;
@@ -15,14 +19,18 @@ interface OutputLine {
   };
 }
 
+/** The output as it stands: the file, or what the process printed that came furthest. Null where there is none. */
 export function outputText(machine: Machine): string | null {
-  return machine.disk.contents().get(OUTPUT)?.toString() ?? null;
+  if (machine.plan.troubles.output !== 'stdout') return machine.disk.contents().get(OUTPUT)?.toString() ?? null;
+  const { generation } = machine;
+  const texts = machine.printed.filter((stdout) => stdout.generation === generation).map(({ text }) => text);
+  return texts.sort((one, other) => other.length - one.length)[0] ?? null;
 }
 
 /** At a crash the output is not there or whole. */
 export function checkOutputAtCrash(machine: Machine): void {
-  const text = outputText(machine);
-  if (text === null) return;
+  const text = machine.disk.contents().get(OUTPUT)?.toString();
+  if (text === undefined) return;
   const lines = text.split('\n');
   if (lines.length !== machine.plan.rows.length + 1 || lines.at(-1) !== '') {
     machine.violation(
@@ -45,20 +53,34 @@ export async function checkEnd(machine: Machine): Promise<void> {
       machine.violation(`${count} rows are ${kind} by the ledger, ${kinds.get(kind) ?? 0} by the output`);
     }
   }
+  checkPrints(machine);
+  checkCap(machine);
   checkPayments(machine);
   await checkFollowed(machine, run.id);
+  await checkSpares(machine, run.id);
   await checkUsage(machine, run.id);
+  for (const wrong of wrongMoves(machine.db)) machine.violation(wrong);
+}
+
+function checkPrints(machine: Machine): void {
+  const { generation } = machine;
+  const printed = machine.printed.filter((stdout) => stdout.generation === generation);
+  for (const wrong of wrongPrints(printed, outputText(machine) ?? '')) machine.violation(wrong);
+}
+
+/** The lines of the output, by row. */
+export function outputLines(machine: Machine): readonly string[] {
+  return (outputText(machine) ?? '').split('\n').slice(0, -1);
 }
 
 async function checkOutput(machine: Machine, runId: string): Promise<Map<string, number>> {
   const { rows } = machine.plan;
   const kinds = new Map<string, number>();
-  const text = outputText(machine);
-  if (text === null) {
+  if (outputText(machine) === null) {
     machine.violation('the run is done and there is no output');
     return kinds;
   }
-  const lines = text.split('\n').slice(0, -1);
+  const lines = outputLines(machine);
   if (lines.length !== rows.length) machine.violation(`${lines.length} output lines for ${rows.length} rows`);
   for (const [at, row] of rows.entries()) {
     const line = JSON.parse(lines[at] ?? '{"result":{}}') as OutputLine;
@@ -87,7 +109,7 @@ const HOPELESS: ReadonlySet<string> = new Set(['invalid_request_error', 'request
 
 /** Why a row that did not succeed should have: null when its failure is in order. */
 async function wrongFailure(
-  { plan, store, world }: Machine,
+  { plan, store, lab: { world } }: Machine,
   runId: string,
   { row, at, line }: { row: InputRow; at: number; line: OutputLine },
 ): Promise<string | null> {
@@ -115,67 +137,6 @@ async function wrongFailure(
   const unreadable = type === 'batchrun_unreadable_answer' && attempts >= 2;
   if (unreadable || attempts >= plan.maxAttempts || plan.retryLane === 'none') return null;
   return `it failed as ${type} after ${attempts} of ${plan.maxAttempts} attempts`;
-}
-
-/** No row is paid twice where nothing forced it. */
-function checkPayments(machine: Machine): void {
-  const { world, plan, counts } = machine;
-  const accepted = new Map<string, { readonly batchId: string; readonly outcome: string }[]>();
-  for (const batch of world.ledger.batches) {
-    if (batch.isForeign) continue;
-    for (const { paramsHash, outcome } of batch.rows()) {
-      const earlier = accepted.get(paramsHash) ?? [];
-      accepted.set(paramsHash, earlier);
-      for (const one of earlier) {
-        if (one.outcome !== 'succeeded' && one.outcome !== 'processing') continue;
-        machine.violation(`a row was accepted in ${batch.id} although it is ${one.outcome} in ${one.batchId}`);
-      }
-      earlier.push({ batchId: batch.id, outcome });
-    }
-  }
-  const executed = new Map<string, number>();
-  let lost = 0;
-  for (const message of world.ledger.messages) {
-    executed.set(message.paramsHash, (executed.get(message.paramsHash) ?? 0) + 1);
-    if (!message.wasAnswered) lost++;
-  }
-  let repeats = 0;
-  for (const [hash, times] of executed) {
-    const inBatches = (accepted.get(hash) ?? []).filter((one) => one.outcome === 'succeeded').length;
-    repeats += Math.max(0, times + inBatches - 1);
-  }
-  const allowed = lost + counts.timeouts + counts.crashes * plan.concurrency;
-  if (repeats > allowed)
-    machine.violation(`${repeats} rows were paid again in realtime; at most ${allowed} can be excused`);
-  const known = new Set(plan.rows.map((row) => paramsHashOf(row.params)));
-  for (const hash of [...accepted.keys(), ...executed.keys()]) {
-    if (!known.has(hash)) machine.violation(`a request ${hash} was sent that is no row of the input`);
-  }
-}
-
-/** Every batch of ours is in the ledger, and none of somebody else's was taken for ours. */
-async function checkFollowed(machine: Machine, runId: string): Promise<void> {
-  const followed = new Set((await machine.store.batches(runId)).map((batch) => batch.id));
-  for (const batch of machine.world.ledger.batches) {
-    if (batch.isForeign && followed.has(batch.id))
-      machine.violation(`the foreign batch ${batch.id} was taken for ours`);
-    if (batch.isForeign || followed.has(batch.id)) continue;
-    machine.violation(`batch ${batch.id} (${batch.status}) is ours and paid, and the ledger does not know it`);
-  }
-}
-
-/** What was used is what the API would bill; only answers that were lost on the way are missing. */
-async function checkUsage(machine: Machine, runId: string): Promise<void> {
-  const usage = await machine.store.usage(runId);
-  const sum = (lane: string): number =>
-    usage.filter((entry) => entry.lane === lane).reduce((total, entry) => total + entry.outputTokens, 0);
-  const billed = machine.world.ledger.tokens();
-  if (sum('batch') !== billed.batch.output) {
-    machine.violation(`the batches used ${billed.batch.output} output tokens; the ledger says ${sum('batch')}`);
-  }
-  if (sum('realtime') > billed.realtime.output) {
-    machine.violation(`the calls used ${billed.realtime.output} output tokens; the ledger says ${sum('realtime')}`);
-  }
 }
 
 /** What still has to move, for the sentence of a seed that does not come to its end. */

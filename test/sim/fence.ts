@@ -2,7 +2,7 @@
  * What stands between an incarnation and the world: once it has died, every port that it was given throws for ever.
  * Promises of a dead process may still run a few steps; without the fence such a zombie could write.
  */
-import type { BatchApi, Files, Locks } from '../../src/domain/ports.ts';
+import type { Locks } from '../../src/domain/ports.ts';
 import type { DriverStore, Store } from '../../src/domain/store.ts';
 
 /** Thrown at the failpoint where an incarnation dies, and by each of its ports from then on. */
@@ -16,6 +16,9 @@ export class Crash extends Error {
 /** One life of the process. */
 export class Life {
   readonly died: Promise<void>;
+  /** Another process has the lock that this one believes to hold. */
+  lostLock = false;
+  #frozen: Promise<void> | null = null;
   #where: string | null = null;
   #onDeath: () => void = () => undefined;
 
@@ -33,31 +36,59 @@ export class Life {
     this.#onDeath();
   }
 
+  /** It stands still until then: a machine that sleeps, a process that was stopped. It does not notice. */
+  freeze(until: Promise<void>): void {
+    const frozen = until.then(() => {
+      if (this.#frozen === frozen) this.#frozen = null;
+    });
+    this.#frozen = frozen;
+  }
+
+  /** When it goes on; null while it does. */
+  get frozen(): Promise<void> | null {
+    return this.#frozen;
+  }
+
   /** Throws when this life is over. */
   readonly alive = (): void => {
     if (this.#where !== null) throw new Crash(this.#where);
   };
 }
 
-/** The same object, whose methods throw once `alive` does. */
-export function fenced<T extends object>(target: T, alive: () => void): T {
+/** What answers at once and not with a promise: it cannot wait. */
+const SYNCHRONOUS: ReadonlySet<PropertyKey> = new Set(['locate', 'stream', 'streamResults']);
+
+/** What the fence asks before each call. */
+export interface Fence {
+  /** Throws when the process is dead. */
+  readonly alive: () => void;
+  /** When a process that stands still goes on; null while it moves. */
+  readonly frozen: Promise<void> | null;
+}
+
+/** The same object, whose methods throw once the process is dead, and wait while it stands still. */
+export function fenced<T extends object>(target: T, fence: Fence): T {
   return new Proxy(target, {
     get(inner, key) {
       const value: unknown = Reflect.get(inner, key, inner);
       if (typeof value !== 'function') return value;
-      return (...given: unknown[]): unknown => {
-        alive();
+      const call = (given: unknown[]): unknown => {
+        fence.alive();
         return Reflect.apply(value as (...given: unknown[]) => unknown, inner, given);
+      };
+      return (...given: unknown[]): unknown => {
+        const { frozen } = fence;
+        return frozen === null || SYNCHRONOUS.has(key) ? call(given) : frozen.then(() => call(given));
       };
     },
   });
 }
 
-export function fencedStore(store: Store, alive: () => void): Store {
-  const outer = fenced(store, alive);
+export function fencedStore(store: Store, fence: Fence): Store {
+  const outer = fenced(store, fence);
   return {
     ...bound(outer, store),
-    takeOver: async (holder): Promise<DriverStore> => fenced(await outer.takeOver(holder), alive),
+    takeOver: async (holder): Promise<DriverStore> => fenced(await outer.takeOver(holder), fence),
   };
 }
 
@@ -66,31 +97,37 @@ export function bound<T extends object>(outer: T, keysOf: object = outer): T {
   return Object.fromEntries(Object.keys(keysOf).map((key) => [key, Reflect.get(outer, key)])) as T;
 }
 
-export function fencedApi(api: BatchApi, alive: () => void): BatchApi {
-  return fenced(api, alive);
+interface Hold {
+  readonly life: Life;
 }
 
-export function fencedFiles(files: Files, alive: () => void): Files {
-  return fenced(files, alive);
-}
-
-/** Locks that a process loses when it dies. */
+/** Locks that a process loses when it dies, and that can be taken from it as on a network file system. */
 export class MemoryLocks {
-  readonly #held = new Map<string, Life>();
+  readonly #held = new Map<string, Hold>();
 
   port(life: Life): Locks {
     return {
       tryAcquire: async (path) => {
         life.alive();
         const holder = this.#held.get(path);
-        if (holder && !holder.dead) return null;
-        this.#held.set(path, life);
+        if (holder && !holder.life.dead) return null;
+        const hold: Hold = { life };
+        this.#held.set(path, hold);
         return {
           release: async () => {
-            if (this.#held.get(path) === life) this.#held.delete(path);
+            if (this.#held.get(path) === hold) this.#held.delete(path);
           },
         };
       },
     };
+  }
+
+  /** The holder believes that it still has the lock. Gives it; null where nobody alive holds it. */
+  lose(path: string): Life | null {
+    const hold = this.#held.get(path);
+    if (!hold || hold.life.dead) return null;
+    hold.life.lostLock = true;
+    this.#held.delete(path);
+    return hold.life;
   }
 }

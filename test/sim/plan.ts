@@ -6,6 +6,7 @@ import { chance, integerBetween, pick, seededRng, type Rng } from '../../src/bas
 import type { RetryLaneMode } from '../../src/domain/model.ts';
 import { FAULT_NAMES, type FaultName } from '../../src/tools/sim/faults.ts';
 import type { SimRates } from '../../src/tools/sim/options.ts';
+import { troublesOf, type Troubles } from './troubles.ts';
 
 export interface InputRow {
   /** Undefined: the row gets its line number. */
@@ -40,6 +41,7 @@ export interface Plan {
   readonly crashRate: number;
   readonly besideRate: number;
   readonly cancelRate: number;
+  readonly troubles: Troubles;
 }
 
 const MINUTE_MS = 60_000;
@@ -49,7 +51,30 @@ const RARE: ReadonlySet<FaultName> = new Set(['batch.expire', 'batch.canceled_by
 /** Few seeds cancel: those that do meet these. */
 const CANCEL_FAULTS = { 'cancel.500': 0.3, 'cancel.500_after': 0.3 } as const;
 
+/** Where the list lags beyond the grace, creates whose answer is lost are what makes a second batch. */
+const LAG_FAULTS = { 'list.lag': 0.5, 'create.hang_after': 0.2, 'create.504_after': 0.2 } as const;
+
 export function planOf(seed: string | number): Plan {
+  const plan = drawn(seed);
+  if (!plan.troubles.lagsBeyondGrace) return plan;
+  const rng = seededRng(`lag|share|${seed}`);
+  const listLagMs = Math.floor(plan.graceMs * (1.2 + 2 * rng.next()));
+  return { ...plan, listLagMs, faults: { ...plan.faults, ...LAG_FAULTS } };
+}
+
+/** The same work with other questions: its batches have the sizes of the first one's. */
+export function secondPlan(plan: Plan): Plan {
+  const seed = `${plan.seed}, second`;
+  const lives = integerBetween(seededRng(`second|lives|${plan.seed}`), 1, 6);
+  const rows = plan.rows.map((row, at) => ({ ...row, params: { ...row.params, ...question(seed, at) } }));
+  return { ...plan, seed, rows, lives };
+}
+
+function question(seed: string | number, at: number): { readonly messages: readonly unknown[] } {
+  return { messages: [{ role: 'user', content: `question ${at} of seed ${seed}` }] };
+}
+
+function drawn(seed: string | number): Plan {
   const rng = seededRng(`plan|${seed}`);
   const calm = chance(rng, 0.1);
   const cancelRate = chance(rng, 0.12) ? 0.5 : 0;
@@ -88,6 +113,7 @@ export function planOf(seed: string | number): Plan {
     crashRate: pick(rng, [0, 0.5, 0.9]),
     besideRate: pick(rng, [0, 0, 0.3]),
     cancelRate,
+    troubles: troublesOf(seed),
   };
 }
 
@@ -102,7 +128,7 @@ function rowsOf(seed: string | number, rng: Rng): InputRow[] {
     const params = {
       model: 'claude-haiku-5-5',
       max_tokens: chance(rng, 0.1) ? 10_000 : 100,
-      messages: [{ role: 'user', content: `question ${at} of seed ${seed}` }],
+      ...question(seed, at),
       ...(valid ? {} : { speed: 'fast' }),
     };
     const betas = chance(rng, betaRate) ? [pick(rng, ['beta-a-2026-01-01', 'beta-b-2026-01-01'])] : [];

@@ -1,40 +1,34 @@
 /**
  * One seed from its first submit to its end: first with everything going wrong, then in a healed world, where it must
- * come to its end within a bound.
+ * come to its end within a bound; and in some seeds once more with `batchrun retry`.
  */
-import { armFailpoints, FAILPOINTS, type FailpointName } from '../../src/base/failpoint.ts';
-import { chance, integerBetween, pick, seededRng, type Rng } from '../../src/base/random.ts';
-import { isBatchrunError, messageOf } from '../../src/base/errors.ts';
-import { checkEnd, checkOutputAtCrash, outputText, pending } from './checkers.ts';
-import { Crash } from './fence.ts';
-import { command, Machine, type Command, type CommandEnd, type Incarnation, type Sabotage } from './harness.ts';
-import { planOf } from './plan.ts';
+import { seededRng } from '../../src/base/random.ts';
+import type { FaultName } from '../../src/tools/sim/faults.ts';
+import { paramsHashOf } from '../../src/tools/sim/prompt.ts';
+import { checkEnd, outputLines, outputText, pending } from './checkers.ts';
+import { canceledOr, commanded, inLife } from './in-life.ts';
+import { Lab, wirePlaceOf } from './lab.ts';
+import { faultyLife } from './lives.ts';
+import type { Machine, Sabotage } from './machine.ts';
+import { timesSent } from './payments.ts';
+import { planOf, type Plan } from './plan.ts';
+import { HOUR_MS } from './troubles.ts';
 import { EventLog } from './watch.ts';
 
-const MINUTE_MS = 60_000;
-const HOUR_MS = 60 * MINUTE_MS;
 /** Commands in the healed world until the run must be done: one for each thing that a person has to mend. */
 const HEALED_LIVES_MAX = 8;
 const HEALED_MS_MAX = 30 * HOUR_MS;
-/** What a user does with a run that is under way. The first command always submits. */
-const COMMANDS: readonly Command[] = ['run', 'run', 'run', 'submit', 'collect', 'once'];
-
-/** Where a batch may have been made and nobody knows it, oftener than elsewhere. */
-const COSTLY: readonly FailpointName[] = [
-  'submit.answered',
-  'submit.answered',
-  'submit.body_complete',
-  'submit.attempt',
-];
-const FAILPOINT_NAMES: readonly FailpointName[] = [...(Object.keys(FAILPOINTS) as FailpointName[]), ...COSTLY];
+/** Turns of the clock in one seed. */
+const TURNS_MAX = 10_000_000;
 
 export interface SeedResult {
   readonly seed: string;
+  readonly plan: Plan;
   readonly violations: readonly string[];
   readonly virtualMs: number;
-  readonly crashes: number;
-  readonly requests: number;
-  readonly faults: ReadonlyMap<string, number>;
+  /** What happened how often, beside the faults of the API. */
+  readonly counts: Readonly<Record<string, number>>;
+  readonly faults: ReadonlyMap<FaultName, number>;
   readonly digest: string;
   readonly log: EventLog;
 }
@@ -43,46 +37,63 @@ export async function simulate(
   seed: string | number,
   options: { sabotage?: Sabotage; keepLog?: boolean } = {},
 ): Promise<SeedResult> {
-  const machine = new Machine(planOf(seed), options.sabotage, new EventLog(options.keepLog));
-  const rng = seededRng(`lives|${seed}`);
+  const plan = planOf(seed);
+  const lab = new Lab(plan, options.sabotage, new EventLog(options.keepLog));
   try {
-    for (let nth = 0; nth < machine.plan.lives && machine.violations.length === 0; nth++) {
-      await faultyLife(machine, rng, nth === 0 ? ['run', 'run', 'submit'] : COMMANDS);
-    }
-    heal(machine);
-    await untilDone(machine);
-    if (machine.violations.length === 0) await checkEnd(machine);
-    if (machine.violations.length === 0) await checkNoOp(machine);
+    await lab.clock.run(story(lab), TURNS_MAX);
   } catch (error) {
-    machine.violation(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    lab.violation(error instanceof Error ? (error.stack ?? error.message) : String(error));
   } finally {
-    armFailpoints(undefined);
-    machine.db.close();
+    lab.close();
   }
-  const { violations, counts, world, clock, log } = machine;
-  const { crashes, requests } = counts;
+  const { violations, world, clock, log } = lab;
   return {
-    ...{ seed: String(seed), violations, crashes, requests, log },
+    ...{ seed: String(seed), plan, violations, log, counts: countsOf(lab) },
     virtualMs: clock.monotonicMs(),
     faults: world.faultsFired,
     digest: log.digest(),
   };
 }
 
-function heal({ world }: Machine): void {
-  world.setFaults({});
-  world.setRates({ errorRate: 0, expireRate: 0, billingErrorRate: 0, refusalRate: 0, messageErrorRates: {} });
+async function story(lab: Lab): Promise<void> {
+  const each = async (work: (machine: Machine) => Promise<void>): Promise<void> => {
+    if (!lab.hasFailed()) await Promise.all(lab.machines.map(work));
+  };
+  await each((machine) => faultyLives(machine, { from: 0, lives: machine.plan.lives }));
+  lab.heal();
+  await each(untilDone);
+  const { retry } = lab.plan.troubles;
+  if (retry === null) return;
+  const before = new Map(lab.machines.map((machine) => [machine, succeededRows(machine)]));
+  if (retry.lives > 0) lab.sicken();
+  await each(async (machine) => {
+    await reopened(machine);
+    await faultyLives(machine, { from: machine.plan.lives, lives: retry.lives });
+  });
+  lab.heal();
+  await each(async (machine) => {
+    await untilDone(machine);
+    checkKept(machine, before.get(machine) ?? new Map<number, Kept>());
+  });
+}
+
+/** The lives of a machine in which everything may go wrong. */
+async function faultyLives(machine: Machine, { from, lives }: { from: number; lives: number }): Promise<void> {
+  const rng = seededRng(machine.stream(from === 0 ? 'lives' : 'lives after retry'));
+  for (let nth = from; nth < from + lives && !machine.lab.hasFailed(); nth++) await faultyLife(machine, rng, nth);
 }
 
 async function untilDone(machine: Machine): Promise<void> {
   const ends: string[] = [];
   for (let nth = 0; nth < HEALED_LIVES_MAX; nth++) {
     const what = await canceledOr(machine, 'run');
-    const end = await inLife(machine, (process) => commanded(machine, process, what), { timeLimitMs: HEALED_MS_MAX });
-    ends.push(String(end));
-    if (machine.violations.length > 0) return;
+    ends.push(String(await inLife(machine, (process) => commanded(process, what), { timeLimitMs: HEALED_MS_MAX })));
+    if (machine.lab.hasFailed()) return;
     const runs = await machine.store.runs();
-    if (runs.length > 0 && runs.every((run) => run.state === 'done')) return;
+    if (runs.length === 0 || runs.some((run) => run.state !== 'done')) continue;
+    await checkEnd(machine);
+    if (!machine.lab.hasFailed()) await checkNoOp(machine);
+    return;
   }
   machine.violation(`it does not come to its end in a healed world (${ends.join(', ')}): ${await pending(machine)}`);
 }
@@ -92,146 +103,71 @@ async function checkNoOp(machine: Machine): Promise<void> {
   const before = outputText(machine);
   const requests = machine.counts.requests;
   const what = await canceledOr(machine, 'run');
-  const end = await inLife(machine, (process) => commanded(machine, process, what), { timeLimitMs: HOUR_MS });
+  const end = await inLife(machine, (process) => commanded(process, what), { timeLimitMs: HOUR_MS });
   if (end !== 'done' && end !== 'nothing') machine.violation(`on a finished run the command ends with ${String(end)}`);
   const made = machine.counts.requests - requests;
   if (made > 0) machine.violation(`on a finished run the command made ${made} requests`);
   if (outputText(machine) !== before) machine.violation('on a finished run the command changed the output');
 }
 
-async function faultyLife(machine: Machine, rng: Rng, commands: readonly Command[]): Promise<void> {
-  const { plan } = machine;
-  const what = await canceledOr(machine, pick(rng, commands));
-  const crash = chance(rng, plan.crashRate) ? drawCrash(rng) : null;
-  const cancelAtMs = chance(rng, plan.cancelRate) ? integerBetween(rng, 0, 20 * MINUTE_MS) : null;
-  const besideAtMs = chance(rng, plan.besideRate) ? integerBetween(rng, 0, 10 * MINUTE_MS) : null;
-  const timeLimitMs = integerBetween(rng, 1, pick(rng, [10, 120, 600])) * MINUTE_MS;
-  addForeigners(machine, rng, timeLimitMs);
-  const work = async (process: Incarnation): Promise<unknown> => {
-    const works: Promise<unknown>[] = [commanded(machine, process, what)];
-    if (besideAtMs !== null)
-      works.push(
-        later(machine, process, besideAtMs, async (it) =>
-          commanded(machine, it, await canceledOr(machine, pick(rng, ['submit', 'collect']))),
-        ),
-      );
-    if (cancelAtMs !== null) works.push(later(machine, process, cancelAtMs, () => cancelRun(machine)));
-    return Promise.all(works);
+async function reopened(machine: Machine): Promise<void> {
+  const end = await inLife(machine, (process) => commanded(process, 'retry'), { timeLimitMs: HOUR_MS });
+  if (end === 'reopened') machine.counts.retries++;
+}
+
+interface Kept {
+  readonly line: string;
+  readonly timesSent: number;
+}
+
+/** By row: what the output says of those that succeeded, and how often they were sent. */
+function succeededRows(machine: Machine): ReadonlyMap<number, Kept> {
+  const times = timesSent(machine);
+  const kept = new Map<number, Kept>();
+  for (const [at, line] of outputLines(machine).entries()) {
+    const { result } = JSON.parse(line) as { result: { type: string } };
+    const row = machine.plan.rows[at];
+    if (result.type !== 'succeeded' || !row) continue;
+    kept.set(at, { line, timesSent: times.get(paramsHashOf(row.params)) ?? 0 });
+  }
+  return kept;
+}
+
+/** A retry keeps what had succeeded, and sends none of it again. */
+function checkKept(machine: Machine, before: ReadonlyMap<number, Kept>): void {
+  if (machine.lab.hasFailed()) return;
+  const after = succeededRows(machine);
+  for (const [at, { line, timesSent: sent }] of before) {
+    const now = after.get(at);
+    if (now?.line !== line) machine.violation(`row ${at} had succeeded, and the retry changed its line`);
+    else if (now.timesSent !== sent) machine.violation(`row ${at} had succeeded, and the retry sent it again`);
+  }
+}
+
+function countsOf(lab: Lab): Record<string, number> {
+  const { troubles } = lab.plan;
+  const counts: Record<string, number> = {
+    foreignBatches: lab.foreignBatches,
+    secondMachines: troubles.secondMachine ? 1 : 0,
+    wrongClocks: troubles.clockWrongMs === 0 ? 0 : 1,
+    lagsBeyondGrace: troubles.lagsBeyondGrace ? 1 : 0,
+    stdoutSeeds: troubles.output === 'stdout' ? 1 : 0,
+    asCompletedSeeds: troubles.output === 'as-completed' ? 1 : 0,
+    batches: lab.world.ledger.batches.length - lab.foreignBatches,
+    messages: lab.world.ledger.messages.length,
+    secondBatches: secondBatches(lab),
+    diskFullSpells: 0,
   };
-  await inLife(machine, work, { timeLimitMs, crash });
-}
-
-type CrashPlan = { readonly atMs: number } | { readonly name: FailpointName | null; readonly nth: number };
-
-function drawCrash(rng: Rng): CrashPlan {
-  const kind = rng.next();
-  if (kind < 0.3) return { atMs: Math.floor(1_000 * 1.2 ** integerBetween(rng, 0, 50)) };
-  if (kind < 0.6) return { name: null, nth: integerBetween(rng, 1, 40) };
-  return { name: pick(rng, FAILPOINT_NAMES), nth: integerBetween(rng, 1, 3) };
-}
-
-/** Batches of other programs in the same workspace, as large as ours are at most, some at the same time as ours. */
-function addForeigners(machine: Machine, rng: Rng, spanMs: number): void {
-  const { plan, world, clock } = machine;
-  const count = Math.min(30, Math.ceil((plan.foreignPerHour * Math.min(spanMs, 2 * HOUR_MS)) / HOUR_MS));
-  for (let nth = 0; nth < count; nth++) {
-    const atMs = Math.floor(rng.next() * Math.min(spanMs, 20 * MINUTE_MS));
-    const rows = Math.max(1, plan.chunkRows - integerBetween(rng, 0, 1));
-    void clock.sleep(atMs).then(() => world.addForeignBatch({ count: rows }));
+  for (const machine of lab.machines) {
+    for (const [name, count] of Object.entries(machine.counts)) counts[name] = (counts[name] ?? 0) + count;
+    counts['diskFullSpells'] = (counts['diskFullSpells'] ?? 0) + machine.full.spells;
   }
+  return counts;
 }
 
-/** Something beside the main command, in a process of its own that dies with the machine. */
-async function later<T>(
-  machine: Machine,
-  main: Incarnation,
-  atMs: number,
-  work: (process: Incarnation) => Promise<T>,
-): Promise<T | null> {
-  await machine.clock.sleep(atMs, main.stop.signal);
-  if (main.life.dead || main.stop.signal.aborted) return null;
-  const beside = await machine.start();
-  main.stop.signal.addEventListener('abort', () => beside.stop.abort());
-  void main.life.died.then(() => beside.life.die('with the machine'));
-  return work(beside);
-}
-
-/** The same input after a cancel is a new run, by design: here it is only followed to its end. */
-async function canceledOr(machine: Machine, what: Command): Promise<Command> {
-  return (await machine.store.runs()).some((run) => run.canceled) ? 'collect' : what;
-}
-
-async function cancelRun(machine: Machine): Promise<void> {
-  for (const run of await machine.store.runs()) {
-    if (run.state === 'ready' || run.state === 'active') await machine.store.requestCancel(run.id, machine.clock.now());
-  }
-}
-
-/** A command with what may come of it: a state that somebody else drives is an answer, everything else is a bug. */
-async function commanded(
-  machine: Machine,
-  { engine, life }: Incarnation,
-  what: Command,
-): Promise<CommandEnd | 'locked' | 'interrupted'> {
-  try {
-    return await command(engine, machine.plan, what);
-  } catch (error) {
-    if (isBatchrunError(error, 'E_LOCKED')) return 'locked';
-    if (isBatchrunError(error, 'E_NOT_FINISHED')) return 'interrupted';
-    if (!life.dead && !(error instanceof Crash)) {
-      machine.violation(
-        `the command ${what} died of: ${error instanceof Error ? (error.stack ?? '') : messageOf(error)}`,
-      );
-    }
-    throw error;
-  }
-}
-
-interface LifePlan {
-  readonly timeLimitMs: number;
-  readonly crash?: CrashPlan | null;
-}
-
-/** Runs one incarnation until it ends, is stopped by its time limit, or dies. Gives what its work gave; null when it died. */
-async function inLife<T>(
-  machine: Machine,
-  work: (process: Incarnation) => Promise<T>,
-  { timeLimitMs, crash = null }: LifePlan,
-): Promise<T | null> {
-  const { clock } = machine;
-  const process = await machine.start();
-  const { life, stop } = process;
-  const over = new AbortController();
-  const die = (where: string): void => {
-    if (life.dead || over.signal.aborted) return;
-    machine.crash([life], where);
-    checkOutputAtCrash(machine);
-  };
-  armCrash(crash, die);
-  if (crash && 'atMs' in crash) void clock.sleep(crash.atMs, over.signal).then(() => die(`after ${crash.atMs} ms`));
-  void clock.sleep(timeLimitMs, over.signal).then(() => {
-    if (!over.signal.aborted) stop.abort();
-  });
-  const done = work(process).catch((error: unknown) => {
-    if (life.dead) return null;
-    machine.log.add(clock.now(), `failed: ${messageOf(error)}`);
-    return null;
-  });
-  const end = await clock.run(Promise.race([done, life.died.then(() => null)]));
-  over.abort();
-  armFailpoints(undefined);
-  machine.log.add(clock.now(), `end ${JSON.stringify(end)}`);
-  return end;
-}
-
-function armCrash(crash: CrashPlan | null, die: (where: string) => void): void {
-  if (!crash || !('nth' in crash)) return;
-  let left = crash.nth;
-  armFailpoints((name) => {
-    if (crash.name !== null && crash.name !== name) return;
-    if (--left !== 0) return;
-    die(`at ${name}`);
-    // There it is called from a callback whose errors nobody takes; its next step meets the fence.
-    if (name !== 'retry.realtime_answer') throw new Crash(`at ${name}`);
-  });
+/** Batches of a chunk that had one before. */
+function secondBatches(lab: Lab): number {
+  const ours = lab.world.ledger.batches.filter((batch) => !batch.isForeign);
+  const places = ours.map((batch) => wirePlaceOf(batch)).map(({ tag, chunkNo }) => `${tag}:${chunkNo}`);
+  return places.length - new Set(places).size;
 }

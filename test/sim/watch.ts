@@ -1,14 +1,16 @@
 /**
  * The eye on the wire: a `fetch` into the simulated world that notes every call, keeps the time limits of Node's fetch on
- * the virtual clock, and holds the client to `retry-after` and to its cap of open batches.
+ * the virtual clock, and holds each process to `retry-after` and to its concurrency by the true time: a machine's clock
+ * that is wrong excuses nothing. (The cap of open batches is judged in payments.ts, by what was made.)
  */
 import { createHash } from 'node:crypto';
 import type { VirtualClock } from '../../src/base/virtual-clock.ts';
 import { simFetch } from '../../src/tools/sim/fetch.ts';
-import type { SimWorld } from '../../src/tools/sim/world.ts';
+import type { Machine } from './machine.ts';
 
 /** undici gives up when no header has come for this long. */
 const HEADERS_TIMEOUT_MS = 300_000;
+
 /** What happened, in order: its hash tells whether two runs of a seed were the same. */
 export class EventLog {
   readonly #hash = createHash('sha256');
@@ -36,50 +38,92 @@ export class EventLog {
   }
 }
 
-export interface WatchParts {
-  readonly world: SimWorld;
-  readonly clock: VirtualClock;
-  readonly log: EventLog;
-  readonly maxBatches: number;
+/** What one process asked, and what it was told about waiting: that dies with it. */
+export class CallWatch {
+  readonly machine: Machine;
+  /** When the world answered the last whole look at the list. */
+  listedAtMs = -1;
   /** A call that was on its way when a 429 came in (its request is being read from the disk) may still leave. */
-  readonly underWayMs: number;
-  readonly violation: (text: string) => void;
-  readonly counts: { timeouts: number; requests: number };
+  readonly #underWayMs: number;
+  readonly #notBeforeMs = new Map<string, { readonly saidAtMs: number; readonly untilMs: number }>();
+  #messages = 0;
+
+  constructor(machine: Machine, underWayMs: number) {
+    this.machine = machine;
+    this.#underWayMs = underWayMs;
+  }
+
+  begins(kind: string, nowMs: number): void {
+    const { machine } = this;
+    machine.counts.requests++;
+    this.log(`-> ${kind}`);
+    const limit = this.#notBeforeMs.get(kind);
+    if (limit && nowMs < limit.untilMs && nowMs > limit.saidAtMs + this.#underWayMs) {
+      machine.violation(`${kind} left ${limit.untilMs - nowMs} ms before the retry-after was over`);
+    }
+    if (kind !== 'POST /v1/messages') return;
+    this.#messages++;
+    const { concurrency } = machine.plan;
+    if (this.#messages > concurrency) {
+      machine.violation(`${this.#messages} calls were under way at once; --concurrency is ${concurrency}`);
+    }
+  }
+
+  answered(kind: string, search: string, response: Response): void {
+    const nowMs = this.machine.lab.clock.now();
+    this.log(`<- ${kind} ${response.status}`);
+    if (response.status >= 500) this.lost(kind);
+    if (response.status === 429) this.machine.onMoment?.('answer.429');
+    const seconds = response.headers.get('retry-after');
+    if (response.status === 429 && seconds !== null) {
+      const untilMs = nowMs + Number(seconds) * 1_000;
+      const before = this.#notBeforeMs.get(kind);
+      if (!before || before.untilMs < untilMs) this.#notBeforeMs.set(kind, { saidAtMs: nowMs, untilMs });
+    }
+    // A look for the newest batch alone is no look at the list.
+    const isLook = kind === 'GET /v1/messages/batches' && new URLSearchParams(search).get('limit') !== '1';
+    if (isLook && response.status === 200) {
+      this.listedAtMs = nowMs;
+      if (this.machine.lab.isHealed) this.machine.healedListingsMs.push(nowMs);
+    }
+  }
+
+  lost(kind: string): void {
+    if (kind === 'POST /v1/messages/batches') this.machine.onMoment?.('create.lost');
+  }
+
+  ended(kind: string): void {
+    if (kind === 'POST /v1/messages') this.#messages--;
+  }
+
+  log(text: string): void {
+    const { lab, name } = this.machine;
+    lab.log.add(lab.clock.now(), name === '' ? text : `${name} ${text}`);
+  }
 }
 
-/** One process's way to the API: what it was told about waiting dies with it. */
-export function watchedFetch(parts: WatchParts): typeof fetch {
-  const { world, clock, log, violation, counts } = parts;
+/** One process's way to the API. */
+export function watchedFetch(watch: CallWatch): typeof fetch {
+  const { machine } = watch;
+  const { clock, world } = machine.lab;
   const inner = simFetch(world);
-  const notBeforeMs = new Map<string, { readonly saidAtMs: number; readonly untilMs: number }>();
   return async (input, init) => {
     const method = init?.method?.toUpperCase() ?? 'GET';
-    const { pathname } = new URL(input instanceof Request ? input.url : String(input));
+    const { pathname, search } = new URL(input instanceof Request ? input.url : String(input));
     const kind = `${method} ${pathname}`;
-    const startedAtMs = clock.now();
-    counts.requests++;
-    log.add(startedAtMs, `-> ${kind}`);
-    const limit = notBeforeMs.get(kind);
-    if (limit && startedAtMs < limit.untilMs && startedAtMs > limit.saidAtMs + parts.underWayMs) {
-      violation(`${kind} left ${limit.untilMs - startedAtMs} ms before the retry-after was over`);
-    }
-    if (kind === 'POST /v1/messages/batches') checkCap(parts);
+    watch.begins(kind, clock.now());
     const answered = new AbortController();
     try {
       const response = await Promise.race([inner(input, init), timeLimit(clock, answered.signal)]);
-      log.add(clock.now(), `<- ${kind} ${response.status}`);
-      const seconds = response.headers.get('retry-after');
-      if (response.status === 429 && seconds !== null) {
-        const untilMs = clock.now() + Number(seconds) * 1_000;
-        const before = notBeforeMs.get(kind);
-        if (!before || before.untilMs < untilMs) notBeforeMs.set(kind, { saidAtMs: clock.now(), untilMs });
-      }
+      watch.answered(kind, search, response);
       return response;
     } catch (error) {
-      if (error instanceof HeadersTimeout) counts.timeouts++;
-      log.add(clock.now(), `<- ${kind} ${String(error)}`);
+      if (error instanceof HeadersTimeout) machine.counts.timeouts++;
+      watch.log(`<- ${kind} ${String(error)}`);
+      watch.lost(kind);
       throw error;
     } finally {
+      watch.ended(kind);
       answered.abort();
     }
   };
@@ -96,10 +140,4 @@ async function timeLimit(clock: VirtualClock, answered: AbortSignal): Promise<ne
   await clock.sleep(HEADERS_TIMEOUT_MS, answered);
   if (answered.aborted) return new Promise<never>(() => undefined);
   throw new HeadersTimeout();
-}
-
-function checkCap({ world, maxBatches, violation }: WatchParts): void {
-  let open = 0;
-  for (const batch of world.ledger.batches) if (!batch.isForeign && batch.status !== 'ended') open++;
-  if (open >= maxBatches) violation(`a batch was sent while ${open} were open; the cap is ${maxBatches}`);
 }

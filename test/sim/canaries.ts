@@ -1,0 +1,302 @@
+/**
+ * Bugs that cost money or rows, planted between the engine and its ports. Each is one that a program of this kind has
+ * had, or could have; canary.test.ts shows that the judges of the simulation catch it.
+ */
+import { BatchrunError, isBatchrunError } from '../../src/base/errors.ts';
+import { requestCount, type AttemptRecord, type BatchInfo } from '../../src/domain/model.ts';
+import { tagOf } from '../../src/domain/ids.ts';
+import type { AppendLog, BatchApi, Files } from '../../src/domain/ports.ts';
+import type { DriverStore, Store } from '../../src/domain/store.ts';
+import type { AttemptStart } from '../../src/domain/store-steps.ts';
+import { bound } from './fence.ts';
+import { OUTPUT, type Machine, type Sabotage } from './machine.ts';
+
+export interface Canary {
+  readonly what: string;
+  readonly plant: () => Sabotage;
+  /** The sentence of the judge that has to catch it. */
+  readonly caughtBy: RegExp;
+}
+
+const PAID_TWICE = /was accepted in|does not know it/;
+
+/** The same store, whose driver has some steps of its own. */
+function withDriver(store: Store, change: (driver: DriverStore) => Partial<DriverStore>): Store {
+  return {
+    ...bound(store),
+    takeOver: async (holder) => {
+      const driver = await store.takeOver(holder);
+      return { ...bound(driver), ...change(driver) };
+    },
+  };
+}
+
+/** A create that is sent again by itself when its answer is lost, as the SDK does with its retries left on. */
+async function createTwice(api: BatchApi, upload: Parameters<BatchApi['createBatch']>[0]): Promise<BatchInfo> {
+  try {
+    return await api.createBatch(upload);
+  } catch (error) {
+    if (!isBatchrunError(error, 'E_API')) throw error;
+    return api.createBatch(upload);
+  }
+}
+
+/** Ports that belong to nobody: what a dead process does through them still counts. */
+function zombies(): Sabotage {
+  let newest: DriverStore | undefined;
+  return {
+    zombies: true,
+    store: (store) => ({
+      ...bound(store),
+      takeOver: async (holder) => {
+        newest = await store.takeOver(holder);
+        return new Proxy(newest, { get: (mine, key) => Reflect.get(newest ?? mine, key) as unknown });
+      },
+    }),
+    files: (_files, machine) =>
+      new Proxy({} as Files, { get: (_none, key) => Reflect.get(machine.disk.files(), key) as unknown }),
+  };
+}
+
+/** A driver that lost its lock writes with the epoch of the one that has it. */
+function borrowedEpoch(): Sabotage {
+  const newest = new WeakMap<Machine, DriverStore>();
+  return {
+    store: (store, machine) => ({
+      ...bound(store),
+      takeOver: async (holder) => {
+        const driver = await store.takeOver(holder);
+        newest.set(machine, driver);
+        return new Proxy(driver, {
+          get: (mine, key) => Reflect.get(newest.get(machine) ?? mine, key) as unknown,
+        });
+      },
+    }),
+  };
+}
+
+/** A download that ends early is taken for whole: what did not come counts as expired, and is paid again. */
+function believingShortFiles(): Sabotage {
+  const told = new Map<string, BatchInfo['counts']>();
+  return {
+    store: (store: Store, _machine: Machine) => ({
+      ...bound(store),
+      batch: async (id) => {
+        const batch = await store.batch(id);
+        return batch && Object.defineProperty({ ...batch }, 'counts', { get: () => told.get(id) ?? batch.counts });
+      },
+    }),
+    api: (api) => {
+      const streamResults = async function* (batch: BatchInfo, signal: AbortSignal): AsyncGenerator<Buffer> {
+        const pieces: Buffer[] = [];
+        for await (const piece of api.streamResults(batch, signal)) pieces.push(piece);
+        const lines = Buffer.concat(pieces)
+          .toString()
+          .split('\n')
+          .filter((line) => line.endsWith('}'));
+        const { text, counts } = padded(lines, requestCount(batch.counts));
+        told.set(batch.id, counts);
+        yield Buffer.from(text);
+      };
+      return { ...bound(api), streamResults };
+    },
+  };
+}
+
+function padded(lines: readonly string[], rowCount: number): { text: string; counts: BatchInfo['counts'] } {
+  const parsed = lines.map(
+    (line) => JSON.parse(line) as { custom_id: string; result: { type: keyof BatchInfo['counts'] } },
+  );
+  const seen = new Set(parsed.map((line) => line.custom_id));
+  const counts = { processing: 0, succeeded: 0, errored: 0, canceled: 0, expired: 0 };
+  for (const { result } of parsed) counts[result.type]++;
+  const stem = parsed[0]?.custom_id.replace(/\d+$/, '');
+  const all = [...lines];
+  for (let index = 0; index < (stem === undefined ? 0 : rowCount); index++) {
+    if (seen.has(`${stem}${index}`)) continue;
+    all.push(JSON.stringify({ custom_id: `${stem}${index}`, result: { type: 'expired' } }));
+    counts.expired++;
+  }
+  return { text: all.map((line) => `${line}\n`).join(''), counts };
+}
+
+/** The attempt is written down only when its answer is there: a process that dies between leaves no trace of it. */
+function noIntent(): Sabotage {
+  return {
+    store: (store) =>
+      withDriver(store, (driver) => {
+        const started = new Map<number, AttemptStart>();
+        let next = 0;
+        const written = async (attemptId: number): Promise<number> => {
+          const start = started.get(attemptId);
+          if (!start) return attemptId;
+          started.delete(attemptId);
+          const real = await driver.recordAttempt(start);
+          if (real !== null) await driver.recordBodyComplete(real);
+          return real ?? attemptId;
+        };
+        const late =
+          <S extends { readonly attemptId: number }, R>(step: (given: S) => Promise<R>) =>
+          async (given: S): Promise<R> =>
+            step({ ...given, attemptId: await written(given.attemptId) });
+        return {
+          recordAttempt: async (start) => {
+            started.set(--next, start);
+            return next;
+          },
+          recordBodyComplete: async () => undefined,
+          recordCreated: late((given) => driver.recordCreated(given)),
+          recordNotCreated: late((given) => driver.recordNotCreated(given)),
+          recordUncertain: late((given) => driver.recordUncertain(given)),
+          recordSplit: late((given) => driver.recordSplit(given)),
+          recordRefused: late((given) => driver.recordRefused(given)),
+        };
+      }),
+  };
+}
+
+/** A batch of the right size is taken for the one that is looked for, whatever its results say. */
+function adoptedWithoutProof(): Sabotage {
+  return {
+    api: (api, machine) => {
+      const streamResults = async function* (batch: BatchInfo, signal: AbortSignal): AsyncGenerator<Buffer> {
+        const known = (await machine.store.batch(batch.id)) !== null;
+        const attempt = known ? undefined : doubtful(machine, requestCount(batch.counts));
+        if (!attempt) {
+          yield* api.streamResults(batch, signal);
+          return;
+        }
+        const wireId = `${tagOf(attempt.run_id)}-${attempt.chunk_no}-0`;
+        yield Buffer.from(`${JSON.stringify({ custom_id: wireId, result: { type: 'expired' } })}\n`);
+      };
+      return { ...bound(api), streamResults };
+    },
+  };
+}
+
+function doubtful({ db }: Machine, rowCount: number): { run_id: string; chunk_no: number } | undefined {
+  const state: AttemptRecord['state'] = 'uncertain';
+  return db.get('SELECT run_id, chunk_no FROM attempts WHERE state = ? AND row_count = ?', state, rowCount);
+}
+
+/** A log that forgets to sync. */
+function lazyLog(log: AppendLog): AppendLog {
+  return {
+    get bytes() {
+      return log.bytes;
+    },
+    append: (data) => log.append(data),
+    sync: async () => undefined,
+    close: () => log.close(),
+  };
+}
+
+/** The output stands under its name while it is being written. */
+function outputInPlace(files: Files): Files {
+  return {
+    ...bound(files),
+    create: async (path) => {
+      if (path !== OUTPUT) return files.create(path);
+      const log = await files.openAppend(path, 0);
+      return {
+        get bytes() {
+          return log.bytes;
+        },
+        write: (data) => log.append(data),
+        commit: () => log.sync(),
+        abort: () => log.close(),
+      };
+    },
+  };
+}
+
+export const CANARIES: readonly Canary[] = [
+  {
+    what: 'a create without an answer is taken for one that made nothing',
+    plant: () => ({
+      store: (store) => withDriver(store, (driver) => ({ recordUncertain: (step) => driver.recordNotCreated(step) })),
+    }),
+    caughtBy: PAID_TWICE,
+  },
+  {
+    what: 'a process that died while it sent is taken for one that sent nothing',
+    plant: () => ({
+      store: (store) =>
+        withDriver(store, (driver) => ({
+          openAttempts: async () =>
+            (await driver.openAttempts()).map((attempt) => ({ ...attempt, bodyComplete: false })),
+        })),
+    }),
+    caughtBy: PAID_TWICE,
+  },
+  { what: 'no intent is written down before a create', plant: noIntent, caughtBy: PAID_TWICE },
+  {
+    what: 'the retries of the SDK are left on for creates',
+    plant: () => ({ api: (api) => ({ ...bound(api), createBatch: (upload) => createTwice(api, upload) }) }),
+    caughtBy: PAID_TWICE,
+  },
+  {
+    what: 'a batch of the right size is taken for ours without proof',
+    plant: adoptedWithoutProof,
+    caughtBy: /was taken for ours|does not come to its end|does not know it|was accepted in/,
+  },
+  {
+    what: 'the clock of the machine is believed for the grace',
+    plant: () => ({
+      api: (api, machine) => ({
+        ...bound(api),
+        listBatches: async (options) => ({ ...(await api.listBatches(options)), serverTimeMs: machine.clock.now() }),
+      }),
+    }),
+    caughtBy: PAID_TWICE,
+  },
+  {
+    what: 'a process goes on writing after its crash',
+    plant: zombies,
+    caughtBy: /died of|was accepted in|not know it/,
+  },
+  {
+    what: 'a driver that lost its lock is not fenced',
+    plant: borrowedEpoch,
+    caughtBy: /died of|was accepted in|does not know it|were open|open batches|paid again|does not come to its end/,
+  },
+  { what: 'a short download is believed', plant: believingShortFiles, caughtBy: /was accepted in|output tokens/ },
+  {
+    what: 'a row counts as done before its line is durable',
+    plant: () => ({
+      files: (files) => ({
+        ...bound(files),
+        openAppend: async (path, committed) => lazyLog(await files.openAppend(path, committed)),
+      }),
+    }),
+    caughtBy: /were committed|died of|does not come to its end/,
+  },
+  {
+    what: 'the output grows under its own name',
+    plant: () => ({ files: (files) => outputInPlace(files) }),
+    caughtBy: /after a crash the output has/,
+  },
+  {
+    what: 'retry-after is not listened to',
+    plant: () => ({
+      api: (api) => ({
+        ...bound(api),
+        createMessage: async (call) => {
+          try {
+            return await api.createMessage(call);
+          } catch (error) {
+            throw deaf(error);
+          }
+        },
+      }),
+    }),
+    caughtBy: /before the retry-after was over/,
+  },
+];
+
+/** The same failure without the wait that the API asks for. */
+function deaf(error: unknown): unknown {
+  if (!isBatchrunError(error, 'E_API')) return error;
+  const failure = { ...(error.details['failure'] as object), retryAfterMs: null };
+  return new BatchrunError('E_API', error.message, { details: { ...error.details, failure } });
+}

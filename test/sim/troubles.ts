@@ -1,0 +1,89 @@
+/**
+ * What goes wrong around the program in one seed, beside the faults of the API: the machine's clock, its disk, its lock,
+ * a second machine in the same workspace, Ctrl-C, a list that shows batches only after the grace; and how the command is
+ * used: with its output on stdout, row by row, or with `batchrun retry` at the end.
+ *
+ * Each is drawn from a stream of its own, so that a new one leaves the others of a seed as they were. Each is off in most
+ * seeds. `SIM_WITHOUT=clock,disk` takes some away: that shows which of them a failing seed needs.
+ */
+import { chance, integerBetween, pick, seededRng, type Rng } from '../../src/base/random.ts';
+
+export type RowEnd = 'failed' | 'expired' | 'canceled';
+
+/** `batchrun retry` of the finished run. */
+export interface RetryPlan {
+  readonly states: readonly RowEnd[];
+  /** Lives with faults between the retry and the healed world. */
+  readonly lives: number;
+}
+
+export interface Troubles {
+  /** How wrong the machine's clock is when the first life begins. */
+  readonly clockWrongMs: number;
+  /** How often in a life, and between two lives, somebody sets the clock. */
+  readonly clockStepRate: number;
+  /** Lives in which the disk fills up. */
+  readonly diskFullRate: number;
+  /** Lives in which the driver loses its lock to another process and does not notice. */
+  readonly takeoverRate: number;
+  /** Lives that a Ctrl-C ends soon. */
+  readonly stopRate: number;
+  /** The list may show a batch later than the grace waits for it. */
+  readonly lagsBeyondGrace: boolean;
+  /** Another machine with a state of its own works in the same workspace, with batches of the same sizes. */
+  readonly secondMachine: boolean;
+  /** How long a passing 429 asks to wait; null: a second or two. */
+  readonly retryAfterSeconds: readonly [number, number] | null;
+  readonly output: 'file' | 'stdout' | 'as-completed';
+  readonly retry: RetryPlan | null;
+}
+
+export const HOUR_MS = 3_600_000;
+/** How far the machine's clock is from the true time at most, and how far somebody sets it at once. */
+export const CLOCK_WRONG_MS_MAX = 2 * HOUR_MS;
+export const CLOCK_STEP_MS_MAX = HOUR_MS;
+
+const NAMES = ['clock', 'disk', 'lock', 'stop', 'lag', 'second', 'wait', 'output', 'retry'] as const;
+export type TroubleName = (typeof NAMES)[number];
+
+const without: ReadonlySet<TroubleName> = new Set(namesIn(process.env['SIM_WITHOUT'] ?? ''));
+
+function namesIn(text: string): TroubleName[] {
+  const isName = (name: string): name is TroubleName => (NAMES as readonly string[]).includes(name);
+  return text.split(',').flatMap((name) => {
+    if (name === '' || isName(name)) return name === '' ? [] : [name];
+    throw new Error(`SIM_WITHOUT does not know "${name}"; there are ${NAMES.join(', ')}`);
+  });
+}
+
+export function troublesOf(seed: string | number): Troubles {
+  // Whatever is switched off is still drawn: nothing else of the seed changes with it.
+  const off = (name: TroubleName): boolean => without.has(name);
+  const rng = (name: TroubleName): Rng => seededRng(`${name}|${seed}`);
+  const [clock, stop, output] = [rng('clock'), rng('stop'), rng('output')];
+  const isWrong = chance(clock, 0.4) && !off('clock');
+  const outputKind = pick(output, ['file', 'file', 'file', 'file', 'stdout', 'as-completed', 'as-completed'] as const);
+  return {
+    clockWrongMs: isWrong ? integerBetween(clock, -CLOCK_WRONG_MS_MAX, CLOCK_WRONG_MS_MAX) : 0,
+    clockStepRate: isWrong ? pick(clock, [0, 0.3, 0.8]) : 0,
+    diskFullRate: chance(rng('disk'), 0.25) && !off('disk') ? 0.7 : 0,
+    takeoverRate: chance(rng('lock'), 0.25) && !off('lock') ? 0.8 : 0,
+    stopRate: chance(stop, 0.4) && !off('stop') ? 0.5 : 0,
+    lagsBeyondGrace: chance(rng('lag'), 0.05) && !off('lag'),
+    secondMachine: chance(rng('second'), 0.2) && !off('second'),
+    retryAfterSeconds: chance(rng('wait'), 0.4) && !off('wait') ? [1, 50] : null,
+    output: off('output') ? 'file' : outputKind,
+    retry: off('retry') ? null : retryOf(rng('retry')),
+  };
+}
+
+function retryOf(rng: Rng): RetryPlan | null {
+  if (!chance(rng, 0.3)) return null;
+  const states = pick(rng, [
+    ['failed', 'expired', 'canceled'],
+    ['failed', 'expired', 'canceled'],
+    ['failed'],
+    ['expired', 'canceled'],
+  ] as const);
+  return { states, lives: pick(rng, [0, 1, 3]) };
+}
