@@ -61,7 +61,9 @@ export function batchApiCreatesSuite(name: string, connect: Connect): void {
         const { api, world, upload } = await bench();
         const altered = { ...(await upload(100)), sha256: sha256('something else') };
         let asked = 0;
-        const beforeTail = async (): Promise<void> => void asked++;
+        const beforeTail = async (): Promise<void> => {
+          asked++;
+        };
         const error = await errorOf(api.createBatch({ ...altered, beforeTail }));
         expect(error).toMatchObject({
           code: 'E_STATE_CORRUPT',

@@ -241,16 +241,6 @@ export const CANARIES: readonly Canary[] = [
     caughtBy: /was taken for ours|does not come to its end|does not know it|was accepted in/,
   },
   {
-    what: 'the clock of the machine is believed for the grace',
-    plant: () => ({
-      api: (api, machine) => ({
-        ...bound(api),
-        listBatches: async (options) => ({ ...(await api.listBatches(options)), serverTimeMs: machine.clock.now() }),
-      }),
-    }),
-    caughtBy: PAID_TWICE,
-  },
-  {
     what: 'a process goes on writing after its crash',
     plant: zombies,
     caughtBy: /died of|was accepted in|not know it/,
