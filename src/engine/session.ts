@@ -68,9 +68,9 @@ export function newSession(engine: ApiEngine, driver: DriverStore): Session {
   };
 }
 
-/** The time by the API's clock: what it deletes, and when, goes by that. */
+/** The time by the API's clock, in whole milliseconds: what it deletes, and when, goes by that. */
 export function serverNowMs(session: Session): number {
-  return session.engine.clock.monotonicMs() + session.serverAheadMs;
+  return Math.round(session.engine.clock.monotonicMs() + session.serverAheadMs);
 }
 
 /** From now on the grace of this attempt runs. */

@@ -23,8 +23,9 @@ export class SkewedClock implements Clock {
     return this.#world.now() + this.#wrongMs;
   }
 
+  /** Never whole milliseconds, as on a real machine: a time that ends up in the ledger unrounded is noticed. */
   monotonicMs(): number {
-    return this.#world.monotonicMs();
+    return this.#world.monotonicMs() + 0.25;
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
