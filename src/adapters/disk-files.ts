@@ -83,10 +83,11 @@ async function createWriter(file: string, foreignFolder: boolean): Promise<FileW
       return bytes;
     },
     write: (data) => guarded(file, async () => void (bytes += await writeAll(handle, data))),
-    commit: () =>
+    commit: (permit) =>
       guarded(file, async () => {
         await handle.sync();
         await close();
+        await permit?.();
         await rename(temporary, file);
         await syncFolder(dirname(file));
       }),

@@ -10,8 +10,11 @@ export interface FileWriter {
   /** Bytes written so far. */
   readonly bytes: number;
   write(data: Uint8Array): Promise<void>;
-  /** fsync, rename to its name, fsync of the folder. After this it survives a power cut. */
-  commit(): Promise<void>;
+  /**
+   * fsync, rename to its name, fsync of the folder. After this it survives a power cut. `permit` is asked between the
+   * first two: where it throws, the name is not taken.
+   */
+  commit(permit?: () => Promise<void>): Promise<void>;
   /** Throws it away. Safe after a failed write or commit. */
   abort(): Promise<void>;
 }

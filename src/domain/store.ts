@@ -129,6 +129,8 @@ export interface Snapshot extends Pick<
 
 export interface DriverStore {
   readonly epoch: number;
+  /** Throws E_FENCED where another process drives by now. Asked before a file is put where the other may have its own. */
+  readonly assertDriving: () => Promise<void>;
   /** Ends the driving unless there are ready runs that are not in `known`: then these, and it goes on. */
   letGo(known: ReadonlySet<string>, atMs: number): Promise<readonly string[]>;
 

@@ -2,6 +2,7 @@
  * Stops a run: what was not sent is canceled at once, its batches are asked to stop, and what they had finished by then
  * is collected, because it is paid.
  */
+import type { ApiFailure } from '../domain/failure-router.ts';
 import type { BatchRecord } from '../domain/model.ts';
 import { openBatchRecords } from './poll.ts';
 import { apiFailureOrThrow, noteFailure, waitBefore, type Session } from './session.ts';
@@ -11,22 +12,34 @@ export async function cancelRound(session: Session, runIds: readonly string[]): 
   const { store, clock } = session.engine;
   for (const runId of runIds) {
     const run = await store.run(runId);
-    // Of two batches of one chunk the first that ended whole is used; the other is stopped before it costs more.
-    for (const batch of await store.spareBatches(runId)) await cancelIfOurs(session, batch);
+    await stopSpares(session, runId);
     if (run?.state !== 'canceling') continue;
     await session.driver.cancelUnsent(runId, clock.now());
     for (const batch of await openBatchRecords(session, [runId])) await cancelIfOurs(session, batch);
   }
 }
 
-/** Only what is surely ours is canceled (design, section 3.1 point 6). */
-async function cancelIfOurs(session: Session, batch: BatchRecord): Promise<void> {
+/**
+ * Of two batches of one chunk the first that ended whole is used; the others are stopped before they cost more. False
+ * while one of them could not be told yet: after its run has ended nobody would look at it any more.
+ */
+export async function stopSpares(session: Session, runId: string): Promise<boolean> {
+  let told = true;
+  for (const batch of await session.engine.store.spareBatches(runId)) {
+    if (!(await cancelIfOurs(session, batch))) told = false;
+  }
+  return told;
+}
+
+/** Only what is surely ours is canceled (design, section 3.1 point 6). False where it has to be tried again. */
+async function cancelIfOurs(session: Session, batch: BatchRecord): Promise<boolean> {
+  if (batch.status !== 'in_progress' || !batch.proven) return true;
   const due = session.engine.clock.monotonicMs() >= Math.max(session.cancelNotBeforeMs, session.quietUntilMs);
-  if (due && batch.status === 'in_progress' && batch.proven) await cancelBatch(session, batch);
+  return due && (await cancelBatch(session, batch));
 }
 
 /** Asks for the end of a batch. A refusal is not the end of the world: it ends by itself within a day. */
-async function cancelBatch(session: Session, batch: BatchRecord): Promise<void> {
+async function cancelBatch(session: Session, batch: BatchRecord): Promise<boolean> {
   const { engine, driver } = session;
   try {
     const info = await engine.api.cancelBatch(batch.id, engine.signal);
@@ -34,10 +47,17 @@ async function cancelBatch(session: Session, batch: BatchRecord): Promise<void> 
     if (info.status !== 'ended') await driver.recordBatchSeen(info);
     session.reach.heard();
     engine.emit({ kind: 'batch.canceled', runId: batch.runId ?? '', batchId: batch.id });
+    return true;
   } catch (error) {
     const failure = apiFailureOrThrow(error);
     noteFailure(session, failure);
     session.cancelNotBeforeMs = engine.clock.monotonicMs() + waitBefore(session, 1, failure.retryAfterMs);
     engine.log.warn('a batch could not be canceled yet', { batch: batch.id, status: failure.status });
+    return !isPassing(failure);
   }
+}
+
+/** What another try may mend. Anything else (the batch has ended, or is gone) will not change. */
+function isPassing({ status }: ApiFailure): boolean {
+  return status === null || status === 408 || status === 429 || status >= 500;
 }

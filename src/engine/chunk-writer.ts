@@ -99,13 +99,13 @@ export class ChunkWriter {
     return row.id;
   }
 
-  /** Closes both files durably and gives what the ledger needs. */
-  async seal(): Promise<NewChunk> {
+  /** Closes both files durably and gives what the ledger needs. A driver is asked whether it still is one. */
+  async seal(permit?: () => Promise<void>): Promise<NewChunk> {
     this.#bodyPending += BODY_TAIL;
     await this.#flush();
     const bytes = this.#body?.bytes ?? 0;
-    await this.#rows?.commit();
-    await this.#body?.commit();
+    await this.#rows?.commit(permit);
+    await this.#body?.commit(permit);
     const { chunkNo, kind, betas, parentNo, wire = 'tag' } = this.target;
     return {
       chunkNo,

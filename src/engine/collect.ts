@@ -75,7 +75,7 @@ async function collectChunk(session: Session, target: Target, runIds: readonly s
       else await notWhole(session, target, problem);
       return false;
     }
-    await writer.commit();
+    await writer.commit(session.driver.assertDriving);
     failpoint('collect.results_file');
     session.reach.heard();
   } catch (error) {

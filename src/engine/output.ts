@@ -35,19 +35,19 @@ export function toOutputRecord(row: WalkedRow): OutputRecord {
   };
 }
 
-/** Writes the outputs of a run that were asked for. */
-export async function writeOutputs(engine: Engine, run: RunRecord): Promise<void> {
+/** Writes the outputs of a run that were asked for. `permit`: as in `FileWriter.commit`. */
+export async function writeOutputs(engine: Engine, run: RunRecord, permit?: () => Promise<void>): Promise<void> {
   const output = run.output === null ? null : new TextFile(await engine.openOutput(run.output));
   let errors: TextFile | null = null;
   const requests = new RequestReader(engine.store, engine.files);
   try {
     errors = run.errors === null ? null : new TextFile(await engine.openOutput(run.errors));
     const lines = await writeRows(engine, run, { output, errors, requests });
-    await errors?.commit();
+    await errors?.commit(permit);
     if (!output || run.output === null) return;
     await output.flush();
     failpoint('output.temp');
-    await output.commit();
+    await output.commit(permit);
     failpoint('output.renamed');
     engine.emit({ kind: 'output.written', runId: run.id, path: run.output, lines });
   } catch (error) {
@@ -115,9 +115,9 @@ class TextFile {
     if (bytes.length > 0) await this.#writer.write(bytes);
   }
 
-  async commit(): Promise<void> {
+  async commit(permit?: () => Promise<void>): Promise<void> {
     await this.flush();
-    await this.#writer.commit();
+    await this.#writer.commit(permit);
   }
 
   abort(): Promise<void> {

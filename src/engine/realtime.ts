@@ -245,19 +245,24 @@ export class RealtimeLane {
     const usage = new UsageSum('realtime');
     const stopReasons = new StopReasonSum();
     const rows: RealtimeSettled[] = [];
+    const lines: Buffer[] = [];
+    let offset = log.bytes;
     for (const { line, parsed, settled } of answers) {
       if (line === null) {
         rows.push({ ...settled, result: null });
         continue;
       }
       const bytes = Buffer.from(`${line}\n`);
-      const result = { chunkNo: REALTIME_CHUNK_NO, offset: log.bytes, length: bytes.length - 1 };
-      await log.append(bytes);
-      rows.push({ ...settled, result });
+      rows.push({ ...settled, result: { chunkNo: REALTIME_CHUNK_NO, offset, length: bytes.length - 1 } });
+      lines.push(bytes);
+      offset += bytes.length;
       if (!parsed) continue;
       usage.add(parsed);
       stopReasons.add(parsed);
     }
+    // Whoever has lost the lock must not write over what the next driver has committed there.
+    await driver.assertDriving();
+    await log.append(Buffer.concat(lines));
     await log.sync();
     failpoint('retry.realtime_log');
     const sums = { usage: usage.entries(), stopReasons: stopReasons.counts };

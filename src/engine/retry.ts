@@ -138,7 +138,7 @@ class RetryChunks {
     const open = this.#open.get(key);
     if (!open) return;
     const { engine, driver } = this.#session;
-    const chunk = await open.writer.seal();
+    const chunk = await open.writer.seal(driver.assertDriving);
     this.#open.delete(key);
     failpoint('retry.chunk_file');
     await driver.sealRetryChunk(this.#run.id, chunk, open.seqs, engine.clock.now());

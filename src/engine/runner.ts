@@ -9,7 +9,7 @@ import { isBatchrunError } from '../base/errors.ts';
 import { failpoint } from '../base/failpoint.ts';
 import type { RunRecord } from '../domain/model.ts';
 import type { AsCompleted } from './as-completed.ts';
-import { cancelRound } from './cancel.ts';
+import { cancelRound, stopSpares } from './cancel.ts';
 import { collectRound } from './collect.ts';
 import { lockedError, tryDrive, type DriveHolder } from './driver.ts';
 import type { ApiEngine } from './engine.ts';
@@ -201,6 +201,7 @@ class Runner {
       const run = await this.#engine.store.run(runId);
       if (!run || (run.state !== 'active' && run.state !== 'canceling')) continue;
       if (this.#session.blocks.stopsOutput(runId) || (await hasOpenWork(this.#session, run))) continue;
+      if (!(await stopSpares(this.#session, runId))) continue;
       // What was settled since the last look: after this nobody prints for the run any more.
       await this.#request.asCompleted?.print([runId]);
       if (!(await this.#writeOutputs(run))) continue;
@@ -217,7 +218,7 @@ class Runner {
       for (const path of [run.output, run.errors]) {
         if (path !== null && path !== '-') await clearOutputLeftovers(this.#engine.files, path);
       }
-      await writeOutputs(this.#engine, run);
+      await writeOutputs(this.#engine, run, this.#session.driver.assertDriving);
       return true;
     } catch (error) {
       const mendable = ['E_FILE', 'E_DISK_FULL', 'E_STATE_CORRUPT'] as const;

@@ -98,7 +98,7 @@ async function copyRows(session: Session, { chunk, index, rows, chunkNo }: Copy)
       await writer.add({ seq: place.seq, paramsJson, rowLine, ...sizeOfParams(paramsJson) });
     }
     invariant(writer.rowCount === rows.length, 'every row of a split is copied');
-    return await writer.seal();
+    return await writer.seal(session.driver.assertDriving);
   } catch (error) {
     // On a full disk what was begun would be in the way of the next try.
     await writer.abort();

@@ -83,6 +83,21 @@ export function filesSuite(name: string, open: () => FilesUnderTest): void {
         expect(await files.list('.')).toEqual(['x']);
       });
 
+      test('takes its name only where the permit, asked when all is written, is given', async () => {
+        const { files } = open();
+        await put(files, 'x', 'theirs');
+        const refused = await files.create('x');
+        await refused.write(bytes('ours'));
+        await expect(refused.commit(() => Promise.reject(new Error('fenced')))).rejects.toThrow('fenced');
+        await refused.abort();
+        expect(await textOf(files, 'x')).toBe('theirs');
+        const allowed = await files.create('x');
+        await allowed.write(bytes('ours'));
+        await allowed.commit(() => Promise.resolve());
+        expect(await textOf(files, 'x')).toBe('ours');
+        expect(await files.list('.')).toEqual(['x']);
+      });
+
       test('keeps the bytes as they were when they were handed over', async () => {
         const { files } = open();
         const writer = await files.create('x');

@@ -50,6 +50,7 @@ export function storeDriverSuite(name: string, open: OpenStore): void {
         const batch = batchInfo('msgbatch_9', 2);
         const steps: Readonly<Record<Exclude<keyof DriverStore, 'epoch'>, () => Promise<unknown>>> = {
           letGo: () => driver.letGo(new Set(), AT),
+          assertDriving: () => driver.assertDriving(),
           recordAttempt: () => driver.recordAttempt({ ...at, chunkNo: 3, workspace: WORKSPACE, baselineBatchId: null }),
           recordBodyComplete: () => driver.recordBodyComplete(open),
           recordCreated: () => driver.recordCreated({ attemptId: open, batch, atMs: AT }),

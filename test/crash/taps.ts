@@ -54,7 +54,7 @@ function tapWriter(writer: FileWriter, path: string, on: On): FileWriter {
       return writer.bytes;
     },
     write: (data) => on('write', path, () => writer.write(data)),
-    commit: () => on('commit', path, () => writer.commit()),
+    commit: (permit) => on('commit', path, () => writer.commit(permit)),
     abort: () => writer.abort(),
   };
 }

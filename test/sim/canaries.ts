@@ -10,10 +10,15 @@ import type { DriverStore, Store } from '../../src/domain/store.ts';
 import type { AttemptStart } from '../../src/domain/store-steps.ts';
 import { bound } from './fence.ts';
 import { OUTPUT, type Machine, type Sabotage } from './machine.ts';
+import type { Plan } from './plan.ts';
 
 export interface Canary {
   readonly what: string;
+  /** The first seed that caught it, when it was written. */
+  readonly seed: number;
   readonly plant: () => Sabotage;
+  /** Makes what the bug needs more frequent. The sound engine must come through all the same. */
+  readonly sharpened?: (plan: Plan) => Plan;
   /** The sentence of the judge that has to catch it. */
   readonly caughtBy: RegExp;
 }
@@ -179,6 +184,21 @@ function doubtful({ db }: Machine, rowCount: number): { run_id: string; chunk_no
   return db.get('SELECT run_id, chunk_no FROM attempts WHERE state = ? AND row_count = ?', state, rowCount);
 }
 
+/** All waits, and the age of a doubt, by the clock on the wall of the machine. */
+function clockBelieved(): Sabotage {
+  return {
+    clock: (clock) => ({
+      now: () => clock.now(),
+      monotonicMs: () => clock.now(),
+      sleep: (ms, signal) => clock.sleep(ms, signal),
+    }),
+    api: (api, machine) => ({
+      ...bound(api),
+      listBatches: async (options) => ({ ...(await api.listBatches(options)), serverTimeMs: machine.clock.now() }),
+    }),
+  };
+}
+
 /** A log that forgets to sync. */
 function lazyLog(log: AppendLog): AppendLog {
   return {
@@ -213,6 +233,7 @@ function outputInPlace(files: Files): Files {
 export const CANARIES: readonly Canary[] = [
   {
     what: 'a create without an answer is taken for one that made nothing',
+    seed: 2,
     plant: () => ({
       store: (store) => withDriver(store, (driver) => ({ recordUncertain: (step) => driver.recordNotCreated(step) })),
     }),
@@ -220,6 +241,7 @@ export const CANARIES: readonly Canary[] = [
   },
   {
     what: 'a process that died while it sent is taken for one that sent nothing',
+    seed: 2,
     plant: () => ({
       store: (store) =>
         withDriver(store, (driver) => ({
@@ -229,30 +251,40 @@ export const CANARIES: readonly Canary[] = [
     }),
     caughtBy: PAID_TWICE,
   },
-  { what: 'no intent is written down before a create', plant: noIntent, caughtBy: PAID_TWICE },
+  { what: 'no intent is written down before a create', seed: 2, plant: noIntent, caughtBy: PAID_TWICE },
   {
     what: 'the retries of the SDK are left on for creates',
+    seed: 10,
     plant: () => ({ api: (api) => ({ ...bound(api), createBatch: (upload) => createTwice(api, upload) }) }),
     caughtBy: PAID_TWICE,
   },
   {
     what: 'a batch of the right size is taken for ours without proof',
+    seed: 5,
     plant: adoptedWithoutProof,
     caughtBy: /was taken for ours|does not come to its end|does not know it|was accepted in/,
   },
   {
     what: 'a process goes on writing after its crash',
+    seed: 1,
     plant: zombies,
     caughtBy: /died of|was accepted in|not know it/,
   },
   {
     what: 'a driver that lost its lock is not fenced',
+    seed: 2,
     plant: borrowedEpoch,
     caughtBy: /died of|was accepted in|does not know it|were open|open batches|paid again|does not come to its end/,
   },
-  { what: 'a short download is believed', plant: believingShortFiles, caughtBy: /was accepted in|output tokens/ },
+  {
+    what: 'a short download is believed',
+    seed: 23,
+    plant: believingShortFiles,
+    caughtBy: /was accepted in|output tokens/,
+  },
   {
     what: 'a row counts as done before its line is durable',
+    seed: 5,
     plant: () => ({
       files: (files) => ({
         ...bound(files),
@@ -263,11 +295,13 @@ export const CANARIES: readonly Canary[] = [
   },
   {
     what: 'the output grows under its own name',
+    seed: 133,
     plant: () => ({ files: (files) => outputInPlace(files) }),
     caughtBy: /after a crash the output has/,
   },
   {
     what: 'retry-after is not listened to',
+    seed: 42,
     plant: () => ({
       api: (api) => ({
         ...bound(api),
@@ -281,6 +315,18 @@ export const CANARIES: readonly Canary[] = [
       }),
     }),
     caughtBy: /before the retry-after was over/,
+  },
+  {
+    what: 'the grace of a doubt goes by a clock that people set',
+    seed: 4,
+    plant: clockBelieved,
+    sharpened: (plan) => ({
+      ...plan,
+      listLagMs: Math.floor(plan.graceMs * 0.9),
+      faults: { ...plan.faults, 'list.lag': 0.8, 'create.504_after': 0.4 },
+      troubles: { ...plan.troubles, clockStepRate: 0.9, lagsBeyondGrace: false },
+    }),
+    caughtBy: PAID_TWICE,
   },
 ];
 

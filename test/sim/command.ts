@@ -36,7 +36,8 @@ export async function command(process: Incarnation, what: Command): Promise<Comm
     if (open.length === 0) return 'nothing';
     return finished(process, await drive(engine, { ...base, runIds: null, goal: 'finish' }));
   }
-  const report = await submit(engine, plan);
+  machine.reading++;
+  const report = await submit(engine, plan).finally(() => machine.reading--);
   const runId = report.verdict.kind === 'exists' ? report.verdict.runId : report.runId;
   if (what === 'submit' && (await engine.store.run(runId))?.state === 'done') return 'nothing';
   return finished(

@@ -54,9 +54,9 @@ export function filesOnDisk(files: Files, disk: FullDisk): Files {
     ...files,
     create: async (path) => {
       const writer = await files.create(path);
-      const commit = async (): Promise<void> => {
+      const commit = async (permit?: () => Promise<void>): Promise<void> => {
         room(path);
-        await writer.commit();
+        await writer.commit(permit);
       };
       return {
         get bytes() {

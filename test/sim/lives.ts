@@ -157,6 +157,8 @@ function addForeigners({ plan, lab }: Machine, rng: Rng, spanMs: number): void {
 }
 
 async function cancelRun(machine: Machine): Promise<void> {
+  // Whoever reads the input now would make a second run of it, by design: nobody here asks for that.
+  if (machine.reading > 0) return;
   for (const run of await machine.store.runs()) {
     if (run.state !== 'ready' && run.state !== 'active') continue;
     machine.counts.cancels++;

@@ -7,6 +7,7 @@ import { createFormatter, errorsLine } from '../../src/adapters/sinks/formatter.
 import { connectAnthropic } from '../../src/adapters/anthropic/api.ts';
 import { Db } from '../../src/adapters/sqlite/db.ts';
 import { storeOn } from '../../src/adapters/sqlite/store.ts';
+import type { Clock } from '../../src/base/clock.ts';
 import type { FailpointName } from '../../src/base/failpoint.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import { seededRng } from '../../src/base/random.ts';
@@ -38,6 +39,7 @@ export interface Sabotage {
   readonly store?: (store: Store, machine: Machine) => Store;
   readonly api?: (api: BatchApi, machine: Machine) => BatchApi;
   readonly files?: (files: Files, machine: Machine) => Files;
+  readonly clock?: (clock: Clock) => Clock;
   /** Ports go on working after the crash of their incarnation. */
   readonly zombies?: boolean;
 }
@@ -83,6 +85,8 @@ export class Machine {
   /** When batches were found to be ours that had not been told to us at their create. */
   readonly foundAtMs = new Map<string, number>();
   doneAtMs: number | null = null;
+  /** Commands that are reading the input, dead ones too: more than there are is no harm. */
+  reading = 0;
   /** Full listings in the healed world. */
   readonly healedListingsMs: number[] = [];
   /** Told of failpoints, which may throw, and of answers. */
@@ -127,9 +131,10 @@ export class Machine {
   async start(): Promise<Incarnation> {
     const life = new Life();
     this.#living.add(life);
-    const { lab, clock, plan } = this;
+    const { lab, plan } = this;
     const nth = this.#started++;
     const sabotage = this.#sabotage;
+    const clock = sabotage.clock?.(this.clock) ?? this.clock;
     const fence: Fence = sabotage.zombies === true ? { alive: () => undefined, frozen: null } : life;
     const disk = filesOnDisk(this.disk.files(), this.full);
     const slow = slowly(disk, lab.clock, { rng: seededRng(`${this.stream('disk')}|${nth}`), msMax: plan.diskMsMax });

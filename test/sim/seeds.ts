@@ -31,13 +31,10 @@ export function describeSeeds(half: 0 | 1): void {
 
   describe.skipIf(only !== undefined)('many seeds', () => {
     test.skipIf(half === 1)('the seeds that failed once', async () => {
-      expect(failures(await runAll(seedsIn('seeds.txt')))).toEqual([]);
+      expect(failures(await runAll(seedsThatFailed()))).toEqual([]);
     });
 
-    const open = new Set(seedsIn('open-seeds.txt').map(Number));
-    const seeds = Array.from({ length: count }, (_unused, at) => first + at).filter(
-      (seed) => seed % 2 === 1 - half && !open.has(seed),
-    );
+    const seeds = Array.from({ length: count }, (_unused, at) => first + at).filter((seed) => seed % 2 === 1 - half);
     test(`${seeds.length} seeds`, { timeout: 6 * 3_600_000 }, async () => {
       const results = await runAll(seeds.map(String));
       process.stdout.write(`sim: ${JSON.stringify(summaryOf(results))}\n`);
@@ -53,9 +50,9 @@ function story(result: SeedResult): string {
   return `${rows.length} rows; ${JSON.stringify(plan)}\n${result.log.text.slice(-LOG_CHARS)}`;
 }
 
-/** One seed a line, with a comment behind #: seeds.txt has those that failed once, open-seeds.txt those that still do. */
-function seedsIn(file: string): string[] {
-  const text = readFileSync(new URL(`../../fixtures/${file}`, import.meta.url), 'utf8');
+/** One seed a line, with a comment behind #. */
+function seedsThatFailed(): string[] {
+  const text = readFileSync(new URL('../../fixtures/seeds.txt', import.meta.url), 'utf8');
   return text
     .split('\n')
     .map((line) => line.replace(/#.*/, '').trim())

@@ -35,9 +35,10 @@ export interface SeedResult {
 
 export async function simulate(
   seed: string | number,
-  options: { sabotage?: Sabotage; keepLog?: boolean } = {},
+  options: { sabotage?: Sabotage; keepLog?: boolean; sharpened?: (plan: Plan) => Plan } = {},
 ): Promise<SeedResult> {
-  const plan = planOf(seed);
+  const { sharpened = (drawn: Plan) => drawn } = options;
+  const plan = sharpened(planOf(seed));
   const lab = new Lab(plan, options.sabotage, new EventLog(options.keepLog));
   try {
     await lab.clock.run(story(lab), TURNS_MAX);

@@ -259,7 +259,8 @@ function createWriter(disk: Disk, path: string, alive: () => void): FileWriter {
       if (fits < data.byteLength) throw diskFull(name);
       bytes += data.byteLength;
     },
-    async commit() {
+    async commit(permit) {
+      await permit?.();
       alive();
       if (!open) throw new BatchrunError('E_FILE', `${name}: the file is closed`);
       close();

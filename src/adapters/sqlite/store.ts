@@ -52,21 +52,24 @@ export function storeOn(db: Db): Store {
 }
 
 function driverStore(db: Db, epoch: number): DriverStore {
+  const assertDriving = (): void => {
+    const now = driver(db);
+    if (now?.epoch === epoch && now.letGoAtMs === null) return;
+    throw new BatchrunError(
+      'E_FENCED',
+      `process ${now?.pid ?? '?'} on ${now?.host ?? '?'} drives this state now (epoch ${now?.epoch ?? '?'}, ours ${epoch}): nothing was written`,
+    );
+  };
   const step: DriverTransaction = (work) =>
     settled(() =>
       db.transaction(() => {
-        const now = driver(db);
-        if (now?.epoch !== epoch || now.letGoAtMs !== null) {
-          throw new BatchrunError(
-            'E_FENCED',
-            `process ${now?.pid ?? '?'} on ${now?.host ?? '?'} drives this state now (epoch ${now?.epoch ?? '?'}, ours ${epoch}): nothing was written`,
-          );
-        }
+        assertDriving();
         return work();
       }),
     );
   return {
     epoch,
+    assertDriving: () => settled(assertDriving),
     letGo: (known, atMs) =>
       step(() => {
         const ready = db.all<{ id: string }>("SELECT id FROM runs WHERE state IN ('ready','canceling') ORDER BY id");

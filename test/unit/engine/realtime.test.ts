@@ -270,3 +270,18 @@ test('a session of its own knows nothing of the calls of another', async () => {
   expect(await next.driver.releaseRealtime(it.run.id, it.clock.now())).toBe(2);
   expect(await it.counts()).toMatchObject({ retry: 2, in_realtime: 0 });
 });
+
+test('a driver that has lost its lock leaves the log to the one that has it', async () => {
+  const it = await waiting(2, { pacing: { concurrency: 1 } });
+  await it.round();
+  it.calls[0]?.answer();
+  await it.settled();
+  await it.round();
+  const path = `/state/${paths.realtime(it.run.id)}`;
+  const before = it.disk.contents().get(path);
+  await it.driver();
+  it.calls[1]?.answer();
+  await expect(it.lane.drain()).rejects.toMatchObject({ code: 'E_FENCED' });
+  expect(before?.length).toBeGreaterThan(100);
+  expect(it.disk.contents().get(path)).toEqual(before);
+});
