@@ -20,10 +20,14 @@ export function bodyBytes(requestBytes: number, rowCount: number): number {
   return BODY_HEAD.length + requestBytes + Math.max(0, rowCount - 1) + BODY_TAIL.length;
 }
 
-/** The params of a request as JSON text, untouched. */
-export function paramsOf(request: string): string {
+/**
+ * The params of a request as JSON text, untouched. `wireId`: the id that it must bear; null where only its batch's maker
+ * knows. A file that was damaged must never give a row the request of another one.
+ */
+export function paramsOf(request: string, wireId: string | null): string {
   const middle = request.indexOf(REQUEST_MIDDLE);
-  if (!request.startsWith(REQUEST_HEAD) || middle <= 0) {
+  const isHead = request.startsWith(wireId === null ? REQUEST_HEAD : `${REQUEST_HEAD}${wireId}${REQUEST_MIDDLE}`);
+  if (!isHead || middle <= 0) {
     throw new BatchrunError(
       'E_STATE_CORRUPT',
       'a request in a chunk file (runs/<run>/chunks) is not as it was written',

@@ -2,10 +2,12 @@
  * Stops a run: what was not sent is canceled at once, its batches are asked to stop, and what they had finished by then
  * is collected, because it is paid.
  */
-import type { ApiFailure } from '../domain/failure-router.ts';
 import type { BatchRecord } from '../domain/model.ts';
 import { openBatchRecords } from './poll.ts';
 import { apiFailureOrThrow, noteFailure, waitBefore, type Session } from './session.ts';
+
+/** Refusals that another try may mend, beside the 5xx. */
+const PASSING: ReadonlySet<number> = new Set([408, 429]);
 
 /** One pass over the canceling runs among these, and over batches that nobody needs any more. Batches that did not hear are asked again at the next pass. */
 export async function cancelRound(session: Session, runIds: readonly string[]): Promise<void> {
@@ -31,11 +33,14 @@ export async function stopSpares(session: Session, runId: string): Promise<boole
   return told;
 }
 
-/** Only what is surely ours is canceled (design, section 3.1 point 6). False where it has to be tried again. */
+/** Only what is surely ours is canceled (design, section 3.1 point 6). False while it has to be tried again. */
 async function cancelIfOurs(session: Session, batch: BatchRecord): Promise<boolean> {
   if (batch.status !== 'in_progress' || !batch.proven) return true;
+  // A 404 may pass, but nothing waits for that; another refusal (the batch has ended) does not change any more.
+  const refusal = session.cancelRefusals.get(batch.id);
+  if (refusal !== undefined && refusal !== 404) return true;
   const due = session.engine.clock.monotonicMs() >= Math.max(session.cancelNotBeforeMs, session.quietUntilMs);
-  return due && (await cancelBatch(session, batch));
+  return due ? cancelBatch(session, batch) : refusal !== undefined;
 }
 
 /** Asks for the end of a batch. A refusal is not the end of the world: it ends by itself within a day. */
@@ -53,11 +58,9 @@ async function cancelBatch(session: Session, batch: BatchRecord): Promise<boolea
     noteFailure(session, failure);
     session.cancelNotBeforeMs = engine.clock.monotonicMs() + waitBefore(session, 1, failure.retryAfterMs);
     engine.log.warn('a batch could not be canceled yet', { batch: batch.id, status: failure.status });
-    return !isPassing(failure);
+    const { status } = failure;
+    if (status === null || PASSING.has(status) || status >= 500) return false;
+    session.cancelRefusals.set(batch.id, status);
+    return true;
   }
-}
-
-/** What another try may mend. Anything else (the batch has ended, or is gone) will not change. */
-function isPassing({ status }: ApiFailure): boolean {
-  return status === null || status === 408 || status === 429 || status >= 500;
 }

@@ -101,7 +101,7 @@ export async function dropDuplicates(engine: Engine, runId: string, duplicates: 
     for (let at = 0; at < index.rowCount; at++) {
       if (drop.has(at)) continue;
       const place = index.at(at);
-      const paramsJson = paramsOf((await body.read(place.requestOffset, place.requestBytes)).toString());
+      const paramsJson = paramsOf((await body.read(place.requestOffset, place.requestBytes)).toString(), null);
       const { model, max_tokens: maxTokens } = JSON.parse(paramsJson) as { model: string; max_tokens: number };
       const rowLine = (await rows.read(place.rowOffset, place.rowBytes)).toString();
       await writer.add({ seq: place.seq, paramsJson, model, maxTokens, rowLine });

@@ -4,10 +4,11 @@
  */
 import { invariant } from '../base/errors.ts';
 import { paramsOf } from '../domain/chunk-text.ts';
-import { paths } from '../domain/ids.ts';
+import { paths, tagOf } from '../domain/ids.ts';
 import type { ChunkRecord } from '../domain/model.ts';
 import { decodeRequestIndex, type RequestIndex } from '../domain/packed-index.ts';
 import type { FileReader, Files } from '../domain/ports.ts';
+import { wireId } from '../domain/result-line.ts';
 import type { Store } from '../domain/store.ts';
 
 /** An index of a chunk of 100,000 rows takes 4 MB decoded. */
@@ -54,7 +55,8 @@ export class RequestReader {
     return this.#with(runId, place.homeChunkNo, async ({ body, index, chunk }) => {
       const { requestOffset, requestBytes } = index.at(place.homeIndex);
       const request = (await body.read(requestOffset, requestBytes)).toString();
-      return { paramsJson: paramsOf(request), betas: chunk.betas };
+      const id = chunk.wire === 'own' ? null : wireId(tagOf(runId), chunk.chunkNo, place.homeIndex);
+      return { paramsJson: paramsOf(request, id), betas: chunk.betas };
     });
   }
 

@@ -99,7 +99,7 @@ async function rewrite(
       { sources, indexes, path: (no) => paths.body(from, no) },
       (at, request) =>
         (at === 0 ? BODY_HEAD : ',') +
-        requestText(wireId(tag, chunkNo, at), paramsOf(request)) +
+        requestText(wireId(tag, chunkNo, at), paramsOf(request, null)) +
         (at === chunk.rowCount - 1 ? BODY_TAIL : ''),
     );
     restored += await replace(scope, paths.body(runId, chunkNo), text, (sha256) => sha256 === chunk.sha256);

@@ -224,7 +224,9 @@ class Runner {
       const mendable = ['E_FILE', 'E_DISK_FULL', 'E_STATE_CORRUPT'] as const;
       if (!isBatchrunError(error) || !mendable.some((code) => error.code === code)) throw error;
       const { message } = error;
-      const hint = `${error.hint} Or choose another: \`batchrun collect ${run.id} --output FILE\`.`;
+      // Another place for the output mends nothing where the state is what is damaged.
+      const elsewhere = ` Or choose another: \`batchrun collect ${run.id} --output FILE\`.`;
+      const hint = `${error.hint}${error.code === 'E_STATE_CORRUPT' ? '' : elsewhere}`;
       const sinceMs = this.#engine.clock.now();
       await blockRun(this.#session, run.id, { reason: 'output', scope: 'output', message, hint, sinceMs });
       return false;

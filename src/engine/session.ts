@@ -32,6 +32,8 @@ export interface Session {
   createFailures: number;
   /** No cancel before this time. */
   cancelNotBeforeMs: number;
+  /** Batches that the API did not want to stop, with the status that it said so with. */
+  readonly cancelRefusals: Map<string, number>;
   /** The API has asked all batch calls to wait until then. */
   quietUntilMs: number;
   /** No realtime call before this time. */
@@ -58,6 +60,7 @@ export function newSession(engine: ApiEngine, driver: DriverStore): Session {
     createNotBeforeMs: 0,
     createFailures: 0,
     cancelNotBeforeMs: 0,
+    cancelRefusals: new Map(),
     quietUntilMs: 0,
     callsNotBeforeMs: 0,
     lookRefused: false,

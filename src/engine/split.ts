@@ -10,6 +10,7 @@ import { CREATES_PER_CHUNK_MAX } from '../domain/limits.ts';
 import type { ChunkRecord } from '../domain/model.ts';
 import { decodeRequestIndex, type RequestIndex } from '../domain/packed-index.ts';
 import type { FileReader } from '../domain/ports.ts';
+import { wireId } from '../domain/result-line.ts';
 import type { NewChunk } from '../domain/store-steps.ts';
 import { ChunkWriter } from './chunk-writer.ts';
 import { blockRun, type Session } from './session.ts';
@@ -93,7 +94,8 @@ async function copyRows(session: Session, { chunk, index, rows, chunkNo }: Copy)
   try {
     for (const at of rows) {
       const place = index.at(at);
-      const paramsJson = paramsOf((await body.read(place.requestOffset, place.requestBytes)).toString());
+      const request = (await body.read(place.requestOffset, place.requestBytes)).toString();
+      const paramsJson = paramsOf(request, chunk.wire === 'own' ? null : wireId(target.tag, chunk.chunkNo, at));
       const rowLine = rowFile ? (await rowFile.read(place.rowOffset, place.rowBytes)).toString() : '';
       await writer.add({ seq: place.seq, paramsJson, rowLine, ...sizeOfParams(paramsJson) });
     }

@@ -18,13 +18,18 @@ describe('a request', () => {
   test.each(PARAMS)('with params %s comes back as it was', (params) => {
     const text = requestText('tag-1-0', params);
     expect(JSON.parse(text)).toEqual({ custom_id: 'tag-1-0', params: JSON.parse(params) as unknown });
-    expect(paramsOf(text)).toBe(params);
+    expect(paramsOf(text, null)).toBe(params);
+    expect(paramsOf(text, 'tag-1-0')).toBe(params);
+    // Another row's, after its file was damaged.
+    for (const other of ['tag-1-1', 'tag-1-', 'tag-1-00']) {
+      expect(() => paramsOf(text, other)).toThrow(expect.objectContaining({ code: 'E_STATE_CORRUPT' }));
+    }
   });
 
   test.each(['', '{}', '{"custom_id":"a"}', '{"params":{},"custom_id":"a"}', ' {"custom_id":"a","params":{}}'])(
     'of another form (%s) is a bug, not a guess',
     (text) => {
-      expect(() => paramsOf(text)).toThrow(expect.objectContaining({ code: 'E_STATE_CORRUPT' }));
+      expect(() => paramsOf(text, null)).toThrow(expect.objectContaining({ code: 'E_STATE_CORRUPT' }));
     },
   );
 });
