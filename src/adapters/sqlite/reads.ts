@@ -156,8 +156,11 @@ function chunks(db: Db, runId: string, filter: NonNullable<Parameters<Store['chu
   if (filter.states) conditions.push(`state IN (${quoted(filter.states)})`);
   if (filter.kind) conditions.push(`kind = '${filter.kind}'`);
   const limit = filter.limit ?? -1;
+  // Left to itself SQLite reads every chunk of the run in its order, for the few that are in a state: 1.5 ms of every
+  // round at 10,000 chunks, and 0.04 ms by the index. Pages, which need the order, are not sorted anew each time.
+  const by = filter.states && filter.limit === undefined ? 'INDEXED BY chunks_state' : '';
   return db.all<ChunkColumns>(
-    `SELECT * FROM chunks WHERE ${conditions.join(' AND ')} ORDER BY chunk_no LIMIT ?`,
+    `SELECT * FROM chunks ${by} WHERE ${conditions.join(' AND ')} ORDER BY chunk_no LIMIT ?`,
     runId,
     filter.afterNo ?? 0,
     limit,
