@@ -10,9 +10,17 @@ import type { ModelMix } from './model.ts';
 const REQUEST_HEAD = '{"custom_id":"';
 const REQUEST_MIDDLE = '","params":';
 
-/** One request. Wire ids need no escaping. */
+/** A request ends with this. */
+export const REQUEST_TAIL = '}';
+
+/** A request up to its params. Wire ids need no escaping. */
+export function requestHead(wireId: string): string {
+  return `${REQUEST_HEAD}${wireId}${REQUEST_MIDDLE}`;
+}
+
+/** One request. */
 export function requestText(wireId: string, paramsJson: string): string {
-  return `${REQUEST_HEAD}${wireId}${REQUEST_MIDDLE}${paramsJson}}`;
+  return `${requestHead(wireId)}${paramsJson}${REQUEST_TAIL}`;
 }
 
 /** Bytes of a body with these requests. */

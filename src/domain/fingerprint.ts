@@ -4,6 +4,7 @@
  * pacing are out. The API key is out as well: a rotated key must not pay for everything again.
  */
 import { createHash } from 'node:crypto';
+import { TextBlock } from '../base/text-block.ts';
 
 export interface FingerprintScope {
   readonly origin: string;
@@ -19,26 +20,29 @@ export interface FingerprintRow {
   readonly columnsJson: string;
 }
 
-/** Characters gathered before they go to the hash: one call per row would cost more than the hashing. */
-const PENDING_CHARS_MAX = 256 * 1024;
+/** Bytes gathered before they go to the hash: one call per row would cost more than the hashing. */
+const PENDING_BYTES_MAX = 256 * 1024;
 
 export class Fingerprint {
   readonly #hash = createHash('sha256');
-  #pending: string;
+  readonly #pending = new TextBlock(PENDING_BYTES_MAX);
 
   constructor(scope: FingerprintScope) {
-    this.#pending = `${JSON.stringify(['batchrun 1', scope.origin, scope.workspaceHeader, scope.name])}\n`;
+    this.#add(`${JSON.stringify(['batchrun 1', scope.origin, scope.workspaceHeader, scope.name])}\n`);
   }
 
   /** JSON has no raw tab or line feed, so the parts of a row cannot run into each other. */
   add(row: FingerprintRow): void {
-    this.#pending += `${JSON.stringify(row.customId)}\t${row.paramsJson}\t${row.betas.join(',')}\t${row.columnsJson}\n`;
-    if (this.#pending.length > PENDING_CHARS_MAX) this.#flush();
+    this.#add(`${JSON.stringify(row.customId)}\t`);
+    this.#add(row.paramsJson);
+    this.#add(`\t${row.betas.join(',')}\t`);
+    if (row.columnsJson !== '') this.#add(row.columnsJson);
+    this.#add('\n');
   }
 
   /** A record that could not be read or sent counts too: mending it makes another run. */
   addInvalid(line: number, file: number): void {
-    this.#pending += `!${file}:${line}\n`;
+    this.#add(`!${file}:${line}\n`);
   }
 
   digest(): string {
@@ -46,9 +50,19 @@ export class Fingerprint {
     return this.#hash.digest('hex');
   }
 
+  #add(text: string): void {
+    if (!this.#pending.hasRoom(text.length)) {
+      this.#flush();
+      if (!this.#pending.hasRoom(text.length)) {
+        this.#hash.update(text);
+        return;
+      }
+    }
+    this.#pending.append(text);
+  }
+
   #flush(): void {
-    this.#hash.update(this.#pending);
-    this.#pending = '';
+    this.#hash.update(this.#pending.take());
   }
 }
 

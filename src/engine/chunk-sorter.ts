@@ -6,7 +6,7 @@ import { CHUNK_JITTER, OPEN_CHUNKS_MAX } from '../domain/limits.ts';
 import type { WireIds } from '../domain/model.ts';
 import type { PreparedRow } from '../domain/source.ts';
 import type { NewChunk } from '../domain/store-steps.ts';
-import { ChunkWriter } from './chunk-writer.ts';
+import { ChunkWriter, type ChunkRow } from './chunk-writer.ts';
 import type { Engine } from './engine.ts';
 
 export interface SorterOptions {
@@ -43,9 +43,9 @@ export class ChunkSorter {
   }
 
   add(row: PreparedRow, place: RowPlace): Promise<void> | undefined {
-    const key = row.betas.join(',');
+    const key = row.betas.length === 0 ? '' : row.betas.join(',');
     const open = this.#open.get(key);
-    if (open && this.#hasRoom(open, row)) return open.writer.add({ ...place, ...row });
+    if (open && this.#hasRoom(open, row)) return open.writer.add(placed(row, place));
     return this.#addToNew(key, open, row, place);
   }
 
@@ -78,11 +78,16 @@ export class ChunkSorter {
     const rowsMax = Math.max(1, Math.ceil(chunkRows * (1 - jitter)));
     const fresh = { writer: new ChunkWriter(this.#engine.files, target), rowsMax };
     this.#open.set(key, fresh);
-    await fresh.writer.add({ ...place, ...row });
+    await fresh.writer.add(placed(row, place));
   }
 
   async #seal(key: string, open: OpenChunk): Promise<void> {
     this.#open.delete(key);
     await this.#options.onSealed(await open.writer.seal());
   }
+}
+
+/** Written out: the hot path, where spreading two objects costs a microsecond. */
+function placed({ paramsJson, model, maxTokens }: PreparedRow, { seq, rowLine, id }: RowPlace): ChunkRow {
+  return { seq, paramsJson, model, maxTokens, rowLine, id };
 }

@@ -6,7 +6,8 @@
  */
 import { createHash } from 'node:crypto';
 import { invariant } from '../base/errors.ts';
-import { bodyBytes, requestText, type MixSums } from '../domain/chunk-text.ts';
+import { TextBlock } from '../base/text-block.ts';
+import { bodyBytes, requestHead, REQUEST_TAIL, type MixSums } from '../domain/chunk-text.ts';
 import { paths } from '../domain/ids.ts';
 import { BODY_HEAD, BODY_TAIL } from '../domain/limits.ts';
 import type { ChunkKind, WireIds } from '../domain/model.ts';
@@ -37,8 +38,10 @@ export interface ChunkRow {
   readonly id?: string;
 }
 
-/** Text gathered before it is encoded and written: large writes, flat memory. */
-const PENDING_CHARS_MAX = 512 * 1024;
+/** Bytes gathered before they are written: large writes, flat memory. */
+const BODY_BLOCK_BYTES = 512 * 1024;
+const ROWS_BLOCK_BYTES = 64 * 1024;
+const NOTHING = Buffer.alloc(0);
 
 export class ChunkWriter {
   readonly target: ChunkTarget;
@@ -46,16 +49,18 @@ export class ChunkWriter {
   readonly #index = new RequestIndexBuilder();
   readonly #sha256 = createHash('sha256');
   readonly #mix: MixSums = {};
+  readonly #bodyBlock = new TextBlock(BODY_BLOCK_BYTES);
+  readonly #rowsBlock: TextBlock | null;
   #body: FileWriter | undefined;
   #rows: FileWriter | undefined;
-  #bodyPending = BODY_HEAD;
-  #rowsPending = '';
   #requestBytes = 0;
   #firstSeq = 0;
 
   constructor(files: Files, target: ChunkTarget) {
     this.#files = files;
     this.target = target;
+    this.#rowsBlock = target.kind === 'retry' ? null : new TextBlock(ROWS_BLOCK_BYTES);
+    this.#bodyBlock.append(BODY_HEAD);
   }
 
   get rowCount(): number {
@@ -69,25 +74,46 @@ export class ChunkWriter {
 
   /** Bytes that a row of these params will add to the body. */
   requestBytes(paramsBytes: number): number {
-    return paramsBytes + requestText(wireId(this.target.tag, this.target.chunkNo, this.rowCount), '').length + 1;
+    const head = requestHead(wireId(this.target.tag, this.target.chunkNo, this.rowCount));
+    return head.length + paramsBytes + REQUEST_TAIL.length + 1;
   }
 
   /** Gives a promise only when something has to be written now, so that the common row costs no turn of the loop. */
   add(row: ChunkRow): Promise<void> | undefined {
-    const request = requestText(this.#customId(row), row.paramsJson);
-    const bytes = Buffer.byteLength(request);
+    const head = requestHead(this.#customId(row));
+    const chars = 1 + head.length + row.paramsJson.length + REQUEST_TAIL.length;
+    if (!this.#bodyBlock.hasRoom(chars) || this.#rowsBlock?.hasRoom(row.rowLine.length) === false) {
+      return this.#addAfterFlush(row, head, chars);
+    }
+    if (this.rowCount > 0) this.#bodyBlock.append(',');
+    const bytes =
+      this.#bodyBlock.append(head) + this.#bodyBlock.append(row.paramsJson) + this.#bodyBlock.append(REQUEST_TAIL);
+    this.#count(row, bytes, this.#rowsBlock?.append(row.rowLine) ?? 0);
+    return undefined;
+  }
+
+  async #addAfterFlush(row: ChunkRow, head: string, chars: number): Promise<void> {
+    await this.#flush();
+    if (this.#bodyBlock.hasRoom(chars) && this.#rowsBlock?.hasRoom(row.rowLine.length) !== false) {
+      await this.add(row);
+      return;
+    }
+    // One that is larger than the blocks goes past them.
+    const request = Buffer.from(`${this.rowCount > 0 ? ',' : ''}${head}${row.paramsJson}${REQUEST_TAIL}`);
+    const line = Buffer.from(this.#rowsBlock ? row.rowLine : '');
+    const bytes = request.length - (this.rowCount > 0 ? 1 : 0);
+    this.#count(row, bytes, line.length);
+    await this.#write(request, line);
+  }
+
+  #count(row: ChunkRow, requestBytes: number, rowBytes: number): void {
     if (this.rowCount === 0) this.#firstSeq = row.seq;
-    else this.#bodyPending += ',';
-    this.#bodyPending += request;
-    this.#rowsPending += row.rowLine;
-    this.#index.append({ seq: row.seq, requestBytes: bytes, rowBytes: Buffer.byteLength(row.rowLine) });
-    this.#requestBytes += bytes;
+    this.#index.append({ seq: row.seq, requestBytes, rowBytes });
+    this.#requestBytes += requestBytes;
     const part = (this.#mix[row.model] ??= { rows: 0, bytes: 0, maxTokens: 0 });
     part.rows += 1;
-    part.bytes += bytes;
+    part.bytes += requestBytes;
     part.maxTokens += row.maxTokens;
-    if (this.#bodyPending.length + this.#rowsPending.length < PENDING_CHARS_MAX) return undefined;
-    return this.#flush();
   }
 
   #customId(row: ChunkRow): string {
@@ -101,8 +127,8 @@ export class ChunkWriter {
 
   /** Closes both files durably and gives what the ledger needs. A driver is asked whether it still is one. */
   async seal(permit?: () => Promise<void>): Promise<NewChunk> {
-    this.#bodyPending += BODY_TAIL;
     await this.#flush();
+    await this.#write(Buffer.from(BODY_TAIL), NOTHING);
     const bytes = this.#body?.bytes ?? 0;
     await this.#rows?.commit(permit);
     await this.#body?.commit(permit);
@@ -127,17 +153,17 @@ export class ChunkWriter {
     await this.#rows?.abort();
   }
 
-  async #flush(): Promise<void> {
+  #flush(): Promise<void> {
+    return this.#write(this.#bodyBlock.take(), this.#rowsBlock?.take() ?? NOTHING);
+  }
+
+  async #write(body: Buffer, rows: Buffer): Promise<void> {
     const { runId, chunkNo, kind } = this.target;
     this.#body ??= await this.#files.create(paths.body(runId, chunkNo));
-    const body = Buffer.from(this.#bodyPending);
-    this.#bodyPending = '';
     this.#sha256.update(body);
     await this.#body.write(body);
     if (kind === 'retry') return;
     this.#rows ??= await this.#files.create(paths.rows(runId, chunkNo));
-    const rows = Buffer.from(this.#rowsPending);
-    this.#rowsPending = '';
     await this.#rows.write(rows);
   }
 }

@@ -13,6 +13,7 @@ import { isBlank } from './check-messages.ts';
 import { ParamChecker } from './check-params.ts';
 import { Findings } from './findings.ts';
 import { normalizeParams } from './normalize-params.ts';
+import { stringifyParams } from './params-json.ts';
 import { ID_COLUMN, isObject, kindOf, recognise, shown } from './shape.ts';
 import type { JsonObject, Shape } from './shape.ts';
 import type { Template } from './template.ts';
@@ -106,7 +107,7 @@ class Reader {
       findings,
     );
     this.#checker.check(params, betas, findings);
-    const paramsJson = JSON.stringify(params);
+    const paramsJson = stringifyParams(params);
     checkText(paramsJson, findings);
     const { columns } = shape;
     if (findings.problems.length > 0) return { ok: false, problems: findings.problems, customId, params, columns };
