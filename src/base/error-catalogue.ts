@@ -49,7 +49,7 @@ export const ERROR_CATALOGUE = {
   E_RUN_NOT_DONE: { exit: 2, hint: '`batchrun collect` brings it to its end; `batchrun cancel` stops it.' },
   E_STATE_UNUSABLE: {
     exit: 1,
-    hint: 'Check that the state folder can be written and is whole; another one is chosen with --state DIR.',
+    hint: 'Check that the state folder can be written: its owner, its permissions, its disk. Another one (--state DIR) is for new work only: what was submitted from here would be sent and paid again.',
   },
   E_STATE_NEWER: {
     exit: 1,

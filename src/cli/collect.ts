@@ -26,6 +26,9 @@ export async function runCollect(context: Context, wanted: string | undefined): 
     const open = named ? [named] : (await store.runs()).filter((run) => run.state !== 'done');
     if (open.length === 0) {
       if (flags.quiet !== true) terminal.talk(`Nothing to do: no unfinished run in ${stateFolder}.`);
+      if (flags.quiet !== true && (flags.output ?? flags.format ?? flags.errors) !== undefined) {
+        terminal.talk('To write the results of a finished run once more, name it: `batchrun collect latest -o FILE`.');
+      }
       if (flags.json === true) await terminal.data(`${JSON.stringify({ runs: [] })}\n`);
       return EXIT.ok;
     }

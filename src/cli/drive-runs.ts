@@ -130,7 +130,7 @@ async function report(context: Context, { store, engine, end, runIds }: Report):
   if (flags.json === true) await terminal.data(`${JSON.stringify({ runs: views })}\n`);
   else if (flags.quiet !== true) tell(context, views);
   if (end === 'unreachable' && flags.json !== true) throw unreachableError(engine.pacing.giveUpMs);
-  if (end === 'stopped' && flags.quiet !== true) terminal.talk(stoppedText(context, views));
+  if (end === 'stopped' && flags.quiet !== true) terminal.talk(stoppedText(views));
   return gravest(runs.map((run) => exitOfRun(run, flags.failIf)));
 }
 
@@ -141,12 +141,11 @@ function tell(context: Context, views: readonly RunView[]): void {
 }
 
 /** How to go on, what goes on being billed, and how to stop that. */
-export function stoppedText(context: Context, views: readonly RunView[]): string {
+export function stoppedText(views: readonly RunView[]): string {
   const open = views.flatMap((view) =>
     view.batches.filter((batch) => batch.status !== 'ended').map((batch) => ({ view, batch })),
   );
-  const state = context.flags.state === '.batchrun' ? '' : ` --state ${context.flags.state}`;
-  const lines = [`Stopped; the state is kept. Go on with: batchrun collect${state}`];
+  const lines = ['Stopped; the state is kept.', 'Go on with: batchrun collect'];
   if (open.length > 0) {
     const rows = open.reduce((sum, { batch }) => sum + batch.rows, 0);
     const ids = open
@@ -155,7 +154,7 @@ export function stoppedText(context: Context, views: readonly RunView[]): string
       .join(', ');
     lines.push(
       `${plural(open.length, 'batch', 'batches')} (${ids}${open.length > 3 ? ', …' : ''}) with ${plural(rows, 'row')} go on at the API and will be billed.`,
-      `To stop them: batchrun cancel${state} ${open[0]?.view.id ?? 'latest'}`,
+      `To stop them: batchrun cancel ${open[0]?.view.id ?? 'latest'}`,
     );
   }
   const doubtful = views.reduce(

@@ -10,8 +10,10 @@ import { armFailpoints, FAILPOINTS, type FailpointName } from '../base/failpoint
 import { redact } from '../base/log.ts';
 import { problemsText } from './render/problems-text.ts';
 import type { ShownProblem } from '../engine/problems.ts';
+import { apiFailureOf } from '../engine/session.ts';
 import type { Flags } from './options.ts';
 import { createProgram } from './program.ts';
+import { withState } from './state-hints.ts';
 
 const SIGNAL_EXITS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
@@ -43,13 +45,17 @@ async function main(): Promise<number> {
     armFromEnvironment();
     await program.parseAsync(process.argv);
   } catch (error) {
-    code = report(error, flags === undefined ? process.argv.includes('--json') : flags.json === true);
+    const json = flags === undefined ? process.argv.includes('--json') : flags.json === true;
+    code = report(unanswered(error), { json, state: flags?.state });
   }
   return signalExit ?? code;
 }
 
 /** Says what happened and what to do next, and gives the exit code. */
-function report(error: unknown, json: boolean): number {
+function report(
+  error: unknown,
+  { json, state }: { readonly json: boolean; readonly state?: string | undefined },
+): number {
   if (error instanceof CommanderError) {
     // Commander has said it already, on stderr; asking for help or the version is no error.
     if (error.exitCode === 0) return 0;
@@ -73,10 +79,20 @@ function report(error: unknown, json: boolean): number {
       ? `${problemsText(problems as ShownProblem[], Number(count))}\n`
       : '';
   const text = `${shown}batchrun: ${known.message}\n${known.hint}\n`;
-  process.stderr.write(redact(text));
+  process.stderr.write(redact(state === undefined ? text : withState(text, state)));
   // A bug is worth its stack; an operating error has all in its message.
   if (known.code === 'E_BUG') process.stderr.write(redact(`${stackOf(error)}\n`));
   return known.exit;
+}
+
+/** A single call that got no answer, or a passing one: there is nothing wrong with the command. */
+function unanswered(error: unknown): unknown {
+  const failure = apiFailureOf(error);
+  if (!failure || (failure.status !== null && failure.status !== 429 && failure.status < 500)) return error;
+  return new BatchrunError('E_API_UNREACHABLE', `the API did not answer: ${messageOf(error)}`, {
+    cause: error,
+    hint: 'Nothing was changed. Check the network and the base URL (`batchrun doctor`), then run the command again.',
+  });
 }
 
 function stackOf(error: unknown): string {

@@ -8,6 +8,7 @@ import { addFlags } from './options.ts';
 import { applySettings } from './settings.ts';
 import { createLog, stateFolderOf, type Context } from './context.ts';
 import { addSimFlags, type SimFlags } from './sim.ts';
+import { withState } from './state-hints.ts';
 import { createTerminal } from './terminal.ts';
 
 export interface ProgramParts {
@@ -194,7 +195,8 @@ function define(program: Command, parts: ProgramParts, { name, usage, text, run 
     applySettings(command, process.env, process.cwd());
     const flags = command.opts<Flags>();
     parts.started(flags);
-    const terminal = createTerminal({ color: flags.color, quiet: flags.quiet === true });
+    const complete = (text: string): string => withState(text, flags.state);
+    const terminal = createTerminal({ color: flags.color, quiet: flags.quiet === true, complete });
     const context: Context = {
       flags,
       terminal,

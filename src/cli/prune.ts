@@ -8,6 +8,7 @@ import { formatBytes, plural } from '../base/units.ts';
 import { paths } from '../domain/ids.ts';
 import type { RunRecord } from '../domain/model.ts';
 import type { Engine } from '../engine/engine.ts';
+import { isStillDone, removeRun } from '../engine/prune.ts';
 import { apiFailureOf } from '../engine/session.ts';
 import { sweep } from '../engine/sweep.ts';
 import { connectApi, createEngine, hasState, openStore, type ApiLink, type Context } from './context.ts';
@@ -28,12 +29,20 @@ export async function runPrune(context: Context, wanted: string | undefined): Pr
     await sweep(engine);
     const runs = wanted === undefined ? await prunable(context, engine) : [await namedRun(context, engine, wanted)];
     const link = flags.remote === true && flags.dryRun !== true && runs.length > 0 ? await connectApi(context) : null;
+    const pruned: RunRecord[] = [];
     let freedBytes = 0;
     for (const run of runs) {
-      freedBytes += await engine.files.folderBytes(paths.run(run.id));
-      if (flags.dryRun !== true) await pruneRun(context, { engine, run, link });
+      const bytes = await engine.files.folderBytes(paths.run(run.id));
+      if (flags.dryRun !== true && !(await pruneRun(context, { engine, run, link }))) {
+        const message = `${run.id} was opened again meanwhile: nothing of it was removed`;
+        if (wanted !== undefined) throw new BatchrunError('E_RUN_NOT_DONE', message);
+        context.terminal.talk(message);
+        continue;
+      }
+      freedBytes += bytes;
+      pruned.push(run);
     }
-    await tell(context, runs, freedBytes);
+    await tell(context, pruned, freedBytes);
     return EXIT.ok;
   } finally {
     await store.close();
@@ -54,29 +63,30 @@ async function prunable({ flags }: Context, engine: Engine): Promise<RunRecord[]
   return done.filter((run) => !keptByCount.has(run.id) && (run.doneAtMs ?? 0) < oldestMs);
 }
 
+/** False where the run was opened again since it was listed. */
 async function pruneRun(
   context: Context,
   { engine, run, link }: { readonly engine: Engine; readonly run: RunRecord; readonly link: ApiLink | null },
-): Promise<void> {
-  if (link) await deleteRemote(context, { engine, run, link });
-  // First the ledger, then the files: what a tombstone is left of is swept away, a run without files would be a loss. A
-  // canceled run leaves no tombstone, so that its files go first.
-  if (run.canceled) await engine.files.removeFolder(paths.run(run.id));
-  await engine.store.pruneRun(run.id, systemClock.now());
-  await engine.files.removeFolder(paths.run(run.id));
+): Promise<boolean> {
+  if (link && !(await deleteRemote(context, { engine, run, link }))) return false;
+  return removeRun(engine, run);
 }
 
+/** First the API's copies: as long as the ledger knows the batches, an interrupted prune can be repeated. */
 async function deleteRemote(
   context: Context,
   { engine, run, link }: { readonly engine: Engine; readonly run: RunRecord; readonly link: ApiLink },
-): Promise<void> {
+): Promise<boolean> {
   if (run.origin !== link.api.origin) {
     throw new BatchrunError(
       'E_ORIGIN',
       `${run.id} was submitted to ${run.origin}; the base URL is ${link.api.origin} now`,
     );
   }
-  for (const batch of await engine.store.batches(run.id)) {
+  const batches = await engine.store.batches(run.id);
+  // Of a run that is done now these have all been collected. What a retry adds is not among them.
+  if (!(await isStillDone(engine, run))) return false;
+  for (const batch of batches) {
     if (!batch.proven) continue;
     try {
       await link.api.deleteBatch(batch.id, context.signal);
@@ -85,6 +95,7 @@ async function deleteRemote(
       if (!isBatchrunError(error, 'E_API') || apiFailureOf(error)?.status !== 404) throw error;
     }
   }
+  return true;
 }
 
 async function tell({ flags, terminal }: Context, runs: readonly RunRecord[], freedBytes: number): Promise<void> {

@@ -57,7 +57,7 @@ export function tellUploads({ terminal }: Context, view: SubmitView, driver: Dri
     );
     return;
   }
-  const waiting = view.waiting > 0 ? `, ${formatCount(view.waiting)} wait for a free slot` : '';
+  const waiting = view.waiting > 0 ? `, ${formatCount(view.waiting)} wait to be sent` : '';
   const doubt = view.uncertain > 0 ? `, ${formatCount(view.uncertain)} in doubt` : '';
   terminal.talk(
     `${formatCount(view.uploaded)} of ${plural(view.chunks, 'batch', 'batches')} uploaded${waiting}${doubt}.`,

@@ -267,7 +267,7 @@ async function uploadAndReport(context: Context, { engine, store, link, runId, e
   if (flags.quiet !== true) tellUploads(context, view, driver);
   await terminal.data(flags.json === true ? `${JSON.stringify(view)}\n` : `${runId}\n`);
   const run = end === 'stopped' ? await store.run(runId) : null;
-  if (run) terminal.talk(stoppedText(context, [await viewRun(store, run)]));
+  if (run) terminal.talk(stoppedText([await viewRun(store, run)]));
   if (end === 'unreachable') terminal.talk('The API could not be reached; the work goes on with `batchrun collect`.');
   if (end === 'blocked') return EXIT.blocked;
   return end === 'unreachable' || end === 'stopped' ? EXIT.notFinished : EXIT.ok;

@@ -26,7 +26,14 @@ export interface Terminal {
 
 const CLEAR_LINE = '\r\u001b[2K';
 
-export function createTerminal(options: { readonly color: boolean; readonly quiet: boolean }): Terminal {
+export interface TerminalOptions {
+  readonly color: boolean;
+  readonly quiet: boolean;
+  /** Completes the commands that talk tells the user to type. */
+  readonly complete: (text: string) => string;
+}
+
+export function createTerminal(options: TerminalOptions): Terminal {
   const { stdout, stderr, stdin } = process;
   let lineShown = false;
   let stdoutGone = false;
@@ -44,7 +51,7 @@ export function createTerminal(options: { readonly color: boolean; readonly quie
     },
     talk: (line) => {
       clear();
-      stderr.write(`${line}\n`);
+      stderr.write(`${options.complete(line)}\n`);
     },
     line: (text) => {
       if (!live) return;

@@ -42,6 +42,7 @@ export const paths = {
   realtime: (runId: string): string => `runs/${runId}/results/realtime.jsonl`,
   /** Outside of the run's folder: it is held before anything of the run can be seen, so that no sweep comes between. */
   ingestLock: (runId: string): string => `ingest/${runId}.db`,
+  ingestLocks: 'ingest',
   /** Where version 0.1.0 had it. */
   formerIngestLock: (runId: string): string => `runs/${runId}/ingest-lock.db`,
   spill: (runId: string, part: number): string => `runs/${runId}/ids-${part}.tmp`,

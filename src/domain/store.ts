@@ -72,8 +72,11 @@ export interface Store {
   ): Promise<readonly AttemptRecord[]>;
   batches(runId: string): Promise<readonly BatchRecord[]>;
   batch(batchId: string): Promise<BatchRecord | null>;
-  /** Batches under way whose chunk has its results from another one. */
-  spareBatches(runId: string): Promise<readonly BatchRecord[]>;
+  /**
+   * Batches under way that are not the one of their chunk. `spare`: those whose chunk has the whole results of another
+   * one, so that nobody needs them any more.
+   */
+  secondBatches(runId: string, only?: 'spare'): Promise<readonly BatchRecord[]>;
   /** How long the last batches of this origin took, newest first. */
   batchHistory(origin: string, limit: number): Promise<readonly { readonly rows: number; readonly tookMs: number }[]>;
   events(
@@ -157,7 +160,12 @@ export interface DriverStore {
     readonly reason: string;
     readonly byHand?: boolean;
   }): Promise<void>;
-  /** The batch of a submitted or ended chunk is not its batch: the chunk and its attempt are in doubt again. */
+  /** The lines of a batch that only a person named say the same: from here on it is surely its chunk's. */
+  recordProven(step: { readonly batchId: string; readonly atMs: number }): Promise<void>;
+  /**
+   * A batch is not its chunk's, and is forgotten. The chunk goes on with another batch that surely is its own; where
+   * there is none, it and its attempt are in doubt again.
+   */
   recordDisproved(step: DisprovedStep): Promise<void>;
   /** The API's time when its list was first looked at for these attempts; times that are known already stay. */
   recordDoubtSeen(attemptIds: readonly number[], serverMs: number): Promise<void>;
@@ -172,11 +180,16 @@ export interface DriverStore {
     readonly atMs: number;
     readonly errorType: string;
   }): Promise<void>;
+  /** Remembers somebody else's batch, so that it is not read again. One that the ledger has by now stays as it is. */
   recordForeign(batch: BatchInfo, workspace: string): Promise<void>;
 
   openAttempts(): Promise<readonly AttemptRecord[]>;
   /** Attempts that are undecided, or were judged "not made" after `sinceMs` and whose batch may still turn up. */
   attemptsToWatch(sinceMs: number): Promise<readonly AttemptRecord[]>;
+  /**
+   * Those among these that need no look: proven to be ours, adopted, or somebody else's. A batch that only a person gave
+   * to a chunk may be that of another one, so it is not among them.
+   */
   knownBatchIds(ids: readonly string[]): Promise<ReadonlySet<string>>;
 
   recordEnded(step: {

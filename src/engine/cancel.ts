@@ -2,12 +2,15 @@
  * Stops a run: what was not sent is canceled at once, its batches are asked to stop, and what they had finished by then
  * is collected, because it is paid.
  */
+import { BATCH_MISSING_MS_MAX } from '../domain/limits.ts';
 import type { BatchRecord } from '../domain/model.ts';
 import { openBatchRecords } from './poll.ts';
-import { apiFailureOrThrow, noteFailure, waitBefore, type Session } from './session.ts';
+import { apiFailureOrThrow, noteFailure, serverNowMs, waitBefore, type Session } from './session.ts';
 
 /** Refusals that another try may mend, beside the 5xx. */
-const PASSING: ReadonlySet<number> = new Set([408, 429]);
+const PASSING: ReadonlySet<number> = new Set([408, 409, 429]);
+/** Refusals that no other try changes: the batch has ended. All others (a key, a passing 404) are asked again. */
+const FINAL: ReadonlySet<number> = new Set([400, 405, 410]);
 
 /** One pass over the canceling runs among these, and over batches that nobody needs any more. Batches that did not hear are asked again at the next pass. */
 export async function cancelRound(session: Session, runIds: readonly string[]): Promise<void> {
@@ -27,7 +30,7 @@ export async function cancelRound(session: Session, runIds: readonly string[]): 
  */
 export async function stopSpares(session: Session, runId: string): Promise<boolean> {
   let told = true;
-  for (const batch of await session.engine.store.spareBatches(runId)) {
+  for (const batch of await session.engine.store.secondBatches(runId, 'spare')) {
     if (!(await cancelIfOurs(session, batch))) told = false;
   }
   return told;
@@ -36,11 +39,16 @@ export async function stopSpares(session: Session, runId: string): Promise<boole
 /** Only what is surely ours is canceled (design, section 3.1 point 6). False while it has to be tried again. */
 async function cancelIfOurs(session: Session, batch: BatchRecord): Promise<boolean> {
   if (batch.status !== 'in_progress' || !batch.proven) return true;
-  // A 404 may pass, but nothing waits for that; another refusal (the batch has ended) does not change any more.
   const refusal = session.cancelRefusals.get(batch.id);
-  if (refusal !== undefined && refusal !== 404) return true;
+  if (refusal !== undefined && FINAL.has(refusal)) return true;
   const due = session.engine.clock.monotonicMs() >= Math.max(session.cancelNotBeforeMs, session.quietUntilMs);
-  return due ? cancelBatch(session, batch) : refusal !== undefined;
+  if (due) return cancelBatch(session, batch);
+  return refusal !== undefined && !mayPass(session, batch, refusal);
+}
+
+/** A young batch may not be shown everywhere yet (404): it would go on, and nobody would look at it any more. */
+function mayPass(session: Session, { createdAtMs }: BatchRecord, status: number): boolean {
+  return status === 404 && serverNowMs(session) - createdAtMs <= BATCH_MISSING_MS_MAX;
 }
 
 /** Asks for the end of a batch. A refusal is not the end of the world: it ends by itself within a day. */
@@ -48,7 +56,7 @@ async function cancelBatch(session: Session, batch: BatchRecord): Promise<boolea
   const { engine, driver } = session;
   try {
     const info = await engine.api.cancelBatch(batch.id, engine.signal);
-    // The end of a batch that is followed is recorded by the poll, together with the move of its chunk.
+    // The end of a batch is recorded by the poll, together with the move of its chunk.
     if (info.status !== 'ended') await driver.recordBatchSeen(info);
     session.reach.heard();
     engine.emit({ kind: 'batch.canceled', runId: batch.runId ?? '', batchId: batch.id });
@@ -61,6 +69,6 @@ async function cancelBatch(session: Session, batch: BatchRecord): Promise<boolea
     const { status } = failure;
     if (status === null || PASSING.has(status) || status >= 500) return false;
     session.cancelRefusals.set(batch.id, status);
-    return true;
+    return !mayPass(session, batch, status);
   }
 }

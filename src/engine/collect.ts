@@ -9,14 +9,12 @@ import { routeCreate, type ApiFailure } from '../domain/failure-router.ts';
 import { paths } from '../domain/ids.ts';
 import { LineSplitter } from '../domain/lines.ts';
 import { BATCH_MISSING_MS_MAX, RESULT_FETCHES_MAX, RESULT_LINE_BYTES_MAX, RESULTS_KEPT_MS } from '../domain/limits.ts';
-import type { BatchRecord, ChunkRecord, RowRecord, RunRecord } from '../domain/model.ts';
-import { decodeRequestIndex, encodeResultIndex, outcomeByte } from '../domain/packed-index.ts';
+import type { BatchRecord, ChunkRecord } from '../domain/model.ts';
 import type { FileWriter } from '../domain/ports.ts';
-import type { CollectedRow } from '../domain/store-steps.ts';
 import { tooLong } from './batch-head.ts';
+import { checkpoint, giveUpChunk, type CollectTarget } from './checkpoint.ts';
 import { ResultScan } from './result-scan.ts';
 import { wireIdReader } from './wire-ids.ts';
-import { RowVerdicts } from './row-verdicts.ts';
 import { missingBlock } from './poll.ts';
 import {
   apiFailureOrThrow,
@@ -24,6 +22,7 @@ import {
   blockRun,
   causeOf,
   chunkKey,
+  hearServerTime,
   noteFailure,
   repeatWait,
   serverNowMs,
@@ -56,13 +55,7 @@ export async function collectRound(session: Session, runIds: readonly string[]):
   return collected;
 }
 
-interface Target {
-  readonly run: RunRecord;
-  readonly chunk: ChunkRecord;
-  readonly batch: BatchRecord;
-}
-
-async function collectChunk(session: Session, target: Target, runIds: readonly string[]): Promise<boolean> {
+async function collectChunk(session: Session, target: CollectTarget, runIds: readonly string[]): Promise<boolean> {
   const { chunk, batch } = target;
   const { engine } = session;
   const writer = await engine.files.create(paths.results(chunk.runId, chunk.chunkNo));
@@ -91,7 +84,7 @@ async function collectChunk(session: Session, target: Target, runIds: readonly s
 /** Writes the results as they come and scans them on the way. Gives the reason when a line cannot be believed. */
 async function download(
   session: Session,
-  { run, chunk, batch }: Target,
+  { run, chunk, batch }: CollectTarget,
   { writer, scan }: { writer: FileWriter; scan: ResultScan },
 ): Promise<string | null> {
   const { api, signal, emit } = session.engine;
@@ -124,97 +117,11 @@ async function download(
   return null;
 }
 
-/** One transaction: the outcome of every row, the index of the results, usage and cost. */
-async function checkpoint(session: Session, { run, chunk, batch }: Target, scan: ResultScan): Promise<void> {
-  const { engine, driver } = session;
-  const index = decodeRequestIndex((await engine.store.chunkIndex(run.id, chunk.chunkNo)).requests);
-  const before = await recordsOf(session, chunk, index.seqs);
-  const rows: CollectedRow[] = [];
-  const verdicts = new RowVerdicts(session, run, before);
-  for (const { index: at, line } of scan.rest) {
-    const seq = index.at(at).seq;
-    const length = scan.lengths[at] ?? 0;
-    rows.push(
-      verdicts.of({ seq, index: at, line, result: { chunkNo: chunk.chunkNo, offset: scan.offsets[at] ?? 0, length } }),
-    );
-    scan.outcomes[at] = outcomeByte('elsewhere');
-  }
-  if (chunk.kind === 'retry') rows.push(...succeededRetries(chunk, { index, scan, before }));
-  await driver.checkpointCollected({
-    runId: run.id,
-    chunkNo: chunk.chunkNo,
-    batchId: batch.id,
-    atMs: engine.clock.now(),
-    outcomes: scan.outcomes,
-    resultIndex: encodeResultIndex(scan.offsets, scan.lengths),
-    succeeded: scan.succeeded,
-    rows,
-    usage: scan.usage.entries(),
-    stopReasons: scan.stopReasons.counts,
-  });
-  failpoint('collect.checkpoint');
-  const place = { runId: run.id, chunkNo: chunk.chunkNo };
-  engine.emit({ kind: 'chunk.collected', ...place, succeeded: scan.succeeded, rest: scan.rest.length });
-  await verdicts.tellHeld();
-}
-
-/** Its results can no longer be had: its rows fail with `batchrun_results_lost` and are not sent again by themselves. */
-export async function giveUpChunk(session: Session, chunk: ChunkRecord): Promise<void> {
-  const { engine, driver } = session;
-  const { runId, chunkNo } = chunk;
-  const { seqs } = decodeRequestIndex((await engine.store.chunkIndex(runId, chunkNo)).requests);
-  const before = await recordsOf(session, chunk, seqs);
-  const rows = [...seqs].map((seq, index): CollectedRow => {
-    const attempts = (before.get(seq)?.attempts ?? 0) + 1;
-    return { seq, index, to: 'failed', attempts, errorType: 'batchrun_results_lost', notBeforeMs: 0, result: null };
-  });
-  await driver.recordLost({ runId, chunkNo, atMs: engine.clock.now(), rows });
-  engine.emit({ kind: 'chunk.lost', runId, chunkNo, rows: rows.length });
-}
-
-/** The records that rows of a retry chunk have already; an input chunk's rows have none yet. */
-async function recordsOf(
-  session: Session,
-  chunk: ChunkRecord,
-  seqs: Float64Array,
-): Promise<ReadonlyMap<number, RowRecord>> {
-  const records = new Map<number, RowRecord>();
-  if (chunk.kind === 'input') return records;
-  for (const seq of seqs) {
-    const record = await session.engine.store.rowRecord(chunk.runId, seq);
-    if (record) records.set(seq, record);
-  }
-  return records;
-}
-
-function succeededRetries(
-  chunk: ChunkRecord,
-  parts: {
-    readonly index: ReturnType<typeof decodeRequestIndex>;
-    readonly scan: ResultScan;
-    readonly before: ReadonlyMap<number, RowRecord>;
-  },
-): CollectedRow[] {
-  const rest = new Set(parts.scan.rest.map((line) => line.index));
-  const rows: CollectedRow[] = [];
-  for (const [at, seq] of parts.index.seqs.entries()) {
-    if (rest.has(at)) continue;
-    const result = {
-      chunkNo: chunk.chunkNo,
-      offset: parts.scan.offsets[at] ?? 0,
-      length: parts.scan.lengths[at] ?? 0,
-    };
-    const attempts = (parts.before.get(seq)?.attempts ?? 0) + 1;
-    rows.push({ seq, index: at, to: 'succeeded', attempts, errorType: null, notBeforeMs: 0, result });
-  }
-  return rows;
-}
-
 /**
  * A batch that only a person took for this chunk's, and its lines say otherwise. Nothing is sent because of it: where
  * we made the chunk, it is in doubt again; where a batch was adopted with the wrong input, a person has to say.
  */
-async function disprove(session: Session, { chunk, batch }: Target): Promise<void> {
+async function disprove(session: Session, { run, chunk, batch }: CollectTarget): Promise<void> {
   const { engine, driver } = session;
   const { runId, chunkNo } = chunk;
   if (chunk.wire === 'tag') {
@@ -223,16 +130,17 @@ async function disprove(session: Session, { chunk, batch }: Target): Promise<voi
     engine.emit({ kind: 'batch.disproved', runId, chunkNo, batchId: batch.id });
     return;
   }
+  if (run.state === 'canceling') return giveUpChunk(session, chunk, 'canceled');
   await blockRun(session, runId, {
     reason: 'adopted_mismatch',
     scope: `chunk:${chunkNo}`,
     message: `the results of ${batch.id} hold custom_ids that are not in the input that it was adopted with`,
-    hint: `Give the run up with \`batchrun cancel ${runId}\` and adopt the batch with the right input, or with the right --id-column. Nothing was sent.`,
+    hint: `Give the run up (\`batchrun cancel ${runId}\`, \`batchrun collect ${runId}\`, \`batchrun prune ${runId}\`) and adopt the batch again with the right input, or with the right --id-column. Nothing was sent.`,
     sinceMs: engine.clock.now(),
   });
 }
 
-async function notWhole(session: Session, { chunk, batch }: Target, problem: string): Promise<void> {
+async function notWhole(session: Session, { chunk, batch }: CollectTarget, problem: string): Promise<void> {
   const { engine, driver } = session;
   const { runId, chunkNo } = chunk;
   const fetches = await driver.recordFetchFailed({ runId, chunkNo, atMs: engine.clock.now(), reason: problem });
@@ -247,22 +155,35 @@ async function notWhole(session: Session, { chunk, batch }: Target, problem: str
     return;
   }
   scheduleFetch(session, chunk, { cause: problem, askedMs: null });
+  await refreshCounts(session, batch);
+}
+
+/** How many lines there must be says the batch. If it was believed to have ended too early, its counts have grown. */
+async function refreshCounts({ engine, driver }: Session, batch: BatchRecord): Promise<void> {
+  try {
+    const info = await engine.api.retrieveBatch(batch.id, engine.signal);
+    if (info.status === 'ended') await driver.recordBatchSeen(info);
+  } catch (error) {
+    // It is asked again after the next fetch.
+    apiFailureOrThrow(error);
+  }
 }
 
 async function afterFailedFetch(
   session: Session,
-  { run, chunk, batch }: Target,
+  { run, chunk, batch }: CollectTarget,
   failure: ApiFailure,
   runIds: readonly string[],
 ): Promise<void> {
   const { engine, driver } = session;
-  // By the API's clock: with ours alone, one that is wrong by a month would give up what is there.
-  const nowMs = serverNowMs(session);
   noteFailure(session, failure);
   if (failure.connection === 'aborted') return;
-  const gone = batch.archivedAtMs !== null || nowMs - batch.createdAtMs > RESULTS_KEPT_MS;
   // Of the refusals only these say that there is nothing: another key may still see it.
-  if (gone && [400, 404, 410].includes(failure.status ?? 0)) {
+  const saysNothing = [400, 404, 410].includes(failure.status ?? 0);
+  if (saysNothing && !session.serverTimeHeard) await askServerTime(session);
+  const nowMs = serverNowMs(session);
+  const isOld = session.serverTimeHeard && nowMs - batch.createdAtMs > RESULTS_KEPT_MS;
+  if (saysNothing && (batch.archivedAtMs !== null || isOld)) {
     await giveUpChunk(session, chunk);
     return;
   }
@@ -279,6 +200,16 @@ async function afterFailedFetch(
     await blockAll(session, runIds, verdict);
   } else {
     engine.log.debug('results could not be fetched', { batch: batch.id, failures: wait.failures });
+  }
+}
+
+/** How old a batch is goes by the API's clock: ours, a month ahead, would give up what is there. */
+async function askServerTime(session: Session): Promise<void> {
+  const { api, signal } = session.engine;
+  try {
+    hearServerTime(session, await api.serverTimeMs(signal));
+  } catch (error) {
+    apiFailureOrThrow(error);
   }
 }
 

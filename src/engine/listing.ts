@@ -56,16 +56,27 @@ export class BatchListing {
   /** Does the listing reach back to the baseline of this attempt? */
   covers(attempt: AttemptRecord): boolean {
     if (this.complete) return true;
-    if (attempt.baselineBatchId !== null && this.#positions.has(attempt.baselineBatchId)) return true;
-    return this.batches.some((batch) => batch.createdAtMs < attempt.startedAtMs - CLOCK_SLACK_MS);
+    if (attempt.baselineBatchId === null) return false;
+    return this.#positions.has(attempt.baselineBatchId) || this.#firstOlder(attempt) !== -1;
   }
 
   #end(attempt: AttemptRecord): number {
-    const baseline = attempt.baselineBatchId === null ? undefined : this.#positions.get(attempt.baselineBatchId);
+    // The list was empty before it: every batch is newer.
+    if (attempt.baselineBatchId === null) return this.batches.length;
+    const baseline = this.#positions.get(attempt.baselineBatchId);
     if (baseline !== undefined) return baseline;
-    // No baseline, or it is gone: by time, with room for clocks that are wrong.
-    const older = this.batches.findIndex((batch) => batch.createdAtMs < attempt.startedAtMs - CLOCK_SLACK_MS);
+    const older = this.#firstOlder(attempt);
     return older === -1 ? this.batches.length : older;
+  }
+
+  /**
+   * Where the baseline is gone it goes by time: by the API's at the first look after the attempt where that is the
+   * earlier one, because a clock that is days ahead here would make the very batch that is looked for an older one.
+   */
+  #firstOlder({ startedAtMs, doubtSinceMs }: AttemptRecord): number {
+    const seenAtMs = doubtSinceMs ?? this.serverAtMs ?? startedAtMs;
+    const surelyOlderMs = Math.min(startedAtMs, seenAtMs) - CLOCK_SLACK_MS;
+    return this.batches.findIndex((batch) => batch.createdAtMs < surelyOlderMs);
   }
 }
 

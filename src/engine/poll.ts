@@ -15,6 +15,7 @@ import {
   blockAll,
   blockRun,
   chunkKey,
+  hearServerTime,
   noteFailure,
   serverNowMs,
   unblockChunk,
@@ -34,15 +35,19 @@ export interface PollResult {
   readonly retryAfterMs: number | null;
 }
 
-/** The batches of these runs that are still being processed. */
+/** The batches of these runs that are still being processed, second ones of a chunk among them: they hold slots too. */
 export async function openBatchRecords(session: Session, runIds: readonly string[]): Promise<readonly BatchRecord[]> {
+  const { store } = session.engine;
   const open: BatchRecord[] = [];
   for (const runId of runIds) {
-    const submitted = await session.engine.store.chunks(runId, { states: ['submitted'] });
+    const seconds = await store.secondBatches(runId);
+    open.push(...seconds);
+    const submitted = await store.chunks(runId, { states: ['submitted'] });
     if (submitted.length === 0) continue;
     const chunkNos = new Set(submitted.map((chunk) => chunk.chunkNo));
-    const batches = await session.engine.store.batches(runId);
-    open.push(...batches.filter((batch) => batch.chunkNo !== null && chunkNos.has(batch.chunkNo)));
+    const known = new Set(seconds.map((batch) => batch.id));
+    const batches = await store.batches(runId);
+    open.push(...batches.filter(({ id, chunkNo }) => chunkNo !== null && chunkNos.has(chunkNo) && !known.has(id)));
   }
   return open;
 }
@@ -60,6 +65,12 @@ export async function poll(session: Session): Promise<PollResult> {
     session.held = new Set();
     return { answered: true, retryAfterMs: null };
   }
+  // A wait that an earlier process was told is kept as well: without a look nothing that is in doubt may be sent.
+  const quietMs = session.quietUntilMs - engine.clock.monotonicMs();
+  if (quietMs > 0) {
+    session.held = new Set(attempts.map(chunkKey));
+    return { answered: false, retryAfterMs: quietMs };
+  }
   let listing: BatchListing;
   try {
     listing = await listBatches(engine, {
@@ -69,7 +80,7 @@ export async function poll(session: Session): Promise<PollResult> {
     });
     session.reach.heard();
     session.lookRefused = false;
-    if (listing.serverAtMs !== null) session.serverAheadMs = listing.serverAtMs - engine.clock.monotonicMs();
+    hearServerTime(session, listing.serverAtMs);
   } catch (error) {
     const failure = apiFailureOrThrow(error);
     noteFailure(session, failure);
@@ -100,7 +111,7 @@ async function unfinishedRuns(session: Session): Promise<readonly string[]> {
 
 /** The next look: the base interval, more for batches that have been under way for long, never before the API's wish. */
 export function pollInterval(baseMs: number, youngestAgeMs: number, retryAfterMs: number | null): number {
-  const grown = Math.min(Math.max(baseMs, youngestAgeMs / AGE_SHARE), baseMs * INTERVAL_GROWTH_MAX);
+  const grown = Math.min(Math.max(baseMs, Math.ceil(youngestAgeMs / AGE_SHARE)), baseMs * INTERVAL_GROWTH_MAX);
   return Math.max(grown, retryAfterMs ?? 0);
 }
 
@@ -128,8 +139,10 @@ async function lookAt(session: Session, batch: BatchRecord, listing: BatchListin
 }
 
 async function missing(session: Session, batch: BatchRecord, listing: BatchListing): Promise<void> {
-  const { runId } = batch;
-  if (runId === null) return;
+  const { runId, chunkNo } = batch;
+  if (runId === null || chunkNo === null) return;
+  // A second batch that is gone stands in nobody's way.
+  if ((await session.engine.store.chunk(runId, chunkNo))?.batchId !== batch.id) return;
   // By the API's clock: one that is set here by an hour must not make a passing 404 an hour old.
   const nowMs = serverNowMs(session);
   if (await isOtherWorkspace(session, batch, listing)) {
@@ -176,12 +189,12 @@ export function missingBlock(batch: BatchRecord, what: string): Block {
 async function seen(session: Session, known: BatchRecord, info: BatchInfo): Promise<void> {
   const { driver, engine } = session;
   const { runId, chunkNo } = known;
-  if (runId !== null && chunkNo !== null) {
+  const chunk = runId === null || chunkNo === null ? null : await engine.store.chunk(runId, chunkNo);
+  if (runId !== null && chunkNo !== null && chunk?.batchId === known.id) {
     for (const reason of ['batch_missing', 'other_workspace']) await unblockChunk(session, { runId, chunkNo }, reason);
   }
   if (info.status === 'ended' && runId !== null && chunkNo !== null) {
     // Of two batches of one chunk the first that has ended is taken; the chunk has moved on for the second.
-    const chunk = await engine.store.chunk(runId, chunkNo);
     if (chunk?.state !== 'submitted') return driver.recordBatchSeen(info);
     await driver.recordEnded({ runId, chunkNo, batch: info, atMs: engine.clock.now() });
     const tookMs = info.endedAtMs === null ? null : info.endedAtMs - info.createdAtMs;

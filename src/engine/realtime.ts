@@ -9,15 +9,16 @@ import pLimit from 'p-limit';
 import { groupBy } from '../base/collections.ts';
 import { failpoint } from '../base/failpoint.ts';
 import { routeRealtime, type ApiFailure } from '../domain/failure-router.ts';
-import { paths, tagOf } from '../domain/ids.ts';
+import { tagOf } from '../domain/ids.ts';
 import { PLAIN_MAX_TOKENS_MAX, RETRY_AFTER_SAID_MS } from '../domain/limits.ts';
 import type { RowRecord, RunRecord } from '../domain/model.ts';
-import type { AppendLog } from '../domain/ports.ts';
 import { localErrorLine, parseResultLine, realtimeResultLine, wireId, type ResultLine } from '../domain/result-line.ts';
 import type { RealtimeSettled } from '../domain/store-steps.ts';
+import { isHomeBlocked, readHome } from './home-chunk.ts';
+import { RealtimeLogs } from './realtime-logs.ts';
 import { RequestReader } from './requests.ts';
 import { StopReasonSum, UsageSum } from './result-scan.ts';
-import { WaitingRows, type WaitingRow } from './waiting-rows.ts';
+import { rowKey, WaitingRows, type WaitingRow } from './waiting-rows.ts';
 import { apiFailureOf, blockAll, causeOf, waitBefore, type Session } from './session.ts';
 
 /** In wire ids and result locations the realtime log counts as chunk 0. */
@@ -35,7 +36,7 @@ export class RealtimeLane {
   readonly #runIds: readonly string[];
   readonly #limit: ReturnType<typeof pLimit>;
   readonly #requests: RequestReader;
-  readonly #logs = new Map<string, AppendLog>();
+  readonly #logs: RealtimeLogs;
   readonly #waiting = new WaitingRows();
   /** Rows that are being called, until their answers are committed. */
   readonly #underWay = new Set<string>();
@@ -56,11 +57,18 @@ export class RealtimeLane {
     this.#wake = wake;
     this.#limit = pLimit(pacing.concurrency);
     this.#requests = new RequestReader(store, files);
+    this.#logs = new RealtimeLogs(session);
   }
 
   /** Is this row the lane's already? */
   has(row: { readonly runId: string; readonly seq: number }): boolean {
     return this.#waiting.has(row) || this.#underWay.has(rowKey(row));
+  }
+
+  /** Which rows are the lane's as of now, whatever becomes of them later. */
+  snapshot(): (row: RowRecord) => boolean {
+    const keys = new Set([...this.#waiting.keys(), ...this.#underWay]);
+    return (row) => keys.has(rowKey(row));
   }
 
   offer(run: RunRecord, row: RowRecord): void {
@@ -93,7 +101,11 @@ export class RealtimeLane {
     if (signal.aborted || clock.monotonicMs() < this.#session.callsNotBeforeMs) return;
     const free = pacing.concurrency - this.#running;
     if (free <= 0) return;
-    const due = this.#waiting.take(nowMs, free, ({ run }) => !this.#session.blocks.stopsSending(run.id));
+    const due = this.#waiting.take(
+      nowMs,
+      free,
+      ({ run, row }) => !this.#session.blocks.stopsSending(run.id) && !isHomeBlocked(this.#session, row),
+    );
     // Before the first await: the planner must see that these are taken.
     for (const { row } of due) this.#underWay.add(rowKey(row));
     this.#running += due.length;
@@ -114,8 +126,7 @@ export class RealtimeLane {
   async drain(): Promise<void> {
     while (this.busy && !this.#failure) await new Promise<void>((resolve) => this.#drained.push(resolve));
     await this.#requests.close();
-    for (const log of this.#logs.values()) await log.close();
-    this.#logs.clear();
+    await this.#logs.close();
     if (this.#failure) throw this.#failure.error;
   }
 
@@ -123,8 +134,7 @@ export class RealtimeLane {
   async #claim(runId: string, seqs: readonly number[], nowMs: number): Promise<readonly RowRecord[]> {
     try {
       // A log that cannot be opened is found out before anything is paid for it.
-      const run = await this.#session.engine.store.run(runId);
-      if (run) await this.#log(run);
+      if (await this.#session.engine.store.run(runId)) await this.#logs.of(runId);
       return await this.#session.driver.claimRealtime(runId, seqs, nowMs);
     } catch (error) {
       this.#fail(error);
@@ -154,8 +164,13 @@ export class RealtimeLane {
     // A call under way is paid: a stop waits for its answer. Only a failure of our own breaks it off.
     const { signal } = this.#broken;
     const id = wireId(tagOf(run.id), REALTIME_CHUNK_NO, row.seq);
-    const { paramsJson, betas } = await this.#requests.params(run.id, row);
-    const { max_tokens: maxTokens } = JSON.parse(paramsJson) as { max_tokens: number };
+    const request = await readHome(this.#session, row, () => this.#requests.sized(run.id, row));
+    if (!request) {
+      // Nothing was called: it waits again, as if it had not been claimed.
+      const settled = { seq: row.seq, to: 'retry', errorType: row.errorType, notBeforeMs: 0, burnt: false } as const;
+      return { run, row, line: null, parsed: null, settled };
+    }
+    const { paramsJson, betas, maxTokens } = request;
     try {
       const message = await api.createMessage({ paramsJson, betas, stream: maxTokens > PLAIN_MAX_TOKENS_MAX, signal });
       this.#session.reach.heard();
@@ -241,7 +256,7 @@ export class RealtimeLane {
     if (!run) return;
     failpoint('retry.realtime_answer');
     const { driver, engine } = this.#session;
-    const log = await this.#log(run);
+    const log = await this.#logs.of(run.id);
     const usage = new UsageSum('realtime');
     const stopReasons = new StopReasonSum();
     const rows: RealtimeSettled[] = [];
@@ -271,17 +286,6 @@ export class RealtimeLane {
     engine.emit({ kind: 'rows.settled', runId: run.id, succeeded, rest: rows.length - succeeded });
   }
 
-  async #log(run: RunRecord): Promise<AppendLog> {
-    let log = this.#logs.get(run.id);
-    if (!log) {
-      const { store, files } = this.#session.engine;
-      const committed = (await store.run(run.id))?.realtimeLogBytes ?? 0;
-      log = await files.openAppend(paths.realtime(run.id), committed);
-      this.#logs.set(run.id, log);
-    }
-    return log;
-  }
-
   #fail(error: unknown): void {
     this.#failure ??= { error };
     this.#broken.abort();
@@ -292,8 +296,4 @@ export class RealtimeLane {
     for (const resolve of this.#drained.splice(0)) resolve();
     this.#wake();
   }
-}
-
-function rowKey(row: { readonly runId: string; readonly seq: number }): string {
-  return `${row.runId}:${row.seq}`;
 }

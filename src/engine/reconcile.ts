@@ -1,9 +1,9 @@
 /**
  * Creates that may or may not have happened (design, section 3.1). The API has no idempotency key and its list does
  * not show what is in a batch, so the truth is found by sets: all attempts in doubt with one row count, and all batches
- * of that count that the list shows since the oldest of them and that nobody of ours knows. A batch gives itself away
- * by its first wire id once it has ended; only when no such batch is left unread, and a grace has passed, was nothing
- * made.
+ * of that count that the list shows since the oldest of them and that nobody of ours knows; what only a person gave to a
+ * chunk counts as unknown. A batch gives itself away by its first wire id once it has ended; only when no such batch is
+ * left unread, and a grace has passed, was nothing made.
  */
 import { groupBy } from '../base/collections.ts';
 import { tagOf } from '../domain/ids.ts';
@@ -11,8 +11,9 @@ import { BATCH_MISSING_MS_MAX, LATE_BATCH_MS } from '../domain/limits.ts';
 import { requestCount, type AttemptRecord, type BatchInfo } from '../domain/model.ts';
 import { parseWireId, type WireIdParts } from '../domain/result-line.ts';
 import { readHead } from './batch-head.ts';
+import { blockAdopted, blockElsewhere, blockGroup, releaseBlocks } from './doubt-blocks.ts';
 import type { BatchListing } from './listing.ts';
-import { apiFailureOrThrow, blockRun, chunkKey, noteFailure, repeatWait, type Session } from './session.ts';
+import { apiFailureOrThrow, chunkKey, noteFailure, repeatWait, type Session } from './session.ts';
 
 const ATTEMPTS_READ = 1_000;
 
@@ -23,10 +24,11 @@ const SERVER_CLOCK_STEP_MS = 1_000;
 export async function attemptsInDoubt(session: Session): Promise<readonly AttemptRecord[]> {
   const { store, api, clock } = session.engine;
   const attempts = await session.driver.attemptsToWatch(clock.now() - LATE_BATCH_MS);
-  if (attempts.length === 0) return attempts;
   // Another base URL shows other batches: only attempts that were made there can be decided there.
   const here = new Set((await store.runs()).filter((run) => run.origin === api.origin).map((run) => run.id));
-  return attempts.filter((attempt) => here.has(attempt.runId));
+  const mine = attempts.filter((attempt) => here.has(attempt.runId));
+  if (mine.length === 0) await releaseBlocks(session, new Set());
+  return mine;
 }
 
 /** Decides what this listing can decide, and says which chunks must wait (`session.held`). */
@@ -39,6 +41,7 @@ export async function reconcile(
   await noteDoubts(session, attempts, listing);
   /** Attempts that found their batch in this pass. */
   const decided = new Set<number>();
+  const blocked = new Set<string>();
   const unknown = await unknownBatches(session, listing);
   for (const [rowCount, group] of groupBy(attempts, (attempt) => attempt.rowCount)) {
     const candidates = listing
@@ -53,13 +56,16 @@ export async function reconcile(
     }
     // What a person has settled waits for nothing any more; a batch that turns up all the same is remembered.
     const waiting = group.filter((attempt) => !attempt.byHand);
-    if (stuck.length > 0) await blockGroup(session, waiting, stuck);
+    if (stuck.length > 0) {
+      for (const key of await blockGroup(session, waiting, stuck)) blocked.add(key);
+    }
     for (const attempt of waiting) {
       if (unread > 0) held.add(chunkKey(attempt));
       else await decideNotMade(session, attempt, listing);
     }
   }
   session.held = held;
+  await releaseBlocks(session, blocked);
 }
 
 /**
@@ -86,6 +92,29 @@ function graceIsOver(session: Session, attempt: AttemptRecord, listing: BatchLis
   return Math.max(here, there) >= reconcileGraceMs;
 }
 
+/**
+ * Is this batch nobody's, now that its wire ids are known? A person's word about it is held against them: where they say
+ * the same, the batch is proven; where they do not, it is taken from that chunk, and may be another's.
+ */
+async function isFree(session: Session, batch: BatchInfo, parts: readonly WireIdParts[]): Promise<boolean> {
+  const { engine, driver } = session;
+  const known = await engine.store.batch(batch.id);
+  if (known?.runId === null || known?.runId === undefined || known.chunkNo === null) return true;
+  const place = { runId: known.runId, chunkNo: known.chunkNo };
+  const chunk = await engine.store.chunk(place.runId, place.chunkNo);
+  // Adopted while its results were read.
+  if (known.proven || chunk?.wire !== 'tag') return false;
+  const atMs = engine.clock.now();
+  if (parts.some((one) => one.tag === tagOf(place.runId) && one.chunkNo === place.chunkNo)) {
+    await driver.recordProven({ batchId: batch.id, atMs });
+    return false;
+  }
+  const reason = `the lines of ${batch.id} are not of this chunk`;
+  await driver.recordDisproved({ ...place, batchId: batch.id, atMs, reason });
+  engine.emit({ kind: 'batch.disproved', ...place, batchId: batch.id });
+  return true;
+}
+
 async function unknownBatches(session: Session, listing: BatchListing): Promise<ReadonlySet<string>> {
   const ids = listing.batches.map((batch) => batch.id);
   const known = await session.driver.knownBatchIds(ids);
@@ -106,6 +135,7 @@ async function readCandidate(
   if (ids === null) return false;
   session.candidateWaits.delete(batch.id);
   const parts = ids.flatMap((id) => parseWireId(id) ?? []);
+  if (!(await isFree(session, batch, parts))) return true;
   const mine = attempts.filter((attempt) =>
     parts.some((one) => one.tag === tagOf(attempt.runId) && one.chunkNo === attempt.chunkNo),
   );
@@ -129,7 +159,8 @@ async function readCandidate(
 
 /**
  * A batch that bears our tag and that no attempt in doubt waits for: one more of a chunk that has its own, or one that
- * turned up after more than a day. It is ours all the same, and paid: the newest attempt of its chunk takes it.
+ * turned up after more than a day. It is ours all the same, and paid: the attempt of its chunk that is in doubt takes it
+ * (since a moment ago, or the caller would have it), else the newest.
  */
 async function settledAttempt({ engine }: Session, parts: readonly WireIdParts[]): Promise<AttemptRecord | undefined> {
   const runs = await engine.store.runs();
@@ -141,7 +172,10 @@ async function settledAttempt({ engine }: Session, parts: readonly WireIdParts[]
       const page = await engine.store.attempts(run.id, { afterId, limit: ATTEMPTS_READ });
       const last = page.at(-1);
       if (!last) break;
-      newest = page.findLast((one) => one.chunkNo === chunkNo) ?? newest;
+      const mine = page.filter((one) => one.chunkNo === chunkNo);
+      const inDoubt = mine.findLast((one) => one.state === 'uncertain');
+      if (inDoubt) return inDoubt;
+      newest = mine.at(-1) ?? newest;
       afterId = last.id;
     }
     if (newest) return newest;
@@ -173,46 +207,15 @@ function isStuck(session: Session, batch: BatchInfo): boolean {
   return wait !== undefined && session.engine.clock.monotonicMs() - wait.sinceMs > BATCH_MISSING_MS_MAX;
 }
 
-async function blockGroup(
-  session: Session,
-  group: readonly AttemptRecord[],
-  stuck: readonly BatchInfo[],
-): Promise<void> {
-  const candidates = stuck.map((batch) => batch.id);
-  const named = candidates.slice(0, 3).join(', ') + (candidates.length > 3 ? ', …' : '');
-  for (const attempt of group) {
-    const { runId, chunkNo } = attempt;
-    await blockRun(session, runId, {
-      reason: 'candidate_unreadable',
-      scope: `chunk:${chunkNo}`,
-      message: `chunk ${chunkNo} is in doubt: ${named} may hold it, and the results have not been readable for an hour`,
-      hint: `Look at ${candidates.length === 1 ? 'this batch' : 'these batches'} in the Console, and say what you see: ${resolveCommands(attempt)}. Until then the chunk is not sent; \`batchrun collect\` looks again.`,
-      sinceMs: attempt.startedAtMs,
-      candidates,
-    });
-  }
-}
-
-/** What a person types to settle a chunk in doubt. */
-function resolveCommands({ runId, chunkNo }: AttemptRecord): string {
-  const command = `batchrun resolve ${runId} --chunk ${chunkNo}`;
-  return `\`${command} --batch ID\` if one is its, \`${command} --not-created\` to send it (again), \`${command} --lost\` to give its rows up`;
-}
-
 async function decideNotMade(session: Session, attempt: AttemptRecord, listing: BatchListing): Promise<void> {
   const { engine, driver } = session;
   if (attempt.state !== 'uncertain') return;
   // The attempt may have been decided a moment ago, by a batch that was read.
   const chunk = await engine.store.chunk(attempt.runId, attempt.chunkNo);
   if (chunk?.state !== 'uncertain' || !graceIsOver(session, attempt, listing) || !listing.covers(attempt)) return;
+  if (chunk.wire === 'own') return blockAdopted(session, attempt);
   if (!sameWorkspace(session, attempt, listing)) {
-    await blockRun(session, attempt.runId, {
-      reason: 'other_workspace',
-      scope: `chunk:${attempt.chunkNo}`,
-      message: `chunk ${attempt.chunkNo} is in doubt, and this key may belong to another workspace than the one that sent it (${attempt.workspace}): its batch would not show here`,
-      hint: `Run \`batchrun collect\` with a key of the workspace that sent it. Or settle it yourself: ${resolveCommands(attempt)}.`,
-      sinceMs: attempt.startedAtMs,
-    });
+    await blockElsewhere(session, attempt);
     return;
   }
   await driver.recordNotCreated({ attemptId: attempt.id, atMs: engine.clock.now(), reason: 'not in the list' });

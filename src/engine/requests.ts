@@ -2,7 +2,7 @@
  * Finds the request of a row again: in the chunk file that it was sealed into, by the packed index. A few decoded
  * indexes and open files are kept, because rows that are needed again lie close together.
  */
-import { invariant } from '../base/errors.ts';
+import { BatchrunError, invariant } from '../base/errors.ts';
 import { paramsOf } from '../domain/chunk-text.ts';
 import { paths, tagOf } from '../domain/ids.ts';
 import type { ChunkRecord } from '../domain/model.ts';
@@ -10,6 +10,7 @@ import { decodeRequestIndex, type RequestIndex } from '../domain/packed-index.ts
 import type { FileReader, Files } from '../domain/ports.ts';
 import { wireId } from '../domain/result-line.ts';
 import type { Store } from '../domain/store.ts';
+import { sizeOfParams } from './split.ts';
 
 /** An index of a chunk of 100,000 rows takes 4 MB decoded. */
 const KEPT_MAX = 4;
@@ -23,6 +24,13 @@ export interface OpenedChunk {
 export interface HomePlace {
   readonly homeChunkNo: number;
   readonly homeIndex: number;
+}
+
+export interface SizedRequest {
+  readonly paramsJson: string;
+  readonly betas: readonly string[];
+  readonly model: string;
+  readonly maxTokens: number;
 }
 
 interface Kept extends OpenedChunk {
@@ -60,6 +68,18 @@ export class RequestReader {
     });
   }
 
+  /** Also the model and the length of its answer. E_STATE_CORRUPT where what lies there is no request. */
+  async sized(runId: string, place: HomePlace): Promise<SizedRequest> {
+    const request = await this.params(runId, place);
+    try {
+      return { ...request, ...sizeOfParams(request.paramsJson) };
+    } catch (cause) {
+      const file = this.#files.locate(paths.body(runId, place.homeChunkNo));
+      const details = { file };
+      throw new BatchrunError('E_STATE_CORRUPT', `${file}: a request is not as it was written`, { cause, details });
+    }
+  }
+
   /** Closes all files. Reads must have come back. */
   async close(): Promise<void> {
     const slots = [...this.#slots.values()];
@@ -82,7 +102,9 @@ export class RequestReader {
       throw error;
     } finally {
       slot.users--;
-      await this.#closeOldest();
+      if (this.#slots.get(key) === slot) await this.#closeOldest();
+      // One that was given up is closed by the last who reads in it.
+      else if (slot.users === 0) await closeSlot(slot);
     }
   }
 

@@ -3,12 +3,20 @@
  * up. What the API can still tell is held against it, because a wrong word here is paid for.
  */
 import { BatchrunError } from '../base/errors.ts';
-import { tagOf } from '../domain/ids.ts';
-import { requestCount, type AttemptRecord, type BatchInfo, type ChunkRecord, type RunRecord } from '../domain/model.ts';
-import { parseWireId } from '../domain/result-line.ts';
-import { giveUpChunk } from './collect.ts';
+import { BATCH_MISSING_MS_MAX, RESULT_FETCHES_MAX } from '../domain/limits.ts';
+import {
+  requestCount,
+  type AttemptRecord,
+  type BatchInfo,
+  type BatchRecord,
+  type ChunkRecord,
+  type RunRecord,
+} from '../domain/model.ts';
+import { giveUpChunk } from './checkpoint.ts';
+import { listBatches } from './listing.ts';
 import { firstWireIds } from './reconcile.ts';
-import { apiFailureOf, type Session } from './session.ts';
+import { apiFailureOf, serverNowMs, type Session } from './session.ts';
+import { wireIdReader } from './wire-ids.ts';
 
 export type Settlement =
   { readonly kind: 'batch'; readonly batchId: string } | { readonly kind: 'not_created' } | { readonly kind: 'lost' };
@@ -55,54 +63,152 @@ async function takeBatch(session: Session, { run, chunk }: Question, batchId: st
   if (rows !== chunk.rowCount) {
     throw refusal(`${batchId} holds ${rows} requests; chunk ${chunk.chunkNo} has ${chunk.rowCount} rows`);
   }
-  const proven = await isProven(session, { run, chunk }, batch);
-  const attempt = await doubtOf(session, { run, chunk }, `${batchId} is named in its place`);
+  for (const own of await batchesOf(session, chunk)) {
+    // What only a person named may be corrected by one.
+    if (own.proven && (await isShown(session, own))) {
+      throw refusal(
+        `the API still shows ${own.id}, which is surely the batch of chunk ${chunk.chunkNo}`,
+        `\`batchrun collect ${run.id}\` follows it. If ${batchId} holds the same rows, \`batchrun audit\` names and prices it.`,
+      );
+    }
+  }
+  const proven = await isProven(session, chunk, batch);
+  const [attempt] = await doubtsOf(session, { run, chunk }, `${batchId} is named in its place`);
   await driver.recordCreated({ attemptId: attempt.id, batch, atMs: engine.clock.now(), proven });
 }
 
-/** True when its results carry the wire ids of this chunk; false while they cannot be read; throws when they do not. */
-async function isProven(session: Session, { run, chunk }: Question, batch: BatchInfo): Promise<boolean> {
-  if (batch.status !== 'ended') return false;
-  const ids = await firstWireIds(session, batch);
-  if (ids === null) return false;
-  const parts = ids.map((id) => parseWireId(id));
-  if (parts.some((one) => one?.tag === tagOf(run.id) && one.chunkNo === chunk.chunkNo)) return true;
-  throw refusal(`the results of ${batch.id} hold other rows than those of chunk ${chunk.chunkNo}`);
+/** True when its results carry our wire ids of this chunk; false while they cannot be read; throws when they do not. */
+async function isProven(session: Session, chunk: ChunkRecord, batch: BatchInfo): Promise<boolean> {
+  const holds = await holdsRows(session, chunk, batch);
+  if (holds === 'others')
+    throw refusal(`the results of ${batch.id} hold other rows than those of chunk ${chunk.chunkNo}`);
+  // Ids of the user's own may stand in any batch of theirs.
+  return holds === 'its' && chunk.wire === 'tag';
 }
 
 async function takeAsNotMade(session: Session, question: Question): Promise<void> {
   const { engine, driver } = session;
-  const { batchId, chunkNo } = question.chunk;
-  if (batchId !== null && (await look(session, batchId))) {
+  const { run, chunk } = question;
+  const { chunkNo } = chunk;
+  if (chunk.wire === 'own') {
     throw refusal(
-      `the API still shows ${batchId}, the batch of chunk ${chunkNo}: sending its rows again would pay twice`,
+      `chunk ${chunkNo} was adopted: sent by us it would carry the ids of your input, and a batch of it could not be told from a stranger's when an answer gets lost`,
+      `To have its rows sent all the same: \`batchrun resolve ${run.id} --chunk ${chunkNo} --lost\`, \`batchrun collect ${run.id}\`, and then \`batchrun retry ${run.id}\`, which sends them with ids of ours.`,
     );
   }
-  const attempt = await doubtOf(session, question, 'the API knows its batch no more');
-  const atMs = engine.clock.now();
-  await driver.recordNotCreated({ attemptId: attempt.id, atMs, reason: 'a person said so', byHand: true });
+  for (const batch of await batchesOf(session, chunk)) {
+    const shown = await isShown(session, batch);
+    if (shown && (batch.proven || (await holdsRows(session, chunk, shown)) !== 'others')) {
+      throw refusal(
+        `the API still shows ${batch.id}, ${batch.proven ? 'a' : 'perhaps the'} batch of chunk ${chunkNo}: sending its rows again would pay twice`,
+        `\`batchrun collect ${run.id}\` follows it.`,
+      );
+    }
+  }
+  const attempts = await doubtsOf(session, question, 'the API knows its batch no more');
+  for (const { id: attemptId } of attempts) {
+    const atMs = engine.clock.now();
+    await driver.recordNotCreated({ attemptId, atMs, reason: 'a person said so', byHand: true });
+  }
 }
 
-async function giveUp(session: Session, { chunk }: Question): Promise<void> {
-  const batch = chunk.batchId === null ? null : await look(session, chunk.batchId);
-  if (batch && batch.status !== 'ended') {
-    throw refusal(`${batch.id}, the batch of chunk ${chunk.chunkNo}, is still being processed and will be paid`);
+async function giveUp(session: Session, { run, chunk }: Question): Promise<void> {
+  for (const batch of await batchesOf(session, chunk)) {
+    const shown = await isShown(session, batch);
+    if (!shown) continue;
+    if (shown.status !== 'ended') {
+      throw refusal(`${batch.id}, the batch of chunk ${chunk.chunkNo}, is still being processed and will be paid`);
+    }
+    // Fetched again and again and never whole: that they begin well is of no use.
+    if (batch.id === chunk.batchId && chunk.fetches >= RESULT_FETCHES_MAX) continue;
+    if ((await holdsRows(session, chunk, shown)) === 'its') {
+      throw refusal(
+        `the results of ${batch.id}, the batch of chunk ${chunk.chunkNo}, can be had, and they are paid`,
+        `\`batchrun collect ${run.id}\` fetches them.`,
+      );
+    }
   }
   await giveUpChunk(session, chunk);
 }
 
-/** The attempt that is in doubt; the batch that the chunk had until now is taken from it. */
-async function doubtOf(session: Session, { run, chunk }: Question, reason: string): Promise<AttemptRecord> {
+/** All that the ledger has of a chunk: it may know more than the one that the chunk follows. */
+async function batchesOf({ engine }: Session, chunk: ChunkRecord): Promise<readonly BatchRecord[]> {
+  return (await engine.store.batches(chunk.runId)).filter((batch) => batch.chunkNo === chunk.chunkNo);
+}
+
+/** Whose rows are in it, as far as its results can be read now? */
+async function holdsRows(
+  session: Session,
+  chunk: ChunkRecord,
+  batch: BatchInfo,
+): Promise<'its' | 'others' | 'unreadable'> {
+  if (batch.status !== 'ended') return 'unreadable';
+  const ids = await firstWireIds(session, batch);
+  if (ids === null) return 'unreadable';
+  const indexOf = await wireIdReader(session.engine.files, chunk);
+  return ids.some((id) => indexOf(id) !== null) ? 'its' : 'others';
+}
+
+/** The attempts in doubt; the batches that the chunk had until now are taken from it. */
+async function doubtsOf(
+  session: Session,
+  { run, chunk }: Question,
+  reason: string,
+): Promise<readonly [AttemptRecord, ...AttemptRecord[]]> {
   const { engine, driver } = session;
-  const { runId, chunkNo, batchId } = chunk;
-  if (batchId !== null) await driver.recordDisproved({ runId, chunkNo, batchId, atMs: engine.clock.now(), reason });
+  const { runId, chunkNo } = chunk;
+  for (const { id: batchId } of await batchesOf(session, chunk)) {
+    await driver.recordDisproved({ runId, chunkNo, batchId, atMs: engine.clock.now(), reason });
+  }
   const attempts = await driver.attemptsToWatch(engine.clock.now());
-  const attempt = attempts.find((one) => one.runId === run.id && one.chunkNo === chunkNo && one.state === 'uncertain');
-  if (attempt) return attempt;
+  const [first, ...others] = attempts.filter(
+    (one) => one.runId === run.id && one.chunkNo === chunkNo && one.state === 'uncertain',
+  );
+  if (first) return [first, ...others];
   throw new BatchrunError(
     'E_BUG',
     `this must not happen: chunk ${chunkNo} of ${run.id} is in doubt without an attempt`,
   );
+}
+
+/** A batch of the ledger as the API shows it now; null where it surely has it no more. Throws where a 404 proves nothing. */
+async function isShown(session: Session, batch: BatchRecord): Promise<BatchInfo | null> {
+  const shown = await look(session, batch.id);
+  if (shown) return shown;
+  const { engine } = session;
+  const { api } = engine;
+  // One of them in the list says that this key sees what was made with the other.
+  const ofThere = batch.workspace === api.workspace ? [batch] : await batchesAt(session, batch.workspace);
+  const listing = await listBatches(engine, {
+    batchIds: new Set(ofThere.map((one) => one.id)),
+    attempts: [],
+    oldestBatchMs: Math.min(...ofThere.map((one) => one.createdAtMs)),
+  });
+  const listed = listing.get(batch.id);
+  if (listed) return listed;
+  if (batch.workspace !== api.workspace && ofThere.every((one) => listing.get(one.id) === undefined)) {
+    throw refusal(
+      `${batch.id} answers 404 to this key (${api.workspace}): it was made with ${batch.workspace}, and batches are visible in their own workspace only`,
+      'Say it with a key of the workspace that made it.',
+    );
+  }
+  // By the API's clock: for minutes after a create a 404 may pass.
+  const ageMs = (listing.serverAtMs ?? serverNowMs(session)) - batch.createdAtMs;
+  if (ageMs >= BATCH_MISSING_MS_MAX) return null;
+  throw refusal(
+    `the API does not show ${batch.id} (404), but made it less than an hour ago: that may pass`,
+    `Wait until it is an hour old and say it again. Until then \`batchrun collect ${batch.runId}\` looks for it.`,
+  );
+}
+
+/** Batches that were made in this workspace, in any run. */
+async function batchesAt({ engine }: Session, workspace: string): Promise<readonly BatchRecord[]> {
+  const all: BatchRecord[] = [];
+  for (const run of await engine.store.runs()) {
+    if (run.origin !== engine.api.origin) continue;
+    all.push(...(await engine.store.batches(run.id)).filter((batch) => batch.workspace === workspace));
+  }
+  return all;
 }
 
 /** The batch as the API shows it now; null where it answers 404. */
@@ -116,6 +222,6 @@ async function look(session: Session, batchId: string): Promise<BatchInfo | null
   }
 }
 
-function refusal(message: string): BatchrunError {
-  return new BatchrunError('E_RESOLVE', `${message}; nothing was changed`);
+function refusal(message: string, hint?: string): BatchrunError {
+  return new BatchrunError('E_RESOLVE', `${message}; nothing was changed`, hint === undefined ? {} : { hint });
 }

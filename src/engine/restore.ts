@@ -28,6 +28,8 @@ interface Source {
 }
 
 const PENDING_CHARS_MAX = 512 * 1024;
+/** Row records read at a time. */
+const PAGE_ROWS = 1_000;
 
 /** `from` is the run that was just read, `to` the one that exists. Gives how many files were made again. */
 export async function restoreFiles(
@@ -44,20 +46,38 @@ export async function restoreFiles(
   return restored;
 }
 
-/** Bodies that are still to be sent, and row files, which the output needs. Sizes tell most; a checksum what was blocked. */
+/**
+ * Bodies that are still to be sent or from which rows are sent again, and row files, which the output needs. Sizes tell
+ * most; a checksum what was blocked.
+ */
 async function findDamaged({ store, files }: Scope, run: RunRecord): Promise<readonly Damaged[]> {
   const blocked = new Set(run.blocked.filter((block) => block.reason === 'chunk_damaged').map((block) => block.scope));
+  const needed = await homesOfRetries(store, run.id);
   const damaged: Damaged[] = [];
-  for (const chunk of await store.chunks(run.id, { kind: 'input' })) {
+  for (const chunk of await store.chunks(run.id)) {
     if (chunk.state === 'split' || chunk.wire === 'own') continue;
     const index = decodeRequestIndex((await store.chunkIndex(run.id, chunk.chunkNo)).requests);
     const rowBytes = index.rowBytes.reduce((sum, bytes) => sum + bytes, 0);
     const isOther = (await files.size(paths.body(run.id, chunk.chunkNo))) !== chunk.bytes;
-    const body = chunk.state === 'sealed' && (isOther || blocked.has(`chunk:${chunk.chunkNo}`));
-    const rows = (await files.size(paths.rows(run.id, chunk.chunkNo))) !== rowBytes;
+    const isNeeded = chunk.state === 'sealed' || needed.has(chunk.chunkNo);
+    const body = isNeeded && (isOther || blocked.has(`chunk:${chunk.chunkNo}`));
+    // A chunk of retries has none: its rows are in the row files of the chunks that they come from.
+    const rows = chunk.kind === 'input' && (await files.size(paths.rows(run.id, chunk.chunkNo))) !== rowBytes;
     if (body || rows) damaged.push({ chunk, index, body, rows });
   }
   return damaged;
+}
+
+/** The chunks in whose files the rows lie that wait for another try. */
+async function homesOfRetries(store: Scope['store'], runId: string): Promise<ReadonlySet<number>> {
+  const homes = new Set<number>();
+  for (let afterSeq = -1; ;) {
+    const rows = await store.rowRecords(runId, { states: ['retry', 'in_realtime'], afterSeq, limit: PAGE_ROWS });
+    const last = rows.at(-1);
+    if (!last) return homes;
+    afterSeq = last.seq;
+    for (const { homeChunkNo } of rows) homes.add(homeChunkNo);
+  }
 }
 
 interface Found {

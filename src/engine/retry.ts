@@ -7,10 +7,10 @@ import { retryLane } from '../domain/failure-router.ts';
 import { tagOf } from '../domain/ids.ts';
 import type { RowRecord, RunRecord } from '../domain/model.ts';
 import { ChunkWriter } from './chunk-writer.ts';
+import { isHomeBlocked, readHome, standStill } from './home-chunk.ts';
 import type { RealtimeLane } from './realtime.ts';
 import { RequestReader } from './requests.ts';
 import type { Session } from './session.ts';
-import { sizeOfParams } from './split.ts';
 
 /** Row records read at a time. */
 const PAGE_ROWS = 1_000;
@@ -27,7 +27,9 @@ export async function retryRound(session: Session, lane: RealtimeLane, runIds: r
     // All that wait are in the lane already: reading them again would be for nothing.
     if (run.rows.retry === lane.waiting(runId) || lane.waiting(runId) > LANE_ROWS_MAX / 2) continue;
     if (run.settings.retryLane === 'none') await giveUp(session, run);
-    sealed += await assign(session, lane, run);
+    const assigned = await assign(session, lane, run);
+    sealed += assigned.sealed;
+    if (assigned.stuckRows > 0) await standStill(session, runId, assigned.stuckRows);
   }
   return sealed;
 }
@@ -49,19 +51,33 @@ async function giveUp(session: Session, run: RunRecord): Promise<void> {
   }
 }
 
-async function assign(session: Session, lane: RealtimeLane, run: RunRecord): Promise<number> {
+interface Assigned {
+  readonly sealed: number;
+  /** Rows whose chunk file cannot be read. */
+  readonly stuckRows: number;
+}
+
+async function assign(session: Session, lane: RealtimeLane, run: RunRecord): Promise<Assigned> {
   const { store, files } = session.engine;
   const requests = new RequestReader(store, files);
   const chunks = new RetryChunks(session, run, requests);
+  let stuckRows = 0;
   try {
     for (let afterSeq = -1; ;) {
+      // The lane goes on while this page is read and worked through. What it has before the read may have moved by then.
+      const isLanes = lane.snapshot();
       const rows = await store.rowRecords(run.id, { states: ['retry'], afterSeq, limit: PAGE_ROWS });
       const last = rows.at(-1);
       if (!last) break;
       afterSeq = last.seq;
       for (const row of rows) {
-        if (lane.has(row)) continue;
-        const opened = await requests.chunk(run.id, row.homeChunkNo);
+        const isStuck = isHomeBlocked(session, row);
+        if (!isStuck && isLanes(row)) continue;
+        const opened = isStuck ? null : await readHome(session, row, () => requests.chunk(run.id, row.homeChunkNo));
+        if (!opened) {
+          stuckRows++;
+          continue;
+        }
         const where = retryLane({
           // A first try is no retry: with `none` it goes the cheap way.
           mode: run.settings.retryLane === 'none' ? 'batch' : run.settings.retryLane,
@@ -70,12 +86,15 @@ async function assign(session: Session, lane: RealtimeLane, run: RunRecord): Pro
           requestBytes: opened.index.at(row.homeIndex).requestBytes,
           betas: opened.chunk.betas,
         });
-        if (where === 'realtime' && lane.waiting(run.id) >= LANE_ROWS_MAX) return await chunks.sealAll();
+        if (where === 'realtime' && lane.waiting(run.id) >= LANE_ROWS_MAX) {
+          // Not all rows were looked at: nobody knows yet whether all are stuck.
+          return { sealed: await chunks.sealAll(), stuckRows: 0 };
+        }
         if (where === 'realtime') lane.offer(run, row);
-        else await chunks.add(row, opened.chunk.betas);
+        else if (!(await chunks.add(row, opened.chunk.betas))) stuckRows++;
       }
     }
-    return await chunks.sealAll();
+    return { sealed: await chunks.sealAll(), stuckRows };
   } finally {
     await chunks.abort();
     await requests.close();
@@ -97,9 +116,12 @@ class RetryChunks {
     this.#requests = requests;
   }
 
-  async add(row: RowRecord, betas: readonly string[]): Promise<void> {
+  /** False where the request of the row cannot be read: it goes on waiting. */
+  async add(row: RowRecord, betas: readonly string[]): Promise<boolean> {
     const { chunkRows, chunkBytes } = this.#run.settings;
-    const { paramsJson } = await this.#requests.params(this.#run.id, row);
+    const request = await readHome(this.#session, row, () => this.#requests.sized(this.#run.id, row));
+    if (!request) return false;
+    const { paramsJson, model, maxTokens } = request;
     const key = betas.join(',');
     let open = this.#open.get(key);
     const bytes = Buffer.byteLength(paramsJson);
@@ -112,7 +134,8 @@ class RetryChunks {
       this.#open.set(key, open);
     }
     open.seqs.push(row.seq);
-    await open.writer.add({ seq: row.seq, paramsJson, rowLine: '', ...sizeOfParams(paramsJson) });
+    await open.writer.add({ seq: row.seq, paramsJson, rowLine: '', model, maxTokens });
+    return true;
   }
 
   async sealAll(): Promise<number> {

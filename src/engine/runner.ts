@@ -5,7 +5,6 @@
  * A round: cancel what is to be canceled, collect what has ended, send rows that wait for a retry on their way, upload
  * into free slots, finish runs. Then it waits for the earliest of: the next poll, a retry, an answer.
  */
-import { isBatchrunError } from '../base/errors.ts';
 import { failpoint } from '../base/failpoint.ts';
 import type { RunRecord } from '../domain/model.ts';
 import type { AsCompleted } from './as-completed.ts';
@@ -13,14 +12,13 @@ import { cancelRound, stopSpares } from './cancel.ts';
 import { collectRound } from './collect.ts';
 import { lockedError, tryDrive, type DriveHolder } from './driver.ts';
 import type { ApiEngine } from './engine.ts';
-import { clearOutputLeftovers } from './leftovers.ts';
-import { writeOutputs } from './output.ts';
+import { finishOutputs } from './finish-outputs.ts';
 import { openBatchRecords, poll, pollInterval } from './poll.ts';
 import { RealtimeLane } from './realtime.ts';
 import { hasOpenWork, recover } from './recover.ts';
 import { retryRound } from './retry.ts';
 import { DriveScope, type ScopeRequest } from './scope.ts';
-import { blockRun, newSession, serverNowMs, type Session } from './session.ts';
+import { newSession, serverNowMs, type Session } from './session.ts';
 import { uploadRound } from './upload.ts';
 import { WaitKeeper } from './waits.ts';
 
@@ -204,33 +202,12 @@ class Runner {
       if (!(await stopSpares(this.#session, runId))) continue;
       // What was settled since the last look: after this nobody prints for the run any more.
       await this.#request.asCompleted?.print([runId]);
-      if (!(await this.#writeOutputs(run))) continue;
+      if (!(await finishOutputs(this.#session, run))) continue;
       await this.#session.driver.finishRun(runId, this.#engine.clock.now());
       this.#engine.emit({ kind: 'run.done', runId });
       finished++;
     }
     return finished;
-  }
-
-  /** An output that cannot be written must not stop other runs: this one waits for a person. */
-  async #writeOutputs(run: RunRecord): Promise<boolean> {
-    try {
-      for (const path of [run.output, run.errors]) {
-        if (path !== null && path !== '-') await clearOutputLeftovers(this.#engine.files, path);
-      }
-      await writeOutputs(this.#engine, run, this.#session.driver.assertDriving);
-      return true;
-    } catch (error) {
-      const mendable = ['E_FILE', 'E_DISK_FULL', 'E_STATE_CORRUPT'] as const;
-      if (!isBatchrunError(error) || !mendable.some((code) => error.code === code)) throw error;
-      const { message } = error;
-      // Another place for the output mends nothing where the state is what is damaged.
-      const elsewhere = ` Or choose another: \`batchrun collect ${run.id} --output FILE\`.`;
-      const hint = `${error.hint}${error.code === 'E_STATE_CORRUPT' ? '' : elsewhere}`;
-      const sinceMs = this.#engine.clock.now();
-      await blockRun(this.#session, run.id, { reason: 'output', scope: 'output', message, hint, sinceMs });
-      return false;
-    }
   }
 
   async #isDone(): Promise<boolean> {

@@ -46,8 +46,10 @@ export interface Session {
   readonly fetchWaits: Map<string, RepeatedWait>;
   /** Attempts in doubt: since when this process has waited for their batch, on the clock that never jumps. */
   readonly doubtsSinceMs: Map<number, number>;
-  /** How far the API's clock is ahead of the one here that never jumps, as its last list said. */
+  /** How far the API's clock is ahead of the one here that never jumps, as its last answer said. */
   serverAheadMs: number;
+  /** The API has said what time it is; until then `serverAheadMs` goes by the clock of this machine. */
+  serverTimeHeard: boolean;
 }
 
 export function newSession(engine: ApiEngine, driver: DriverStore): Session {
@@ -68,12 +70,20 @@ export function newSession(engine: ApiEngine, driver: DriverStore): Session {
     fetchWaits: new Map(),
     doubtsSinceMs: new Map(),
     serverAheadMs: engine.clock.now() - engine.clock.monotonicMs(),
+    serverTimeHeard: false,
   };
 }
 
 /** The time by the API's clock, in whole milliseconds: what it deletes, and when, goes by that. */
 export function serverNowMs(session: Session): number {
   return Math.round(session.engine.clock.monotonicMs() + session.serverAheadMs);
+}
+
+/** The API says what time it is, or does not (null). */
+export function hearServerTime(session: Session, serverTimeMs: number | null): void {
+  if (serverTimeMs === null) return;
+  session.serverAheadMs = serverTimeMs - session.engine.clock.monotonicMs();
+  session.serverTimeHeard = true;
 }
 
 /** From now on the grace of this attempt runs. */

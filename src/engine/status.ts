@@ -16,6 +16,8 @@ export interface RunView {
   readonly blocked: readonly BlockView[];
   readonly rows: Readonly<Record<string, number>>;
   readonly chunks: Readonly<Record<string, number>>;
+  /** Numbers of the chunks whose create got no clear answer. */
+  readonly in_doubt: readonly number[];
   readonly usage: Readonly<Record<string, number>>;
   readonly cost_usd: {
     /** Null where an answer came from a model without a known price. */
@@ -67,7 +69,8 @@ export interface BatchView {
 const HISTORY_BATCHES = 50;
 
 export async function viewRun(store: Store, run: RunRecord): Promise<RunView> {
-  const [counts, usage, failures, batches, history] = await Promise.all([
+  const [doubtful, counts, usage, failures, batches, history] = await Promise.all([
+    store.chunks(run.id, { states: ['submitting', 'uncertain'] }),
     store.chunkCounts(run.id),
     store.usage(run.id),
     store.failureCounts(run.id),
@@ -84,6 +87,7 @@ export async function viewRun(store: Store, run: RunRecord): Promise<RunView> {
     blocked: run.blocked.map(viewBlock),
     rows: { total: run.totalRows, ...Object.fromEntries(ROW_STATES.map((state) => [state, run.rows[state]])) },
     chunks: { total: chunkTotal, ...counts },
+    in_doubt: doubtful.map((chunk) => chunk.chunkNo),
     usage: viewUsage(usage),
     cost_usd: viewCost(run, usage),
     lanes: viewLanes(usage),

@@ -15,10 +15,14 @@ import {
   causeOf,
   chunkKey,
   noteFailure,
+  serverNowMs,
   waitBefore,
   type Session,
 } from './session.ts';
 import { splitChunk } from './split.ts';
+
+/** A batch ends 24 h after its create; the clocks of two servers may differ. */
+const SECOND_BATCH_SLACK_MS = 3_600_000;
 
 export interface UploadRound {
   readonly uploaded: number;
@@ -63,6 +67,9 @@ async function openBatches(session: Session): Promise<number> {
     if (run.state === 'done' || run.origin !== api.origin) continue;
     const counts = await store.chunkCounts(run.id);
     open += counts.submitting + counts.uncertain + counts.submitted;
+    // One that the API no longer shows is over a day after it was made, whatever the ledger knows of it.
+    const seconds = await store.secondBatches(run.id);
+    open += seconds.filter((batch) => batch.expiresAtMs + SECOND_BATCH_SLACK_MS > serverNowMs(session)).length;
   }
   return open;
 }

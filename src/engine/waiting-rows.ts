@@ -3,6 +3,7 @@
  * their time. A run may have a hundred thousand of them, so nothing here looks at all of them for one call.
  */
 import type { RowRecord, RunRecord } from '../domain/model.ts';
+import { isDue, ROW_WAIT_MS_MAX } from '../domain/row-wait.ts';
 
 export interface WaitingRow {
   readonly run: RunRecord;
@@ -20,9 +21,14 @@ export class WaitingRows {
   #taken = 0;
   #later: WaitingRow[] = [];
   #laterMinMs = Infinity;
+  #laterMaxMs = 0;
 
   has(row: { readonly runId: string; readonly seq: number }): boolean {
-    return this.#keys.has(keyOf(row));
+    return this.#keys.has(rowKey(row));
+  }
+
+  keys(): Iterable<string> {
+    return this.#keys;
   }
 
   /** How many rows of this run wait here. */
@@ -32,10 +38,10 @@ export class WaitingRows {
 
   add(waiting: WaitingRow): void {
     const { runId, notBeforeMs } = waiting.row;
-    this.#keys.add(keyOf(waiting.row));
+    this.#keys.add(rowKey(waiting.row));
     this.#byRun.set(runId, this.count(runId) + 1);
     this.#later.push(waiting);
-    this.#laterMinMs = Math.min(this.#laterMinMs, notBeforeMs);
+    this.#noteLater(notBeforeMs);
   }
 
   /** Takes up to `max` rows whose time has come and that `may` go; the others keep their place. */
@@ -65,26 +71,32 @@ export class WaitingRows {
   }
 
   #ripen(nowMs: number): void {
-    if (this.#laterMinMs > nowMs) return;
+    if (this.#laterMinMs > nowMs && this.#laterMaxMs <= nowMs + ROW_WAIT_MS_MAX) return;
     const later: WaitingRow[] = [];
     this.#laterMinMs = Infinity;
+    this.#laterMaxMs = 0;
     for (const waiting of this.#later) {
-      if (waiting.row.notBeforeMs <= nowMs) {
+      if (isDue(waiting.row.notBeforeMs, nowMs)) {
         this.#ready.push(waiting);
       } else {
         later.push(waiting);
-        this.#laterMinMs = Math.min(this.#laterMinMs, waiting.row.notBeforeMs);
+        this.#noteLater(waiting.row.notBeforeMs);
       }
     }
     this.#later = later;
   }
 
+  #noteLater(notBeforeMs: number): void {
+    this.#laterMinMs = Math.min(this.#laterMinMs, notBeforeMs);
+    this.#laterMaxMs = Math.max(this.#laterMaxMs, notBeforeMs);
+  }
+
   #forget(row: RowRecord): void {
-    this.#keys.delete(keyOf(row));
+    this.#keys.delete(rowKey(row));
     this.#byRun.set(row.runId, this.count(row.runId) - 1);
   }
 }
 
-function keyOf(row: { readonly runId: string; readonly seq: number }): string {
+export function rowKey(row: { readonly runId: string; readonly seq: number }): string {
   return `${row.runId}:${row.seq}`;
 }

@@ -160,7 +160,7 @@ async function declined(): Promise<Seen> {
   onTestFinished(() => void vi.unstubAllEnvs());
   const asked: string[] = [];
   const terminal = {
-    ...createTerminal({ color: false, quiet: true }),
+    ...createTerminal({ color: false, quiet: true, complete: (text) => text }),
     interactive: true,
     talk: () => undefined,
     ask: (question: string) => Promise.resolve(asked.push(question) > 0 ? 'n' : ''),

@@ -1,7 +1,7 @@
 /**
  * The commands around a run: cancel, retry, results, log, list, prune, doctor.
  */
-import { chmodSync } from 'node:fs';
+import { chmodSync, readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import {
   answerOf,
@@ -206,6 +206,18 @@ describe('prune', () => {
     await b.ok(['prune', '--keep-last', '0', '--remote']);
     expect(b.world.ledger.batches.map((batch) => batch.isDeleted)).toEqual([true, true]);
     await b.ok(['prune', '--keep-last', '0', '--remote']);
+  });
+
+  test('a canceled run goes whole, without a mark or a tombstone, and the same input is a new run', async () => {
+    const b = await bench(ENDLESS);
+    b.write('in.jsonl', requests(1));
+    await b.ok(['submit', 'in.jsonl']);
+    await b.ok(['cancel', 'latest']);
+    await b.ok(['prune', 'latest']);
+    expect(b.runFolders()).toEqual([]);
+    expect(readdirSync(b.path('.batchrun/ingest'))).toEqual([]);
+    await b.ok(['submit', 'in.jsonl', '--overwrite']);
+    expect(b.world.ledger.batches).toHaveLength(2);
   });
 
   test('a run that is not finished is not pruned', async () => {

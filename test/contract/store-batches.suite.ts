@@ -21,6 +21,7 @@ export function storeBatchesSuite(name: string, open: OpenStore): void {
     const bench = storeBench(open);
     const {
       ready,
+      attempt,
       submitted,
       ended,
       collectedStep,
@@ -53,6 +54,56 @@ export function storeBatchesSuite(name: string, open: OpenStore): void {
           workspace: 'wrkspc_x',
         });
         expect((await store.batches(RUN)).map((batch) => batch.id)).toEqual(['msgbatch_1']);
+      });
+
+      test('that only a person named need a look, until their lines prove or disprove them', async () => {
+        await ready([2, 2]);
+        const attemptId = await attempt(1);
+        await driver.recordUncertain({ attemptId, atMs: AT, reason: 'x' });
+        await driver.recordCreated({ attemptId, batch: batchInfo('msgbatch_1', 2), atMs: AT, proven: false });
+        expect(await driver.knownBatchIds(['msgbatch_1'])).toEqual(new Set());
+        await driver.recordProven({ batchId: 'msgbatch_1', atMs: AT });
+        expect(await driver.knownBatchIds(['msgbatch_1'])).toEqual(new Set(['msgbatch_1']));
+        expect(await store.batch('msgbatch_1')).toMatchObject({ proven: true, chunkNo: 1 });
+        expect((await kinds()).at(-1)).toBe('batch.proven');
+        await refused(() => driver.recordProven({ batchId: 'msgbatch_1', atMs: AT }), ['E_BUG']);
+      });
+
+      test('of a run stay its own when they are taken for a stranger’s', async () => {
+        await ready([2]);
+        await submitted(1);
+        await driver.recordForeign(endedInfo('msgbatch_1', 2), 'wrkspc_x');
+        expect(await store.batch('msgbatch_1')).toMatchObject({ runId: RUN, chunkNo: 1, status: 'in_progress' });
+      });
+
+      test('that are disproved put their chunk in doubt, or it goes on with another that is surely its own', async () => {
+        await ready([2]);
+        const attemptId = await submitted(1);
+        await driver.recordDuplicate({ attemptId, batch: endedInfo('msgbatch_2', 2), atMs: AT });
+        const disprove = (batchId: string): Promise<void> =>
+          driver.recordDisproved({ runId: RUN, chunkNo: 1, batchId, atMs: AT, reason: 'x' });
+        await disprove('msgbatch_1');
+        expect(await store.chunk(RUN, 1)).toMatchObject({ state: 'submitted', batchId: 'msgbatch_2' });
+        expect(await store.attempts(RUN, { limit: 9 })).toMatchObject([{ state: 'created', batchId: 'msgbatch_2' }]);
+        expect(await store.batch('msgbatch_1')).toBeNull();
+        await disprove('msgbatch_2');
+        expect(await store.chunk(RUN, 1)).toMatchObject({ state: 'uncertain', batchId: null });
+        expect(await store.attempts(RUN, { limit: 9 })).toMatchObject([{ state: 'uncertain', batchId: null }]);
+        expect(await rowsOf()).toEqual({ in_batch: 2 });
+      });
+
+      test('that are disproved leave a chunk alone that follows another, or is done', async () => {
+        await ready([2]);
+        const attemptId = await submitted(1);
+        await driver.recordDuplicate({ attemptId, batch: endedInfo('msgbatch_2', 2), atMs: AT });
+        const step = { runId: RUN, chunkNo: 1, atMs: AT, reason: 'x' };
+        await driver.recordDisproved({ ...step, batchId: 'msgbatch_2' });
+        expect(await store.chunk(RUN, 1)).toMatchObject({ state: 'submitted', batchId: 'msgbatch_1' });
+        expect((await kinds()).at(-1)).toBe('batch.disproved');
+        await driver.recordLost({ ...step, rows: [collectedRow(0, 0, 'failed'), collectedRow(1, 1, 'failed')] });
+        await driver.recordDisproved({ ...step, batchId: 'msgbatch_1' });
+        expect(await chunkState(1)).toBe('lost');
+        expect(await store.attempts(RUN, { limit: 9 })).toMatchObject([{ state: 'not_created', byHand: true }]);
       });
 
       test('that ended move their chunk, once', async () => {

@@ -56,6 +56,7 @@ export function storeDriverSuite(name: string, open: OpenStore): void {
           recordCreated: () => driver.recordCreated({ attemptId: open, batch, atMs: AT }),
           recordDuplicate: () => driver.recordDuplicate({ attemptId: open, batch, atMs: AT }),
           recordNotCreated: () => driver.recordNotCreated({ attemptId: open, atMs: AT, reason: 'x' }),
+          recordProven: () => driver.recordProven({ batchId: 'msgbatch_2', atMs: AT }),
           recordDisproved: () => driver.recordDisproved({ ...at, chunkNo: 2, batchId: 'msgbatch_2', reason: 'x' }),
           recordDoubtSeen: () => driver.recordDoubtSeen([open], AT),
           recordWait: () =>

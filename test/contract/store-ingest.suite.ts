@@ -3,14 +3,16 @@
  * before.
  */
 import { beforeEach, describe, expect, test } from 'vitest';
+import { requestCount, type BatchInfo } from '../../src/domain/model.ts';
 import type { DriverStore, Store } from '../../src/domain/store.ts';
+import type { IngestVerdict } from '../../src/domain/store-steps.ts';
 import { AT, OTHER, RUN, storeBench, type OpenStore } from './store.bench.ts';
-import { dump, indexOf, newChunk, newRun } from './store.lab.ts';
+import { batchInfo, dump, indexOf, newChunk, newRun, WORKSPACE } from './store.lab.ts';
 
 export function storeIngestSuite(name: string, open: OpenStore): void {
   describe(`store: ${name}`, () => {
     const bench = storeBench(open);
-    const { ready, collected, rowsOf, kinds, refused } = bench;
+    const { ready, attempt, collected, rowsOf, kinds, refused } = bench;
     let store: Store;
     let driver: DriverStore;
 
@@ -105,6 +107,28 @@ export function storeIngestSuite(name: string, open: OpenStore): void {
         await store.finishIngest(end);
         expect(await rowsOf()).toEqual({ waiting: 2, invalid: 2 });
         await refused(() => store.resealChunk(RUN, newChunk(1, [0])), ['E_TRANSITION']);
+      });
+
+      test('a batch is adopted by one run only, and a stranger’s may become a run’s', async () => {
+        await ready([2]);
+        await driver.recordForeign(batchInfo('msgbatch_script', 1), WORKSPACE);
+        const id = await attempt(1);
+        await driver.recordCreated({ attemptId: id, batch: batchInfo('msgbatch_1', 2), atMs: AT });
+        const adopt = async (runId: string, batch: BatchInfo): Promise<IngestVerdict> => {
+          await store.beginRun(newRun(runId));
+          const seqs = Array.from({ length: requestCount(batch.counts) }, (_unused, at) => at);
+          await store.sealChunk(runId, newChunk(1, seqs, { wire: 'own' }), AT);
+          const end = { runId, atMs: AT, fingerprint: runId, again: false, totalRows: seqs.length, invalidRows: 0 };
+          return store.finishIngest({ ...end, mix: {}, adopted: { batch, workspace: WORKSPACE } });
+        };
+        await expect(adopt(OTHER, batchInfo('msgbatch_1', 2))).rejects.toMatchObject({
+          code: 'E_ADOPT',
+          message: expect.stringContaining(RUN) as string,
+        });
+        expect(await store.batch('msgbatch_1')).toMatchObject({ runId: RUN });
+        await store.deleteIngesting(OTHER);
+        expect(await adopt(OTHER, batchInfo('msgbatch_script', 1))).toEqual({ kind: 'ready' });
+        expect(await store.batch('msgbatch_script')).toMatchObject({ runId: OTHER, chunkNo: 1, proven: false });
       });
 
       test('two chunks of one number are refused', async () => {

@@ -3,6 +3,7 @@
  * pruned.
  */
 import { beforeEach, describe, expect, test } from 'vitest';
+import { ROW_WAIT_MS_MAX } from '../../src/domain/row-wait.ts';
 import type { DriverStore, Store } from '../../src/domain/store.ts';
 import type { NewChunk } from '../../src/domain/store-steps.ts';
 import { AT, block, HOLDER, RUN, storeBench, type OpenStore } from './store.bench.ts';
@@ -56,6 +57,28 @@ export function storeOutcomesSuite(name: string, open: OpenStore): void {
         expect(await rowsOf()).toEqual({ retry: 1, in_realtime: 2 });
         expect(await store.rowRecord(RUN, 2)).toMatchObject({ state: 'in_realtime', attempts: 2 });
         expect((await kinds()).at(-1)).toBe('rows.in_realtime');
+      });
+
+      test('in realtime are claimed when their time has come, or lies further ahead than any row is asked to wait', async () => {
+        await withRetries(1);
+        await driver.claimRealtime(RUN, [0], AT);
+        const row = { seq: 0, to: 'retry', errorType: 'overloaded_error', result: null, burnt: true } as const;
+        const notBeforeMs = AT + ROW_WAIT_MS_MAX;
+        const settled = {
+          runId: RUN,
+          atMs: AT,
+          logBytes: 0,
+          rows: [{ ...row, notBeforeMs }],
+          usage: [],
+          stopReasons: {},
+        };
+        await driver.settleRealtime(settled);
+        expect(await driver.claimRealtime(RUN, [0], AT)).toEqual([]);
+        expect(await driver.claimRealtime(RUN, [0], notBeforeMs - 1)).toEqual([]);
+        expect(await driver.claimRealtime(RUN, [0], notBeforeMs)).toHaveLength(1);
+        await driver.settleRealtime(settled);
+        // The clock that said when was ahead.
+        expect(await driver.claimRealtime(RUN, [0], AT - 1)).toHaveLength(1);
       });
 
       test('in realtime are settled with their answers in the log, and only burnt tries count', async () => {

@@ -81,8 +81,8 @@ function tapReader(reader: FileReader, path: string, on: On): FileReader {
 
 const STORE_READS: ReadonlySet<string> = new Set([
   ...['runs', 'run', 'chunkCounts', 'chunks', 'chunk', 'chunkIndex', 'rowRecords', 'rowRecord', 'failureCounts'],
-  ...['nextRetryAtMs', 'usage', 'batches', 'batch', 'spareBatches', 'batchHistory', 'events', 'driver', 'tombstones'],
-  ...['openAttempts', 'attemptsToWatch', 'knownBatchIds'],
+  ...['nextRetryAtMs', 'usage', 'batches', 'batch', 'secondBatches', 'batchHistory', 'events', 'driver', 'tombstones'],
+  ...['openAttempts', 'attemptsToWatch', 'knownBatchIds', 'assertDriving'],
 ]);
 
 export function tapStore(store: Store, tap: Tap): Store {

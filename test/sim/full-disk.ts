@@ -88,7 +88,7 @@ export function filesOnDisk(files: Files, disk: FullDisk): Files {
 /** What only reads works on a full disk. */
 const READS: ReadonlySet<string> = new Set([
   ...['runs', 'run', 'chunkCounts', 'chunks', 'chunk', 'chunkIndex', 'rowRecords', 'rowRecord', 'failureCounts'],
-  ...['nextRetryAtMs', 'usage', 'batches', 'batch', 'spareBatches', 'batchHistory', 'events', 'driver', 'waits'],
+  ...['nextRetryAtMs', 'usage', 'batches', 'batch', 'secondBatches', 'batchHistory', 'events', 'driver', 'waits'],
   ...['tombstones', 'close', 'openAttempts', 'attemptsToWatch', 'knownBatchIds'],
 ]);
 

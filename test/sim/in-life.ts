@@ -49,6 +49,8 @@ export async function inLife<T>(
   };
   const die = (where: string): void => {
     machine.crash(where);
+    // It may have come to its end by itself, and only what it brought up still ran.
+    main.life.die(where);
     checkOutputAtCrash(machine);
   };
   const besides: Promise<unknown>[] = [];

@@ -98,11 +98,23 @@ export function checkCap(machine: Machine): void {
       (one) =>
         one.createdAtMs <= atMs &&
         one.endsAtMs > atMs &&
-        // One that the list hides beyond the grace is not known to be there.
-        !(troubles.lagsBeyondGrace && one.visibleAtMs > atMs && one !== batch),
+        !(troubles.lagsBeyondGrace && one !== batch && isUnknown(machine, one, atMs)),
     ).length;
     if (open > maxBatches) machine.violation(`${batch.id} made it ${open} open batches; the cap is ${maxBatches}`);
   }
+}
+
+/**
+ * One that the list hides beyond the grace is not known to be there; and once it shows, nobody can tell whose it is before
+ * it has ended and was read.
+ */
+function isUnknown(machine: Machine, batch: LedgerBatch, atMs: number): boolean {
+  if (batch.visibleAtMs > atMs) return true;
+  const { tag, chunkNo } = wirePlaceOf(batch);
+  const isJudged = machine.notMade.some(
+    (judged) => judged.runId === `run_${tag}` && judged.chunkNo === chunkNo && judged.atMs <= atMs,
+  );
+  return isJudged && !batch.wasAnswered && (machine.foundAtMs.get(batch.id) ?? Infinity) > atMs;
 }
 
 /** Did the list show it, ended, only when nobody looked any more? */

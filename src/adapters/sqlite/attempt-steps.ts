@@ -8,7 +8,7 @@ import type { AttemptStart, DisprovedStep, SplitStep } from '../../domain/store-
 import { upsertBatch, type DriverTransaction } from './batch-steps.ts';
 import { insertChunk } from './chunk-insert.ts';
 import type { Db } from './db.ts';
-import { addEvent, moveAttempt, moveChunk, moveRows, moveRun } from './moves.ts';
+import { addEvent, moveAttempt, moveChunk, moveRows, moveRun, type ChunkKey } from './moves.ts';
 import type { AttemptColumns } from './records.ts';
 
 type AttemptSteps = Pick<
@@ -19,6 +19,7 @@ type AttemptSteps = Pick<
   | 'recordDuplicate'
   | 'recordNotCreated'
   | 'recordUncertain'
+  | 'recordProven'
   | 'recordDisproved'
   | 'recordDoubtSeen'
   | 'recordSplit'
@@ -37,6 +38,14 @@ export function createAttemptSteps(db: Db, step: DriverTransaction): AttemptStep
     recordDuplicate: (made) => step(() => recordDuplicate(db, made)),
     recordNotCreated: (ended) => step(() => endAttempt(db, { ...ended, to: 'sealed' })),
     recordUncertain: (ended) => step(() => endAttempt(db, { ...ended, to: 'uncertain' })),
+    recordProven: ({ batchId, atMs }) =>
+      step(() => {
+        const batch = db.get<BatchPlace>('SELECT run_id, chunk_no FROM batches WHERE id = ? AND proven = 0', batchId);
+        invariant(batch?.run_id, `batch ${batchId} is one that a person named`);
+        db.run('UPDATE batches SET proven = 1 WHERE id = ?', batchId);
+        const { run_id: runId, chunk_no: chunkNo } = batch;
+        addEvent(db, { runId, chunkNo, atMs, kind: 'batch.proven', data: { batch: batchId } });
+      }),
     recordDisproved: (disproved) => step(() => recordDisproved(db, disproved)),
     recordDoubtSeen: (attemptIds, serverMs) =>
       step(() => {
@@ -52,6 +61,11 @@ export function createAttemptSteps(db: Db, step: DriverTransaction): AttemptStep
         failWholeChunk(db, { runId, chunkNo, atMs, errorType });
       }),
   };
+}
+
+interface BatchPlace {
+  readonly run_id: string | null;
+  readonly chunk_no: number;
 }
 
 interface MadeBatch {
@@ -98,21 +112,65 @@ export function adoptBatch(db: Db, step: { runId: string; atMs: number; batch: B
 
 /**
  * What was believed of a batch was wrong. It is forgotten, so that the next look at the list reads it like any other:
- * it may be the batch of another chunk.
+ * it may be the batch of another chunk. Where the chunk has another batch that is surely its own, it goes on with that
+ * one: in doubt it could be sent again beside it.
  */
 function recordDisproved(db: Db, { runId, chunkNo, batchId, atMs, reason }: DisprovedStep): void {
   const key = { runId, chunkNo };
   const batch = db.get<{ attempt_id: number | null }>('SELECT attempt_id FROM batches WHERE id = ?', batchId);
   invariant(batch?.attempt_id, `batch ${batchId} came from an attempt`);
-  moveAttempt(db, batch.attempt_id, 'created', 'uncertain', atMs);
-  db.run(
-    'UPDATE attempts SET batch_id = NULL, doubted = 1, doubt_since_ms = NULL, by_hand = 0, reason = ? WHERE id = ?',
-    reason,
-    batch.attempt_id,
-  );
-  moveChunk(db, key, chunkState(db, key), 'uncertain', atMs, { batch: batchId, reason });
-  db.run('UPDATE chunks SET batch_id = NULL, fetches = 0 WHERE run_id = ? AND chunk_no = ?', runId, chunkNo);
   db.run('DELETE FROM batches WHERE id = ?', batchId);
+  const chunk = db.get<{ state: ChunkState; batch_id: string | null }>(
+    'SELECT state, batch_id FROM chunks WHERE run_id = ? AND chunk_no = ?',
+    runId,
+    chunkNo,
+  );
+  invariant(chunk, `chunk ${chunkNo} of ${runId} exists`);
+  const followed = chunk.state === 'submitted' || chunk.state === 'ended';
+  doubtAttempt(db, { attemptId: batch.attempt_id, atMs, reason, settled: !followed });
+  if (!followed || chunk.batch_id !== batchId) {
+    addEvent(db, { ...key, atMs, kind: 'batch.disproved', data: { batch: batchId, reason } });
+  }
+  if (chunk.batch_id !== batchId) return;
+  if (followed) moveChunk(db, key, chunk.state, 'uncertain', atMs, { batch: batchId, reason });
+  const [left] = provenBatches(db, key);
+  if (followed && left) moveChunk(db, key, 'uncertain', 'submitted', atMs, { batch: left.id });
+  const now = left?.id ?? null;
+  db.run('UPDATE chunks SET batch_id = ?, fetches = 0 WHERE run_id = ? AND chunk_no = ?', now, runId, chunkNo);
+}
+
+/** The batches that surely hold this chunk; first those that have ended, because their results may be there. */
+function provenBatches(db: Db, { runId, chunkNo }: ChunkKey): readonly { id: string; attempt_id: number }[] {
+  return db.all<{ id: string; attempt_id: number }>(
+    `SELECT id, attempt_id FROM batches WHERE run_id = ? AND chunk_no = ? AND proven = 1
+     ORDER BY status <> 'ended', created_at_ms, id`,
+    runId,
+    chunkNo,
+  );
+}
+
+/**
+ * The attempt of a batch that was disproved: it stays with another one that it surely made, else it is in doubt again.
+ * `settled`: its chunk is past all doubt, and nothing waits for it.
+ */
+function doubtAttempt(db: Db, doubt: { attemptId: number; atMs: number; reason: string; settled: boolean }): void {
+  const { attemptId, atMs, reason, settled } = doubt;
+  const attempt = attemptOf(db, attemptId);
+  const other = provenBatches(db, { runId: attempt.run_id, chunkNo: attempt.chunk_no }).find(
+    (one) => one.attempt_id === attemptId,
+  );
+  if (other) {
+    db.run('UPDATE attempts SET batch_id = ? WHERE id = ?', other.id, attemptId);
+    return;
+  }
+  moveAttempt(db, attemptId, 'created', 'uncertain', atMs);
+  if (settled) moveAttempt(db, attemptId, 'uncertain', 'not_created', atMs);
+  db.run(
+    'UPDATE attempts SET batch_id = NULL, doubted = 1, doubt_since_ms = NULL, by_hand = ?, reason = ? WHERE id = ?',
+    settled ? 1 : 0,
+    reason,
+    attemptId,
+  );
 }
 
 function recordDuplicate(db: Db, { attemptId, batch, atMs }: MadeBatch): void {
@@ -167,11 +225,13 @@ function endAttempt(
   const key = { runId: attempt.run_id, chunkNo: attempt.chunk_no };
   moveAttempt(db, end.attemptId, attempt.state, end.to === 'sealed' ? 'not_created' : 'uncertain', end.atMs);
   const doubted = end.to === 'uncertain' ? 1 : 0;
+  // How long a late batch is looked for counts from here, where it is a judgement: the doubt may have lasted for days.
   db.run(
-    'UPDATE attempts SET reason = ?, doubted = max(doubted, ?), by_hand = ? WHERE id = ?',
+    'UPDATE attempts SET reason = ?, doubted = max(doubted, ?), by_hand = ?, ended_at_ms = ? WHERE id = ?',
     end.reason,
     doubted,
     end.byHand === true ? 1 : 0,
+    end.atMs,
     end.attemptId,
   );
   // An older attempt may be decided when its chunk is with another batch already: then only the attempt moves.

@@ -3,7 +3,7 @@
  */
 import type { BatchInfo } from '../../domain/model.ts';
 import type { DriverStore } from '../../domain/store.ts';
-import type { Db } from './db.ts';
+import type { Db, Params } from './db.ts';
 import { addEvent, moveChunk } from './moves.ts';
 import { batchInfoParams, toAttempt, type AttemptColumns } from './records.ts';
 
@@ -26,7 +26,11 @@ export type DriverTransaction = <T>(work: () => T) => Promise<T>;
 export function createBatchSteps(db: Db, step: DriverTransaction): BatchSteps {
   return {
     recordForeign: (batch, workspace) =>
-      step(() => upsertBatch(db, batch, { workspace, runId: null, chunkNo: null, attemptId: null })),
+      step(() => {
+        // Somebody may have adopted it since it was read: then it is the run's, and stays so.
+        const owner = { workspace, runId: null, chunkNo: null, attemptId: null };
+        db.run(`${INSERT_BATCH} ON CONFLICT (id) DO NOTHING`, ...batchParams(batch, owner));
+      }),
     openAttempts: () =>
       step(() => db.all<AttemptColumns>("SELECT * FROM attempts WHERE state = 'open' ORDER BY id").map(toAttempt)),
     attemptsToWatch: (sinceMs) =>
@@ -41,8 +45,9 @@ export function createBatchSteps(db: Db, step: DriverTransaction): BatchSteps {
       ),
     knownBatchIds: (ids) =>
       step(() => {
-        const known = ids.filter((id) => db.get('SELECT 1 FROM batches WHERE id = ?', id) !== undefined);
-        return new Set(known);
+        const known = `SELECT 1 FROM batches b LEFT JOIN chunks c ON c.run_id = b.run_id AND c.chunk_no = b.chunk_no
+          WHERE b.id = ? AND (b.proven = 1 OR b.run_id IS NULL OR c.wire = 'own')`;
+        return new Set(ids.filter((id) => db.get(known, id) !== undefined));
       }),
     recordEnded: ({ runId, chunkNo, batch, atMs }) =>
       step(() => {
@@ -79,29 +84,29 @@ export function createBatchSteps(db: Db, step: DriverTransaction): BatchSteps {
   };
 }
 
+interface BatchOwner {
+  readonly workspace: string;
+  readonly runId: string | null;
+  readonly chunkNo: number | null;
+  readonly attemptId: number | null;
+  readonly proven?: boolean;
+}
+
+const INSERT_BATCH = `INSERT INTO batches (id, status, counts, row_count, created_at_ms, expires_at_ms, ended_at_ms,
+   archived_at_ms, results_url, workspace, run_id, chunk_no, attempt_id, proven)
+   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+
+function batchParams(batch: BatchInfo, owner: BatchOwner): Params {
+  const proven = owner.proven === false ? 0 : 1;
+  return [...batchInfoParams(batch), owner.workspace, owner.runId, owner.chunkNo, owner.attemptId, proven];
+}
+
 /** Remembers a batch, or gives a known one to its owner. */
-export function upsertBatch(
-  db: Db,
-  batch: BatchInfo,
-  owner: {
-    workspace: string;
-    runId: string | null;
-    chunkNo: number | null;
-    attemptId: number | null;
-    proven?: boolean;
-  },
-): void {
+export function upsertBatch(db: Db, batch: BatchInfo, owner: BatchOwner): void {
   db.run(
-    `INSERT INTO batches (id, status, counts, row_count, created_at_ms, expires_at_ms, ended_at_ms, archived_at_ms, results_url,
-       workspace, run_id, chunk_no, attempt_id, proven) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-     ON CONFLICT (id) DO UPDATE SET run_id = excluded.run_id, chunk_no = excluded.chunk_no, attempt_id = excluded.attempt_id,
-       proven = excluded.proven`,
-    ...batchInfoParams(batch),
-    owner.workspace,
-    owner.runId,
-    owner.chunkNo,
-    owner.attemptId,
-    owner.proven === false ? 0 : 1,
+    `${INSERT_BATCH} ON CONFLICT (id) DO UPDATE SET run_id = excluded.run_id, chunk_no = excluded.chunk_no,
+       attempt_id = excluded.attempt_id, proven = excluded.proven`,
+    ...batchParams(batch, owner),
   );
 }
 

@@ -140,8 +140,22 @@ function finishIngest(db: Db, end: IngestEnd): IngestVerdict {
   const waiting = db.get<{ rows: number }>('SELECT row_waiting AS rows FROM runs WHERE id = ?', end.runId);
   invariant(waiting?.rows === end.totalRows - end.invalidRows, 'every row of the input is in a chunk or was refused');
   moveRun(db, end.runId, 'ingesting', 'ready', end.atMs, { rows: end.totalRows, invalid: end.invalidRows });
+  if (end.adopted) refuseAdopted(db, end.adopted.batch.id);
   if (end.adopted) adoptBatch(db, { runId: end.runId, atMs: end.atMs, ...end.adopted });
   return { kind: 'ready' };
+}
+
+/** Another process may have taken it since the command looked: of two runs only one can have a batch. */
+function refuseAdopted(db: Db, batchId: string): void {
+  const owner = db.get<{ run_id: string; chunk_no: number }>(
+    'SELECT run_id, chunk_no FROM batches WHERE id = ? AND run_id IS NOT NULL',
+    batchId,
+  );
+  if (!owner) return;
+  const { run_id: runId, chunk_no: chunkNo } = owner;
+  throw new BatchrunError('E_ADOPT', `${batchId} is the batch of chunk ${chunkNo} of ${runId} already`, {
+    hint: `\`batchrun collect ${runId}\` follows it. Nothing was sent.`,
+  });
 }
 
 function pruneRun(db: Db, runId: string, atMs: number): void {

@@ -40,7 +40,7 @@ type Reads = Pick<
   | 'usage'
   | 'batches'
   | 'batch'
-  | 'spareBatches'
+  | 'secondBatches'
   | 'batchHistory'
   | 'events'
   | 'driver'
@@ -92,12 +92,12 @@ export function createReads(db: Db): Reads {
     batches: (runId) =>
       read(() => db.all<BatchColumns>('SELECT * FROM batches WHERE run_id = ? ORDER BY chunk_no', runId).map(toBatch)),
     batch: (batchId) => read(() => maybe(db.get<BatchColumns>('SELECT * FROM batches WHERE id = ?', batchId), toBatch)),
-    spareBatches: (runId) =>
+    secondBatches: (runId, only) =>
       read(() =>
         db
           .all<BatchColumns>(
             `SELECT b.* FROM batches b JOIN chunks c ON c.run_id = b.run_id AND c.chunk_no = b.chunk_no
-             WHERE b.run_id = ? AND b.status = 'in_progress' AND c.state IN ('ended', 'collected', 'lost') AND c.batch_id <> b.id`,
+             WHERE b.run_id = ? AND b.status <> 'ended' AND c.batch_id IS NOT b.id ${only === 'spare' ? "AND c.state = 'collected'" : ''}`,
             runId,
           )
           .map(toBatch),

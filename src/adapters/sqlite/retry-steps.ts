@@ -4,6 +4,7 @@
 import type { RowRecord } from '../../domain/model.ts';
 import type { DriverStore } from '../../domain/store.ts';
 import type { RealtimeStep } from '../../domain/store-steps.ts';
+import { isDue } from '../../domain/row-wait.ts';
 import type { DriverTransaction } from './batch-steps.ts';
 import { insertChunk } from './chunk-insert.ts';
 import type { Db } from './db.ts';
@@ -51,13 +52,8 @@ function claimRealtime(db: Db, claim: { runId: string; seqs: readonly number[]; 
   if (run?.state !== 'active') return [];
   const claimed: RowRecord[] = [];
   for (const seq of seqs) {
-    const row = db.get<RowColumns>(
-      "SELECT * FROM rows WHERE run_id = ? AND seq = ? AND state = 'retry' AND not_before_ms <= ?",
-      runId,
-      seq,
-      atMs,
-    );
-    if (!row) continue;
+    const row = db.get<RowColumns>("SELECT * FROM rows WHERE run_id = ? AND seq = ? AND state = 'retry'", runId, seq);
+    if (!row || !isDue(row.not_before_ms, atMs)) continue;
     moveRowRecord(db, { runId, seq, from: 'retry', to: 'in_realtime' });
     db.run('UPDATE rows SET attempts = attempts + 1 WHERE run_id = ? AND seq = ?', runId, seq);
     claimed.push(toRow({ ...row, state: 'in_realtime', attempts: row.attempts + 1 }));

@@ -121,13 +121,21 @@ export function batchText(view: RunView, options: Pick<TextOptions, 'nowMs'>): s
       `  ${plural(open.length, 'batch', 'batches')} under way for ${age}${before}; they end by ${view.eta.latest_end ?? 'unknown'}`,
     );
   }
-  if (sealed > 0) lines.push(`  waiting for a free slot: ${plural(sealed, 'chunk')}`);
+  if (sealed > 0) lines.push(`  waiting to be sent: ${plural(sealed, 'chunk')}`);
   if (uncertain > 0)
     lines.push(
-      `  in doubt whether a batch was made: ${plural(uncertain, 'chunk')}; known within --reconcile-grace (10m unless told) or when a batch that may be it has ended`,
+      `  in doubt whether a batch was made: ${plural(uncertain, 'chunk')} (${numbersText(view.in_doubt)}); known within --reconcile-grace (10m unless told) or when a batch that may be it has ended`,
     );
   return [...lines, ...vanishingLines(view, options.nowMs)].join('\n');
 }
+
+/** Chunks by number, of many the first. */
+function numbersText(chunkNos: readonly number[]): string {
+  const more = chunkNos.length > NUMBERS_SHOWN_MAX ? ', …' : '';
+  return `${chunkNos.slice(0, NUMBERS_SHOWN_MAX).join(', ')}${more}`;
+}
+
+const NUMBERS_SHOWN_MAX = 10;
 
 /** Results that are paid and that the API deletes soon, the most urgent first. */
 function vanishingLines(view: RunView, nowMs: number): string[] {

@@ -4,7 +4,7 @@
 import { describe, expect, test } from 'vitest';
 import type { BatchInfo } from '../../../src/domain/model.ts';
 import { drive } from '../../../src/engine/runner.ts';
-import { HOLDER, lab, MINUTE_MS, refused, rows, succeededLine, wire, type Lab } from './lab.ts';
+import { HOLDER, HOUR_MS, lab, MINUTE_MS, refused, rows, succeededLine, wire, type Lab } from './lab.ts';
 
 /** A run whose only chunk has two batches: the first has ended, the other goes on. */
 async function twoBatches(): Promise<{ it: Lab; spare: BatchInfo; finish: () => Promise<string> }> {
@@ -40,9 +40,17 @@ describe('a second batch of a chunk', () => {
     expect(it.output()).toHaveLength(2);
   });
 
-  test('that the API does not stop is no reason to wait', async () => {
+  test.each([
+    ['has ended (400)', 400, 'invalid_request_error', 0],
+    ['this key may not stop (403)', 403, 'permission_error', 0],
+    // A passing fault while it is young: the first hour.
+    ['it does not show (404)', 404, 'not_found_error', HOUR_MS],
+  ])('that %s holds the run no longer than it may pass', async (_what, status, type, waitMs) => {
     const { it, finish } = await twoBatches();
-    it.api.cancelBatch = () => Promise.reject(refused({ status: 404, type: 'not_found_error' }));
+    const startedAtMs = it.clock.now();
+    it.api.cancelBatch = () => Promise.reject(refused({ status, type }));
     expect(await finish()).toBe('done');
+    expect(it.clock.now() - startedAtMs).toBeGreaterThanOrEqual(waitMs);
+    expect(it.clock.now() - startedAtMs).toBeLessThan(waitMs + 10 * MINUTE_MS);
   });
 });

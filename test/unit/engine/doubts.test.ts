@@ -271,6 +271,7 @@ describe('a person says', () => {
   test('that a batch which the API knows no more was never made', async () => {
     const doubt = await submitted();
     doubt.api.listed = [];
+    doubt.clock.advance(HOUR_MS);
     await settle(doubt, { kind: 'not_created' });
     expect(await doubt.states()).toEqual(['sealed']);
     expect(await doubt.store.batches(doubt.run.id)).toEqual([]);

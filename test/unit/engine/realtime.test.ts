@@ -5,16 +5,19 @@
 import { describe, expect, test } from 'vitest';
 import type { BlockedVerdict } from '../../../src/domain/failure-router.ts';
 import type { RunRecord } from '../../../src/domain/model.ts';
+import { RETRY_AFTER_SAID_MS } from '../../../src/domain/limits.ts';
 import { paths } from '../../../src/domain/ids.ts';
 import { collectRound } from '../../../src/engine/collect.ts';
 import { poll } from '../../../src/engine/poll.ts';
 import { RealtimeLane } from '../../../src/engine/realtime.ts';
 import { RequestReader } from '../../../src/engine/requests.ts';
+import { drive } from '../../../src/engine/runner.ts';
 import { retryRound } from '../../../src/engine/retry.ts';
 import { newSession, type Session } from '../../../src/engine/session.ts';
 import { uploadRound } from '../../../src/engine/upload.ts';
 import {
   erroredLine,
+  HOLDER,
   lab,
   MESSAGE,
   refused,
@@ -240,6 +243,70 @@ describe('the planner beside it', () => {
   });
 });
 
+test('a row that the lane settles while the planner holds its page does not go into a chunk as well', async () => {
+  const it = await waiting(300);
+  const [shared] = await it.store.rowRecords(it.run.id, { states: ['retry'], afterSeq: 249, limit: 1 });
+  if (shared) it.lane.offer(it.run, shared);
+  const { rowRecords } = it.store;
+  let pages = 0;
+  Object.assign(it.store, {
+    rowRecords: async (...request: Parameters<typeof rowRecords>) => {
+      const page = await rowRecords(...request);
+      if (pages++ > 0) return page;
+      await it.lane.pump();
+      await it.settled();
+      it.calls[0]?.answer();
+      await it.settled();
+      return page;
+    },
+  });
+  expect(await retryRound(it.the, it.lane, [it.run.id])).toBe(1);
+  expect(await it.counts()).toMatchObject({ retry: 0, in_realtime: 0, succeeded: 1 });
+  expect(await it.store.chunk(it.run.id, 2)).toMatchObject({ kind: 'retry', rowCount: 299 });
+});
+
+describe('a clock that was hours ahead', () => {
+  const HOURS_MS = 3 * 3_600_000;
+
+  test('while a row was scheduled keeps it waiting no longer once it is mended, in a process that goes on', async () => {
+    const it = await waiting(1);
+    await it.round();
+    const { now } = it.clock;
+    Object.assign(it.engine.clock, { now: () => now.call(it.clock) + HOURS_MS });
+    it.calls[0]?.fail(refused({ status: 500, type: 'api_error' }));
+    await it.settled();
+    expect((await it.store.rowRecord(it.run.id, 0))?.notBeforeMs).toBeGreaterThanOrEqual(now.call(it.clock) + HOURS_MS);
+    await retryRound(it.the, it.lane, [it.run.id]);
+    expect(it.lane.waiting(it.run.id)).toBe(1);
+    Object.assign(it.engine.clock, { now: () => now.call(it.clock) });
+    await it.round();
+    expect(it.calls).toHaveLength(2);
+  });
+
+  test('keeps the rows of the next process waiting no longer either', async () => {
+    const it = await waiting(1);
+    it.db.run('UPDATE rows SET not_before_ms = ? WHERE run_id = ?', it.clock.now() + HOURS_MS, it.run.id);
+    it.api.onMessage = async () => MESSAGE;
+    const startedMs = it.clock.monotonicMs();
+    const request = { runIds: null, once: false, goal: 'finish', holder: HOLDER, retryLockMs: 0 } as const;
+    expect(await it.clock.run(drive(it.engine, { ...request, asCompleted: null }))).toBe('done');
+    expect(it.clock.monotonicMs() - startedMs).toBeLessThan(60_000);
+  });
+
+  test('does not shorten a wait that a row may be asked for', async () => {
+    const it = await waiting(1);
+    await it.round();
+    it.calls[0]?.fail(refused({ status: 500, type: 'api_error', retryAfterMs: RETRY_AFTER_SAID_MS }));
+    await it.settled();
+    it.clock.advance(RETRY_AFTER_SAID_MS - 1);
+    await it.round();
+    expect(it.calls).toHaveLength(1);
+    it.clock.advance(1);
+    await it.round();
+    expect(it.calls).toHaveLength(2);
+  });
+});
+
 test('two calls that need one chunk open its files once', async () => {
   const it = await waiting(4);
   let open = 0;
@@ -284,4 +351,31 @@ test('a driver that has lost its lock leaves the log to the one that has it', as
   await expect(it.lane.drain()).rejects.toMatchObject({ code: 'E_FENCED' });
   expect(before?.length).toBeGreaterThan(100);
   expect(it.disk.contents().get(path)).toEqual(before);
+});
+
+test('a driver that has lost its lock does not open the log: what the next one has synced there stays', async () => {
+  const it = await waiting(2);
+  const [first, second] = await it.store.rowRecords(it.run.id, { states: ['retry'], limit: 2 });
+  const next = newSession(it.engine, await it.driver());
+  const { settleRealtime } = next.driver;
+  let stale: unknown;
+  Object.assign(next.driver, {
+    settleRealtime: async (step: Parameters<typeof settleRealtime>[0]) => {
+      // The answer is in the log and not in the ledger yet: now the old driver wakes up and fills a slot.
+      if (second) it.lane.offer(it.run, second);
+      stale = await it.lane.pump().catch((error: unknown) => error);
+      return settleRealtime(step);
+    },
+  });
+  const lane = new RealtimeLane(next, [it.run.id], () => undefined);
+  if (first) lane.offer(it.run, first);
+  await lane.pump();
+  await it.settled();
+  it.calls[0]?.answer();
+  await lane.drain();
+  expect(stale).toMatchObject({ code: 'E_FENCED' });
+  const { realtimeLogBytes, rows: counts } = (await it.store.run(it.run.id)) ?? it.run;
+  expect(counts.succeeded).toBe(1);
+  expect(realtimeLogBytes).toBeGreaterThan(100);
+  expect(await it.files.size(paths.realtime(it.run.id))).toBe(realtimeLogBytes);
 });

@@ -4,7 +4,7 @@
 import { expect, test } from 'vitest';
 import { paths } from '../../../src/domain/ids.ts';
 import { sweep } from '../../../src/engine/sweep.ts';
-import { lab, rows } from './lab.ts';
+import { errorOf, lab, rows, type Lab } from './lab.ts';
 
 test('that comes in the instant in which a reader takes its lock sees nothing of the run', async () => {
   const it = lab();
@@ -66,6 +66,58 @@ test('leaves the chunks of a run that the ledger does not know, and says that th
   expect([...it.disk.contents().keys()]).toEqual(before);
 });
 
+test('takes no lock of a run that the ledger does not know: its file would be the mark of a reader for the next one', async () => {
+  const it = lab();
+  for (const path of [paths.body('run_lost', 1), paths.results('run_lost', 1)]) {
+    await (await it.files.create(path)).commit();
+  }
+  leaveFiles(it);
+  const before = [...it.disk.contents().keys()];
+  const list = it.engine.files.list.bind(it.engine.files);
+  const ends: Promise<unknown>[] = [];
+  const inTheMiddle = async (path: string): Promise<readonly string[]> => {
+    // Another command comes while this one looks.
+    if (path.includes('run_lost') && ends.length === 0) ends.push(errorOf(sweep(it.engine)));
+    await Promise.all(ends);
+    return list(path);
+  };
+  const first = sweep({ ...it.engine, files: { ...it.engine.files, list: inTheMiddle } });
+  await expect(first).rejects.toMatchObject({ code: 'E_STATE_CORRUPT' });
+  expect(await Promise.all(ends)).toMatchObject([{ code: 'E_STATE_CORRUPT' }]);
+  // One that was killed while it looked has left nothing either.
+  await expect(sweep(it.engine)).rejects.toMatchObject({ code: 'E_STATE_CORRUPT' });
+  expect([...it.disk.contents().keys()]).toEqual(before);
+});
+
+test('that is killed while it clears away what a reader left is done again by the next', async () => {
+  const it = lab();
+  const made = await it.submit(rows(1));
+  await it.store.beginRun({ ...made, id: 'run_dead' });
+  await (await it.files.create(paths.body('run_dead', 1))).commit();
+  leaveFiles(it);
+  const killed = {
+    ...it.files,
+    removeFolder: () => Promise.reject(new Error('killed')),
+    remove: async () => undefined,
+  };
+  await expect(sweep({ ...it.engine, files: killed })).rejects.toThrow('killed');
+  expect(await it.store.run('run_dead')).toBeNull();
+  await sweep(it.engine);
+  expect([...it.disk.contents().keys()].filter((path) => path.includes('run_dead'))).toEqual([]);
+});
+
+test('takes the mark away of a reader that was killed when its run was ready, and nothing else', async () => {
+  const it = lab();
+  const run = await it.submit(rows(1));
+  const before = [...it.disk.contents().keys()];
+  await (await it.files.create(paths.ingestLock(run.id))).commit();
+  await sweep(it.engine);
+  expect([...it.disk.contents().keys()]).toEqual(before);
+  // So an older ledger, which does not know the run, is not taken for what a reader left.
+  it.db.run('DELETE FROM runs WHERE id = ?', run.id);
+  await expect(sweep(it.engine)).rejects.toMatchObject({ code: 'E_STATE_CORRUPT' });
+});
+
 test.each([
   ['the lock of its reader', paths.ingestLock('run_dead')],
   ['the lock of its reader where version 0.1.0 had it', paths.formerIngestLock('run_dead')],
@@ -94,3 +146,15 @@ test('takes a folder away that has no chunks, and what is left of a pruned run',
   await sweep(it.engine);
   expect([...it.disk.contents().keys()].filter((path) => path.startsWith('runs/'))).toEqual([]);
 });
+
+/** As on a disk: the file of a lock stays when its holder dies. */
+function leaveFiles({ engine, files }: Lab): void {
+  const { tryAcquire } = engine.locks;
+  Object.assign(engine.locks, {
+    tryAcquire: async (path: string) => {
+      const lock = await tryAcquire(path);
+      if (lock) await (await files.create(path)).commit();
+      return lock;
+    },
+  });
+}

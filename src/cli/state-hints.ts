@@ -1,0 +1,19 @@
+/**
+ * Commands that a message tells the user to type, completed with the --state that this one was given: without it they
+ * would look into another folder, find nothing there and end with 0, as if all were well.
+ */
+import { shellQuote } from './shell.ts';
+
+/** Commands that have a state to look at. */
+const COMMAND = '(?:adopt|audit|cancel|collect|export|list|log|prune|resolve|results|retry|run|status|submit)\\b';
+const QUOTED = new RegExp(`\`(batchrun ${COMMAND}[^\`\\n]*)\``, 'g');
+const AT_LINE_END = new RegExp(`^((?:Now|Go on with|To stop them): batchrun ${COMMAND}[^\`\\n]*)$`, 'gm');
+
+export function withState(text: string, state: string): string {
+  if (state === '.batchrun' || !text.includes('batchrun ')) return text;
+  const complete = (command: string): string =>
+    command.includes('--state') ? command : `${command} --state ${shellQuote(state)}`;
+  return text
+    .replace(QUOTED, (_all, command: string) => `\`${complete(command)}\``)
+    .replace(AT_LINE_END, (_all, command: string) => complete(command));
+}

@@ -1,0 +1,117 @@
+/**
+ * Commits what a chunk has brought: the outcome of every row with the place of its answer, in one transaction; or that
+ * it will never bring anything.
+ */
+import { failpoint } from '../base/failpoint.ts';
+import type { BatchRecord, ChunkRecord, RowRecord, RunRecord } from '../domain/model.ts';
+import { decodeRequestIndex, encodeResultIndex, outcomeByte } from '../domain/packed-index.ts';
+import type { CollectedRow } from '../domain/store-steps.ts';
+import type { ResultScan } from './result-scan.ts';
+import { RowVerdicts } from './row-verdicts.ts';
+import type { Session } from './session.ts';
+
+export interface CollectTarget {
+  readonly run: RunRecord;
+  readonly chunk: ChunkRecord;
+  readonly batch: BatchRecord;
+}
+
+/** One transaction: the outcome of every row, the index of the results, usage and cost. */
+export async function checkpoint(
+  session: Session,
+  { run, chunk, batch }: CollectTarget,
+  scan: ResultScan,
+): Promise<void> {
+  const { engine, driver } = session;
+  const index = decodeRequestIndex((await engine.store.chunkIndex(run.id, chunk.chunkNo)).requests);
+  const before = await recordsOf(session, chunk, index.seqs);
+  const rows: CollectedRow[] = [];
+  const verdicts = new RowVerdicts(session, run, before);
+  for (const { index: at, line } of scan.rest) {
+    const seq = index.at(at).seq;
+    const length = scan.lengths[at] ?? 0;
+    rows.push(
+      verdicts.of({ seq, index: at, line, result: { chunkNo: chunk.chunkNo, offset: scan.offsets[at] ?? 0, length } }),
+    );
+    scan.outcomes[at] = outcomeByte('elsewhere');
+  }
+  if (chunk.kind === 'retry') rows.push(...succeededRetries(chunk, { index, scan, before }));
+  await driver.checkpointCollected({
+    runId: run.id,
+    chunkNo: chunk.chunkNo,
+    batchId: batch.id,
+    atMs: engine.clock.now(),
+    outcomes: scan.outcomes,
+    resultIndex: encodeResultIndex(scan.offsets, scan.lengths),
+    succeeded: scan.succeeded,
+    rows,
+    usage: scan.usage.entries(),
+    stopReasons: scan.stopReasons.counts,
+  });
+  failpoint('collect.checkpoint');
+  const place = { runId: run.id, chunkNo: chunk.chunkNo };
+  engine.emit({ kind: 'chunk.collected', ...place, succeeded: scan.succeeded, rest: scan.rest.length });
+  await verdicts.tellHeld();
+}
+
+/** How rows end whose results nobody will bring; they are not sent again by themselves. */
+const GIVEN_UP = {
+  lost: { to: 'failed', errorType: 'batchrun_results_lost' },
+  canceled: { to: 'canceled', errorType: 'batchrun_canceled' },
+} as const;
+
+/** Its results can no longer be had, or the run was canceled and they are not its own. */
+export async function giveUpChunk(
+  session: Session,
+  chunk: ChunkRecord,
+  why: keyof typeof GIVEN_UP = 'lost',
+): Promise<void> {
+  const { engine, driver } = session;
+  const { runId, chunkNo } = chunk;
+  const { seqs } = decodeRequestIndex((await engine.store.chunkIndex(runId, chunkNo)).requests);
+  const before = await recordsOf(session, chunk, seqs);
+  const rows = [...seqs].map((seq, index): CollectedRow => {
+    const attempts = (before.get(seq)?.attempts ?? 0) + 1;
+    return { seq, index, ...GIVEN_UP[why], attempts, notBeforeMs: 0, result: null };
+  });
+  await driver.recordLost({ runId, chunkNo, atMs: engine.clock.now(), rows });
+  engine.emit({ kind: 'chunk.lost', runId, chunkNo, rows: rows.length });
+}
+
+/** The records that rows of a retry chunk have already; an input chunk's rows have none yet. */
+async function recordsOf(
+  session: Session,
+  chunk: ChunkRecord,
+  seqs: Float64Array,
+): Promise<ReadonlyMap<number, RowRecord>> {
+  const records = new Map<number, RowRecord>();
+  if (chunk.kind === 'input') return records;
+  for (const seq of seqs) {
+    const record = await session.engine.store.rowRecord(chunk.runId, seq);
+    if (record) records.set(seq, record);
+  }
+  return records;
+}
+
+function succeededRetries(
+  chunk: ChunkRecord,
+  parts: {
+    readonly index: ReturnType<typeof decodeRequestIndex>;
+    readonly scan: ResultScan;
+    readonly before: ReadonlyMap<number, RowRecord>;
+  },
+): CollectedRow[] {
+  const rest = new Set(parts.scan.rest.map((line) => line.index));
+  const rows: CollectedRow[] = [];
+  for (const [at, seq] of parts.index.seqs.entries()) {
+    if (rest.has(at)) continue;
+    const result = {
+      chunkNo: chunk.chunkNo,
+      offset: parts.scan.offsets[at] ?? 0,
+      length: parts.scan.lengths[at] ?? 0,
+    };
+    const attempts = (parts.before.get(seq)?.attempts ?? 0) + 1;
+    rows.push({ seq, index: at, to: 'succeeded', attempts, errorType: null, notBeforeMs: 0, result });
+  }
+  return rows;
+}
