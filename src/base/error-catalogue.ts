@@ -41,7 +41,10 @@ export const ERROR_CATALOGUE = {
   E_RUN_UNKNOWN: { exit: 2, hint: '`batchrun list` shows the runs of this state folder.' },
   E_RUN_AMBIGUOUS: { exit: 2, hint: 'Give more characters of the run id, or its --name.' },
   E_CHUNK_UNKNOWN: { exit: 2, hint: '`batchrun status` names the chunks that wait for a person.' },
-  E_RESOLVE: { exit: 2, hint: 'Look at the batch in the Console, and at the chunk with `batchrun log`.' },
+  E_RESOLVE: {
+    exit: 2,
+    hint: '`batchrun status` names the chunks in doubt, `batchrun log <run>` says what happened to them, and the Console shows the batches.',
+  },
   E_ADOPT: {
     exit: 2,
     hint: 'Give the batch, and with --input (and --limit, --id-column) exactly the rows that it was made of.',

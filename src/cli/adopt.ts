@@ -7,7 +7,7 @@ import { systemClock } from '../base/clock.ts';
 import { BatchrunError, isBatchrunError } from '../base/errors.ts';
 import { plural } from '../base/units.ts';
 import { BATCH_BYTES_MAX, BATCH_ROWS_MAX } from '../domain/limits.ts';
-import { requestCount, type BatchInfo } from '../domain/model.ts';
+import { requestCount, type BatchInfo, type RunRecord } from '../domain/model.ts';
 import { CUSTOM_ID } from '../domain/result-line.ts';
 import { generatedId } from '../domain/row-file.ts';
 import type { RowReading, SourceRecord } from '../domain/source.ts';
@@ -17,9 +17,11 @@ import type { ApiEngine } from '../engine/engine.ts';
 import { ingest, type IngestReport, type IngestRequest } from '../engine/ingest.ts';
 import { apiFailureOf } from '../engine/session.ts';
 import { sweep } from '../engine/sweep.ts';
-import { connectApi, createEngine, openStore, withApi, type Context } from './context.ts';
+import { connectApi, createEngine, openStore, withApi, type ApiLink, type Context } from './context.ts';
+import { reportDone } from './deliver.ts';
 import { driveAndReport } from './drive-runs.ts';
 import { EXIT } from './outcome.ts';
+import { absoluteInputs } from './prepare.ts';
 import { Progress } from './progress.ts';
 import { ingestRequest } from './submit.ts';
 import { submitView } from './submit-view.ts';
@@ -37,6 +39,8 @@ export async function runAdopt(context: Context, batchId: string, argv: readonly
     const progress = new Progress({ terminal, clock: systemClock, quiet: flags.quiet === true });
     const engine = withApi(await createEngine(context, { store, emit: progress.emit }), link, flags);
     await sweep(engine);
+    const followed = await followedBy(engine, batchId, flags.input);
+    if (followed) return await goOn(context, { store, run: followed, link, batchId });
     const batch = await batchToAdopt(engine, batchId);
     const options = { command: 'submit', argv, wait: flags.wait === true } as const;
     // Nothing is sent, so nobody is asked about the cost.
@@ -55,13 +59,44 @@ export async function runAdopt(context: Context, batchId: string, argv: readonly
   }
 }
 
+/** The run that the same command made before; null where nobody follows the batch. Another input is another matter. */
+async function followedBy({ store }: ApiEngine, batchId: string, input: string): Promise<RunRecord | null> {
+  const known = await store.batch(batchId);
+  const run = typeof known?.runId === 'string' ? await store.run(known.runId) : null;
+  if (!known || !run) return null;
+  if (run.inputs.join() === absoluteInputs([input]).join()) return run;
+  const letGo = `\`batchrun prune ${run.id}\` lets go of it; then adopt it again.`;
+  throw new BatchrunError(
+    'E_ADOPT',
+    `${batchId} is the batch of chunk ${known.chunkNo} of ${run.id} already, with the input ${run.inputs.join(', ')}`,
+    {
+      hint:
+        run.state === 'done'
+          ? letGo
+          : `\`batchrun collect ${run.id}\` follows it. Was that the wrong input: \`batchrun cancel ${run.id}\`, \`batchrun collect ${run.id}\`; ${letGo}`,
+    },
+  );
+}
+
+interface Followed {
+  readonly store: Store;
+  readonly run: RunRecord;
+  readonly link: ApiLink;
+  readonly batchId: string;
+}
+
+/** The same command again goes on where it stopped; on a finished run it does nothing. */
+async function goOn(context: Context, { store, run, link, batchId }: Followed): Promise<number> {
+  const { flags, terminal } = context;
+  if (flags.quiet !== true) terminal.talk(`${batchId} is followed by ${run.id} already.`);
+  if (run.state === 'done') return reportDone(context, store, run);
+  if (flags.wait === true)
+    return driveAndReport(context, store, { command: 'adopt', runIds: [run.id], once: false, link });
+  await printRun(context, store, run.id);
+  return EXIT.ok;
+}
+
 async function batchToAdopt(engine: ApiEngine, batchId: string): Promise<BatchInfo> {
-  const known = await engine.store.batch(batchId);
-  if (known && known.runId !== null) {
-    throw new BatchrunError('E_ADOPT', `${batchId} is the batch of chunk ${known.chunkNo} of ${known.runId} already`, {
-      hint: `\`batchrun collect ${known.runId}\` follows it.`,
-    });
-  }
   try {
     return await engine.api.retrieveBatch(batchId, engine.signal);
   } catch (error) {

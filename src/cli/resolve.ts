@@ -47,7 +47,10 @@ function whatToSettle(flags: Flags): { readonly chunkNo: number; readonly how: S
     ...(flags.lost === true ? [{ kind: 'lost' } as const] : []),
   ];
   const [how] = said;
-  if (flags.chunk === undefined || !how || said.length > 1) {
+  if (said.length > 1) {
+    throw new BatchrunError('E_USAGE', 'only one of --batch, --not-created and --lost can be true of a chunk');
+  }
+  if (flags.chunk === undefined || !how) {
     throw new BatchrunError('E_USAGE', 'resolve needs --chunk and one of --batch, --not-created, --lost', {
       hint: 'For example: batchrun resolve latest --chunk 3 --batch msgbatch_01… (`batchrun status` names chunk and candidates).',
     });

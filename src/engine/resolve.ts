@@ -41,28 +41,62 @@ export async function resolveChunk(
       hint: `\`batchrun status ${run.id}\` names the chunks that wait for a person.`,
     });
   }
-  if (!OPEN_QUESTIONS.includes(chunk.state)) {
-    throw refusal(`chunk ${chunkNo} is ${chunk.state}: there is nothing to settle about it`);
-  }
   const question = { run, chunk };
-  if (how.kind === 'batch') await takeBatch(session, question, how.batchId);
+  if (how.kind === 'batch' && chunk.state === 'sealed') await takeLateBatch(session, question, how.batchId);
+  else if (!OPEN_QUESTIONS.includes(chunk.state)) {
+    throw refusal(
+      `chunk ${chunkNo} is ${chunk.state}: there is nothing to settle about it`,
+      `\`batchrun status ${run.id}\` names the chunks in doubt.`,
+    );
+  } else if (how.kind === 'batch') await takeBatch(session, question, how.batchId);
   else if (how.kind === 'not_created') await takeAsNotMade(session, question);
   else await giveUp(session, question);
   await session.driver.note(run.id, 'chunk.resolved', session.engine.clock.now(), { how: how.kind }, chunkNo);
 }
 
-async function takeBatch(session: Session, { run, chunk }: Question, batchId: string): Promise<void> {
-  const { engine, driver } = session;
+/** The batch as it is now, where it may be this chunk's: nobody's yet, and of its size. */
+async function unclaimedBatch(session: Session, chunk: ChunkRecord, batchId: string): Promise<BatchInfo> {
   if (chunk.batchId === batchId) throw refusal(`${batchId} is the batch of chunk ${chunk.chunkNo} already`);
-  const known = await engine.store.batch(batchId);
+  const known = await session.engine.store.batch(batchId);
   if (known?.runId === null) throw refusal(`${batchId} was read before: it belongs to another program`);
   if (known) throw refusal(`${batchId} is the batch of chunk ${known.chunkNo} of ${known.runId}`);
   const batch = await look(session, batchId);
   if (!batch) throw refusal(`the API does not know ${batchId} (404), for this key at least`);
   const rows = requestCount(batch.counts);
-  if (rows !== chunk.rowCount) {
-    throw refusal(`${batchId} holds ${rows} requests; chunk ${chunk.chunkNo} has ${chunk.rowCount} rows`);
+  if (rows === chunk.rowCount) return batch;
+  throw refusal(`${batchId} holds ${rows} requests; chunk ${chunk.chunkNo} has ${chunk.rowCount} rows`);
+}
+
+/**
+ * A chunk that was judged "not made", or that a person said so of, and is about to be sent again: a batch that shows by
+ * its results that it is its own takes it back. A guess is not enough here.
+ */
+async function takeLateBatch(session: Session, { run, chunk }: Question, batchId: string): Promise<void> {
+  const { engine, driver } = session;
+  const { chunkNo } = chunk;
+  const batch = await unclaimedBatch(session, chunk, batchId);
+  if (!(await isProven(session, chunk, batch))) {
+    throw refusal(
+      `chunk ${chunkNo} is sealed, and the results of ${batchId} cannot be read yet: whether it is its batch is not known`,
+      `\`batchrun cancel ${run.id}\` keeps it from being sent. Or say it again when the batch has ended.`,
+    );
   }
+  let attempt: AttemptRecord | undefined;
+  for (let page = await attemptsAfter(session, run, 0); page.length > 0;) {
+    attempt = page.findLast((one) => one.chunkNo === chunkNo) ?? attempt;
+    page = await attemptsAfter(session, run, page.at(-1)?.id ?? 0);
+  }
+  if (!attempt) throw refusal(`chunk ${chunkNo} was never sent from here`);
+  await driver.recordCreated({ attemptId: attempt.id, batch, atMs: engine.clock.now(), proven: true });
+}
+
+function attemptsAfter({ engine }: Session, run: RunRecord, afterId: number): Promise<readonly AttemptRecord[]> {
+  return engine.store.attempts(run.id, { afterId, limit: 1_000 });
+}
+
+async function takeBatch(session: Session, { run, chunk }: Question, batchId: string): Promise<void> {
+  const { engine, driver } = session;
+  const batch = await unclaimedBatch(session, chunk, batchId);
   for (const own of await batchesOf(session, chunk)) {
     // What only a person named may be corrected by one.
     if (own.proven && (await isShown(session, own))) {

@@ -155,7 +155,13 @@ describe('refused, and no run is made:', () => {
     b.write('in.jsonl', requests(2));
     const batch = await scripted(b, scriptRows(2));
     const { run_id: id } = await b.json(0, ['adopt', batch, '--input', 'in.jsonl']);
-    expect((await b.json(2, ['adopt', batch, '--input', 'in.jsonl'])).error.message).toContain(id);
+    // The same command again is no mistake: it goes on. With another input it is one.
+    expect(await b.json(0, ['adopt', batch, '--input', 'in.jsonl'])).toMatchObject({ run_id: id });
+    b.write('other.jsonl', requests(2));
+    expect((await b.json(2, ['adopt', batch, '--input', 'other.jsonl'])).error).toMatchObject({
+      message: expect.stringContaining(id),
+      hint: expect.stringContaining(`batchrun prune ${id}`),
+    });
     const second = await scripted(b, scriptRows(2));
     expect((await b.json(2, ['adopt', second, '--input', 'in.jsonl'])).error.message).toContain(id);
     expect(b.runFolders()).toEqual([id]);
@@ -174,6 +180,12 @@ test('the wrong input of a batch that has not ended is noticed at the end, and n
   expect(canceled.status).toBe(200);
   const { runs } = await b.json(5, ['collect']);
   expect(runs[0].blocked).toMatchObject([{ reason: 'adopted_mismatch' }]);
+  // The way out that the hint names.
+  await b.call(['cancel', runs[0].id]);
+  await b.call(['collect', runs[0].id]);
+  await b.ok(['prune', runs[0].id]);
+  b.write('right.jsonl', requests(2));
+  await b.ok(['adopt', batch, '--input', 'right.jsonl']);
   expect(creates(b)).toBe(1);
   expect(b.world.ledger.messages).toHaveLength(0);
 });

@@ -1,6 +1,6 @@
 /**
  * The N-th call of a port fails, for N = 1, 2, 3, … until none is left to fail, in every story of scenarios.ts. Whatever
- * fails, and however: the command ends with a code that says so (or is blocked at its output), the ledger adds up, no
+ * fails, and however: the command ends with a code that says so (or is blocked at its output or at a chunk), the ledger adds up, no
  * output is cut, and the same command run again comes to the end of a run without trouble.
  */
 import { join } from 'node:path';
@@ -129,7 +129,8 @@ async function wrongEnd(lab: Lab, outcome: Outcome, codes: readonly string[]): P
   }
   if (outcome.end !== 'blocked') return ended(outcome);
   const reasons = (await lab.store.runs()).flatMap((run) => run.blocked.map((block) => block.reason));
-  return reasons.join() === 'output' ? [] : [`it is blocked by ${reasons.join(', ') || 'nothing'}`];
+  const mendable = reasons.every((reason) => reason === 'output' || reason === 'chunk_damaged');
+  return reasons.length > 0 && mendable ? [] : [`it is blocked by ${reasons.join(', ') || 'nothing'}`];
 }
 
 /** One trouble. Null when there is no N-th call; else what is wrong afterwards. */

@@ -24,7 +24,7 @@ function ahead({ clock }: Lab, byMs: number): Clock {
   };
 }
 
-function finish(it: Lab, { once = true, clock = it.clock } = {}): Promise<DriveEnd> {
+function finish(it: Lab, { once = true, clock = it.clock }: { once?: boolean; clock?: Clock } = {}): Promise<DriveEnd> {
   const request = { runIds: null, goal: 'finish', holder: HOLDER, retryLockMs: 0, asCompleted: null } as const;
   return it.clock.run(drive({ ...it.engine, clock }, { ...request, once }));
 }

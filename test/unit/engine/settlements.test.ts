@@ -112,6 +112,36 @@ async function refusalOf(work: Promise<void>): Promise<string> {
   return `${message} | ${hint}`;
 }
 
+describe('a chunk that is about to be sent again', () => {
+  async function saidNotMade(): Promise<World> {
+    const world = await twoInDoubt([1, 2]);
+    await world.settle(1, NOT_CREATED);
+    expect(await world.states()).toEqual(['sealed:null', 'uncertain:null']);
+    return world;
+  }
+
+  test('is taken back by a batch whose results say that it is its own', async () => {
+    const world = await saidNotMade();
+    world.api.end('m1', linesOf(world.run, 1, 3));
+    await world.settle(1, { kind: 'batch', batchId: 'm1' });
+    expect((await world.states())[0]).toBe('submitted:m1');
+    await world.look();
+    await uploadRound(world.the, [world.run.id]);
+    expect((await world.states())[0]).toBe('collected:m1');
+    expect(creates(world)).toBe(2);
+  });
+
+  test('is not taken back by one that cannot be read, or that is another chunk', async () => {
+    const world = await saidNotMade();
+    const named: Settlement = { kind: 'batch', batchId: 'm1' };
+    expect(await refusalOf(world.settle(1, named))).toContain('cannot be read yet');
+    world.api.end('m1', linesOf(world.run, 2, 3));
+    expect(await refusalOf(world.settle(1, named))).toContain('other rows');
+    expect(await refusalOf(world.settle(1, LOST))).toContain('nothing to settle');
+    expect((await world.states())[0]).toBe('sealed:null');
+  });
+});
+
 describe('a batch that a person named', () => {
   test('holds every other chunk of its size until its lines are read: it may be theirs', async () => {
     const world = await twoInDoubt([1, 2]);

@@ -1,0 +1,35 @@
+/**
+ * Runs a Node program to its end and gives what it cost: wall time of the whole process, CPU seconds of all its threads,
+ * and the peak of its resident memory, which it reports itself when it ends.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const HOOK = `data:text/javascript,${encodeURIComponent(
+  `import{writeFileSync}from'node:fs';process.on('exit',()=>writeFileSync(process.env.BENCH_USAGE,JSON.stringify(process.resourceUsage())))`,
+)}`;
+
+export async function measure(args, { folder, env = {} }) {
+  const usageFile = join(folder, 'usage.json');
+  const start = performance.now();
+  const child = spawn(process.execPath, ['--import', HOOK, ...args], {
+    cwd: folder,
+    env: { ...process.env, ...env, BENCH_USAGE: usageFile },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let stderr = '';
+  child.stderr.on('data', (data) => (stderr += data));
+  const [code] = await once(child, 'close');
+  const seconds = (performance.now() - start) / 1000;
+  if (code !== 0) throw new Error(`${args.slice(0, 3).join(' ')} ended with ${code}: ${stderr.slice(-2000)}`);
+  const { userCPUTime, systemCPUTime, maxRSS } = JSON.parse(readFileSync(usageFile, 'utf8'));
+  return { seconds, cpuSeconds: (userCPUTime + systemCPUTime) / 1e6, peakMb: maxRSS / 1024 };
+}
+
+/** Least, middle and most of some numbers. */
+export function spread(values) {
+  const sorted = values.toSorted((a, b) => a - b);
+  return { min: sorted[0], median: sorted[Math.floor(sorted.length / 2)], max: sorted.at(-1) };
+}
