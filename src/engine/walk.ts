@@ -23,7 +23,7 @@ import type { Store } from '../domain/store.ts';
 import { rowStateOfChunk } from '../domain/transitions.ts';
 import { REALTIME_CHUNK_NO } from './realtime.ts';
 import { noRows, RecordCursor, skippedRows } from './walk-sources.ts';
-import { WindowCache } from './windows.ts';
+import { WindowCache, WindowReader } from './windows.ts';
 
 /** What became of a row. */
 export interface WalkedRow {
@@ -49,14 +49,21 @@ export interface WalkScope {
   readonly files: Files;
 }
 
-/** Files that are open at once for each kind. */
-const OPEN_FILES_MAX = 20;
+/** Result files of retries, and of chunks of retries, that are open at once. */
+const RETRY_FILES_MAX = 4;
 
+/** A chunk that is being walked. Its files are open as long as it is: memory does not grow with the chunks. */
 interface Stream {
   readonly chunk: ChunkRecord;
   readonly index: RequestIndex;
   readonly outcomes: Uint8Array | null;
   readonly results: ResultIndex | null;
+  readonly rowsPath: string;
+  readonly rows: WindowReader;
+  /** Opened for the first answer that lies there. */
+  answers: WindowReader | null;
+  /** Its wire ids up to the number of the row; null where its batch was adopted, with ids of the user's own. */
+  readonly wirePrefix: string | null;
   at: number;
 }
 
@@ -68,7 +75,7 @@ export async function* walkRows(
 ): AsyncGenerator<WalkedRow> {
   const walk = new Walk(scope, run, only);
   try {
-    yield* walk.rows();
+    for (let next = await walk.next(); next !== null; next = await walk.next()) yield next;
   } finally {
     await walk.close();
   }
@@ -77,82 +84,115 @@ export async function* walkRows(
 class Walk {
   readonly #scope: WalkScope;
   readonly #run: RunRecord;
+  readonly #tag: string;
   readonly #only: ReadonlySet<number> | undefined;
-  readonly #rowFiles: WindowCache;
-  readonly #resultFiles: WindowCache;
+  readonly #retryFiles: WindowCache;
   readonly #records: RecordCursor;
+  readonly #skipped: AsyncGenerator<InvalidEntry, undefined>;
+  readonly #open: Stream[] = [];
+  #upcoming: ChunkRecord[] | undefined;
+  #nextSkipped: InvalidEntry | undefined;
 
   constructor(scope: WalkScope, run: RunRecord, only: ReadonlySet<number> | undefined) {
     this.#scope = scope;
     this.#run = run;
+    this.#tag = tagOf(run.id);
     this.#only = only;
-    this.#rowFiles = new WindowCache(scope.files, OPEN_FILES_MAX);
-    this.#resultFiles = new WindowCache(scope.files, OPEN_FILES_MAX);
+    this.#retryFiles = new WindowCache(scope.files, RETRY_FILES_MAX);
     this.#records = new RecordCursor(scope.store, run.id);
+    this.#skipped = only ? noRows() : skippedRows(scope, run);
   }
 
   async close(): Promise<void> {
-    await this.#rowFiles.close();
-    await this.#resultFiles.close();
+    for (const stream of this.#open.splice(0)) await closeStream(stream);
+    await this.#retryFiles.close();
+    await this.#skipped.return(undefined);
   }
 
-  async *rows(): AsyncGenerator<WalkedRow> {
-    const { store } = this.#scope;
-    const chunks = (await store.chunks(this.#run.id, { kind: 'input' }))
-      .filter((chunk) => chunk.state !== 'split' && (this.#only?.has(chunk.chunkNo) ?? true))
-      .sort((a, b) => a.firstSeq - b.firstSeq);
-    const skipped = this.#only ? noRows() : skippedRows(this.#scope, this.#run);
-    let nextSkipped = await skipped.next();
-    const open: Stream[] = [];
+  /** The next row in the order of the input; null at the end. */
+  async next(): Promise<WalkedRow | null> {
+    if (this.#upcoming === undefined) await this.#begin();
     for (;;) {
-      const first = earliest(open);
+      const first = earliest(this.#open);
       const firstSeq = first ? seqOf(first) : Infinity;
-      const upcoming = chunks[0];
+      const upcoming = this.#upcoming?.[0];
       if (upcoming && upcoming.firstSeq < firstSeq) {
-        chunks.shift();
-        open.push(await this.#open(upcoming));
+        this.#upcoming?.shift();
+        this.#open.push(await this.#openStream(upcoming));
         continue;
       }
-      if (nextSkipped.done !== true && nextSkipped.value.seq < firstSeq) {
-        yield toSkipped(nextSkipped.value);
-        nextSkipped = await skipped.next();
-        continue;
+      const skipped = this.#nextSkipped;
+      if (skipped !== undefined && skipped.seq < firstSeq) {
+        await this.#readSkipped();
+        return toSkipped(skipped);
       }
-      if (!first) return;
-      yield await this.#row(first);
-      first.at++;
-      if (first.at >= first.index.rowCount) open.splice(open.indexOf(first), 1);
+      if (!first) return null;
+      if (first.at < first.index.rowCount) return this.#row(first, first.at++);
+      this.#open.splice(this.#open.indexOf(first), 1);
+      await closeStream(first);
     }
   }
 
-  async #open(chunk: ChunkRecord): Promise<Stream> {
-    const blobs = await this.#scope.store.chunkIndex(this.#run.id, chunk.chunkNo);
+  async #begin(): Promise<void> {
+    this.#upcoming = (await this.#scope.store.chunks(this.#run.id, { kind: 'input' }))
+      .filter((chunk) => chunk.state !== 'split' && (this.#only?.has(chunk.chunkNo) ?? true))
+      .sort((a, b) => a.firstSeq - b.firstSeq);
+    await this.#readSkipped();
+  }
+
+  async #readSkipped(): Promise<void> {
+    const next = await this.#skipped.next();
+    this.#nextSkipped = next.done === true ? undefined : next.value;
+  }
+
+  async #openStream(chunk: ChunkRecord): Promise<Stream> {
+    const { store, files } = this.#scope;
+    const blobs = await store.chunkIndex(this.#run.id, chunk.chunkNo);
+    const rowsPath = paths.rows(this.#run.id, chunk.chunkNo);
     return {
       chunk,
       index: decodeRequestIndex(blobs.requests),
       outcomes: blobs.outcomes,
       results: blobs.results === null ? null : decodeResultIndex(blobs.results),
+      rowsPath,
+      rows: await WindowReader.open(files, rowsPath),
+      answers: null,
+      wirePrefix: chunk.wire === 'own' ? null : wireId(this.#tag, chunk.chunkNo, 0).slice(0, -1),
       at: 0,
     };
   }
 
-  async #row(stream: Stream): Promise<WalkedRow> {
-    const { chunk, index, outcomes, results, at } = stream;
-    const place = index.at(at);
-    const path = paths.rows(this.#run.id, chunk.chunkNo);
-    const rows = await this.#rowFiles.get(path);
-    const entry = decodeRowEntry((await rows.read(place.rowOffset, place.rowBytes)).toString(), path);
-    const base = { seq: place.seq, entry, home: { homeChunkNo: chunk.chunkNo, homeIndex: at }, params: undefined };
+  async #row(stream: Stream, at: number): Promise<WalkedRow> {
+    const { chunk, index, outcomes, results, wirePrefix } = stream;
+    const seq = index.seqs[at] ?? 0;
+    const entryBytes = stream.rows.read(index.rowOffsets[at] ?? 0, index.rowBytes[at] ?? 0);
+    // Nearly always it is in the window already: a turn of the loop for each row would cost more than the rest.
+    const entryText = (entryBytes instanceof Promise ? await entryBytes : entryBytes).toString();
+    const entry = decodeRowEntry(entryText, stream.rowsPath);
+    const home = { homeChunkNo: chunk.chunkNo, homeIndex: at };
     const outcome = (outcomes?.[at] ?? OUTCOME.pending) & 15;
-    const line = results?.at(at);
-    if (outcome === OUTCOME.succeeded && line) {
-      const file = await this.#resultFiles.get(paths.results(this.#run.id, chunk.chunkNo));
-      const resultLine = await file.read(line.offset, line.length);
-      const id = chunk.wire === 'own' ? entry.id : wireId(tagOf(this.#run.id), chunk.chunkNo, at);
-      return { ...base, ...SUCCEEDED, lane: 'batch', resultLine, wireId: id, attempts: 1 };
+    const length = results?.lengths[at] ?? 0;
+    if (outcome === OUTCOME.succeeded && results && length > 0) {
+      stream.answers ??= await WindowReader.open(this.#scope.files, paths.results(this.#run.id, chunk.chunkNo));
+      const line = stream.answers.read(results.offsets[at] ?? 0, length);
+      // Written out: an object that begins with a spread costs ten microseconds here.
+      return {
+        seq,
+        entry,
+        state: 'succeeded',
+        lane: 'batch',
+        resultLine: line instanceof Promise ? await line : line,
+        wireId: wirePrefix === null ? entry.id : `${wirePrefix}${at}`,
+        errorType: null,
+        errorMessage: null,
+        attempts: 1,
+        home,
+        params: undefined,
+      };
     }
-    const record = await this.#records.at(place.seq);
-    if (record) return { ...base, ...(await this.#fromRecord(record, chunk.wire === 'own' ? entry.id : null)) };
+    const base = { seq, entry, home, params: undefined };
+    const record = await this.#records.at(seq);
+    if (record) return { ...base, ...(await this.#fromRecord(record, wirePrefix === null ? entry.id : null)) };
     const state = rowStateOfChunk(chunk.state) ?? 'canceled';
     const errorType = state === 'canceled' ? 'batchrun_canceled' : null;
     const errorMessage = errorType === null ? null : describeLocalError(errorType);
@@ -173,7 +213,7 @@ class Walk {
     }
     const realtime = result.chunkNo === REALTIME_CHUNK_NO;
     const path = realtime ? paths.realtime(this.#run.id) : paths.results(this.#run.id, result.chunkNo);
-    const resultLine = await (await this.#resultFiles.get(path)).read(result.offset, result.length);
+    const resultLine = await (await this.#retryFiles.get(path)).read(result.offset, result.length);
     const lane = realtime ? 'realtime' : 'batch';
     const id = this.#checked(record, { chunkNo: result.chunkNo, id: idIn(resultLine), ownId });
     return { state, attempts, lane, resultLine, wireId: id, errorType, errorMessage: null };
@@ -184,7 +224,7 @@ class Walk {
     record: RowRecord,
     { chunkNo, id, ownId }: { readonly chunkNo: number; readonly id: string | null; readonly ownId: string | null },
   ): string {
-    const tag = tagOf(this.#run.id);
+    const tag = this.#tag;
     if (ownId !== null && id === ownId && chunkNo === record.homeChunkNo) return ownId;
     const index = chunkNo === REALTIME_CHUNK_NO ? record.seq : chunkNo === record.homeChunkNo ? record.homeIndex : null;
     const belongs = index === null ? id?.startsWith(`${tag}-${chunkNo}-`) === true : id === wireId(tag, chunkNo, index);
@@ -193,7 +233,10 @@ class Walk {
   }
 }
 
-const SUCCEEDED = { state: 'succeeded', errorType: null, errorMessage: null } as const;
+async function closeStream({ rows, answers }: Stream): Promise<void> {
+  await rows.close();
+  await answers?.close();
+}
 
 function earliest(open: readonly Stream[]): Stream | undefined {
   let first = open[0];
@@ -202,8 +245,9 @@ function earliest(open: readonly Stream[]): Stream | undefined {
   return first;
 }
 
+/** Of a chunk without more rows -1: it is the first to be looked at, and closed. */
 function seqOf(stream: Stream): number {
-  return stream.index.seqs[stream.at] ?? Infinity;
+  return stream.index.seqs[stream.at] ?? -1;
 }
 
 /** The custom_id of a result line: the API and we ourselves write it first. */

@@ -47,6 +47,7 @@ async function readWithin(
       }),
     ]);
   } finally {
-    arrived.abort();
+    // With a reason of its own: the usual one is an error with a stack, made for each piece of the body.
+    arrived.abort('arrived');
   }
 }
