@@ -22,6 +22,7 @@ import { filesOnDisk, FullDisk, storeOnDisk } from './full-disk.ts';
 import type { Lab } from './lab.ts';
 import { noteMoves, reopenings } from './moves.ts';
 import type { Plan } from './plan.ts';
+import { cachedReads } from './read-cache.ts';
 import { SkewedClock } from './skewed-clock.ts';
 import { slowly } from './slow-disk.ts';
 import { Stdout } from './stdout.ts';
@@ -103,7 +104,7 @@ export class Machine {
     const { clockWrongMs } = plan.troubles;
     // The second machine's clock is wrong the other way round.
     this.clock = new SkewedClock(lab.clock, name === '' ? clockWrongMs : -clockWrongMs);
-    this.store = storeOn(this.db);
+    this.store = cachedReads(storeOn(this.db), this.db);
     noteMoves(this.db);
     this.disk = createMemoryFiles({ seed: plan.seed });
     this.disk.makeFolder('/out');
