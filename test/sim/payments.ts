@@ -114,7 +114,9 @@ function isUnknown(machine: Machine, batch: LedgerBatch, atMs: number): boolean 
   const isJudged = machine.notMade.some(
     (judged) => judged.runId === `run_${tag}` && judged.chunkNo === chunkNo && judged.atMs <= atMs,
   );
-  return isJudged && !batch.wasAnswered && (machine.foundAtMs.get(batch.id) ?? Infinity) > atMs;
+  // An answer may also have been lost with the process that got it: then the batch was found, and not told.
+  const foundAtMs = machine.foundAtMs.get(batch.id) ?? (batch.wasAnswered ? -Infinity : Infinity);
+  return isJudged && foundAtMs > atMs;
 }
 
 /** Did the list show it, ended, only when nobody looked any more? */
