@@ -91,7 +91,7 @@ function unanswered(error: unknown): unknown {
   if (!failure || (failure.status !== null && failure.status !== 429 && failure.status < 500)) return error;
   return new BatchrunError('E_API_UNREACHABLE', `the API did not answer: ${messageOf(error)}`, {
     cause: error,
-    hint: 'Nothing was changed. Check the network and the base URL (`batchrun doctor`), then run the command again.',
+    hint: 'Check the network and the base URL (`batchrun doctor`), then run the command again: what it has done already stays done.',
   });
 }
 

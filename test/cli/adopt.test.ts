@@ -41,6 +41,26 @@ function scriptRows(count: number): { custom_id: string; params: JsonRecord }[] 
 
 const creates = (b: Bench): number => b.world.ledger.batches.length;
 
+test.each(['adopt', 'resolve'])(
+  '%s while the API is not there: exit 4, and the way to look is named',
+  async (command) => {
+    const b = await bench(ENDLESS);
+    b.write('in.jsonl', requests(2));
+    await b.ok(['submit', 'in.jsonl', '--state', 'my state']);
+    await b.offline();
+    const args = command === 'adopt' ? ['msgbatch_1', '--input', 'in.jsonl'] : ['latest', '--chunk', '1', '--lost'];
+    const { stderr } = await b.exits(4, [command, ...args, '--state', 'my state']);
+    expect(stderr).toMatch(/did not answer.*\n.*batchrun doctor/);
+  },
+);
+
+test('commands that are named carry the state folder', async () => {
+  const b = await bench(ENDLESS);
+  b.write('in.jsonl', requests(2));
+  const { stderr } = await b.ok(['submit', 'in.jsonl', '--state', 'my state']);
+  expect(stderr).toContain("Now: batchrun collect --state 'my state'");
+});
+
 describe('a batch of a script', () => {
   test('is collected in the order of the input, with the ids of the script', async () => {
     const b = await bench();

@@ -24,6 +24,14 @@ function text(batches: readonly BatchView[]): string[] {
     .filter((line) => line !== '');
 }
 
+test('chunks in doubt are named, of many the first ten', () => {
+  const inDoubt = Array.from({ length: 12 }, (_unused, at) => at + 3);
+  const view = { batches: [], chunks: { uncertain: 12 }, in_doubt: inDoubt, eta: { typical_batch_seconds: null } };
+  expect(batchText(view as unknown as RunView, { nowMs: NOW_MS })).toContain(
+    '12 chunks (3, 4, 5, 6, 7, 8, 9, 10, 11, 12, …)',
+  );
+});
+
 describe('results', () => {
   test('with weeks to go are not worth a word', () => {
     expect(text([batch(1, 28), batch(2, 8)])).toEqual([]);
