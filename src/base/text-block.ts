@@ -4,14 +4,15 @@
  */
 
 /** A UTF-16 unit takes three bytes at most. */
-const UNIT_BYTES_MAX = 3;
+export const UNIT_BYTES_MAX = 3;
 
 export class TextBlock {
   readonly #bytes: Buffer;
   #length = 0;
 
-  constructor(bytesMax: number) {
-    this.#bytes = Buffer.allocUnsafeSlow(bytesMax);
+  /** So many bytes of its own, or the memory that it is given. */
+  constructor(memory: number | Buffer) {
+    this.#bytes = typeof memory === 'number' ? Buffer.allocUnsafeSlow(memory) : memory;
   }
 
   get length(): number {
@@ -23,11 +24,27 @@ export class TextBlock {
     return chars * UNIT_BYTES_MAX <= this.#bytes.length - this.#length;
   }
 
+  hasRoomForBytes(bytes: number): boolean {
+    return bytes <= this.#bytes.length - this.#length;
+  }
+
   /** Gives the bytes it took. Ask for room first: a text that does not fit would be cut. */
   append(text: string): number {
     const bytes = this.#bytes.write(text, this.#length);
     this.#length += bytes;
     return bytes;
+  }
+
+  /** The same for a text that is known to be ASCII: its characters are its bytes, and nothing is encoded. */
+  appendAscii(text: string): number {
+    const bytes = this.#bytes.write(text, this.#length, 'latin1');
+    this.#length += bytes;
+    return bytes;
+  }
+
+  appendBytes(bytes: Uint8Array): void {
+    this.#bytes.set(bytes, this.#length);
+    this.#length += bytes.length;
   }
 
   /** What was gathered. Valid until the next append: the memory is used again. */

@@ -45,8 +45,10 @@ export async function runAdopt(context: Context, batchId: string, argv: readonly
     const options = { command: 'submit', argv, wait: flags.wait === true } as const;
     // Nothing is sent, so nobody is asked about the cost.
     const asking = { ...context, flags: { ...flags, yes: true } };
-    const request = await ingestRequest(asking, { engine, inputs: [flags.input], link, options });
-    const report = await ingest(engine, adopting(engine, request, batch));
+    const ids = new Set<string>();
+    const onReading = (record: SourceRecord, reading: RowReading): void => void ids.add(checkedId(record, reading));
+    const request = await ingestRequest(asking, { engine, inputs: [flags.input], link, options, onReading });
+    const report = await ingest(engine, adopting(engine, request, { batch, ids }));
     progress.stop();
     const runId = adoptedRun(report, batch);
     if (flags.quiet !== true) tell(context, { runId, batch });
@@ -108,8 +110,11 @@ async function batchToAdopt(engine: ApiEngine, batchId: string): Promise<BatchIn
 }
 
 /** The ingest of the rows as one chunk with the ids that the script gave them. */
-function adopting(engine: ApiEngine, request: IngestRequest, batch: BatchInfo): IngestRequest {
-  const ids = new Set<string>();
+function adopting(
+  engine: ApiEngine,
+  request: IngestRequest,
+  { batch, ids }: { readonly batch: BatchInfo; readonly ids: ReadonlySet<string> },
+): IngestRequest {
   return {
     ...request,
     run: {
@@ -119,11 +124,6 @@ function adopting(engine: ApiEngine, request: IngestRequest, batch: BatchInfo): 
     onInvalid: 'fail',
     dryRun: false,
     adopt: { batch, workspace: engine.api.workspace },
-    read: (record) => {
-      const reading = request.read(record);
-      ids.add(checkedId(record, reading));
-      return reading;
-    },
     confirm: async (report, known) => {
       if (known) return;
       checkSize(report, batch);

@@ -13,7 +13,6 @@ import { plural } from '../base/units.ts';
 import { createDiskFiles, fileError } from '../adapters/disk-files.ts';
 import type { DbOptions } from '../adapters/sqlite/db.ts';
 import { lostLedger } from '../adapters/sqlite/wholeness.ts';
-import { createFormatter, errorsLine } from '../adapters/sinks/formatter.ts';
 import type { RowSource } from '../domain/source.ts';
 import type { BatchApi, FileWriter } from '../domain/ports.ts';
 import type { Store } from '../domain/store.ts';
@@ -119,6 +118,7 @@ export interface EngineParts {
 
 export async function createEngine(context: Context, parts: EngineParts): Promise<Engine> {
   const { createLocks } = await import('../adapters/sqlite/locks.ts');
+  const { createFormatter, errorsLine } = await import('../adapters/sinks/formatter.ts');
   const files = createDiskFiles(context.stateFolder);
   return {
     store: parts.store,

@@ -12,6 +12,7 @@ import { ingest, type IngestReport, type IngestRequest } from '../engine/ingest.
 import { drive } from '../engine/runner.ts';
 import { upperCostUsd, viewRun } from '../engine/status.ts';
 import { sweep } from '../engine/sweep.ts';
+import type { RowReading, SourceRecord } from '../domain/source.ts';
 import type { Store } from '../domain/store.ts';
 import type { DriverRecord } from '../domain/store-steps.ts';
 import {
@@ -29,8 +30,9 @@ import { deliver, reportDone } from './deliver.ts';
 import { driveAndReport, stoppedText } from './drive-runs.ts';
 import { EXIT } from './outcome.ts';
 import { checkOutputs, chooseOutput, fillIn } from './output-path.ts';
-import { absoluteInputs, hashSettings, readTexts, rowReading } from './prepare.ts';
+import { absoluteInputs, hashSettings, readTexts } from './prepare.ts';
 import { Progress } from './progress.ts';
+import { readRows } from './read-rows.ts';
 import { settleOutput, tellIdentity } from './submit-identity.ts';
 import { submitView, tellUploads } from './submit-view.ts';
 import { noticesText, problemsText } from './render/problems-text.ts';
@@ -102,22 +104,23 @@ export interface Reading {
   readonly inputs: readonly string[];
   readonly link: ApiLink | null;
   readonly options: SubmitOptions;
+  /** Sees every record and what was made of it. */
+  readonly onReading?: (record: SourceRecord, reading: RowReading) => void;
 }
 
 export async function ingestRequest(
   context: Context,
-  { engine, inputs, link, options }: Reading,
+  { engine, inputs, link, options, onReading }: Reading,
 ): Promise<IngestRequest> {
   const { flags } = context;
   const texts = readTexts(flags);
   const choice = chooseOutput(flags, inputs);
   const runs = await engine.store.runs();
   const source = await openInput(inputs, flags);
-  const read = rowReading(source, { flags, texts, argv: options.argv });
+  const rows = readRows(context, { inputs, source, texts, argv: options.argv, onReading });
   const origin = link?.api.origin ?? '';
   return {
-    source,
-    read,
+    rows,
     inputs: absoluteInputs(inputs),
     run: {
       name: flags.name ?? null,
@@ -136,7 +139,6 @@ export async function ingestRequest(
       ...choice,
     },
     scope: { origin, workspaceHeader: link === null ? null : workspaceHeader(link), name: flags.name ?? null },
-    limit: flags.limit ?? null,
     onInvalid: flags.onInvalid,
     again: flags.again === true,
     dryRun: flags.dryRun === true,

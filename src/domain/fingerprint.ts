@@ -4,7 +4,6 @@
  * pacing are out. The API key is out as well: a rotated key must not pay for everything again.
  */
 import { createHash } from 'node:crypto';
-import { TextBlock } from '../base/text-block.ts';
 
 export interface FingerprintScope {
   readonly origin: string;
@@ -20,50 +19,41 @@ export interface FingerprintRow {
   readonly columnsJson: string;
 }
 
-/** Bytes gathered before they go to the hash: one call per row would cost more than the hashing. */
-const PENDING_BYTES_MAX = 256 * 1024;
-
 export class Fingerprint {
   readonly #hash = createHash('sha256');
-  readonly #pending = new TextBlock(PENDING_BYTES_MAX);
 
   constructor(scope: FingerprintScope) {
-    this.#add(`${JSON.stringify(['batchrun 1', scope.origin, scope.workspaceHeader, scope.name])}\n`);
+    this.#hash.update(`${JSON.stringify(['batchrun 1', scope.origin, scope.workspaceHeader, scope.name])}\n`);
   }
 
-  /** JSON has no raw tab or line feed, so the parts of a row cannot run into each other. */
-  add(row: FingerprintRow): void {
-    this.#add(`${JSON.stringify(row.customId)}\t`);
-    this.#add(row.paramsJson);
-    this.#add(`\t${row.betas.join(',')}\t`);
-    if (row.columnsJson !== '') this.#add(row.columnsJson);
-    this.#add('\n');
-  }
-
-  /** A record that could not be read or sent counts too: mending it makes another run. */
-  addInvalid(line: number, file: number): void {
-    this.#add(`!${file}:${line}\n`);
+  /** The prints of any number of rows, one after the other, in UTF-8. A call for each row would cost more than the hash. */
+  add(prints: Uint8Array): void {
+    this.#hash.update(prints);
   }
 
   digest(): string {
-    this.#flush();
     return this.#hash.digest('hex');
   }
+}
 
-  #add(text: string): void {
-    if (!this.#pending.hasRoom(text.length)) {
-      this.#flush();
-      if (!this.#pending.hasRoom(text.length)) {
-        this.#hash.update(text);
-        return;
-      }
-    }
-    this.#pending.append(text);
-  }
+/** What a row adds to the fingerprint. JSON has no raw tab or line feed, so its parts cannot run into each other. */
+export function printOf({ customId, paramsJson, betas, columnsJson }: FingerprintRow): string {
+  return `${printHead(JSON.stringify(customId))}${paramsJson}${printTail(betas, columnsJson)}`;
+}
 
-  #flush(): void {
-    this.#hash.update(this.#pending.take());
-  }
+/** The print of a row up to its params; its id as JSON. */
+export function printHead(idJson: string): string {
+  return `${idJson}\t`;
+}
+
+/** The print of a row after its params. */
+export function printTail(betas: readonly string[], columnsJson: string): string {
+  return betas.length === 0 ? `\t\t${columnsJson}\n` : `\t${betas.join(',')}\t${columnsJson}\n`;
+}
+
+/** A record that could not be read or sent counts too: mending it makes another run. */
+export function printOfInvalid(line: number, file: number): string {
+  return `!${file}:${line}\n`;
 }
 
 /** A short hash of one setting, so that a later submit can name the flag that differs without keeping its text. */

@@ -27,9 +27,14 @@ export interface InvalidEntry extends RowEntry {
 
 /** One line with its line end. Keys in a fixed order; what is absent is left out. */
 export function encodeRowEntry(entry: RowEntry): string {
-  const file = entry.file === undefined || entry.file === 0 ? '' : `,"file":${entry.file}`;
-  const columns = entry.columns === undefined ? '' : `,"columns":${JSON.stringify(entry.columns)}`;
-  return `{"id":${JSON.stringify(entry.id)},"line":${entry.line}${file}${columns}}\n`;
+  const { id, line, file = 0, columns } = entry;
+  return rowEntryLine(JSON.stringify(id), line, file, columns === undefined ? '' : JSON.stringify(columns));
+}
+
+/** The same of parts that are JSON already; '' where there are no columns. */
+export function rowEntryLine(idJson: string, line: number, file: number, columnsJson: string): string {
+  const more = columnsJson === '' ? '' : `,"columns":${columnsJson}`;
+  return `{"id":${idJson},"line":${line}${file === 0 ? '' : `,"file":${file}`}${more}}\n`;
 }
 
 export function encodeInvalidEntry(entry: InvalidEntry): string {

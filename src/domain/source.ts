@@ -15,6 +15,8 @@ export interface SourceRecord {
   readonly value: unknown;
   /** Why the record could not be read: JSON or UTF-8 errors, too few columns, longer than the bound. */
   readonly problem?: RowProblem;
+  /** Known to be ASCII without a backslash: no text in it needs escaping when it is written as JSON again. */
+  readonly plain?: boolean;
 }
 
 /** Why a row cannot be sent. Messages quote at most a few characters of the row. */
@@ -27,8 +29,11 @@ export interface RowProblem {
 export interface RowSource {
   /** The columns of a CSV header (of all inputs together, in order of first appearance); empty for JSON inputs. */
   readonly columns: readonly string[];
-  /** Batches of records in input order. One pass; ends the reading when the consumer stops early. */
-  records(): AsyncIterable<readonly SourceRecord[]>;
+  /**
+   * Batches of records in input order, each to be gone through once before the next is asked for: a batch may parse its
+   * records as they are taken, so that few are alive at once. One pass; ends the reading when the consumer stops early.
+   */
+  records(): AsyncIterable<Iterable<SourceRecord>>;
   /** Bytes read from the inputs so far, as they lie on disk (compressed where they are), and the total if known. */
   progress(): { readonly readBytes: number; readonly totalBytes: number | null };
 }
@@ -39,6 +44,8 @@ export interface PreparedRow {
   readonly customId: string | undefined;
   /** The final `params`, as JSON text. */
   readonly paramsJson: string;
+  /** The params, the id and the columns are ASCII without a character that JSON escapes. */
+  readonly plain: boolean;
   readonly model: string;
   readonly maxTokens: number;
   /** Sorted, without duplicates. They become one header of the whole batch. */

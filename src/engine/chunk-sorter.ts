@@ -4,9 +4,9 @@
  */
 import { CHUNK_JITTER, OPEN_CHUNKS_MAX } from '../domain/limits.ts';
 import type { WireIds } from '../domain/model.ts';
-import type { PreparedRow } from '../domain/source.ts';
+import type { BlockRow } from '../domain/row/row-block.ts';
 import type { NewChunk } from '../domain/store-steps.ts';
-import { ChunkWriter, type ChunkRow } from './chunk-writer.ts';
+import { ChunkWriter } from './chunk-writer.ts';
 import type { Engine } from './engine.ts';
 
 export interface SorterOptions {
@@ -16,13 +16,6 @@ export interface SorterOptions {
   readonly chunkBytes: number;
   readonly wire: WireIds;
   readonly onSealed: (chunk: NewChunk) => Promise<void>;
-}
-
-export interface RowPlace {
-  readonly seq: number;
-  readonly rowLine: string;
-  /** The user's id. */
-  readonly id: string;
 }
 
 interface OpenChunk {
@@ -35,6 +28,8 @@ export class ChunkSorter {
   readonly #options: SorterOptions;
   /** By betas, oldest first. */
   readonly #open = new Map<string, OpenChunk>();
+  /** The chunk that is being made durable while the next one is filled. */
+  #sealing: { readonly writer: ChunkWriter; readonly done: Promise<void> } | undefined;
   #nextNo = 1;
 
   constructor(engine: Engine, options: SorterOptions) {
@@ -42,52 +37,54 @@ export class ChunkSorter {
     this.#options = options;
   }
 
-  add(row: PreparedRow, place: RowPlace): Promise<void> | undefined {
-    const key = row.betas.length === 0 ? '' : row.betas.join(',');
+  /** Gives a promise only when something has to be written now. */
+  add(row: BlockRow): Promise<void> | undefined {
+    const { betas } = row.kind;
+    const key = betas.length === 0 ? '' : betas.join(',');
     const open = this.#open.get(key);
-    if (open && this.#hasRoom(open, row)) return open.writer.add(placed(row, place));
-    return this.#addToNew(key, open, row, place);
+    if (open && this.#hasRoom(open, row)) return open.writer.add(row);
+    return this.#addToNew(key, open, row);
   }
 
   async sealAll(): Promise<void> {
     for (const [key, open] of this.#open) await this.#seal(key, open);
+    await this.#sealing?.done;
   }
 
   async abort(): Promise<void> {
+    await this.#sealing?.done.catch(() => undefined);
+    await this.#sealing?.writer.abort();
     for (const open of this.#open.values()) await open.writer.abort();
     this.#open.clear();
   }
 
-  #hasRoom({ writer, rowsMax }: OpenChunk, row: PreparedRow): boolean {
+  #hasRoom({ writer, rowsMax }: OpenChunk, row: BlockRow): boolean {
     if (writer.rowCount >= rowsMax) return false;
-    // Exact bytes matter only near the limit: a character is at most three bytes in UTF-8.
-    const upper = writer.bytes + writer.requestBytes(row.paramsJson.length * 3);
-    if (upper <= this.#options.chunkBytes) return true;
-    return writer.bytes + writer.requestBytes(Buffer.byteLength(row.paramsJson)) <= this.#options.chunkBytes;
+    return writer.bytes + writer.requestBytes(row.params.length) <= this.#options.chunkBytes;
   }
 
-  async #addToNew(key: string, full: OpenChunk | undefined, row: PreparedRow, place: RowPlace): Promise<void> {
+  async #addToNew(key: string, full: OpenChunk | undefined, row: BlockRow): Promise<void> {
     if (full) await this.#seal(key, full);
     const [oldest] = this.#open;
     if (this.#open.size >= OPEN_CHUNKS_MAX && oldest) await this.#seal(...oldest);
     const { runId, tag, chunkRows, wire } = this.#options;
     const chunkNo = this.#nextNo++;
-    const target = { runId, tag, chunkNo, kind: 'input', betas: row.betas, parentNo: null, wire } as const;
+    const target = { runId, tag, chunkNo, kind: 'input', betas: row.kind.betas, parentNo: null, wire } as const;
     // An adopted batch has the size that it has.
     const jitter = wire === 'own' ? 0 : CHUNK_JITTER * this.#engine.rng.next();
     const rowsMax = Math.max(1, Math.ceil(chunkRows * (1 - jitter)));
     const fresh = { writer: new ChunkWriter(this.#engine.files, target), rowsMax };
     this.#open.set(key, fresh);
-    await fresh.writer.add(placed(row, place));
+    await fresh.writer.add(row);
   }
 
-  async #seal(key: string, open: OpenChunk): Promise<void> {
+  /** Begins to seal it, once the one before is sealed. */
+  async #seal(key: string, { writer }: OpenChunk): Promise<void> {
+    await this.#sealing?.done;
     this.#open.delete(key);
-    await this.#options.onSealed(await open.writer.seal());
+    const done = writer.seal().then((chunk) => this.#options.onSealed(chunk));
+    // It is met where it is waited for; this only keeps it from counting as unhandled until then.
+    done.catch(() => undefined);
+    this.#sealing = { writer, done };
   }
-}
-
-/** Written out: the hot path, where spreading two objects costs a microsecond. */
-function placed({ paramsJson, model, maxTokens }: PreparedRow, { seq, rowLine, id }: RowPlace): ChunkRow {
-  return { seq, paramsJson, model, maxTokens, rowLine, id };
 }

@@ -1,6 +1,7 @@
 /**
  * Writes one chunk: the body file that will go over the wire as it is, the row file beside it, and the packed index
- * that finds every row in both again. Nothing is held but a few hundred kilobytes and the index.
+ * that finds every row in both again. Nothing is held but two blocks of each file and the index: while one block is
+ * being written, the other is filled.
  *
  * Proof: test/unit/engine/chunk-writer.test.ts parses what was written and compares every row.
  */
@@ -27,15 +28,16 @@ export interface ChunkTarget {
   readonly wire?: WireIds;
 }
 
+/** Its bytes are copied when it is added. */
 export interface ChunkRow {
   readonly seq: number;
-  readonly paramsJson: string;
-  readonly model: string;
-  readonly maxTokens: number;
-  /** The line for the row file with its line end; '' in retry chunks. */
-  readonly rowLine: string;
+  /** Its params as JSON, in UTF-8. */
+  readonly params: Uint8Array;
+  /** The line for the row file with its line end; empty in retry chunks. */
+  readonly line: Uint8Array;
+  readonly kind: { readonly model: string; readonly maxTokens: number };
   /** The user's id: the custom_id of an adopted batch. */
-  readonly id?: string;
+  readonly id?: string | undefined;
 }
 
 /** Bytes gathered before they are written: large writes, flat memory. */
@@ -43,14 +45,39 @@ const BODY_BLOCK_BYTES = 512 * 1024;
 const ROWS_BLOCK_BYTES = 64 * 1024;
 const NOTHING = Buffer.alloc(0);
 
+/** The blocks that are being filled; each file has two of them, in turns. */
+class BlockPair {
+  readonly #blocks: readonly [TextBlock, TextBlock];
+  #turn: 0 | 1 = 0;
+
+  constructor(bytesMax: number) {
+    this.#blocks = [new TextBlock(bytesMax), new TextBlock(bytesMax)];
+  }
+
+  get current(): TextBlock {
+    return this.#blocks[this.#turn];
+  }
+
+  /** What was gathered. Valid until it is taken again after the next time. */
+  take(): Buffer {
+    const taken = this.current.take();
+    this.#turn = this.#turn === 0 ? 1 : 0;
+    return taken;
+  }
+}
+
 export class ChunkWriter {
   readonly target: ChunkTarget;
   readonly #files: Files;
   readonly #index = new RequestIndexBuilder();
   readonly #sha256 = createHash('sha256');
   readonly #mix: MixSums = {};
-  readonly #bodyBlock = new TextBlock(BODY_BLOCK_BYTES);
-  readonly #rowsBlock: TextBlock | null;
+  readonly #bodyBlocks = new BlockPair(BODY_BLOCK_BYTES);
+  readonly #rowsBlocks: BlockPair | null;
+  /** A request up to the number in its wire id, and what follows that. */
+  readonly #headStart: string;
+  readonly #headEnd: string;
+  #writing: Promise<void> = Promise.resolve();
   #body: FileWriter | undefined;
   #rows: FileWriter | undefined;
   #requestBytes = 0;
@@ -59,8 +86,12 @@ export class ChunkWriter {
   constructor(files: Files, target: ChunkTarget) {
     this.#files = files;
     this.target = target;
-    this.#rowsBlock = target.kind === 'retry' ? null : new TextBlock(ROWS_BLOCK_BYTES);
-    this.#bodyBlock.append(BODY_HEAD);
+    this.#rowsBlocks = target.kind === 'retry' ? null : new BlockPair(ROWS_BLOCK_BYTES);
+    this.#bodyBlocks.current.append(BODY_HEAD);
+    const head = requestHead(wireId(target.tag, target.chunkNo, 0));
+    const numberAt = head.lastIndexOf('0"');
+    this.#headStart = head.slice(0, numberAt);
+    this.#headEnd = head.slice(numberAt + 1);
   }
 
   get rowCount(): number {
@@ -72,62 +103,33 @@ export class ChunkWriter {
     return bodyBytes(this.#requestBytes, this.rowCount);
   }
 
-  /** Bytes that a row of these params will add to the body. */
+  /** Bytes that a row of these params will add to the body, with the comma before it. */
   requestBytes(paramsBytes: number): number {
-    const head = requestHead(wireId(this.target.tag, this.target.chunkNo, this.rowCount));
-    return head.length + paramsBytes + REQUEST_TAIL.length + 1;
+    const digits = String(this.rowCount).length;
+    return this.#headStart.length + digits + this.#headEnd.length + paramsBytes + REQUEST_TAIL.length + 1;
   }
 
   /** Gives a promise only when something has to be written now, so that the common row costs no turn of the loop. */
   add(row: ChunkRow): Promise<void> | undefined {
-    const head = requestHead(this.#customId(row));
-    const chars = 1 + head.length + row.paramsJson.length + REQUEST_TAIL.length;
-    if (!this.#bodyBlock.hasRoom(chars) || this.#rowsBlock?.hasRoom(row.rowLine.length) === false) {
-      return this.#addAfterFlush(row, head, chars);
+    const comma = this.rowCount > 0 ? 1 : 0;
+    const head = this.#head(row);
+    const bytes = head.length + row.params.length + REQUEST_TAIL.length;
+    const [body, rows] = [this.#bodyBlocks.current, this.#rowsBlocks?.current];
+    if (!body.hasRoomForBytes(comma + bytes) || rows?.hasRoomForBytes(row.line.length) === false) {
+      return this.#addAfterFlush(row, head);
     }
-    if (this.rowCount > 0) this.#bodyBlock.append(',');
-    const bytes =
-      this.#bodyBlock.append(head) + this.#bodyBlock.append(row.paramsJson) + this.#bodyBlock.append(REQUEST_TAIL);
-    this.#count(row, bytes, this.#rowsBlock?.append(row.rowLine) ?? 0);
+    body.appendAscii(comma === 1 ? `,${head}` : head);
+    body.appendBytes(row.params);
+    body.appendAscii(REQUEST_TAIL);
+    rows?.appendBytes(row.line);
+    this.#count(row, bytes);
     return undefined;
-  }
-
-  async #addAfterFlush(row: ChunkRow, head: string, chars: number): Promise<void> {
-    await this.#flush();
-    if (this.#bodyBlock.hasRoom(chars) && this.#rowsBlock?.hasRoom(row.rowLine.length) !== false) {
-      await this.add(row);
-      return;
-    }
-    // One that is larger than the blocks goes past them.
-    const request = Buffer.from(`${this.rowCount > 0 ? ',' : ''}${head}${row.paramsJson}${REQUEST_TAIL}`);
-    const line = Buffer.from(this.#rowsBlock ? row.rowLine : '');
-    const bytes = request.length - (this.rowCount > 0 ? 1 : 0);
-    this.#count(row, bytes, line.length);
-    await this.#write(request, line);
-  }
-
-  #count(row: ChunkRow, requestBytes: number, rowBytes: number): void {
-    if (this.rowCount === 0) this.#firstSeq = row.seq;
-    this.#index.append({ seq: row.seq, requestBytes, rowBytes });
-    this.#requestBytes += requestBytes;
-    const part = (this.#mix[row.model] ??= { rows: 0, bytes: 0, maxTokens: 0 });
-    part.rows += 1;
-    part.bytes += requestBytes;
-    part.maxTokens += row.maxTokens;
-  }
-
-  #customId(row: ChunkRow): string {
-    if (this.target.wire !== 'own') return wireId(this.target.tag, this.target.chunkNo, this.rowCount);
-    invariant(
-      row.id !== undefined && CUSTOM_ID.test(row.id),
-      'the rows of an adopted batch have ids that the API takes',
-    );
-    return row.id;
   }
 
   /** Closes both files durably and gives what the ledger needs. A driver is asked whether it still is one. */
   async seal(permit?: () => Promise<void>): Promise<NewChunk> {
     await this.#flush();
+    await this.#writing;
     await this.#write(Buffer.from(BODY_TAIL), NOTHING);
     const bytes = this.#body?.bytes ?? 0;
     await this.#rows?.commit(permit);
@@ -149,19 +151,64 @@ export class ChunkWriter {
   }
 
   async abort(): Promise<void> {
+    // Whatever became of it: its file must not be written to any more.
+    await this.#writing.catch(() => undefined);
     await this.#body?.abort();
     await this.#rows?.abort();
   }
 
-  #flush(): Promise<void> {
-    return this.#write(this.#bodyBlock.take(), this.#rowsBlock?.take() ?? NOTHING);
+  async #addAfterFlush(row: ChunkRow, head: string): Promise<void> {
+    await this.#flush();
+    const comma = this.rowCount > 0 ? ',' : '';
+    const bytes = head.length + row.params.length + REQUEST_TAIL.length;
+    const fits = this.#bodyBlocks.current.hasRoomForBytes(comma.length + bytes);
+    if (fits && this.#rowsBlocks?.current.hasRoomForBytes(row.line.length) !== false) {
+      await this.add(row);
+      return;
+    }
+    // One that is larger than the blocks goes past them.
+    await this.#writing;
+    this.#count(row, bytes);
+    await this.#write(Buffer.from(comma + head), NOTHING);
+    await this.#write(row.params, this.#rowsBlocks ? row.line : NOTHING);
+    await this.#write(Buffer.from(REQUEST_TAIL), NOTHING);
   }
 
-  async #write(body: Buffer, rows: Buffer): Promise<void> {
+  #count(row: ChunkRow, requestBytes: number): void {
+    if (this.rowCount === 0) this.#firstSeq = row.seq;
+    this.#index.append({ seq: row.seq, requestBytes, rowBytes: this.#rowsBlocks ? row.line.length : 0 });
+    this.#requestBytes += requestBytes;
+    const part = (this.#mix[row.kind.model] ??= { rows: 0, bytes: 0, maxTokens: 0 });
+    part.rows += 1;
+    part.bytes += requestBytes;
+    part.maxTokens += row.kind.maxTokens;
+  }
+
+  /** The request up to its params. ASCII, as ids on the wire are. */
+  #head(row: ChunkRow): string {
+    if (this.target.wire !== 'own') return `${this.#headStart}${this.rowCount}${this.#headEnd}`;
+    invariant(
+      row.id !== undefined && CUSTOM_ID.test(row.id),
+      'the rows of an adopted batch have ids that the API takes',
+    );
+    return requestHead(row.id);
+  }
+
+  /** Begins to write what was gathered, once what was begun before is written. */
+  async #flush(): Promise<void> {
+    await this.#writing;
+    this.#writing = this.#write(this.#bodyBlocks.take(), this.#rowsBlocks?.take() ?? NOTHING);
+    // It is met where it is waited for; this only keeps it from counting as unhandled until then.
+    this.#writing.catch(() => undefined);
+  }
+
+  async #write(body: Uint8Array, rows: Uint8Array): Promise<void> {
     const { runId, chunkNo, kind } = this.target;
     this.#body ??= await this.#files.create(paths.body(runId, chunkNo));
+    const written = this.#body.write(body);
+    // While the system writes.
     this.#sha256.update(body);
-    await this.#body.write(body);
+    await written;
     if (kind === 'retry') return;
     this.#rows ??= await this.#files.create(paths.rows(runId, chunkNo));
     await this.#rows.write(rows);

@@ -5,6 +5,7 @@
  * Of rows with one id the first keeps it, and an explicit id wins over a generated one (a line number).
  */
 import { addMix, paramsOf, type MixSums } from '../domain/chunk-text.ts';
+import { hashOf } from '../domain/id-hash.ts';
 import { paths, tagOf } from '../domain/ids.ts';
 import { BATCH_BYTES_MAX } from '../domain/limits.ts';
 import { BatchrunError, invariant } from '../base/errors.ts';
@@ -16,7 +17,6 @@ import { decodeRowEntry, generatedId, type InvalidEntry, type RowEntry } from '.
 import type { Store } from '../domain/store.ts';
 import { ChunkWriter } from './chunk-writer.ts';
 import type { Engine } from './engine.ts';
-import { hashOf } from './id-ledger.ts';
 import { RequestReader } from './requests.ts';
 
 export interface Duplicate {
@@ -103,8 +103,8 @@ export async function dropDuplicates(engine: Engine, runId: string, duplicates: 
       const place = index.at(at);
       const paramsJson = paramsOf((await body.read(place.requestOffset, place.requestBytes)).toString(), null);
       const { model, max_tokens: maxTokens } = JSON.parse(paramsJson) as { model: string; max_tokens: number };
-      const rowLine = (await rows.read(place.rowOffset, place.rowBytes)).toString();
-      await writer.add({ seq: place.seq, paramsJson, model, maxTokens, rowLine });
+      const line = await rows.read(place.rowOffset, place.rowBytes);
+      await writer.add({ seq: place.seq, params: Buffer.from(paramsJson), kind: { model, maxTokens }, line });
     }
     if (writer.rowCount > 0) {
       await engine.store.resealChunk(runId, await writer.seal());

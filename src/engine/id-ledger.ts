@@ -2,16 +2,18 @@
  * Finds ids that occur twice, in bounded memory, whatever the size of the input.
  *
  * Each id leaves a 53-bit hash. A million hashes at a time are sorted and spilled to disk; at the end the sorted runs
- * are merged, and hashes that occur more than once are given out, to be settled on the text. A unique index over ten
+ * are looked through side by side, range by range, and hashes that occur more than once are given out, to be settled on the text. A unique index over ten
  * million random ids takes minutes; this takes about a second per million (design, section 4).
  */
 import { paths } from '../domain/ids.ts';
-import type { Files } from '../domain/ports.ts';
+import type { FileReader, Files } from '../domain/ports.ts';
 
 /** Hashes held in memory before a run is spilled: 8 MB. */
 const SPILL_COUNT = 1_000_000;
-/** Hashes read at a time from each spilled run while merging. */
-const MERGE_COUNT = 16_384;
+/** Hashes read at a time from each spilled run while they are brought together. */
+const PIECE_COUNT = 16_384;
+/** Hashes are below this, and spread evenly over it. */
+const HASH_END = 2 ** 53;
 const HASH_BYTES = 8;
 
 export class IdLedger {
@@ -30,33 +32,29 @@ export class IdLedger {
   }
 
   /** Gives a promise only when a run has to be spilled. */
-  add(id: string): Promise<void> | undefined {
+  add(hash: number): Promise<void> | undefined {
     if (this.#count === this.#hashes.length) {
       const larger = new Float64Array(Math.min(this.#spillCount, this.#hashes.length * 4));
       larger.set(this.#hashes);
       this.#hashes = larger;
     }
-    this.#hashes[this.#count++] = hashOf(id);
+    this.#hashes[this.#count++] = hash;
     return this.#count === this.#spillCount ? this.#spill() : undefined;
   }
 
   /** Hashes that occur more than once, in groups of at most `groupMax`, each group to be settled in one pass. */
   async *duplicateHashes(groupMax = 500_000): AsyncGenerator<ReadonlySet<number>> {
     let group = new Set<number>();
-    let last = -1;
-    let counted = false;
-    for await (const hash of this.#merged()) {
-      if (hash === last && !counted) {
-        counted = true;
+    for await (const sorted of this.#ranges()) {
+      // Equal hashes are neighbours, and never in two ranges.
+      for (let at = 1; at < sorted.length; at++) {
+        const hash = sorted[at];
+        if (hash === undefined || hash !== sorted[at - 1] || hash === sorted[at - 2]) continue;
         group.add(hash);
-        if (group.size >= groupMax) {
-          yield group;
-          group = new Set();
-        }
-      } else if (hash !== last) {
-        counted = false;
+        if (group.size < groupMax) continue;
+        yield group;
+        group = new Set();
       }
-      last = hash;
     }
     if (group.size > 0) yield group;
   }
@@ -74,62 +72,83 @@ export class IdLedger {
     this.#count = 0;
   }
 
-  async *#merged(): AsyncGenerator<number> {
+  /** All hashes, sorted, in ranges that have about as many as were held at once while they were gathered. */
+  async *#ranges(): AsyncGenerator<Float64Array> {
     const rest = this.#hashes.subarray(0, this.#count).sort();
     if (this.#parts === 0) {
-      yield* rest;
+      yield rest;
       return;
     }
-    const runs: AsyncIterator<number>[] = [arrayIterator(rest)];
-    for (let part = 0; part < this.#parts; part++) runs.push(this.#readPart(part));
-    const heads = await Promise.all(runs.map((run) => run.next()));
-    for (;;) {
-      // A linear look for the smallest: ten million rows are ten runs.
-      let best = -1;
-      let smallest = Infinity;
-      for (const [at, head] of heads.entries()) {
-        if (head.done !== true && head.value < smallest) {
-          smallest = head.value;
-          best = at;
-        }
-      }
-      const run = runs[best];
-      if (!run) return;
-      yield smallest;
-      heads[best] = await run.next();
+    const runs = [new SortedRun(rest, null)];
+    for (let part = 0; part < this.#parts; part++) {
+      runs.push(new SortedRun(new Float64Array(0), await this.#files.open(paths.spill(this.#runId, part))));
     }
-  }
-
-  async *#readPart(part: number): AsyncGenerator<number> {
-    const reader = await this.#files.open(paths.spill(this.#runId, part));
     try {
-      for (let at = 0; at < reader.bytes; at += MERGE_COUNT * HASH_BYTES) {
-        const bytes = await reader.read(at, Math.min(MERGE_COUNT * HASH_BYTES, reader.bytes - at));
-        // A copy, because a Float64Array must begin at a multiple of eight.
-        yield* new Float64Array(Uint8Array.from(bytes).buffer);
+      for (let range = 1; range <= runs.length; range++) {
+        const end = range === runs.length ? Infinity : (HASH_END / runs.length) * range;
+        const parts: Float64Array[] = [];
+        for (const run of runs) await run.takeBelow(end, parts);
+        yield joined(parts).sort();
       }
     } finally {
-      await reader.close();
+      for (const run of runs) await run.close();
     }
   }
 }
 
-// An iterator over what is in memory, beside those that read files.
-// eslint-disable-next-line @typescript-eslint/require-await
-async function* arrayIterator(values: Float64Array): AsyncGenerator<number> {
-  yield* values;
+/** One sorted run, in memory or on disk, read from its beginning to its end. */
+class SortedRun {
+  readonly #reader: FileReader | null;
+  #piece: Float64Array;
+  #readBytes = 0;
+
+  constructor(piece: Float64Array, reader: FileReader | null) {
+    this.#piece = piece;
+    this.#reader = reader;
+  }
+
+  /** Moves what is left of it below `end` to `parts`. */
+  async takeBelow(end: number, parts: Float64Array[]): Promise<void> {
+    for (;;) {
+      const count = countBelow(this.#piece, end);
+      if (count > 0) parts.push(this.#piece.subarray(0, count));
+      this.#piece = this.#piece.subarray(count);
+      if (this.#piece.length > 0 || !(await this.#readOn())) return;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#reader?.close();
+  }
+
+  async #readOn(): Promise<boolean> {
+    if (!this.#reader || this.#readBytes >= this.#reader.bytes) return false;
+    const length = Math.min(PIECE_COUNT * HASH_BYTES, this.#reader.bytes - this.#readBytes);
+    const bytes = await this.#reader.read(this.#readBytes, length);
+    this.#readBytes += length;
+    // A copy, because a Float64Array must begin at a multiple of eight.
+    this.#piece = new Float64Array(Uint8Array.from(bytes).buffer);
+    return true;
+  }
 }
 
-/** A 53-bit hash of a text (two 32-bit multiply-rotate lanes), exact as a JavaScript number. */
-export function hashOf(text: string): number {
-  let a = 0xdeadbeef;
-  let b = 0x41c6ce57;
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    a = Math.imul(a ^ code, 2654435761);
-    b = Math.imul(b ^ code, 1597334677);
+/** How many at the beginning of sorted values are below `end`. */
+function countBelow(values: Float64Array, end: number): number {
+  let [low, high] = [0, values.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((values[middle] ?? 0) < end) low = middle + 1;
+    else high = middle;
   }
-  a = Math.imul(a ^ (a >>> 16), 2246822507) ^ Math.imul(b ^ (b >>> 13), 3266489909);
-  b = Math.imul(b ^ (b >>> 16), 2246822507) ^ Math.imul(a ^ (a >>> 13), 3266489909);
-  return (b >>> 0) * 2 ** 21 + (a >>> 11);
+  return low;
+}
+
+function joined(parts: readonly Float64Array[]): Float64Array {
+  const all = new Float64Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
 }

@@ -11,8 +11,9 @@ import { Fingerprint, type FingerprintScope } from '../domain/fingerprint.ts';
 import { addMix, type MixSums } from '../domain/chunk-text.ts';
 import { newRunId, paths, tagOf } from '../domain/ids.ts';
 import type { BatchInfo, ModelMix } from '../domain/model.ts';
-import { encodeRowEntry, generatedId, type RowEntry } from '../domain/row-file.ts';
-import type { PreparedRow, RowNotice, RowReading, RowSource, SourceRecord } from '../domain/source.ts';
+import type { PreparedRows } from '../domain/row/prepare-rows.ts';
+import { idHashAt, rowAt, type RowBlock } from '../domain/row/row-block.ts';
+import type { RowNotice } from '../domain/source.ts';
 import type { IngestVerdict, NewChunk, NewRun } from '../domain/store-steps.ts';
 import { ChunkSorter } from './chunk-sorter.ts';
 import { dropDuplicates, findDuplicates, sumChunks } from './duplicates.ts';
@@ -22,13 +23,10 @@ import { ProblemList, type ShownProblem } from './problems.ts';
 import { restoreFiles } from './restore.ts';
 
 export interface IngestRequest {
-  readonly source: RowSource;
-  readonly read: (record: SourceRecord) => RowReading;
+  readonly rows: PreparedRows;
   readonly inputs: readonly string[];
   readonly run: Omit<NewRun, 'id' | 'createdAtMs' | 'inputs'>;
   readonly scope: FingerprintScope;
-  /** Only the first so many records. */
-  readonly limit: number | null;
   readonly onInvalid: 'fail' | 'skip';
   readonly again: boolean;
   /** The batch that holds the rows already, made by somebody else's script: nothing is sent, it is followed. */
@@ -127,14 +125,9 @@ class Ingest {
   }
 
   async #readAll(): Promise<void> {
-    const { source, limit } = this.#request;
-    for await (const records of source.records()) {
-      for (const record of records) {
-        if (limit !== null && this.#seq >= limit) return;
-        const pending = this.#take(record);
-        if (pending) await pending;
-      }
-      this.#engine.emit({ kind: 'ingest.progress', rows: this.#seq, ...source.progress() });
+    for await (const { block, progress } of this.#request.rows.blocks()) {
+      await this.#take(block);
+      this.#engine.emit({ kind: 'ingest.progress', rows: this.#seq, ...progress });
       if (this.#engine.signal.aborted) {
         throw new BatchrunError('E_NOT_FINISHED', `interrupted after reading ${this.#seq} rows: nothing was sent`, {
           hint: 'Nothing is left behind: submit again.',
@@ -143,49 +136,24 @@ class Ingest {
     }
   }
 
-  #take(record: SourceRecord): Promise<void> | undefined {
-    const seq = this.#seq++;
-    const reading = this.#request.read(record);
-    if (!reading.ok) return this.#refuse(record, seq, reading);
-    for (const notice of reading.notices) this.#note(notice);
-    const { row } = reading;
-    const entry = this.#entry(record, row);
-    const columnsJson = entry.columns === undefined ? '' : JSON.stringify(entry.columns);
-    this.#fingerprint.add({ customId: entry.id, paramsJson: row.paramsJson, betas: row.betas, columnsJson });
-    this.#firstParamsJson ??= row.paramsJson;
-    const spilled = this.#ids.add(entry.id);
-    const written = this.#sorter.add(row, { seq, id: entry.id, rowLine: encodeRowEntry(entry) });
-    return spilled ? spilled.then(() => written) : written;
+  async #take(block: RowBlock): Promise<void> {
+    this.#fingerprint.add(block.prints);
+    this.#firstParamsJson ??= block.firstParamsJson;
+    for (const notice of block.notices) this.#note(notice);
+    for (const entry of block.refused) await this.#problems.add(entry);
+    for (let at = 0; at < block.rowCount; at++) {
+      const spilled = this.#ids.add(idHashAt(block, at));
+      const written = this.#sorter.add(rowAt(block, at));
+      if (spilled) await spilled;
+      if (written) await written;
+    }
+    this.#seq = block.records;
   }
 
-  #entry(record: SourceRecord, row: PreparedRow): RowEntry {
-    // Of an array it is the element that is counted: several may stand on one line.
-    const line = record.element ?? record.line;
-    return {
-      id: row.customId ?? generatedId(record.file, line, this.#request.inputs.length),
-      line,
-      file: record.file,
-      ...(row.columns === undefined ? {} : { columns: row.columns }),
-    };
-  }
-
-  #refuse(record: SourceRecord, seq: number, reading: Extract<RowReading, { ok: false }>): Promise<void> | undefined {
-    this.#fingerprint.addInvalid(record.line, record.file);
-    return this.#problems.add({
-      seq,
-      id: reading.customId ?? generatedId(record.file, record.element ?? record.line, this.#request.inputs.length),
-      line: record.line,
-      file: record.file,
-      ...(reading.columns === undefined ? {} : { columns: reading.columns }),
-      ...(reading.params === undefined ? {} : { params: reading.params }),
-      problems: reading.problems,
-    });
-  }
-
-  #note(notice: RowNotice): void {
+  #note(notice: RowNotice & { readonly rows: number }): void {
     const known = this.#notices.get(notice.message);
-    if (known) known.rows++;
-    else this.#notices.set(notice.message, { ...notice, rows: 1 });
+    if (known) known.rows += notice.rows;
+    else this.#notices.set(notice.message, { ...notice });
   }
 
   async #sealed(chunk: NewChunk): Promise<void> {

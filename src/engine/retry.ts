@@ -101,6 +101,8 @@ async function assign(session: Session, lane: RealtimeLane, run: RunRecord): Pro
   }
 }
 
+const NO_LINE = Buffer.alloc(0);
+
 /** New chunks of rows that wait, one open per set of betas. */
 class RetryChunks {
   readonly #session: Session;
@@ -124,8 +126,10 @@ class RetryChunks {
     const { paramsJson, model, maxTokens } = request;
     const key = betas.join(',');
     let open = this.#open.get(key);
-    const bytes = Buffer.byteLength(paramsJson);
-    if (open && (open.seqs.length >= chunkRows || open.writer.bytes + open.writer.requestBytes(bytes) > chunkBytes)) {
+    const params = Buffer.from(paramsJson);
+    const full = (writer: ChunkWriter): boolean =>
+      writer.rowCount >= chunkRows || writer.bytes + writer.requestBytes(params.length) > chunkBytes;
+    if (open && full(open.writer)) {
       await this.#seal(key);
       open = undefined;
     }
@@ -134,7 +138,7 @@ class RetryChunks {
       this.#open.set(key, open);
     }
     open.seqs.push(row.seq);
-    await open.writer.add({ seq: row.seq, paramsJson, rowLine: '', model, maxTokens });
+    await open.writer.add({ seq: row.seq, params, line: NO_LINE, kind: { model, maxTokens } });
     return true;
   }
 

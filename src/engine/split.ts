@@ -76,6 +76,8 @@ async function cut(
   };
 }
 
+const NO_LINE = Buffer.alloc(0);
+
 interface Copy {
   readonly chunk: ChunkRecord;
   readonly index: RequestIndex;
@@ -96,8 +98,8 @@ async function copyRows(session: Session, { chunk, index, rows, chunkNo }: Copy)
       const place = index.at(at);
       const request = (await body.read(place.requestOffset, place.requestBytes)).toString();
       const paramsJson = paramsOf(request, chunk.wire === 'own' ? null : wireId(target.tag, chunk.chunkNo, at));
-      const rowLine = rowFile ? (await rowFile.read(place.rowOffset, place.rowBytes)).toString() : '';
-      await writer.add({ seq: place.seq, paramsJson, rowLine, ...sizeOfParams(paramsJson) });
+      const line = rowFile ? await rowFile.read(place.rowOffset, place.rowBytes) : NO_LINE;
+      await writer.add({ seq: place.seq, params: Buffer.from(paramsJson), line, kind: sizeOfParams(paramsJson) });
     }
     invariant(writer.rowCount === rows.length, 'every row of a split is copied');
     return await writer.seal(session.driver.assertDriving);

@@ -3,6 +3,7 @@
  * engine; together they pass every durable edge.
  */
 import { createRowReader } from '../../src/domain/row/reader.ts';
+import { prepareRows } from '../../src/domain/row/prepare-rows.ts';
 import type { RowReading, RowSource, SourceRecord } from '../../src/domain/source.ts';
 import { tryDrive } from '../../src/engine/driver.ts';
 import type { ApiEngine } from '../../src/engine/engine.ts';
@@ -20,8 +21,11 @@ async function submitted(engine: ApiEngine, lab: Lab): Promise<IngestReport> {
   await sweep(engine);
   const { setup } = lab;
   return ingest(engine, {
-    source: sourceOf(setup.rows),
-    read: readerOf(setup.rows, engine.clock.now()),
+    rows: prepareRows({
+      source: sourceOf(setup.rows),
+      read: readerOf(setup.rows, engine.clock.now()),
+      ...{ inputCount: 1, limit: null },
+    }),
     inputs: ['/in/rows.jsonl'],
     run: {
       name: null,
@@ -43,7 +47,6 @@ async function submitted(engine: ApiEngine, lab: Lab): Promise<IngestReport> {
       overwrite: true,
     },
     scope: { origin: engine.api.origin, workspaceHeader: null, name: null },
-    limit: null,
     onInvalid: 'skip',
     again: false,
     dryRun: false,
@@ -70,7 +73,7 @@ function readerOf(rows: readonly LabRow[], nowMs: number): (record: SourceRecord
     const smuggled = rows[record.line - 1]?.smuggled;
     if (!reading.ok || !smuggled) return reading;
     const params = { ...(JSON.parse(reading.row.paramsJson) as object), ...smuggled };
-    return { ...reading, row: { ...reading.row, paramsJson: JSON.stringify(params) } };
+    return { ...reading, row: { ...reading.row, plain: false, paramsJson: JSON.stringify(params) } };
   };
 }
 

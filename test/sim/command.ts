@@ -2,6 +2,7 @@
  * The commands as the command line would carry them out (src/cli), without its flags and its talk.
  */
 import { createRowReader } from '../../src/domain/row/reader.ts';
+import { prepareRows } from '../../src/domain/row/prepare-rows.ts';
 import type { RowSource, SourceRecord } from '../../src/domain/source.ts';
 import { AsCompleted } from '../../src/engine/as-completed.ts';
 import { lockedError, tryDrive } from '../../src/engine/driver.ts';
@@ -73,8 +74,11 @@ async function submit(engine: ApiEngine, plan: Plan): Promise<IngestReport> {
   await sweep(engine);
   const reader = createRowReader({ nowMs: engine.clock.now() });
   return ingest(engine, {
-    source: sourceOf(plan.rows),
-    read: (record) => reader.read(record),
+    rows: prepareRows({
+      source: sourceOf(plan.rows),
+      read: (record) => reader.read(record),
+      ...{ inputCount: 1, limit: null, stopping: () => engine.signal.aborted },
+    }),
     inputs: ['/in/rows.jsonl'],
     run: {
       name: null,
@@ -96,7 +100,6 @@ async function submit(engine: ApiEngine, plan: Plan): Promise<IngestReport> {
       overwrite: true,
     },
     scope: { origin: engine.api.origin, workspaceHeader: null, name: null },
-    limit: null,
     onInvalid: 'skip',
     again: false,
     dryRun: false,

@@ -21,7 +21,7 @@ import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import type Database from 'better-sqlite3';
 import { openDatabase, prepare } from '../../src/adapters/sqlite/kept.ts';
-import { Fingerprint, type FingerprintRow } from '../../src/domain/fingerprint.ts';
+import { Fingerprint, printOf, printOfInvalid, type FingerprintRow } from '../../src/domain/fingerprint.ts';
 import type { SimWorld } from '../../src/tools/sim/world.ts';
 
 const ROOT = fileURLToPath(new URL('../../fixtures/old-stores', import.meta.url));
@@ -216,8 +216,8 @@ export function fingerprintOfRun(db: Database.Database, state: string, origin: s
   for (let seq = 0, next = 0; seq < rows.length + invalid.size; seq++) {
     const skipped = invalid.get(seq);
     const row = skipped ? undefined : rows[next++];
-    if (skipped) fingerprint.addInvalid(skipped.line, skipped.file ?? 0);
-    else if (row) fingerprint.add(row);
+    if (skipped) fingerprint.add(Buffer.from(printOfInvalid(skipped.line, skipped.file ?? 0)));
+    else if (row) fingerprint.add(Buffer.from(printOf(row)));
   }
   return fingerprint.digest();
 }
@@ -245,7 +245,8 @@ function rowsOfChunk(run: string, chunkNo: number, betas: readonly string[]): Fi
 export function fingerprintOfRequests(path: string, origin: string): string {
   const fingerprint = new Fingerprint({ origin, workspaceHeader: null, name: null });
   for (const { custom_id: customId, params } of linesOf<{ custom_id: string; params: unknown }>(path)) {
-    fingerprint.add({ customId, paramsJson: JSON.stringify(params), betas: [], columnsJson: '' });
+    const print = printOf({ customId, paramsJson: JSON.stringify(params), betas: [], columnsJson: '' });
+    fingerprint.add(Buffer.from(print));
   }
   return fingerprint.digest();
 }

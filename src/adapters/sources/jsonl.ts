@@ -23,15 +23,14 @@ export interface ReadOptions {
 export async function* readJsonLines(
   chunks: AsyncIterable<Buffer>,
   options: ReadOptions,
-): AsyncGenerator<readonly SourceRecord[], void, undefined> {
+): AsyncGenerator<Iterable<SourceRecord>, void, undefined> {
   const reader = new LineReader(options);
-  for await (const chunk of chunks) {
-    const records = reader.push(chunk);
-    if (records.length > 0) yield records;
-  }
-  const last = reader.end();
-  if (last.length > 0) yield last;
+  for await (const chunk of chunks) yield reader.push(chunk);
+  yield reader.end();
 }
+
+/** What is known of the text of the lines being read. */
+type TextKind = 'ascii' | 'utf8' | 'unknown';
 
 class LineReader {
   readonly #file: number;
@@ -43,37 +42,36 @@ class LineReader {
   #heldBytes = 0;
   /** The line under way is above the bound: only its end matters. */
   #dropping = false;
-  #records: SourceRecord[] = [];
 
   constructor(options: ReadOptions) {
     this.#file = options.file;
     this.#recordBytesMax = options.recordBytesMax;
   }
 
-  push(chunk: Buffer): readonly SourceRecord[] {
-    this.#records = [];
+  /** Lines are parsed as they are taken: what is parsed dies young, and the garbage collector has little to move. */
+  *push(chunk: Buffer): Generator<SourceRecord> {
     let start = 0;
     if (this.#heldBytes > 0 || this.#dropping) {
       const end = chunk.indexOf(LF);
       if (end < 0) {
         this.#hold(chunk);
-        return this.#records;
+        return;
       }
       this.#hold(chunk.subarray(0, end));
-      this.#finishHeld();
+      const record = this.#finishHeld();
+      if (record) yield record;
       start = end + 1;
     }
     const stop = chunk.lastIndexOf(LF) + 1;
-    if (stop > start) this.#readLines(chunk.subarray(start, stop));
+    if (stop > start) yield* this.#readLines(chunk.subarray(start, stop));
     this.#hold(chunk.subarray(Math.max(start, stop)));
-    return this.#records;
   }
 
   /** The last line needs no line break. */
-  end(): readonly SourceRecord[] {
-    this.#records = [];
-    if (this.#heldBytes > 0 || this.#dropping) this.#finishHeld();
-    return this.#records;
+  *end(): Generator<SourceRecord> {
+    if (this.#heldBytes === 0 && !this.#dropping) return;
+    const record = this.#finishHeld();
+    if (record) yield record;
   }
 
   #hold(part: Buffer): void {
@@ -87,61 +85,51 @@ class LineReader {
     this.#heldBytes = 0;
   }
 
-  #finishHeld(): void {
+  #finishHeld(): SourceRecord | undefined {
     const dropped = this.#dropping;
     const [only] = this.#held;
     const line = this.#held.length === 1 && only ? only : Buffer.concat(this.#held);
     this.#held = [];
     this.#heldBytes = 0;
     this.#dropping = false;
-    if (dropped) this.#problem(tooLong(this.#recordBytesMax));
-    else this.#readBytes(line, 0, line.length);
+    const record = dropped
+      ? this.#problem(tooLong(this.#recordBytesMax))
+      : this.#readLine(line, 0, line.length, 'unknown');
     this.#line++;
+    return record;
   }
 
   /** Lines that are all there, each with its line break. */
-  #readLines(bytes: Buffer): void {
-    if (!isAscii(bytes)) {
-      for (let start = 0; start < bytes.length; this.#line++) {
-        const end = bytes.indexOf(LF, start);
-        this.#readBytes(bytes, start, end);
-        start = end + 1;
-      }
-      return;
-    }
-    const text = bytes.toString('latin1');
-    for (let start = 0; start < text.length; this.#line++) {
-      const end = text.indexOf('\n', start);
-      if (end - start > this.#recordBytesMax) this.#problem(tooLong(this.#recordBytesMax));
-      else if (end > start) this.#parse(text.slice(start, end));
+  *#readLines(bytes: Buffer): Generator<SourceRecord> {
+    // One native look at all of them, where most inputs have nothing to be looked at line by line.
+    const kind = isAscii(bytes) ? 'ascii' : isUtf8(bytes) ? 'utf8' : 'unknown';
+    for (let start = 0; start < bytes.length; this.#line++) {
+      const end = bytes.indexOf(LF, start);
+      const record = this.#readLine(bytes, start, end, kind);
+      if (record) yield record;
       start = end + 1;
     }
   }
 
-  #readBytes(bytes: Buffer, start: number, end: number): void {
-    if (end === start) return;
-    if (end - start > this.#recordBytesMax) {
-      this.#problem(tooLong(this.#recordBytesMax));
-    } else if (isUtf8(bytes.subarray(start, end))) {
-      this.#parse(bytes.toString('utf8', start, end));
-    } else {
-      this.#problem(notUtf8(firstInvalidByte(bytes, start, end) - start, 'line'));
+  #readLine(bytes: Buffer, start: number, end: number, kind: TextKind): SourceRecord | undefined {
+    if (end === start) return undefined;
+    if (end - start > this.#recordBytesMax) return this.#problem(tooLong(this.#recordBytesMax));
+    if (kind === 'unknown' && !isUtf8(bytes.subarray(start, end))) {
+      return this.#problem(notUtf8(firstInvalidByte(bytes, start, end) - start, 'line'));
     }
-  }
-
-  #parse(text: string): void {
-    let value: unknown;
+    const text = bytes.toString(kind === 'ascii' ? 'latin1' : 'utf8', start, end);
     try {
-      value = JSON.parse(text);
+      const value: unknown = JSON.parse(text);
+      // Without a backslash no string has anything escaped in it, and so nothing that would have to be.
+      return { file: this.#file, line: this.#line, value, plain: kind === 'ascii' && !text.includes('\\') };
     } catch (error) {
-      if (text.trim() !== '') this.#problem({ code: 'json', message: `not valid JSON: ${jsonComplaint(error)}` });
-      return;
+      if (text.trim() === '') return undefined;
+      return this.#problem({ code: 'json', message: `not valid JSON: ${jsonComplaint(error)}` });
     }
-    this.#records.push({ file: this.#file, line: this.#line, value });
   }
 
-  #problem(problem: RowProblem): void {
-    this.#records.push({ file: this.#file, line: this.#line, value: undefined, problem });
+  #problem(problem: RowProblem): SourceRecord {
+    return { file: this.#file, line: this.#line, value: undefined, problem };
   }
 }
 

@@ -32,7 +32,7 @@ interface OpenInput {
   readonly columns: readonly string[];
   readonly totalBytes: number | null;
   readBytes(): number;
-  records(): AsyncGenerator<readonly SourceRecord[], void, undefined>;
+  records(): AsyncGenerator<Iterable<SourceRecord>, void, undefined>;
 }
 
 export async function openSource(inputs: readonly string[], options: SourceOptions = {}): Promise<RowSource> {

@@ -10,36 +10,37 @@ const UNPLAIN = /[^\x20\x21\x23-\x5b\x5d-\x7e]/;
 const KEYS_MAX = 1_000;
 const keys = new Map<string, string>();
 
-export function stringifyParams(value: unknown): string {
+/** `plain`: no text in it has a character that JSON escapes, so none has to be looked for. */
+export function stringifyParams(value: unknown, plain = false): string {
   switch (typeof value) {
     case 'string':
-      return UNPLAIN.test(value) ? JSON.stringify(value) : `"${value}"`;
+      return !plain && UNPLAIN.test(value) ? JSON.stringify(value) : `"${value}"`;
     case 'number':
       return Number.isFinite(value) ? String(value) : 'null';
     case 'boolean':
       return value ? 'true' : 'false';
     case 'object':
       if (value === null) return 'null';
-      return Array.isArray(value) ? listText(value) : objectText(value as Record<string, unknown>);
+      return Array.isArray(value) ? listText(value, plain) : objectText(value as Record<string, unknown>, plain);
     default:
       // Not in JSON: in a list it is null; an object leaves it out.
       return 'null';
   }
 }
 
-function listText(list: readonly unknown[]): string {
+function listText(list: readonly unknown[], plain: boolean): string {
   let text = '[';
   for (let at = 0; at < list.length; at++)
-    text += at === 0 ? stringifyParams(list[at]) : `,${stringifyParams(list[at])}`;
+    text += at === 0 ? stringifyParams(list[at], plain) : `,${stringifyParams(list[at], plain)}`;
   return `${text}]`;
 }
 
-function objectText(object: Readonly<Record<string, unknown>>): string {
+function objectText(object: Readonly<Record<string, unknown>>, plain: boolean): string {
   let text = '';
   for (const key of Object.keys(object)) {
     const value = object[key];
     if (value === undefined) continue;
-    text += `${text === '' ? '{' : ','}${keyText(key)}${stringifyParams(value)}`;
+    text += `${text === '' ? '{' : ','}${keyText(key)}${stringifyParams(value, plain)}`;
   }
   return text === '' ? '{}' : `${text}}`;
 }

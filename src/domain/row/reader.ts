@@ -107,13 +107,19 @@ class Reader {
       findings,
     );
     this.#checker.check(params, betas, findings);
-    const paramsJson = stringifyParams(params);
-    checkText(paramsJson, findings);
+    // Only while nothing was put into them or changed do they say what the record said.
+    const plain = record.plain === true && params === shape.params;
+    const paramsJson = stringifyParams(params, plain);
+    checkText(paramsJson, plain, findings);
     const { columns } = shape;
     if (findings.problems.length > 0) return { ok: false, problems: findings.problems, customId, params, columns };
     const model = params['model'] as string;
     const maxTokens = params['max_tokens'] as number;
-    return { ok: true, row: { customId, paramsJson, model, maxTokens, betas, columns }, notices: findings.notices };
+    return {
+      ok: true,
+      row: { customId, paramsJson, plain, model, maxTokens, betas, columns },
+      notices: findings.notices,
+    };
   }
 
   /** As far as the row can be made out, for the report. */
@@ -204,8 +210,8 @@ function withoutBetas(params: JsonObject): JsonObject {
 const LONE_ESCAPE = /(?<!\\)(?:\\\\)*\\ud[89a-f][0-9a-f]{2}/;
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
-function checkText(paramsJson: string, findings: Findings): void {
-  if (paramsJson.includes('\\ud') && LONE_ESCAPE.test(paramsJson)) {
+function checkText(paramsJson: string, plain: boolean, findings: Findings): void {
+  if (!plain && paramsJson.includes('\\ud') && LONE_ESCAPE.test(paramsJson)) {
     findings.problem(
       'utf8',
       'a text has half a character in it (a lone surrogate such as \\ud800): it cannot be sent as UTF-8',
@@ -213,7 +219,7 @@ function checkText(paramsJson: string, findings: Findings): void {
   }
   // A UTF-16 unit takes three bytes at most: below a third of the bound nothing needs to be counted.
   if (paramsJson.length * 3 <= REALTIME_BYTES_MAX) return;
-  const bytes = Buffer.byteLength(paramsJson);
+  const bytes = plain ? paramsJson.length : Buffer.byteLength(paramsJson);
   if (bytes > PARAMS_BYTES_MAX) {
     findings.problem(
       'too_large',

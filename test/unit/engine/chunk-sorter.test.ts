@@ -24,8 +24,8 @@ async function sort(
   });
   for (const [seq, { betas = [], bytes = 10 }] of rows.entries()) {
     const paramsJson = JSON.stringify('x'.repeat(bytes - 2));
-    const row = { customId: undefined, columns: undefined, model: 'm', maxTokens: 1, betas, paramsJson };
-    await sorter.add(row, { seq, id: String(seq), rowLine: `{"id":"${seq}","line":1}\n` });
+    const [params, line] = [Buffer.from(paramsJson), Buffer.from(`{"id":"${seq}","line":1}\n`)];
+    await sorter.add({ seq, params, line, kind: { model: 'm', maxTokens: 1, betas } });
   }
   await sorter.sealAll();
   return { chunks, seqs: chunks.map((chunk) => [...decodeRequestIndex(chunk.requestIndex).seqs]) };

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { decodeRequestIndex } from '../../../src/domain/packed-index.ts';
 import { paths } from '../../../src/domain/ids.ts';
 import { integerBetween, seededRng } from '../../../src/base/random.ts';
-import { ChunkWriter, type ChunkTarget } from '../../../src/engine/chunk-writer.ts';
+import { ChunkWriter, type ChunkRow, type ChunkTarget } from '../../../src/engine/chunk-writer.ts';
 import { createMemoryFiles, type MemoryDisk } from '../../support/memory-files.ts';
 
 const RUN = 'run_0123456789abcdef';
@@ -16,6 +16,11 @@ const TARGET: ChunkTarget = {
   betas: [],
   parentNo: null,
 };
+
+function chunkRow({ seq, paramsJson, rowLine }: { seq: number; paramsJson: string; rowLine: string }): ChunkRow {
+  const kind = { model: 'm', maxTokens: 10 };
+  return { seq, params: Buffer.from(paramsJson), line: Buffer.from(rowLine), kind };
+}
 
 function fileOf(disk: MemoryDisk, path: string): Buffer {
   return disk.contents().get(`/state/${path}`) ?? Buffer.alloc(0);
@@ -42,7 +47,7 @@ describe.each([1, 2, 3, 4, 5, 6])('drawn rows %i', (seed) => {
     for (const row of rows) {
       const before = writer.bytes;
       const adds = writer.requestBytes(Buffer.byteLength(row.paramsJson));
-      await writer.add({ ...row, model: 'm', maxTokens: 10 });
+      await writer.add(chunkRow(row));
       expect(writer.bytes - before).toBeLessThanOrEqual(adds);
     }
     const expected = writer.bytes;
@@ -76,7 +81,7 @@ describe.each([1, 2, 3, 4, 5, 6])('drawn rows %i', (seed) => {
 test('a retry chunk has no row file', async () => {
   const disk = createMemoryFiles();
   const writer = new ChunkWriter(disk.files(), { ...TARGET, kind: 'retry' });
-  await writer.add({ seq: 5, paramsJson: '{}', model: 'm', maxTokens: 1, rowLine: '' });
+  await writer.add(chunkRow({ seq: 5, paramsJson: '{}', rowLine: '' }));
   const chunk = await writer.seal();
   expect([...disk.contents().keys()]).toEqual([`/state/${paths.body(RUN, 3)}`]);
   expect(decodeRequestIndex(chunk.requestIndex).at(0)).toMatchObject({ seq: 5, rowBytes: 0 });
@@ -85,13 +90,7 @@ test('a retry chunk has no row file', async () => {
 test('a chunk that was given up leaves nothing', async () => {
   const disk = createMemoryFiles();
   const writer = new ChunkWriter(disk.files(), TARGET);
-  await writer.add({
-    seq: 0,
-    paramsJson: JSON.stringify('x'.repeat(600_000)),
-    model: 'm',
-    maxTokens: 1,
-    rowLine: 'a\n',
-  });
+  await writer.add(chunkRow({ seq: 0, paramsJson: JSON.stringify('x'.repeat(600_000)), rowLine: 'a\n' }));
   await writer.abort();
   expect([...disk.contents().keys()]).toEqual([]);
 });

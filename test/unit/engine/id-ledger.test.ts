@@ -1,12 +1,13 @@
 /** Ids that occur twice are found in bounded memory: in one run, across spilled runs, and in groups. */
 import { describe, expect, test } from 'vitest';
-import { hashOf, IdLedger } from '../../../src/engine/id-ledger.ts';
+import { hashOf } from '../../../src/domain/id-hash.ts';
+import { IdLedger } from '../../../src/engine/id-ledger.ts';
 import { createMemoryFiles } from '../../support/memory-files.ts';
 
 async function groupsOf(ids: readonly string[], spillCount: number, groupMax?: number): Promise<Set<number>[]> {
   const disk = createMemoryFiles();
   const ledger = new IdLedger(disk.files(), 'run_x', spillCount);
-  for (const id of ids) await ledger.add(id);
+  for (const id of ids) await ledger.add(hashOf(id));
   const groups: Set<number>[] = [];
   for await (const group of ledger.duplicateHashes(groupMax)) groups.push(new Set(group));
   await ledger.clear();

@@ -124,7 +124,7 @@ describe('the same rows again', () => {
 
   test('a dry run leaves nothing, and says what would be sent', async () => {
     const room = lab();
-    const report = await room.ingest(rows(3), { request: { dryRun: true, limit: 2 } });
+    const report = await room.ingest(rows(3), { request: { dryRun: true }, limit: 2 });
     expect(report).toMatchObject({ verdict: { kind: 'dry_run' }, rows: 2, chunks: 1 });
     expect(JSON.parse(report.firstParamsJson ?? '')).toEqual(row(0)['params']);
     expect([await room.store.runs({ ingesting: true }), [...room.disk.contents().keys()]]).toEqual([[], []]);

@@ -15,6 +15,7 @@ import { tagOf } from '../../../src/domain/ids.ts';
 import type { BatchInfo, RequestCounts, RunRecord } from '../../../src/domain/model.ts';
 import type { BatchApi, BatchUpload, Files, MessageCall } from '../../../src/domain/ports.ts';
 import { createRowReader } from '../../../src/domain/row/reader.ts';
+import { prepareRows } from '../../../src/domain/row/prepare-rows.ts';
 import type { RowSource, SourceRecord } from '../../../src/domain/source.ts';
 import type { DriverStore, Store } from '../../../src/domain/store.ts';
 import type { NewRun } from '../../../src/domain/store-steps.ts';
@@ -196,6 +197,8 @@ export interface SubmitOptions {
   readonly settings?: Partial<NewRun['settings']>;
   readonly run?: Partial<NewRun>;
   readonly request?: Partial<IngestRequest>;
+  /** Only the first so many records. */
+  readonly limit?: number;
 }
 
 export interface LabOptions {
@@ -263,15 +266,18 @@ function ingestRequest(engine: ApiEngine, rows: readonly Json[], more: SubmitOpt
     ...{ defuseFormulas: false, columns: [], ...more.settings },
   };
   return {
-    source: sourceOf(rows),
-    read: (record) => reader.read(record),
+    rows: prepareRows({
+      source: sourceOf(rows),
+      read: (record) => reader.read(record),
+      ...{ inputCount: 1, limit: more.limit ?? null, keepIds: true, stopping: () => engine.signal.aborted },
+    }),
     inputs: ['/in/rows.jsonl'],
     run: {
       ...{ name: null, origin: engine.api.origin, workspace: engine.api.workspace, settings, settingHashes: {} },
       ...{ output: OUTPUT, format: 'jsonl', errors: null, overwrite: true, ...more.run },
     },
     scope: { origin: engine.api.origin, workspaceHeader: null, name: null },
-    ...{ limit: null, onInvalid: 'fail', again: false, dryRun: false, ...more.request },
+    ...{ onInvalid: 'fail', again: false, dryRun: false, ...more.request },
   };
 }
 

@@ -25,7 +25,7 @@ describe('lines', () => {
 
   it('carry the index of their file', async () => {
     const records = await collect(readJsonLines(stream('1\n'), { ...OPTIONS, file: 7 }));
-    expect(records).toEqual([{ file: 7, line: 1, value: 1 }]);
+    expect(records).toEqual([{ file: 7, line: 1, value: 1, plain: true }]);
   });
 
   it('are none in an empty input and in one of blank lines', async () => {
