@@ -14,6 +14,7 @@ import { viewRun, type RunView } from '../engine/status.ts';
 import { connectApi, createEngine, holderOf, withApi, type ApiLink, type Context } from './context.ts';
 import { EXIT, exitOfRun, gravest } from './outcome.ts';
 import { Progress } from './progress.ts';
+import { ThreadProver } from './prove-results.ts';
 import { batchLines, batchText, summaryText } from './render/run-text.ts';
 
 export interface DriveOptions {
@@ -30,11 +31,11 @@ export async function driveAndReport(context: Context, store: Store, options: Dr
   const progress = new Progress({ terminal, clock: systemClock, quiet: flags.quiet === true });
   const link = options.link ?? (await connectApi(context));
   const limited = withTimeLimit(context, flags.maxWait);
-  const engine = withApi(
-    await createEngine({ ...context, signal: limited.signal }, { store, emit: progress.emit }),
-    link,
-    flags,
-  );
+  const prover = new ThreadProver();
+  const engine = {
+    ...withApi(await createEngine({ ...context, signal: limited.signal }, { store, emit: progress.emit }), link, flags),
+    prover,
+  };
   let driven: readonly string[] = options.runIds ?? [];
   try {
     const end = await drive(engine, {
@@ -57,6 +58,7 @@ export async function driveAndReport(context: Context, store: Store, options: Dr
     throw error;
   } finally {
     limited.clear();
+    await prover.close();
   }
 }
 
@@ -170,9 +172,4 @@ export function stoppedText(views: readonly RunView[]): string {
 /** E_API_UNREACHABLE: the work goes on with the next command. */
 export function unreachableError(giveUpMs: number): BatchrunError {
   return new BatchrunError('E_API_UNREACHABLE', `the API could not be reached for ${formatDuration(giveUpMs)}`);
-}
-
-/** The age of something, for people. */
-export function ago(iso: string): string {
-  return `${formatDuration(systemClock.now() - Date.parse(iso))} ago`;
 }

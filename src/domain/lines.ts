@@ -44,6 +44,12 @@ export class LineSplitter {
     }
   }
 
+  /** Copies what is kept of a line that goes on: the memory of the pieces is used again. */
+  keep(): void {
+    const last = this.#rest.at(-1);
+    if (last) this.#rest[this.#rest.length - 1] = Buffer.from(last);
+  }
+
   /** The last line, where it has no line feed. */
   *end(): Generator<Line> {
     if (this.#restBytes > 0) yield this.#line(Buffer.alloc(0), false);

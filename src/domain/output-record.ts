@@ -3,6 +3,7 @@
  *
  * The engine fills it from the ledger, the row file and the result file; a format (adapters/sinks) turns it into text.
  */
+import type { TextBlock } from '../base/text-block.ts';
 import type { Lane, OutputFormat, RowState } from './model.ts';
 
 export interface OutputRecord {
@@ -27,11 +28,25 @@ export interface OriginalRequest {
   readonly betas: readonly string[];
 }
 
+/** The same of a row that succeeded, as the bytes that lie in its files. They are valid until the next row. */
+export interface RawRecord {
+  /** The API's line with the wire id, without its line end. */
+  readonly resultLine: Buffer;
+  readonly wireId: string;
+  /** The user's id as JSON. */
+  readonly idJson: Buffer;
+}
+
 /** A record as text. Everything that comes out ends with `\n`, the header too. */
 export interface RecordFormatter {
   /** The first line of the output, or null where the format has none. */
   header(): string | null;
   format(record: OutputRecord): string;
+  /**
+   * What `format` gives for it, without making text of it. False where the block has no room, or the record is not of
+   * the usual form: then `format` it.
+   */
+  appendRaw?(record: RawRecord, block: TextBlock): boolean;
 }
 
 export interface FormatterOptions {

@@ -37,6 +37,21 @@ export function rowEntryLine(idJson: string, line: number, file: number, columns
   return `{"id":${idJson},"line":${line}${file === 0 ? '' : `,"file":${file}`}${more}}\n`;
 }
 
+const LINE_START = '{"id":"';
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+
+/** The id of an encoded row entry as it stands there, in JSON; null where the line is none of ours. */
+export function idJsonOf(line: Buffer): Buffer | null {
+  if (line.toString('latin1', 0, LINE_START.length) !== LINE_START) return null;
+  for (let at = LINE_START.length; at < line.length; at++) {
+    const byte = line[at];
+    if (byte === BACKSLASH) at++;
+    else if (byte === QUOTE) return line.subarray(LINE_START.length - 1, at + 1);
+  }
+  return null;
+}
+
 export function encodeInvalidEntry(entry: InvalidEntry): string {
   return `${JSON.stringify(entry)}\n`;
 }

@@ -6,7 +6,8 @@ import { ROW_STATES, type RunRecord } from '../domain/model.ts';
 import type { RecordFormatter } from '../domain/output-record.ts';
 import type { Engine } from './engine.ts';
 import { formatterOptions, toOutputRecord } from './output.ts';
-import { toSkipped, walkRows, type WalkedRow } from './walk.ts';
+import { walkRows } from './walk.ts';
+import { toSkipped, type WalkedRow } from './walked-row.ts';
 import { skippedRows } from './walk-sources.ts';
 import { OPEN_ROW_STATES } from '../domain/transitions.ts';
 

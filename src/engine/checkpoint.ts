@@ -6,7 +6,7 @@ import { failpoint } from '../base/failpoint.ts';
 import type { BatchRecord, ChunkRecord, RowRecord, RunRecord } from '../domain/model.ts';
 import { decodeRequestIndex, encodeResultIndex, outcomeByte } from '../domain/packed-index.ts';
 import type { CollectedRow } from '../domain/store-steps.ts';
-import type { ResultScan } from './result-scan.ts';
+import type { ScannedResults } from './result-scan.ts';
 import { RowVerdicts } from './row-verdicts.ts';
 import type { Session } from './session.ts';
 
@@ -20,7 +20,7 @@ export interface CollectTarget {
 export async function checkpoint(
   session: Session,
   { run, chunk, batch }: CollectTarget,
-  scan: ResultScan,
+  scan: ScannedResults,
 ): Promise<void> {
   const { engine, driver } = session;
   const index = decodeRequestIndex((await engine.store.chunkIndex(run.id, chunk.chunkNo)).requests);
@@ -43,14 +43,14 @@ export async function checkpoint(
     atMs: engine.clock.now(),
     outcomes: scan.outcomes,
     resultIndex: encodeResultIndex(scan.offsets, scan.lengths),
-    succeeded: scan.succeeded,
+    succeeded: scan.counts.succeeded,
     rows,
-    usage: scan.usage.entries(),
-    stopReasons: scan.stopReasons.counts,
+    usage: scan.usage,
+    stopReasons: scan.stopReasons,
   });
   failpoint('collect.checkpoint');
   const place = { runId: run.id, chunkNo: chunk.chunkNo };
-  engine.emit({ kind: 'chunk.collected', ...place, succeeded: scan.succeeded, rest: scan.rest.length });
+  engine.emit({ kind: 'chunk.collected', ...place, succeeded: scan.counts.succeeded, rest: scan.rest.length });
   await verdicts.tellHeld();
 }
 
@@ -97,7 +97,7 @@ function succeededRetries(
   chunk: ChunkRecord,
   parts: {
     readonly index: ReturnType<typeof decodeRequestIndex>;
-    readonly scan: ResultScan;
+    readonly scan: ScannedResults;
     readonly before: ReadonlyMap<number, RowRecord>;
   },
 ): CollectedRow[] {

@@ -7,7 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import { invariant } from '../base/errors.ts';
-import { TextBlock } from '../base/text-block.ts';
+import { BlockPair } from '../base/text-block.ts';
 import { bodyBytes, requestHead, REQUEST_TAIL, type MixSums } from '../domain/chunk-text.ts';
 import { paths } from '../domain/ids.ts';
 import { BODY_HEAD, BODY_TAIL } from '../domain/limits.ts';
@@ -44,27 +44,6 @@ export interface ChunkRow {
 const BODY_BLOCK_BYTES = 512 * 1024;
 const ROWS_BLOCK_BYTES = 64 * 1024;
 const NOTHING = Buffer.alloc(0);
-
-/** The blocks that are being filled; each file has two of them, in turns. */
-class BlockPair {
-  readonly #blocks: readonly [TextBlock, TextBlock];
-  #turn: 0 | 1 = 0;
-
-  constructor(bytesMax: number) {
-    this.#blocks = [new TextBlock(bytesMax), new TextBlock(bytesMax)];
-  }
-
-  get current(): TextBlock {
-    return this.#blocks[this.#turn];
-  }
-
-  /** What was gathered. Valid until it is taken again after the next time. */
-  take(): Buffer {
-    const taken = this.current.take();
-    this.#turn = this.#turn === 0 ? 1 : 0;
-    return taken;
-  }
-}
 
 export class ChunkWriter {
   readonly target: ChunkTarget;

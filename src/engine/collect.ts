@@ -7,14 +7,11 @@ import { failpoint } from '../base/failpoint.ts';
 import { invariant } from '../base/errors.ts';
 import { routeCreate, type ApiFailure } from '../domain/failure-router.ts';
 import { paths } from '../domain/ids.ts';
-import { LineSplitter } from '../domain/lines.ts';
-import { BATCH_MISSING_MS_MAX, RESULT_FETCHES_MAX, RESULT_LINE_BYTES_MAX, RESULTS_KEPT_MS } from '../domain/limits.ts';
+import { BATCH_MISSING_MS_MAX, RESULT_FETCHES_MAX, RESULTS_KEPT_MS } from '../domain/limits.ts';
 import type { BatchRecord, ChunkRecord } from '../domain/model.ts';
-import type { FileWriter } from '../domain/ports.ts';
-import { tooLong } from './batch-head.ts';
 import { checkpoint, giveUpChunk, type CollectTarget } from './checkpoint.ts';
-import { ResultScan } from './result-scan.ts';
-import { wireIdReader } from './wire-ids.ts';
+import { download } from './download.ts';
+import { whyNotWhole, type ScannedResults } from './result-scan.ts';
 import { missingBlock } from './poll.ts';
 import {
   apiFailureOrThrow,
@@ -30,41 +27,65 @@ import {
   type Session,
 } from './session.ts';
 
-/** Result bytes gathered before they are written. */
-const WRITE_BYTES = 1024 * 1024;
-/** Lines between two signs of life. */
-const PROGRESS_LINES = 5_000;
+/** Chunks at once: while one is made durable and committed, the next one arrives. */
+const CHUNKS_AT_ONCE = 2;
+/** From so many rows on another thread pays: it costs 50 ms, and these rows a tenth of a second. */
+const PROVER_ROWS_MIN = 20_000;
 
 /** Collects every ended chunk of these runs whose time has come. Gives how many were collected. */
 export async function collectRound(session: Session, runIds: readonly string[]): Promise<number> {
-  const { store, clock, signal } = session.engine;
+  const { store } = session.engine;
   let collected = 0;
   for (const runId of runIds) {
-    for (const chunk of await store.chunks(runId, { states: ['ended'] })) {
-      if (signal.aborted) return collected;
-      if (clock.monotonicMs() < session.quietUntilMs) return collected;
-      if (session.blocks.stopsChunk(chunk)) continue;
-      const wait = session.fetchWaits.get(chunkKey(chunk));
-      if (wait && wait.notBeforeMs > clock.monotonicMs()) continue;
-      const run = await store.run(runId);
-      const batch = chunk.batchId === null ? null : await store.batch(chunk.batchId);
-      invariant(run && batch, `the batch of ended chunk ${chunk.chunkNo} is known`);
-      if (await collectChunk(session, { run, chunk, batch }, runIds)) collected++;
+    const ended = await store.chunks(runId, { states: ['ended'] });
+    const rows = ended.reduce((sum, chunk) => sum + chunk.rowCount, 0);
+    const round: CollectRound = { runIds, waiting: [...ended], prover: rows >= PROVER_ROWS_MIN };
+    const lanes = Array.from({ length: Math.min(CHUNKS_AT_ONCE, ended.length) }, () => collectLane(session, round));
+    // All of them are waited for, also where one fails: what is under way must be over before anybody goes on.
+    for (const lane of await Promise.allSettled(lanes)) {
+      if (lane.status === 'rejected') throw lane.reason;
+      collected += lane.value;
     }
   }
   return collected;
 }
 
-async function collectChunk(session: Session, target: CollectTarget, runIds: readonly string[]): Promise<boolean> {
+interface CollectRound {
+  readonly runIds: readonly string[];
+  /** Chunks that nobody has taken yet. */
+  readonly waiting: ChunkRecord[];
+  /** There are enough for another thread. */
+  readonly prover: boolean;
+}
+
+async function collectLane(session: Session, round: CollectRound): Promise<number> {
+  const { store, clock, signal } = session.engine;
+  let collected = 0;
+  for (let chunk = round.waiting.shift(); chunk; chunk = round.waiting.shift()) {
+    if (signal.aborted || clock.monotonicMs() < session.quietUntilMs) return collected;
+    if (session.blocks.stopsChunk(chunk)) continue;
+    const wait = session.fetchWaits.get(chunkKey(chunk));
+    if (wait && wait.notBeforeMs > clock.monotonicMs()) continue;
+    const run = await store.run(chunk.runId);
+    const batch = chunk.batchId === null ? null : await store.batch(chunk.batchId);
+    invariant(run && batch, `the batch of ended chunk ${chunk.chunkNo} is known`);
+    if (await collectChunk(session, { run, chunk, batch }, round)) collected++;
+  }
+  return collected;
+}
+
+async function collectChunk(session: Session, target: CollectTarget, round: CollectRound): Promise<boolean> {
   const { chunk, batch } = target;
   const { engine } = session;
   const writer = await engine.files.create(paths.results(chunk.runId, chunk.chunkNo));
-  const scan = new ResultScan(chunk.rowCount, await wireIdReader(engine.files, chunk));
+  let results: ScannedResults;
   try {
-    const problem = (await download(session, target, { writer, scan })) ?? scan.missing(batch.counts);
+    const proved = await download(session, target, { writer, prover: round.prover });
+    results = proved.results;
+    const problem = proved.problem ?? whyNotWhole(results, batch.counts);
     if (problem !== null) {
       await writer.abort();
-      if (scan.foreign && !batch.proven) await disprove(session, target);
+      if (results.foreign && !batch.proven) await disprove(session, target);
       else await notWhole(session, target, problem);
       return false;
     }
@@ -73,48 +94,12 @@ async function collectChunk(session: Session, target: CollectTarget, runIds: rea
     session.reach.heard();
   } catch (error) {
     await writer.abort();
-    await afterFailedFetch(session, target, apiFailureOrThrow(error), runIds);
+    await afterFailedFetch(session, target, apiFailureOrThrow(error), round.runIds);
     return false;
   }
-  await checkpoint(session, target, scan);
+  await checkpoint(session, target, results);
   session.fetchWaits.delete(chunkKey(chunk));
   return true;
-}
-
-/** Writes the results as they come and scans them on the way. Gives the reason when a line cannot be believed. */
-async function download(
-  session: Session,
-  { run, chunk, batch }: CollectTarget,
-  { writer, scan }: { writer: FileWriter; scan: ResultScan },
-): Promise<string | null> {
-  const { api, signal, emit } = session.engine;
-  const splitter = new LineSplitter({ lineBytesMax: RESULT_LINE_BYTES_MAX, tooLong });
-  let pending: Buffer[] = [];
-  let pendingBytes = 0;
-  const flush = async (): Promise<void> => {
-    await writer.write(Buffer.concat(pending));
-    pending = [];
-    pendingBytes = 0;
-  };
-  let told = 0;
-  for await (const piece of api.streamResults(batch, signal)) {
-    for (const line of splitter.push(piece)) {
-      const problem = scan.take(line);
-      if (problem !== null) return problem;
-    }
-    pending.push(piece);
-    pendingBytes += piece.length;
-    if (pendingBytes >= WRITE_BYTES) await flush();
-    if (scan.lines - told < PROGRESS_LINES) continue;
-    told = scan.lines;
-    emit({ kind: 'collect.progress', runId: run.id, chunkNo: chunk.chunkNo, lines: scan.lines, rows: chunk.rowCount });
-  }
-  for (const line of splitter.end()) {
-    const problem = scan.take(line);
-    if (problem !== null) return problem;
-  }
-  await flush();
-  return null;
 }
 
 /**

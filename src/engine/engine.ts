@@ -9,6 +9,7 @@ import type { Formats } from '../domain/output-record.ts';
 import type { BatchApi, Files, FileWriter, Locks } from '../domain/ports.ts';
 import type { Store } from '../domain/store.ts';
 import type { EngineEvent } from './events.ts';
+import type { Prover } from './result-proof.ts';
 
 export interface Engine {
   readonly store: Store;
@@ -23,6 +24,8 @@ export interface Engine {
   readonly emit: (event: EngineEvent) => void;
   /** Aborted by Ctrl-C and by --max-wait: finish the transaction in hand and come back. */
   readonly signal: AbortSignal;
+  /** Another thread that proves results, for when there are many. */
+  readonly prover?: Prover;
 }
 
 /** The engine with an API to talk to. */

@@ -16,32 +16,56 @@ export interface RestLine {
   readonly line: ResultLine;
 }
 
-export class ResultScan {
+/** What the lines of a result file come to; it can be handed from one thread to another. */
+export interface ScannedResults {
+  /** By the number of the row: where its line lies; length 0 where it has none. */
   readonly offsets: Float64Array;
   readonly lengths: Float64Array;
   readonly outcomes: Uint8Array;
-  readonly usage = new UsageSum('batch');
-  readonly stopReasons = new StopReasonSum();
-  readonly rest: RestLine[] = [];
+  readonly rest: readonly RestLine[];
+  readonly usage: readonly UsageEntry[];
+  readonly stopReasons: Readonly<Record<string, number>>;
+  readonly counts: Readonly<Record<ResultLine['type'], number>>;
+  readonly lines: number;
+  /** A line of it belongs to no row of the chunk. */
+  readonly foreign: boolean;
+}
+
+export class ResultScan {
+  readonly #offsets: Float64Array;
+  readonly #lengths: Float64Array;
+  readonly #outcomes: Uint8Array;
+  readonly #usage = new UsageSum('batch');
+  readonly #stopReasons = new StopReasonSum();
+  readonly #rest: RestLine[] = [];
   readonly #indexOf: IndexOf;
   readonly #counts = { succeeded: 0, errored: 0, canceled: 0, expired: 0 };
-  /** A line of it belongs to no row of the chunk. */
-  foreign = false;
+  #foreign = false;
   #lines = 0;
 
   constructor(rowCount: number, indexOf: IndexOf) {
     this.#indexOf = indexOf;
-    this.offsets = new Float64Array(rowCount);
-    this.lengths = new Float64Array(rowCount);
-    this.outcomes = new Uint8Array(rowCount);
+    this.#offsets = new Float64Array(rowCount);
+    this.#lengths = new Float64Array(rowCount);
+    this.#outcomes = new Uint8Array(rowCount);
   }
 
   get lines(): number {
     return this.#lines;
   }
 
-  get succeeded(): number {
-    return this.#counts.succeeded;
+  get results(): ScannedResults {
+    return {
+      offsets: this.#offsets,
+      lengths: this.#lengths,
+      outcomes: this.#outcomes,
+      rest: this.#rest,
+      usage: this.#usage.entries(),
+      stopReasons: this.#stopReasons.counts,
+      counts: this.#counts,
+      lines: this.#lines,
+      foreign: this.#foreign,
+    };
   }
 
   /** Takes a line; gives the reason when the file cannot be believed because of it. */
@@ -51,34 +75,32 @@ export class ResultScan {
     if (!line) return `line ${this.#lines + 1} is not a result`;
     const index = this.#indexOf(line.wireId);
     if (index === null) {
-      this.foreign = true;
+      this.#foreign = true;
       return `line ${this.#lines + 1} belongs to no row of this chunk`;
     }
-    if (this.lengths[index] !== 0) return `row ${index} came twice`;
+    if (this.#lengths[index] !== 0) return `row ${index} came twice`;
     this.#lines++;
-    this.offsets[index] = offset;
-    this.lengths[index] = bytes.length;
+    this.#offsets[index] = offset;
+    this.#lengths[index] = bytes.length;
     this.#counts[line.type]++;
     if (line.type === 'succeeded') {
-      this.outcomes[index] = outcomeByte('succeeded', line.stopReason);
-      this.usage.add(line);
-      this.stopReasons.add(line);
+      this.#outcomes[index] = outcomeByte('succeeded', line.stopReason);
+      this.#usage.add(line);
+      this.#stopReasons.add(line);
     } else {
-      this.rest.push({ index, line });
+      this.#rest.push({ index, line });
     }
     return null;
   }
+}
 
-  /** The reason why the file is not whole, or null. */
-  missing(counts: RequestCounts): string | null {
-    if (this.#lines < this.offsets.length) return `${this.#lines} of ${this.offsets.length} lines came`;
-    for (const kind of ['succeeded', 'errored', 'canceled', 'expired'] as const) {
-      if (this.#counts[kind] !== counts[kind]) {
-        return `${this.#counts[kind]} lines are ${kind}; the batch says ${counts[kind]}`;
-      }
-    }
-    return null;
+/** The reason why a result file is not whole, or null. */
+export function whyNotWhole({ lines, lengths, counts }: ScannedResults, said: RequestCounts): string | null {
+  if (lines < lengths.length) return `${lines} of ${lengths.length} lines came`;
+  for (const kind of ['succeeded', 'errored', 'canceled', 'expired'] as const) {
+    if (counts[kind] !== said[kind]) return `${counts[kind]} lines are ${kind}; the batch says ${said[kind]}`;
   }
+  return null;
 }
 
 /** Adds up tokens and cost by model. */

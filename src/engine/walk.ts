@@ -8,41 +8,17 @@
 import { BatchrunError } from '../base/errors.ts';
 import { describeLocalError } from '../domain/local-errors.ts';
 import { paths, tagOf } from '../domain/ids.ts';
-import type { ChunkRecord, Lane, RowRecord, RowState, RunRecord } from '../domain/model.ts';
-import {
-  decodeRequestIndex,
-  decodeResultIndex,
-  OUTCOME,
-  type RequestIndex,
-  type ResultIndex,
-} from '../domain/packed-index.ts';
+import type { ChunkRecord, RowRecord, RunRecord } from '../domain/model.ts';
+import { decodeRequestIndex, decodeResultIndex, OUTCOME } from '../domain/packed-index.ts';
 import type { Files } from '../domain/ports.ts';
 import { wireId } from '../domain/result-line.ts';
-import { decodeRowEntry, type InvalidEntry, type RowEntry } from '../domain/row-file.ts';
+import { decodeRowEntry, type InvalidEntry } from '../domain/row-file.ts';
 import type { Store } from '../domain/store.ts';
 import { rowStateOfChunk } from '../domain/transitions.ts';
 import { REALTIME_CHUNK_NO } from './realtime.ts';
 import { noRows, RecordCursor, skippedRows } from './walk-sources.ts';
+import { SucceededRow, toSkipped, type Stream, type WalkedRow } from './walked-row.ts';
 import { WindowCache, WindowReader } from './windows.ts';
-
-/** What became of a row. */
-export interface WalkedRow {
-  readonly seq: number;
-  readonly entry: RowEntry;
-  readonly state: RowState;
-  readonly lane: Lane | null;
-  /** The API's line, or our own in its shape; null where there is none. A slice: valid until the next row. */
-  readonly resultLine: Buffer | null;
-  /** The custom_id in that line. */
-  readonly wireId: string | null;
-  readonly errorType: string | null;
-  readonly errorMessage: string | null;
-  readonly attempts: number;
-  /** Where its request lies; null for a skipped row. */
-  readonly home: { readonly homeChunkNo: number; readonly homeIndex: number } | null;
-  /** Of a skipped row: its params as far as they could be made. */
-  readonly params: unknown;
-}
 
 export interface WalkScope {
   readonly store: Store;
@@ -51,21 +27,6 @@ export interface WalkScope {
 
 /** Result files of retries, and of chunks of retries, that are open at once. */
 const RETRY_FILES_MAX = 4;
-
-/** A chunk that is being walked. Its files are open as long as it is: memory does not grow with the chunks. */
-interface Stream {
-  readonly chunk: ChunkRecord;
-  readonly index: RequestIndex;
-  readonly outcomes: Uint8Array | null;
-  readonly results: ResultIndex | null;
-  readonly rowsPath: string;
-  readonly rows: WindowReader;
-  /** Opened for the first answer that lies there. */
-  answers: WindowReader | null;
-  /** Its wire ids up to the number of the row; null where its batch was adopted, with ids of the user's own. */
-  readonly wirePrefix: string | null;
-  at: number;
-}
 
 /** All rows, or with `only` the rows of these input chunks (and no skipped ones). */
 export async function* walkRows(
@@ -81,7 +42,8 @@ export async function* walkRows(
   }
 }
 
-class Walk {
+/** To be closed. */
+export class Walk {
   readonly #scope: WalkScope;
   readonly #run: RunRecord;
   readonly #tag: string;
@@ -93,7 +55,7 @@ class Walk {
   #upcoming: ChunkRecord[] | undefined;
   #nextSkipped: InvalidEntry | undefined;
 
-  constructor(scope: WalkScope, run: RunRecord, only: ReadonlySet<number> | undefined) {
+  constructor(scope: WalkScope, run: RunRecord, only?: ReadonlySet<number>) {
     this.#scope = scope;
     this.#run = run;
     this.#tag = tagOf(run.id);
@@ -109,8 +71,24 @@ class Walk {
     await this.#skipped.return(undefined);
   }
 
-  /** The next row in the order of the input; null at the end. */
-  async next(): Promise<WalkedRow | null> {
+  /**
+   * The next row in the order of the input; null at the end. A promise only where something has to be read: a turn of
+   * the loop for each row would cost more than the rest.
+   */
+  next(): WalkedRow | null | Promise<WalkedRow | null> {
+    const [first] = this.#open;
+    // Nearly always one chunk is open, and the next row of all is its next one.
+    if (first && this.#open.length === 1 && first.at < first.index.rowCount) {
+      const seq = seqOf(first);
+      const upcoming = this.#upcoming?.[0];
+      if (!(upcoming && upcoming.firstSeq < seq) && !(this.#nextSkipped && this.#nextSkipped.seq < seq)) {
+        return this.#row(first, first.at++);
+      }
+    }
+    return this.#nextOfMany();
+  }
+
+  async #nextOfMany(): Promise<WalkedRow | null> {
     if (this.#upcoming === undefined) await this.#begin();
     for (;;) {
       const first = earliest(this.#open);
@@ -162,35 +140,39 @@ class Walk {
     };
   }
 
-  async #row(stream: Stream, at: number): Promise<WalkedRow> {
-    const { chunk, index, outcomes, results, wirePrefix } = stream;
-    const seq = index.seqs[at] ?? 0;
-    const entryBytes = stream.rows.read(index.rowOffsets[at] ?? 0, index.rowBytes[at] ?? 0);
-    // Nearly always it is in the window already: a turn of the loop for each row would cost more than the rest.
-    const entryText = (entryBytes instanceof Promise ? await entryBytes : entryBytes).toString();
-    const entry = decodeRowEntry(entryText, stream.rowsPath);
-    const home = { homeChunkNo: chunk.chunkNo, homeIndex: at };
-    const outcome = (outcomes?.[at] ?? OUTCOME.pending) & 15;
+  #row(stream: Stream, at: number): WalkedRow | Promise<WalkedRow> {
+    const { index, results } = stream;
+    const line = stream.rows.read(index.rowOffsets[at] ?? 0, index.rowBytes[at] ?? 0);
     const length = results?.lengths[at] ?? 0;
-    if (outcome === OUTCOME.succeeded && results && length > 0) {
-      stream.answers ??= await WindowReader.open(this.#scope.files, paths.results(this.#run.id, chunk.chunkNo));
-      const line = stream.answers.read(results.offsets[at] ?? 0, length);
-      // Written out: an object that begins with a spread costs ten microseconds here.
-      return {
-        seq,
-        entry,
-        state: 'succeeded',
-        lane: 'batch',
-        resultLine: line instanceof Promise ? await line : line,
-        wireId: wirePrefix === null ? entry.id : `${wirePrefix}${at}`,
-        errorType: null,
-        errorMessage: null,
-        attempts: 1,
-        home,
-        params: undefined,
-      };
-    }
-    const base = { seq, entry, home, params: undefined };
+    const succeeded = ((stream.outcomes?.[at] ?? OUTCOME.pending) & 15) === OUTCOME.succeeded;
+    if (!succeeded || length === 0) return this.#rowOfItsOwn(stream, at, line);
+    const answer = stream.answers?.read(results?.offsets[at] ?? 0, length);
+    if (!answer || answer instanceof Promise || line instanceof Promise) return this.#loaded(stream, at, line, answer);
+    return new SucceededRow(stream, at, line, answer);
+  }
+
+  /** The same, once its lines are read. */
+  async #loaded(
+    stream: Stream,
+    at: number,
+    line: Buffer | Promise<Buffer>,
+    answer: Buffer | Promise<Buffer> | undefined,
+  ): Promise<WalkedRow> {
+    stream.answers ??= await WindowReader.open(this.#scope.files, paths.results(this.#run.id, stream.chunk.chunkNo));
+    const offset = stream.results?.offsets[at] ?? 0;
+    const read = answer ?? stream.answers.read(offset, stream.results?.lengths[at] ?? 0);
+    // Together: one that fails while the other is waited for must not be an error that nobody meets.
+    const [entry, result] = await Promise.all([Promise.resolve(line), Promise.resolve(read)]);
+    return new SucceededRow(stream, at, entry, result);
+  }
+
+  /** A row that has a record, or nothing yet. */
+  async #rowOfItsOwn(stream: Stream, at: number, line: Buffer | Promise<Buffer>): Promise<WalkedRow> {
+    const { chunk, index, wirePrefix } = stream;
+    const seq = index.seqs[at] ?? 0;
+    const entry = decodeRowEntry((await line).toString(), stream.rowsPath);
+    const home = { homeChunkNo: chunk.chunkNo, homeIndex: at };
+    const base = { seq, entry, idJson: null, home, params: undefined };
     const record = await this.#records.at(seq);
     if (record) return { ...base, ...(await this.#fromRecord(record, wirePrefix === null ? entry.id : null)) };
     const state = rowStateOfChunk(chunk.state) ?? 'canceled';
@@ -203,7 +185,7 @@ class Walk {
   async #fromRecord(
     record: RowRecord,
     ownId: string | null,
-  ): Promise<Omit<WalkedRow, 'seq' | 'entry' | 'home' | 'params'>> {
+  ): Promise<Omit<WalkedRow, 'seq' | 'entry' | 'idJson' | 'home' | 'params'>> {
     const { state, attempts, result } = record;
     const settled = state !== 'retry' && state !== 'in_realtime' && state !== 'waiting';
     const errorType = state === 'succeeded' ? null : record.errorType;
@@ -256,21 +238,4 @@ function idIn(line: Buffer): string | null {
   const head = line.subarray(0, 128).toString('latin1');
   if (!head.startsWith(start)) return (JSON.parse(line.toString()) as { custom_id?: string }).custom_id ?? null;
   return head.slice(start.length, head.indexOf('"', start.length));
-}
-
-/** A row that was not sent. */
-export function toSkipped(entry: InvalidEntry): WalkedRow {
-  return {
-    seq: entry.seq,
-    entry,
-    state: 'invalid',
-    lane: null,
-    resultLine: null,
-    wireId: null,
-    errorType: `batchrun_${entry.problems[0]?.code ?? 'invalid'}`,
-    errorMessage: entry.problems.map((problem) => problem.message).join('; '),
-    attempts: 0,
-    home: null,
-    params: entry.params,
-  };
 }

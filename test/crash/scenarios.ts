@@ -24,7 +24,7 @@ async function submitted(engine: ApiEngine, lab: Lab): Promise<IngestReport> {
     rows: prepareRows({
       source: sourceOf(setup.rows),
       read: readerOf(setup.rows, engine.clock.now()),
-      ...{ inputCount: 1, limit: null },
+      ...{ inputCount: 1, blockBytes: 4_096, limit: null },
     }),
     inputs: ['/in/rows.jsonl'],
     run: {

@@ -77,7 +77,7 @@ async function submit(engine: ApiEngine, plan: Plan): Promise<IngestReport> {
     rows: prepareRows({
       source: sourceOf(plan.rows),
       read: (record) => reader.read(record),
-      ...{ inputCount: 1, limit: null, stopping: () => engine.signal.aborted },
+      ...{ inputCount: 1, blockBytes: 4_096, limit: null, stopping: () => engine.signal.aborted },
     }),
     inputs: ['/in/rows.jsonl'],
     run: {

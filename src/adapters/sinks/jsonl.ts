@@ -6,11 +6,31 @@
  */
 import { invariant } from '../../base/errors.ts';
 import { localErrorLine, renameResultLine } from '../../domain/result-line.ts';
-import type { OutputRecord, RecordFormatter } from '../../domain/output-record.ts';
+import type { TextBlock } from '../../base/text-block.ts';
+import type { OutputRecord, RawRecord, RecordFormatter } from '../../domain/output-record.ts';
 import { errorMessageOf, errorTypeOf, resultText } from './record.ts';
 
 export function jsonlFormatter(): RecordFormatter {
-  return { header: () => null, format: (record) => `${jsonlLine(record)}\n` };
+  return { header: () => null, format: (record) => `${jsonlLine(record)}\n`, appendRaw };
+}
+
+const LINE_START = '{"custom_id":';
+const LF = 0x0a;
+const CR = 0x0d;
+
+/** A slice of the result file with a slice of the row file in place of the wire id. */
+function appendRaw({ resultLine, wireId, idJson }: RawRecord, block: TextBlock): boolean {
+  const start = `${LINE_START}"${wireId}"`;
+  const end = resultLine.length;
+  // A line that begins otherwise, or has its line end in it, goes the long way.
+  if (resultLine.toString('latin1', 0, start.length) !== start || resultLine[end - 1] === LF || resultLine[end - 1] === CR)
+    return false;
+  if (!block.hasRoomForBytes(LINE_START.length + idJson.length + end)) return false;
+  block.appendAscii(LINE_START);
+  block.appendBytes(idJson);
+  block.appendBytes(resultLine.subarray(start.length));
+  block.appendAscii('\n');
+  return true;
 }
 
 function jsonlLine(record: OutputRecord): string {

@@ -26,11 +26,13 @@ export interface PrepareOptions {
   readonly keepIds?: boolean;
   /** Somebody wants to stop: what there is is handed on at once, so that whoever takes it can. */
   readonly stopping?: () => boolean;
+  /** Bytes of a block; a megabyte unless said otherwise. */
+  readonly blockBytes?: number;
 }
 
 /** In this thread, with one piece of memory for all blocks. */
 export function prepareRows(options: PrepareOptions): PreparedRows {
-  const memory = newBlockMemory();
+  const memory = newBlockMemory(options.blockBytes);
   return { blocks: () => readBlocks(options, { first: memory, next: () => memory }) };
 }
 

@@ -62,10 +62,10 @@ const ID_HASH = 5;
 const BLOCK_BYTES = 1024 * 1024;
 const BLOCK_ROWS = 8_192;
 
-export function newBlockMemory(): BlockMemory {
+export function newBlockMemory(bytes = BLOCK_BYTES): BlockMemory {
   return {
-    prints: Buffer.allocUnsafeSlow(BLOCK_BYTES),
-    lines: Buffer.allocUnsafeSlow(BLOCK_BYTES),
+    prints: Buffer.allocUnsafeSlow(bytes),
+    lines: Buffer.allocUnsafeSlow(bytes),
     places: new Float64Array(BLOCK_ROWS * PLACE_FIELDS),
   };
 }
@@ -153,8 +153,9 @@ export class RowEncoder {
     if (!this.#hasRoom(row, text)) {
       if (!this.isEmpty) return false;
       // One that is larger than a block has one of its own.
-      this.#prints = new TextBlock(Buffer.byteLength(row.paramsJson) + bytesMax(text.head) + bytesMax(text.tail));
-      this.#lines = new TextBlock(bytesMax(text.line));
+      const printBytes = Buffer.byteLength(row.paramsJson) + bytesMax(text.head) + bytesMax(text.tail);
+      this.#prints = new TextBlock(Buffer.allocUnsafeSlow(printBytes));
+      this.#lines = new TextBlock(Buffer.allocUnsafeSlow(bytesMax(text.line)));
     }
     this.#write(row, text);
     for (const notice of reading.notices) this.#note(notice);

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { RESULT_FETCHES_MAX, RESULTS_KEPT_MS } from '../../../src/domain/limits.ts';
 import { paths } from '../../../src/domain/ids.ts';
 import type { RunRecord } from '../../../src/domain/model.ts';
-import { ResultScan } from '../../../src/engine/result-scan.ts';
+import { ResultScan, whyNotWhole, type ScannedResults } from '../../../src/engine/result-scan.ts';
 import { collectRound } from '../../../src/engine/collect.ts';
 import { poll } from '../../../src/engine/poll.ts';
 import { newSession, type Session } from '../../../src/engine/session.ts';
@@ -16,16 +16,16 @@ import { countsOf, erroredLine, HOUR_MS, lab, linesOf, refused, rows, succeededL
 
 const RUN = { id: 'run_0123456789abcdef' };
 
-function scan(lines: readonly string[]): { problem: string | null; scan: ResultScan } {
+function scan(lines: readonly string[]): { problem: string | null; scan: ScannedResults } {
   const it = new ResultScan(3, taggedIds({ runId: RUN.id, chunkNo: 2, rowCount: 3 }));
   let offset = 0;
   for (const line of lines) {
     const bytes = Buffer.from(line);
     const problem = it.take({ bytes, offset, whole: true });
-    if (problem !== null) return { problem, scan: it };
+    if (problem !== null) return { problem, scan: it.results };
     offset += bytes.length + 1;
   }
-  return { problem: it.missing(countsOf({ succeeded: 3 })), scan: it };
+  return { problem: whyNotWhole(it.results, countsOf({ succeeded: 3 })), scan: it.results };
 }
 
 describe('a scan', () => {
@@ -37,7 +37,7 @@ describe('a scan', () => {
     expect(problem).toBeNull();
     expect([...it.offsets]).toEqual([c.length + 1, c.length + a.length + 2, 0]);
     expect([...it.lengths]).toEqual([a.length, b.length, c.length]);
-    expect(it.usage.entries()).toMatchObject([{ model: 'claude-haiku-5-5', lane: 'batch', rows: 3, outputTokens: 21 }]);
+    expect(it.usage).toMatchObject([{ model: 'claude-haiku-5-5', lane: 'batch', rows: 3, outputTokens: 21 }]);
   });
 
   test.each([

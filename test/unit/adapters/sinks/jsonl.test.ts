@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { createFormatter } from '../../../../src/adapters/sinks/formatter.ts';
 import { isBatchrunError } from '../../../../src/base/errors.ts';
+import { TextBlock } from '../../../../src/base/text-block.ts';
 import { parseResultLine } from '../../../../src/domain/result-line.ts';
 import { ERRORED_LINE, record, succeededLine, WIRE_ID } from './records.ts';
 
@@ -67,5 +68,30 @@ describe('the jsonl format', () => {
     expect(act).toThrow(expect.toSatisfy((error: unknown) => isBatchrunError(error, 'E_STATE_CORRUPT')));
     expect(() => formatter.format(record({ line: null }))).toThrow(/no result line/);
     expect(() => formatter.format(record({ wireId: null }))).toThrow(/no wire id/);
+  });
+});
+
+describe('a record as bytes', () => {
+  const raw = (line: string, customId: string): { block: TextBlock; written: boolean } => {
+    const block = new TextBlock(1_000);
+    const idJson = Buffer.from(JSON.stringify(customId));
+    const written = formatter.appendRaw?.({ resultLine: Buffer.from(line), wireId: WIRE_ID, idJson }, block) ?? false;
+    return { block, written };
+  };
+
+  it.each(['row-5', 'my row: "5"', 'é💶', '\\', '\n'])('comes out as the text of it does (%j)', (customId) => {
+    const { block, written } = raw(succeededLine(), customId);
+    expect(written).toBe(true);
+    expect(block.take().toString()).toBe(formatter.format(record({ customId })));
+  });
+
+  it.each([
+    ['has its line end', `${succeededLine()}\n`],
+    ['begins otherwise', succeededLine().replace('{"custom_id"', '{ "custom_id"')],
+    ['is of another row', succeededLine().replace(WIRE_ID, `${WIRE_ID}0`)],
+    ['has no room', succeededLine().replace('}', ' '.repeat(1_000) + '}')],
+  ])('is left to the text where it %s', (_what, line) => {
+    const { block, written } = raw(line, 'row-5');
+    expect([written, block.length]).toEqual([false, 0]);
   });
 });

@@ -34,7 +34,7 @@ export async function readAll(inputs: readonly string[], options?: SourceOptions
   return records;
 }
 
-export async function collect(batches: AsyncIterable<readonly SourceRecord[]>): Promise<SourceRecord[]> {
+export async function collect(batches: AsyncIterable<Iterable<SourceRecord>>): Promise<SourceRecord[]> {
   const records: SourceRecord[] = [];
   for await (const batch of batches) records.push(...batch);
   return records;

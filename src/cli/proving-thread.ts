@@ -1,0 +1,43 @@
+/**
+ * The thread that proves results (prove-results.ts): it is handed the bytes of several chunks, in order for each, and
+ * says of each what its lines come to.
+ */
+import { parentPort } from 'node:worker_threads';
+import { messageOf } from '../base/errors.ts';
+import { ProofHere } from '../engine/result-proof.ts';
+import { taggedIds } from '../engine/wire-ids.ts';
+import type { ProverAnswer, ProverJob } from './prove-results.ts';
+
+const proofs = new Map<number, ProofHere>();
+
+parentPort?.on('message', (job: ProverJob) => {
+  try {
+    work(job);
+  } catch (error) {
+    say({ kind: 'failed', id: job.id, message: messageOf(error) });
+  }
+});
+
+function work(job: ProverJob): void {
+  const proof = proofs.get(job.id);
+  switch (job.kind) {
+    case 'begin':
+      proofs.set(job.id, new ProofHere(job.chunk, taggedIds(job.chunk)));
+      return;
+    case 'bytes': {
+      const { buffer, length } = job;
+      const useless = proof?.take(Buffer.from(buffer, 0, length)) ?? true;
+      say({ kind: 'taken', id: job.id, buffer, useless, lines: proof?.lines ?? 0 }, [buffer]);
+      return;
+    }
+    case 'end':
+      if (proof) say({ kind: 'proved', id: job.id, proved: proof.end() });
+      return;
+    case 'drop':
+      proofs.delete(job.id);
+  }
+}
+
+function say(answer: ProverAnswer, transfer: readonly ArrayBuffer[] = []): void {
+  parentPort?.postMessage(answer, transfer);
+}

@@ -1,0 +1,70 @@
+/**
+ * Proves the results of a chunk while they arrive, in this thread or in another one: parsing every line is most of the
+ * work of a collect, and the bytes can be written meanwhile.
+ */
+import { LineSplitter } from '../domain/lines.ts';
+import { RESULT_LINE_BYTES_MAX } from '../domain/limits.ts';
+import type { ChunkRecord } from '../domain/model.ts';
+import { tooLong } from './batch-head.ts';
+import { ResultScan, type ScannedResults } from './result-scan.ts';
+import type { IndexOf } from './wire-ids.ts';
+
+export interface ProvedResults {
+  /** Why a line cannot be believed; null where all can. */
+  readonly problem: string | null;
+  readonly results: ScannedResults;
+}
+
+export interface ResultProof {
+  /** Lines looked at so far; may lag behind. */
+  readonly lines: number;
+  /** Takes the next bytes, which are the caller's again once this is over. True when no more are of any use. */
+  take(bytes: Buffer): boolean | Promise<boolean>;
+  end(): ProvedResults | Promise<ProvedResults>;
+  /** Nobody needs it any more. */
+  drop(): void;
+}
+
+/** The chunk whose results they are. */
+export type ProofOf = Pick<ChunkRecord, 'runId' | 'chunkNo' | 'rowCount'>;
+
+/** Another thread that proves. */
+export interface Prover {
+  /** Only for chunks whose wire ids are of our making: the others' are in their row files. */
+  begin(chunk: ProofOf): ResultProof;
+}
+
+export class ProofHere implements ResultProof {
+  readonly #scan: ResultScan;
+  readonly #splitter = new LineSplitter({ lineBytesMax: RESULT_LINE_BYTES_MAX, tooLong });
+  #problem: string | null = null;
+
+  constructor({ rowCount }: Pick<ProofOf, 'rowCount'>, indexOf: IndexOf) {
+    this.#scan = new ResultScan(rowCount, indexOf);
+  }
+
+  get lines(): number {
+    return this.#scan.lines;
+  }
+
+  take(bytes: Buffer): boolean {
+    for (const line of this.#splitter.push(bytes)) {
+      this.#problem ??= this.#scan.take(line);
+      if (this.#problem !== null) return true;
+    }
+    // What is kept of a line that goes on must not lie in memory that is the caller's.
+    this.#splitter.keep();
+    return false;
+  }
+
+  end(): ProvedResults {
+    if (this.#problem === null) {
+      for (const line of this.#splitter.end()) this.#problem ??= this.#scan.take(line);
+    }
+    return { problem: this.#problem, results: this.#scan.results };
+  }
+
+  drop(): void {
+    // Nothing to let go of.
+  }
+}
