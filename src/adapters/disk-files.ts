@@ -7,13 +7,16 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
-import { BatchrunError, isBatchrunError, messageOf, systemCodeOf } from '../base/errors.ts';
+import { BatchrunError, systemCodeOf } from '../base/errors.ts';
 import type { AppendLog, FileReader, Files, FileWriter } from '../domain/ports.ts';
+import { fileError } from './file-error.ts';
+
+export { fileError } from './file-error.ts';
 
 /** Only the owner: prompts and answers are in these files. */
 const FOLDER_MODE = 0o700;
 /** Pieces of a stream: large enough that the calls cost nothing, small enough for flat memory. */
-const STREAM_BYTES = 256 * 1024;
+const STREAM_BYTES = 512 * 1024;
 
 export function createDiskFiles(root: string): Files {
   const locate = (path: string): string => (isAbsolute(path) ? path : join(resolve(root), path));
@@ -22,7 +25,7 @@ export function createDiskFiles(root: string): Files {
     create: (path) => guarded(locate(path), (file) => createWriter(file, isAbsolute(path))),
     openAppend: (path, committedBytes) => guarded(locate(path), (file) => openLog(file, committedBytes)),
     open: (path) => guarded(locate(path), openReader),
-    stream: (path, start = 0, end) => streamFile(locate(path), start, end),
+    stream: (path, start = 0, end, reuse = false) => streamFile(locate(path), { start, end, reuse }),
     size: (path) => guarded(locate(path), sizeOf),
     list: (path) => guarded(locate(path), listFolder),
     remove: (path) => guarded(locate(path), (file) => rm(file, { force: true })),
@@ -38,26 +41,6 @@ async function guarded<T>(file: string, work: (file: string) => Promise<T>): Pro
   } catch (error) {
     throw fileError(error, file);
   }
-}
-
-/** The system's code in the words of the error catalogue. */
-export function fileError(error: unknown, file: string): unknown {
-  if (isBatchrunError(error)) return error;
-  const code = systemCodeOf(error);
-  const options = { cause: error, details: { file, code: code ?? null } };
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return new BatchrunError('E_DISK_FULL', `the disk is full: writing ${file}`, options);
-  }
-  const reasons: Readonly<Record<string, string>> = {
-    EACCES: 'permission denied',
-    EPERM: 'permission denied',
-    EROFS: 'the file system is read-only',
-    EISDIR: 'it is a folder',
-    ENOTDIR: 'a part of the path is a file',
-    ENOENT: 'no such file or folder',
-    EFBIG: 'the file would be larger than allowed here',
-  };
-  return new BatchrunError('E_FILE', `${file}: ${reasons[code ?? ''] ?? messageOf(error)}`, options);
 }
 
 /** A file of the state has lost its end. The path is a fact of its own: callers ask whose file it is. */
@@ -156,12 +139,23 @@ async function openReader(file: string): Promise<FileReader> {
   };
 }
 
-async function* streamFile(file: string, start: number, end: number | undefined): AsyncGenerator<Buffer> {
+interface Span {
+  readonly start: number;
+  readonly end: number | undefined;
+  readonly reuse: boolean;
+}
+
+async function* streamFile(file: string, { start, end, reuse }: Span): AsyncGenerator<Buffer> {
   const handle = await guarded(file, () => open(file, 'r'));
   try {
     const last = end ?? (await handle.stat()).size;
+    let [current, previous]: (Buffer | undefined)[] = [];
     for (let at = start; at < last;) {
-      const piece = Buffer.allocUnsafe(Math.min(STREAM_BYTES, last - at));
+      const bytes = Math.min(STREAM_BYTES, last - at);
+      // The one before may still be in use: two take turns.
+      const memory: Buffer = reuse && previous ? previous : Buffer.allocUnsafe(bytes);
+      [current, previous] = [memory, current];
+      const piece = memory.length === bytes ? memory : memory.subarray(0, bytes);
       const { bytesRead } = await guarded(file, () => handle.read(piece, 0, piece.length, at));
       if (bytesRead === 0) throw tooShort(file, `ends at ${at}; ${last} bytes were expected`);
       at += bytesRead;

@@ -40,8 +40,11 @@ export interface Files {
   create(path: string): Promise<FileWriter>;
   openAppend(path: string, committedBytes: number): Promise<AppendLog>;
   open(path: string): Promise<FileReader>;
-  /** The bytes [start, end) in pieces. */
-  stream(path: string, start?: number, end?: number): AsyncIterable<Buffer>;
+  /**
+   * The bytes [start, end) in pieces. With `reuse` a piece is good only until the next but one is asked for: then its
+   * memory may be used again.
+   */
+  stream(path: string, start?: number, end?: number, reuse?: boolean): AsyncIterable<Buffer>;
   /** Size in bytes, or null where there is no such file. */
   size(path: string): Promise<number | null>;
   /** Names of the entries of a folder; none where there is no such folder. */

@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import { Writable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { connectAnthropic, type AnthropicApiOptions, type ApiIdentity } from '../../src/adapters/anthropic/api.ts';
+import { createNodeFetch } from '../../src/adapters/anthropic/node-fetch.ts';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
 import type { BatchApi } from '../../src/domain/ports.ts';
 import { simFetch } from '../../src/tools/sim/fetch.ts';
@@ -32,6 +33,15 @@ function noting(seen: Seen[], inner: typeof fetch): typeof fetch {
 }
 
 batchApiSuite('the SDK over HTTP', async ({ world, files, clock, apiKey }) => {
+  const server = await startSimServer(world, { port: 0 });
+  const seen: Seen[] = [];
+  const inner = createNodeFetch({ clock });
+  const options = { files, clock, apiKey, stderr: silent, baseURL: server.origin, fetch: noting(seen, inner) };
+  const { api } = await connectAnthropic(options);
+  return { api, seen, close: () => server.close() } satisfies Connection;
+});
+
+batchApiSuite('the SDK over the fetch of Node', async ({ world, files, clock, apiKey }) => {
   const server = await startSimServer(world, { port: 0 });
   const seen: Seen[] = [];
   const options = { files, clock, apiKey, stderr: silent, baseURL: server.origin, fetch: noting(seen, fetch) };

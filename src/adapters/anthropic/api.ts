@@ -14,7 +14,8 @@ import type { BatchApi, BatchUpload, Files, MessageCall } from '../../domain/por
 import type { BatchInfo } from '../../domain/model.ts';
 import { parseBatch, parseModel, parsePage } from './parse.ts';
 import { apiError, retryAfterMs, toApiError, unreadable } from './failure.ts';
-import { withIdleLimit } from './idle.ts';
+import { webSource, withIdleLimit } from './idle.ts';
+import { bytesOf, createNodeFetch } from './node-fetch.ts';
 import { uploadBody } from './upload-body.ts';
 
 export interface AnthropicApiOptions {
@@ -25,7 +26,7 @@ export interface AnthropicApiOptions {
   /** Overrides the credential chain of the SDK. */
   readonly apiKey?: string;
   readonly baseURL?: string;
-  /** For simulations without sockets. */
+  /** For simulations without sockets; else a fetch of our own. */
   readonly fetch?: typeof fetch;
 }
 
@@ -56,7 +57,7 @@ export async function connectAnthropic(options: AnthropicApiOptions): Promise<Ap
     logger: new Console(options.stderr),
     ...(options.apiKey === undefined ? {} : { apiKey: options.apiKey }),
     ...(options.baseURL === undefined ? {} : { baseURL: options.baseURL }),
-    ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
+    fetch: options.fetch ?? createNodeFetch(options),
   });
   const probe = '/v1/models';
   try {
@@ -87,12 +88,16 @@ function fingerprint(credential: string): string {
  * A signal for one call. The SDK leaves its listeners on the signal it was given; on one that lives as long as a run
  * of days they would pile up.
  */
-function ownSignal(outer: AbortSignal): { readonly signal: AbortSignal; readonly release: () => void } {
+function ownSignal(outer: AbortSignal): {
+  readonly signal: AbortSignal;
+  readonly abort: () => void;
+  readonly release: () => void;
+} {
   const own = new AbortController();
   const onAbort = (): void => own.abort();
   if (outer.aborted) own.abort();
   outer.addEventListener('abort', onAbort, { once: true });
-  return { signal: own.signal, release: () => outer.removeEventListener('abort', onAbort) };
+  return { signal: own.signal, abort: onAbort, release: () => outer.removeEventListener('abort', onAbort) };
 }
 
 interface ApiParts extends AnthropicApiOptions {
@@ -173,7 +178,9 @@ function dateOf(headers: Headers): number | null {
 async function createBatch(client: Anthropic, parts: ApiParts, upload: BatchUpload): Promise<BatchInfo> {
   const response = await client
     .post('/v1/messages/batches', {
-      body: uploadBody(parts.files, upload),
+      // Asked for a piece only when one is wanted: the SDK's own stream around it would hold one in store.
+      // Our own fetch has sent a piece before it asks for the next one; another may gather them.
+      body: ReadableStream.from(uploadBody(parts.files, upload, { reuse: parts.fetch === undefined })),
       headers: {
         'content-type': 'application/json',
         'content-length': String(upload.bytes),
@@ -193,26 +200,34 @@ async function* streamResults(
   batch: BatchInfo,
   signal: AbortSignal,
 ): AsyncGenerator<Buffer> {
-  const idle = new AbortController();
   const own = ownSignal(signal);
-  const both = AbortSignal.any([own.signal, idle.signal]);
+  const silence = { met: false };
   try {
     const response = await client
       .get(resultsPath(batch, parts.origin), {
         headers: { accept: 'application/binary' },
         maxRetries: 0,
-        signal: both,
+        signal: own.signal,
       })
       .asResponse();
     if (!response.body) throw unreadable('the download of results');
-    const pieces = withIdleLimit(response.body, {
+    const direct = bytesOf(response);
+    const pieces = withIdleLimit(direct ?? webSource(response.body), {
       clock: parts.clock,
       idleMs: RESULT_IDLE_MS_MAX,
-      onIdle: () => idle.abort(),
+      timer: direct ? 'kept' : 'fresh',
+      onIdle: () => {
+        silence.met = true;
+        own.abort();
+      },
     });
-    for await (const piece of pieces) yield piece;
+    for await (const piece of pieces) {
+      yield piece;
+      // What was read ahead is not wanted any more either.
+      own.signal.throwIfAborted();
+    }
   } catch (error) {
-    if (idle.signal.aborted) {
+    if (silence.met) {
       throw apiError({
         status: null,
         type: null,
@@ -228,7 +243,7 @@ async function* streamResults(
     throw toApiError(error, parts.clock.now());
   } finally {
     // A consumer that stops early must not leave the connection open.
-    idle.abort();
+    own.abort();
     own.release();
   }
 }
