@@ -34,7 +34,6 @@ export const LAYERS: readonly Layer[] = [
       'better-sqlite3',
       'csv-parse',
       'csv-parse/sync',
-      'csv-stringify/sync',
       'stream-json/assembler.js',
       'stream-json/core/parser.js',
       'stream-json/core/utils/verifier.js',

@@ -5,8 +5,7 @@
  * front, unless that is switched off; the answers of a model and the rows of strangers are not to be trusted
  * (https://owasp.org/www-community/attacks/CSV_Injection). Numbers are left alone: they are numbers.
  */
-import type { Options } from 'csv-stringify/sync';
-import { stringify } from 'csv-stringify/sync';
+import { csvLine } from './csv-line.ts';
 import { columnNames, fieldsOf, idFieldName, OUR_FIELDS } from './fields.ts';
 import type { RecordFormatter } from '../../domain/output-record.ts';
 
@@ -17,35 +16,19 @@ export interface CsvOptions {
   readonly idColumnName?: string | undefined;
 }
 
-export function csvFormatter(options: CsvOptions): RecordFormatter {
-  const idName = idFieldName(options.idColumnName);
-  const names = columnNames(options.columns, idName);
+export function csvFormatter({ columns: inputColumns, defuseFormulas, idColumnName }: CsvOptions): RecordFormatter {
+  const idName = idFieldName(idColumnName);
+  const names = columnNames(inputColumns, idName);
   const columns = [...names.keys()];
-  const settings = libraryOptions(options.defuseFormulas);
   return {
-    header: () => stringify([[idName, ...OUR_FIELDS, ...names.values()]], settings),
+    header: () => csvLine([idName, ...OUR_FIELDS, ...names.values()], defuseFormulas),
     format: (record) => {
       const fields = fieldsOf(record);
+      const cells: unknown[] = [record.customId];
+      for (const field of OUR_FIELDS) cells.push(fields[field]);
       const carried = record.columns ?? {};
-      const cells = columns.map((column) => (Object.hasOwn(carried, column) ? carried[column] : null));
-      return stringify([[record.customId, ...OUR_FIELDS.map((field) => fields[field]), ...cells]], settings);
+      for (const column of columns) cells.push(Object.hasOwn(carried, column) ? carried[column] : null);
+      return csvLine(cells, defuseFormulas);
     },
-  };
-}
-
-function libraryOptions(defuseFormulas: boolean): Options {
-  return {
-    bom: false,
-    delimiter: ',',
-    eof: true,
-    escape: '"',
-    escape_formulas: defuseFormulas,
-    header: false,
-    quote: '"',
-    record_delimiter: '\n',
-    // Given a record delimiter, the library would leave a lone \r unquoted, and readers would see a line end.
-    quote_record_delimiter: true,
-    // Its own ways are '1' and '' for booleans.
-    cast: { boolean: (value) => String(value), object: (value) => JSON.stringify(value) },
   };
 }

@@ -23,7 +23,11 @@ function appendRaw({ resultLine, wireId, idJson }: RawRecord, block: TextBlock):
   const start = `${LINE_START}"${wireId}"`;
   const end = resultLine.length;
   // A line that begins otherwise, or has its line end in it, goes the long way.
-  if (resultLine.toString('latin1', 0, start.length) !== start || resultLine[end - 1] === LF || resultLine[end - 1] === CR)
+  if (
+    resultLine.toString('latin1', 0, start.length) !== start ||
+    resultLine[end - 1] === LF ||
+    resultLine[end - 1] === CR
+  )
     return false;
   if (!block.hasRoomForBytes(LINE_START.length + idJson.length + end)) return false;
   block.appendAscii(LINE_START);

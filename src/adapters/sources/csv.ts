@@ -1,5 +1,9 @@
 /**
- * CSV with csv-parse: cells with commas, quotes and line breaks; one record for each row, an object of column -> text.
+ * CSV: cells with commas, quotes and line breaks; one record for each row, an object of column -> text.
+ *
+ * Rows that are as they should be, which are almost all, are cut out at once (csv-rows.ts). From the first one that is
+ * not, what is left of the stretch goes through csv-parse, which knows all of CSV and says what is wrong. What it holds
+ * of a row that goes on in the next stretch is taken back, so that the next stretch begins with the row.
  *
  * Lines are counted here from the places of the line breaks, because csv-parse counts CR LF inside a quoted cell
  * twice. A broken quote costs its own line when it begins and is noticed on the same line. When a quoted cell ran
@@ -8,15 +12,22 @@
  */
 import { Parser } from 'csv-parse';
 import type { Options } from 'csv-parse';
+import { isAscii } from 'node:buffer';
 import { systemCodeOf } from '../../base/errors.ts';
-import { plural } from '../../base/units.ts';
 import type { RowProblem, SourceRecord } from '../../domain/source.ts';
 import { csvOptions } from './csv-header.ts';
 import type { CsvShape } from './csv-header.ts';
+import { BROKEN_QUOTE, unreadLarge, unreadQuote, wrongCount } from './csv-problems.ts';
+import { takeWholeRows } from './csv-rows.ts';
+import type { RowsTaken } from './csv-rows.ts';
 import { notUtf8, tooLong } from './jsonl.ts';
 import type { ReadOptions } from './jsonl.ts';
 import { Utf8Watch } from './utf8.ts';
 import type { WatchedBytes } from './utf8.ts';
+
+/** The beginning of a longer row is given to csv-parse for good: kept with each stretch, it would be read as often. */
+const TAIL_BYTES_MAX = 64 * 1_024;
+const NOTHING: Buffer = Buffer.alloc(0);
 
 export interface CsvReadOptions extends ReadOptions {
   readonly shape: CsvShape;
@@ -54,6 +65,10 @@ class CsvReader {
   #breakIndex = 0;
   #invalid: number[] = [];
   #headerSeen = false;
+  /** The parser was given nothing yet: its first byte will be the one at `#offset`. */
+  #parserFresh = true;
+  /** The beginning of a row whose end has not come yet, not given to the parser. */
+  #tail: Buffer = NOTHING;
   /** After a broken quote: everything up to the next line break belongs to the broken record. */
   #skipping = false;
   #records: SourceRecord[] = [];
@@ -72,7 +87,7 @@ class CsvReader {
 
   async end(stretch: WatchedBytes): Promise<readonly SourceRecord[]> {
     this.#records = [];
-    await this.#feed(stretch);
+    await this.#feed(stretch, false);
     if (this.stopped || this.#skipping) return this.#records;
     const parser = this.#parser;
     const error = await new Promise<unknown>((resolve) => {
@@ -83,9 +98,11 @@ class CsvReader {
     return this.#records;
   }
 
-  async #feed(stretch: WatchedBytes): Promise<void> {
-    const { bytes, offset } = stretch;
+  async #feed(stretch: WatchedBytes, more = true): Promise<void> {
     this.#note(stretch);
+    const bytes = this.#tail.length === 0 ? stretch.bytes : Buffer.concat([this.#tail, stretch.bytes]);
+    const offset = stretch.offset - this.#tail.length;
+    this.#tail = NOTHING;
     let at = 0;
     while (at < bytes.length && !this.stopped) {
       if (this.#skipping) {
@@ -95,10 +112,45 @@ class CsvReader {
         if (end < 0) return;
         this.#restart();
       }
+      const { end, open } = this.#takeRows(bytes, offset, at);
+      at = end;
+      if (open && more && bytes.length - at <= TAIL_BYTES_MAX) break;
       const error = await this.#write(bytes.subarray(at));
-      if (error === undefined) return;
+      if (error === undefined) break;
       at = Math.max(0, this.#recover(error) - offset);
     }
+    if (more && !this.stopped && !this.#skipping) this.#takeBack(bytes, offset);
+  }
+
+  /** Cuts out rows from where the parser would begin. */
+  #takeRows(bytes: Buffer, offset: number, start: number): RowsTaken {
+    const { shape, recordBytesMax } = this.#options;
+    const known = shape.lineByte === 10 && shape.delimiter.length === 1;
+    if (!known || !this.#parserFresh || !this.#headerSeen || this.#invalid.length > 0) {
+      return { end: start, open: false };
+    }
+    const rows = {
+      bytes,
+      encoding: isAscii(bytes) ? 'latin1' : 'utf8',
+      delimiter: shape.delimiter.charCodeAt(0),
+      cellCount: shape.columns.length,
+      rowBytesMax: recordBytesMax,
+    } as const;
+    const taken = takeWholeRows(rows, start, (cells, rowEnd) => {
+      this.#push(this.#line, toObject(shape.columns, cells));
+      this.#advance(offset + rowEnd);
+    });
+    this.#parserStart = this.#offset;
+    return taken;
+  }
+
+  /** Keeps the beginning of a row that is not whole, also where the parser has it already. */
+  #takeBack(bytes: Buffer, offset: number): void {
+    const begin = this.#offset - offset;
+    if (begin < 0 || bytes.length - begin > TAIL_BYTES_MAX) return;
+    // Copied, because the stretch may be a view of a buffer that is used again.
+    this.#tail = Buffer.from(bytes.subarray(begin));
+    if (!this.#parserFresh) this.#restart();
   }
 
   #note(stretch: WatchedBytes): void {
@@ -114,6 +166,7 @@ class CsvReader {
 
   #write(bytes: Buffer): Promise<unknown> {
     if (bytes.length === 0) return Promise.resolve(undefined);
+    this.#parserFresh = false;
     return new Promise((resolve) => {
       this.#parser.write(bytes, (error) => resolve(error ?? undefined));
     });
@@ -193,6 +246,7 @@ class CsvReader {
   /** A new parser for what begins at `#offset`. */
   #restart(): void {
     this.#skipping = false;
+    this.#parserFresh = true;
     this.#parser.destroy();
     this.#parser = this.#newParser();
     this.#parserStart = this.#offset;
@@ -237,29 +291,4 @@ function toObject(columns: readonly string[], cells: readonly string[]): Record<
     else Object.defineProperty(record, name, { value, enumerable: true, configurable: true, writable: true });
   }
   return record;
-}
-
-const BROKEN_QUOTE: RowProblem = {
-  code: 'csv_quote',
-  message:
-    'a double quote is out of place: a cell with quotes in it stands in quotes, with each quote inside doubled ("")',
-};
-
-function wrongCount(found: number, wanted: number): RowProblem {
-  const hint = found > wanted ? ' (a cell with the delimiter in it must stand in double quotes)' : '';
-  return { code: 'columns', message: `${plural(found, 'cell')} where the header has ${wanted}${hint}` };
-}
-
-function unreadQuote(line: number, lines: number): RowProblem {
-  return {
-    code: 'unread',
-    message: `a quoted cell that begins on line ${line} is not closed properly (noticed ${plural(lines, 'line')} further on): nothing from there to the end of the file could be read`,
-  };
-}
-
-function unreadLarge(line: number): RowProblem {
-  return {
-    code: 'unread',
-    message: `the record that begins on line ${line} is longer than can be read, perhaps for a missing closing quote: nothing from there to the end of the file could be read`,
-  };
 }

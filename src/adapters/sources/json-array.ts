@@ -1,11 +1,14 @@
 /**
- * A JSON array of records, or a whole API body `{"requests":[…]}`, with stream-json: one element at a time in memory.
+ * A JSON array of records, or a whole API body `{"requests":[…]}`: one element at a time in memory.
  *
- * The text is fed in pieces that end at line breaks, so that the line of each element is known. stream-json's
+ * Objects that lie whole in a chunk, which are almost all, are read at once (json-elements.ts). Everything else goes
+ * through stream-json: the beginning and the end of the array, elements that go on in the next chunk, and what is not
+ * as it should be. It is fed in pieces that end at line breaks, so that the line of each element is known. stream-json's
  * verifier sees each piece before its parser does: where the text is broken, it says the exact place, and every
  * element before it is still handed on. What follows a broken place cannot be told apart into elements any more:
  * it becomes one problem `unread`, which must never be skipped in silence.
  */
+import { isAscii } from 'node:buffer';
 import { Assembler } from 'stream-json/assembler.js';
 import { jsonParser } from 'stream-json/core/parser.js';
 import type { Token } from 'stream-json/core/parser.js';
@@ -13,13 +16,17 @@ import { jsonVerifier } from 'stream-json/core/utils/verifier.js';
 import { BatchrunError, messageOf } from '../../base/errors.ts';
 import { formatBytes } from '../../base/units.ts';
 import type { RowProblem, SourceRecord } from '../../domain/source.ts';
+import { CommaFinder, takeWholeObjects } from './json-elements.ts';
 import type { ReadOptions } from './jsonl.ts';
-import { openTailBytes, Utf8Watch } from './utf8.ts';
+import { Utf8Watch } from './utf8.ts';
 import type { WatchedBytes } from './utf8.ts';
 
-const LF = 10;
 /** Bounds what is checked and parsed in one go, so that an element above its bound is noticed soon. */
-const PIECE_BYTES = 64 * 1_024;
+const PIECE_CHARS = 64 * 1_024;
+/** What stands in the text for a byte that is not UTF-8. */
+const REPLACED = '\ufffd';
+/** A UTF-16 unit takes three bytes at most. */
+const UNIT_BYTES_MAX = 3;
 
 export interface ArrayReadOptions extends ReadOptions {
   readonly name: string;
@@ -57,10 +64,17 @@ class ArrayReader {
   #elements = 0;
   #chars = 0;
   #lineStartChars = 0;
+  /** Of these characters stream-json has not seen any: objects that were read at once. */
+  #unseenChars = 0;
+  readonly #commas = new CommaFinder();
+  /** The last thing was the comma after an element: here objects can be read at once. */
+  #between = false;
   /** The element under way: its line (0: there is none), its bytes so far, whether some of them are not UTF-8. */
   #elementLine = 0;
   #elementBytes = 0;
   #elementInvalid = false;
+  /** There is nothing but ASCII in the stretch that is read. */
+  #ascii = false;
   #records: SourceRecord[] = [];
   stopped = false;
 
@@ -70,16 +84,17 @@ class ArrayReader {
 
   push(stretch: WatchedBytes): readonly SourceRecord[] {
     this.#records = [];
-    const invalid = stretch.invalid.map((place) => place - stretch.offset);
-    let nextInvalid = 0;
-    const { bytes } = stretch;
-    for (let start = 0; start < bytes.length && !this.stopped;) {
-      const bad = invalid[nextInvalid];
-      const end = bad === start ? start + 1 : pieceEnd(bytes, start, bad ?? bytes.length);
-      if (bad === start) nextInvalid++;
-      this.#feed(bytes, { start, end, valid: bad !== start });
-      start = end;
+    const { bytes, offset } = stretch;
+    this.#ascii = isAscii(bytes);
+    let start = 0;
+    for (const place of stretch.invalid) {
+      const bad = place - offset;
+      this.#read(bytes.toString('utf8', start, bad));
+      start = bad + 1;
+      if (this.#place === 'inside') this.#commas.next(REPLACED, 0, REPLACED.length);
+      this.#feed(REPLACED, false);
     }
+    this.#read(bytes.toString('utf8', start));
     return this.#records;
   }
 
@@ -90,8 +105,55 @@ class ArrayReader {
     return records;
   }
 
-  #feed(bytes: Buffer, piece: { start: number; end: number; valid: boolean }): void {
-    const text = bytes.toString('utf8', piece.start, piece.end);
+  /** A text without bytes that are not UTF-8. */
+  #read(text: string): void {
+    for (let at = 0; at < text.length && !this.stopped;) {
+      if (this.#between) at = this.#takeObjects(text, at);
+      const end = this.#pieceEnd(text, at);
+      this.#feed(copyOf(text.slice(at, end)), true);
+      at = end;
+    }
+  }
+
+  /** Up to the next line break, the bracket that may open the array, the comma after an element, or the most at once. */
+  #pieceEnd(text: string, start: number): number {
+    const lineEnd = text.indexOf('\n', start);
+    const most = Math.min(lineEnd < 0 ? text.length : lineEnd + 1, start + PIECE_CHARS);
+    if (this.#place === 'inside') return this.#commas.next(text, start, most);
+    const bracket = text.slice(start, most).indexOf('[');
+    return bracket < 0 ? most : start + bracket + 1;
+  }
+
+  /** Reads objects that lie whole in the text; gives the place where stream-json must go on. */
+  #takeObjects(text: string, from: number): number {
+    const { file, recordBytesMax } = this.#options;
+    const base = this.#chars - from;
+    let lineEnd = text.indexOf('\n', from);
+    const countLines = (place: number): void => {
+      for (; lineEnd >= 0 && lineEnd < place; lineEnd = text.indexOf('\n', lineEnd + 1)) {
+        this.#line++;
+        this.#lineStartChars = base + lineEnd + 1;
+      }
+    };
+    const end = takeWholeObjects({
+      text,
+      at: from,
+      charsMax: recordBytesMax / UNIT_BYTES_MAX,
+      take: (value, source, begin) => {
+        countLines(begin);
+        const plain = this.#ascii && !source.includes('\\');
+        this.#records.push({ file, line: this.#line, element: ++this.#elements, value, plain });
+        this.#commas.count++;
+      },
+    });
+    countLines(end);
+    this.#chars += end - from;
+    this.#unseenChars += end - from;
+    return end;
+  }
+
+  #feed(text: string, valid: boolean): void {
+    if (text === '' || this.stopped) return;
     const complaint = this.#complaint(text);
     this.#consume(complaint === undefined ? text : text.slice(0, Math.max(0, complaint.offset - this.#chars)));
     if (complaint !== undefined) {
@@ -100,16 +162,19 @@ class ArrayReader {
     }
     this.#chars += text.length;
     if (this.#elementLine > 0) {
-      if (!piece.valid) this.#elementInvalid = true;
-      this.#elementBytes += piece.end - piece.start;
+      if (!valid) this.#elementInvalid = true;
+      this.#elementBytes += valid ? Buffer.byteLength(text) : 1;
       if (this.#elementBytes > this.#options.recordBytesMax) {
         this.#stop(`an element is longer than ${formatBytes(this.#options.recordBytesMax)}, the most that is read`);
       }
     }
-    if (bytes[piece.end - 1] === LF) {
+    if (text.endsWith('\n')) {
       this.#line++;
       this.#lineStartChars = this.#chars;
     }
+    // The parser may still wait for the end of a literal that is none: then it has fewer elements than there are commas.
+    const { found, count } = this.#commas;
+    this.#between = found && this.#place === 'inside' && this.#elementLine === 0 && this.#elements === count;
   }
 
   #complaint(text: string): { readonly message: string; readonly offset: number } | undefined {
@@ -117,7 +182,8 @@ class ArrayReader {
       this.#verify(text);
       return undefined;
     } catch (error) {
-      const offset = error instanceof Error && 'offset' in error ? Number(error.offset) : this.#chars;
+      const seen = error instanceof Error && 'offset' in error ? Number(error.offset) : null;
+      const offset = seen === null ? this.#chars : seen + this.#unseenChars;
       const message = messageOf(error)
         .replace(/^ERROR at .*?: /s, '')
         .replace(/^Verifier (cannot parse input: |has )?/, '');
@@ -190,13 +256,9 @@ const NOT_UTF8: RowProblem = {
   message: 'the element has bytes that are not valid UTF-8: save the file as UTF-8',
 };
 
-/** Up to the next line break, the next bad byte or the most that is fed in one go, and never inside a character. */
-function pieceEnd(bytes: Buffer, start: number, stop: number): number {
-  const end = bytes.indexOf(LF, start);
-  const most = Math.min(stop, end < 0 ? bytes.length : end + 1);
-  if (most - start <= PIECE_BYTES) return most;
-  const cut = start + PIECE_BYTES;
-  return cut - openTailBytes(bytes.subarray(start, cut));
+/** A text with memory of its own: a slice, and each value that is cut out of it, would keep the whole chunk alive. */
+function copyOf(slice: string): string {
+  return Buffer.from(slice, 'utf16le').toString('utf16le');
 }
 
 /** What the parser returns: nothing (a symbol), or its tokens under `values`. */

@@ -1,7 +1,11 @@
 /** CSV: cells that hold anything, lines that stay right, and broken records that are never lost in silence. */
+import { readFile } from 'node:fs/promises';
+import { parse } from 'csv-parse/sync';
 import { describe, expect, it } from 'vitest';
 import { readCsv } from '../../../../src/adapters/sources/csv.ts';
 import { openSource } from '../../../../src/adapters/sources/open-source.ts';
+import { integerBetween, seededRng } from '../../../../src/base/random.ts';
+import type { Rng } from '../../../../src/base/random.ts';
 import { collect, outline, pieces, readAll, tempFile } from './support.ts';
 
 async function rows(text: string | Buffer, columns: readonly string[], size = 7): Promise<string[]> {
@@ -171,3 +175,70 @@ describe('the header', () => {
     ]);
   });
 });
+
+/** Rows that are as they should be are cut out without csv-parse. Whatever the chunks are, the same must come out. */
+describe('rows that are cut out at once', () => {
+  it('have the cells that csv-parse finds, in 300 texts by chance', async () => {
+    const rng = seededRng('csv-1');
+    for (let nth = 0; nth < 300; nth++) {
+      const text = `a,b\n${anyRows(rng)}`;
+      const wanted = parse(text, { columns: true, skip_empty_lines: true, record_delimiter: ['\r\n', '\n'] });
+      for (const size of [5, 40, 100_000]) {
+        const shape = { columns: ['a', 'b'], delimiter: ',', lineByte: 10 as const };
+        const options = { file: 0, recordBytesMax: 1_000, shape };
+        const records = await collect(readCsv(pieces(Buffer.from(text), size), options));
+        expect(
+          records.map((record) => record.value),
+          text,
+        ).toEqual(wanted);
+      }
+    }
+  });
+
+  it('have the same lines and problems beside broken ones, wherever the chunks end', async () => {
+    const rng = seededRng('csv-2');
+    for (let nth = 0; nth < 300; nth++) {
+      const text = damaged(rng, `a,b\n${anyRows(rng)}`);
+      const whole = await rows(text, ['a', 'b'], 100_000);
+      for (const size of [1, 7, 50]) expect(await rows(text, ['a', 'b'], size), text.toString()).toEqual(whole);
+    }
+  });
+
+  it('are found again after a row that is longer than what is kept of it', async () => {
+    const long = 'x'.repeat(150_000);
+    const path = await tempFile('long.csv', `a,b\n1,2\n"${long}\n${long}",3\n4,5\n\n6,7\n${'8,9\n'.repeat(10)}`);
+    const chunks = pieces(await readFile(path), 10_000);
+    const shape = { columns: ['a', 'b'], delimiter: ',', lineByte: 10 as const };
+    const found = await collect(readCsv(chunks, { file: 0, recordBytesMax: 1_000_000, shape }));
+    expect(found.map(({ line }) => line)).toEqual([2, 3, 5, 7, ...Array.from({ length: 10 }, (_, at) => 8 + at)]);
+    expect(found[1]?.value).toEqual({ a: `${long}\n${long}`, b: '3' });
+  });
+});
+
+function anyRows(rng: Rng): string {
+  let text = '';
+  for (let left = integerBetween(rng, 0, 9); left > 0; left--) {
+    text += `${anyCell(rng)},${anyCell(rng)}${pick(rng, ['\n', '\n', '\r\n', '\n\n'])}`;
+  }
+  return rng.next() < 0.5 ? text : text.trimEnd();
+}
+
+function anyCell(rng: Rng): string {
+  const pieceCount = integerBetween(rng, 0, 4);
+  const text = Array.from({ length: pieceCount }, () =>
+    pick(rng, ['a', ' ', 'é', '🙂', ';', '"', ',', '\n', '\r\n']),
+  ).join('');
+  return /[",\n\r]/.test(text) || rng.next() < 0.2 ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+/** One byte lost, or something put in, after the header. */
+function damaged(rng: Rng, text: string): Buffer {
+  const bytes = Buffer.from(text);
+  const at = integerBetween(rng, 4, bytes.length);
+  const put = pick(rng, ['', ',', '"', '\n', '\r', 'x"y,', Buffer.from([0xc3])]);
+  return Buffer.concat([bytes.subarray(0, at), Buffer.from(put), bytes.subarray(put === '' ? at + 1 : at)]);
+}
+
+function pick<T>(rng: Rng, from: readonly T[]): T {
+  return from[integerBetween(rng, 0, from.length - 1)] as T;
+}

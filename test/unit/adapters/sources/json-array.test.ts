@@ -1,6 +1,8 @@
 /** JSON arrays: one element at a time, with its line, and nothing after a broken place is lost in silence. */
 import { describe, expect, it } from 'vitest';
 import { readJsonArray } from '../../../../src/adapters/sources/json-array.ts';
+import { integerBetween, seededRng } from '../../../../src/base/random.ts';
+import type { Rng } from '../../../../src/base/random.ts';
 import { collect, outline, pieces, readAll, tempFile } from './support.ts';
 
 interface Of {
@@ -105,3 +107,112 @@ describe('broken JSON', () => {
     await expect(readAll([path], { format: 'json' })).rejects.toMatchObject({ code: 'E_INPUT_FORMAT' });
   });
 });
+
+/**
+ * Objects that lie whole in a chunk are read in another way than the rest. With chunks of one byte there are none, so
+ * that everything goes through stream-json: whatever the chunks are, the same must come out.
+ */
+describe('objects that are read at once', () => {
+  it('are found again after anything else', async () => {
+    const text =
+      '[1,{"a":"}, {\\"b\\":1},"},"},",{"c":"\\\\"},[{"d":1},{}]\n,{"e":[{"f":"]"}]} , null,\n\n{"g":{}},{"h":0}]';
+    await expectElements(text, [
+      ...['1 1', '1 {"a":"}, {\\"b\\":1},"}', '1 "},"', '1 {"c":"\\\\"}', '1 [{"d":1},{}]'],
+      ...['2 {"e":[{"f":"]"}]}', '2 null', '4 {"g":{}}', '4 {"h":0}'],
+    ]);
+  });
+
+  it('let no comma pass after the last one', async () => {
+    await expectElements('[{"a":1},{"a":2},{"a":3},]', ['1 {"a":1}', '1 {"a":2}', '1 {"a":3}', '1 !unread']);
+  });
+
+  it('are none in a text that only looks so, after a literal that is none', async () => {
+    await expectElements('[{"a":1},trux,{"a":2},{"a":3}]', ['1 {"a":1}', '1 !unread']);
+    await expectElements('[{"a":1},"\\u1",{"a":2},{"a":3}]', ['1 {"a":1}', '1 !unread']);
+  });
+
+  it('are counted, so that the place of a fault is the right one', async () => {
+    const path = await tempFile('broken.json', '[{"a":1},{"a":2},\n{"a":3},{"a":4},{"é":5},{"a" 6}]');
+    const records = await readAll([path]);
+    expect(outline(records).slice(-2)).toEqual(['2 {"é":5}', '2 !unread']);
+    expect(records.at(-1)?.problem?.message).toMatch(/expected ':' at character 30 .*begins on line 2/);
+  });
+
+  it('are known to be plain only where they are', async () => {
+    const ascii = await readAll([await tempFile('ascii.json', '[0,{"a":"b"},{"a":"\\n"},{"a":"c"},1]')]);
+    expect(ascii.map((record) => record.plain)).toEqual([undefined, true, false, true, undefined]);
+    const other = await readAll([await tempFile('other.json', '[0,{"a":"b"},{"a":"é"},1]')]);
+    expect(other.some((record) => record.plain === true)).toBe(false);
+  });
+
+  it('do not depend on the chunks, in 400 texts by chance, most of them broken', async () => {
+    const rng = seededRng('json-array-1');
+    for (let nth = 0; nth < 400; nth++) {
+      const wrapped = rng.next() < 0.2;
+      const text = damaged(rng, wrapped ? `{"requests":${anyArray(rng)}\n}` : anyArray(rng));
+      const [slow, ...others] = await Promise.all([1, 7, 50, 100_000].map((size) => told(text, size, wrapped)));
+      for (const other of others) expect(other, text.toString()).toEqual(slow);
+    }
+  });
+});
+
+/** Everything that comes out, the error too where there is one. */
+async function told(text: Buffer, size: number, wrapped: boolean): Promise<unknown[]> {
+  const found: unknown[] = [];
+  const options = { file: 0, recordBytesMax: 10_000, name: 'rows.json', wrapped };
+  try {
+    for await (const records of readJsonArray(pieces(text, size), options)) {
+      for (const { line, element, value, problem } of records) {
+        found.push([line, element, value, problem]);
+      }
+    }
+  } catch (error) {
+    found.push(String(error));
+  }
+  return found;
+}
+
+const TEXTS = ['', 'a', 'é', '🙂', '"', '\\', '\n', '},', ']', '{', '{"a":1},', '\u0001', '\u2028'];
+const BREAKS = [',', ',', ',\n', '\n,', ' , ', ',\r\n\n'];
+const FAULTS = [',', '"', '}', '{', ']', '[', ':', '\\', 'x', '\n', 'tru', '\u00e9', '\ufeff', '\0'].map((text) =>
+  Buffer.from(text),
+);
+
+function anyArray(rng: Rng): string {
+  let text = '[';
+  for (let left = integerBetween(rng, 0, 7); left > 0; left--) {
+    // No numbers or literals alone: where one ends is seen only at what follows, which may be on the next line.
+    const row = rng.next() < 0.8 ? { id: left, text: anyValue(rng, 1) } : pick(rng, [[anyValue(rng, 1)], ...TEXTS]);
+    text += `${JSON.stringify(row, null, rng.next() < 0.2 ? 2 : 0)}${left > 1 ? pick(rng, BREAKS) : '\n'}`;
+  }
+  return `${text}]\n`;
+}
+
+function anyValue(rng: Rng, depth: number): unknown {
+  const kind = integerBetween(rng, 0, depth < 3 ? 6 : 3);
+  if (kind === 0) return integerBetween(rng, -99, 99);
+  if (kind === 1) return pick(rng, [true, false, null, 1.5e-3]);
+  const count = integerBetween(rng, 0, 3);
+  if (kind <= 3) return Array.from({ length: count }, () => pick(rng, TEXTS)).join('');
+  const values = Array.from({ length: count }, () => anyValue(rng, depth + 1));
+  return kind === 4 ? values : Object.fromEntries(values.map((value) => [pick(rng, TEXTS), value]));
+}
+
+/** Up to two bytes lost, or something put in, be it no UTF-8; or the end cut off. */
+function damaged(rng: Rng, text: string): Buffer {
+  let bytes = Buffer.from(text);
+  for (let left = integerBetween(rng, 0, 2); left > 0; left--) {
+    const at = integerBetween(rng, 0, bytes.length);
+    const kind = integerBetween(rng, 0, 9);
+    if (kind === 0) bytes = bytes.subarray(0, at);
+    else {
+      const put = kind < 3 ? Buffer.alloc(0) : kind === 3 ? Buffer.from([0xc3]) : pick(rng, FAULTS);
+      bytes = Buffer.concat([bytes.subarray(0, at), put, bytes.subarray(kind < 3 ? at + 1 : at)]);
+    }
+  }
+  return bytes;
+}
+
+function pick<T>(rng: Rng, from: readonly T[]): T {
+  return from[integerBetween(rng, 0, from.length - 1)] as T;
+}
