@@ -8,10 +8,10 @@ import { join, resolve } from 'node:path';
 import { systemClock } from '../base/clock.ts';
 import { BatchrunError, messageOf, systemCodeOf } from '../base/errors.ts';
 import { createLogger, type Logger } from '../base/log.ts';
-import { systemRng } from '../base/random.ts';
 import { plural } from '../base/units.ts';
-import { createDiskFiles, fileError } from '../adapters/disk-files.ts';
+import { fileError } from '../adapters/file-error.ts';
 import type { DbOptions } from '../adapters/sqlite/db.ts';
+import type { LedgerReading } from '../adapters/sqlite/reading.ts';
 import { lostLedger } from '../adapters/sqlite/wholeness.ts';
 import type { RowSource } from '../domain/source.ts';
 import type { BatchApi, FileWriter } from '../domain/ports.ts';
@@ -21,6 +21,8 @@ import type { ApiEngine, Engine, Pacing } from '../engine/engine.ts';
 import type { EngineEvent } from '../engine/events.ts';
 import type { Flags } from './options.ts';
 import type { Terminal } from './terminal.ts';
+
+export type { LedgerReading };
 
 /** The ledger below the state folder. */
 const LEDGER = 'state.db';
@@ -68,17 +70,28 @@ export function hasState(folder: string): boolean {
 
 /** Opens the ledger; makes the folder, for its owner alone, where there is none. */
 export async function openStore(folder: string): Promise<Store> {
-  let traces: string | undefined;
+  const traces = preparedFolder(folder);
+  return (await loadSqlite())(join(folder, LEDGER), { traces });
+}
+
+/** The ledger to look at, for commands that drive nothing: half as much to load, and they are called in loops. */
+export async function openReading(folder: string): Promise<LedgerReading> {
+  const traces = preparedFolder(folder);
+  const { openSqliteReading } = await native(import('../adapters/sqlite/reading.ts'));
+  return openSqliteReading(join(folder, LEDGER), { traces });
+}
+
+/** Gives what says that there was a ledger here. */
+function preparedFolder(folder: string): string | undefined {
   try {
     if (!existsSync(folder)) mkdirSync(folder, { recursive: true, mode: 0o700 });
     const ignore = join(folder, '.gitignore');
     // Nobody should commit prompts and answers by accident.
     if (!existsSync(ignore) && readdirSync(folder).length === 0) writeFileSync(ignore, '*\n');
-    traces = tracesOf(folder);
+    return tracesOf(folder);
   } catch (error) {
     throw stateError(folder, error);
   }
-  return (await loadSqlite())(join(folder, LEDGER), { traces });
 }
 
 /**
@@ -98,8 +111,12 @@ export async function probeSqlite(): Promise<void> {
 }
 
 async function loadSqlite(): Promise<(file: string, options?: DbOptions) => Store> {
+  return (await native(import('../adapters/sqlite/store.ts'))).openSqliteStore;
+}
+
+async function native<T>(loading: Promise<T>): Promise<T> {
   try {
-    return (await import('../adapters/sqlite/store.ts')).openSqliteStore;
+    return await loading;
   } catch (error) {
     throw new BatchrunError('E_NATIVE_MODULE', `better-sqlite3 does not load: ${messageOf(error)}`, { cause: error });
   }
@@ -118,7 +135,9 @@ export interface EngineParts {
 
 export async function createEngine(context: Context, parts: EngineParts): Promise<Engine> {
   const { createLocks } = await import('../adapters/sqlite/locks.ts');
+  const { systemRng } = await import('../base/random.ts');
   const { createFormatter, errorsLine } = await import('../adapters/sinks/formatter.ts');
+  const { createDiskFiles } = await import('../adapters/disk-files.ts');
   const files = createDiskFiles(context.stateFolder);
   return {
     store: parts.store,
@@ -137,6 +156,7 @@ export async function createEngine(context: Context, parts: EngineParts): Promis
 /** Credentials and base URL as the SDK finds them; nothing is sent. */
 export async function connectApi(context: Context): Promise<ApiLink> {
   const { connectAnthropic } = await import('../adapters/anthropic/api.ts');
+  const { createDiskFiles } = await import('../adapters/disk-files.ts');
   const files = createDiskFiles(context.stateFolder);
   return connectAnthropic({ files, clock: systemClock, stderr: process.stderr });
 }

@@ -11,7 +11,7 @@ import { startSimServer } from '../tools/sim/server.ts';
 import { createSimWorld } from '../tools/sim/world.ts';
 import type { Context } from './context.ts';
 import type { Flags } from './options.ts';
-import { SOME_FAULTS } from './sim.ts';
+import { SOME_FAULTS } from './sim-flags.ts';
 import { runSubmit } from './submit.ts';
 
 const FOLDER = '.demo';

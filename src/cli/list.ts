@@ -1,10 +1,10 @@
 /**
  * `batchrun list`: the runs of this state folder, a line each.
  */
-import { formatCount, formatUsd } from '../base/units.ts';
+import { systemClock } from '../base/clock.ts';
+import { formatCount, formatDuration, formatUsd } from '../base/units.ts';
 import { viewRun } from '../engine/status.ts';
-import { hasState, openStore, type Context } from './context.ts';
-import { ago } from './drive-runs.ts';
+import { hasState, openReading, type Context } from './context.ts';
 import { EXIT } from './outcome.ts';
 import { table } from './ui.ts';
 
@@ -16,7 +16,7 @@ export async function runList(context: Context): Promise<number> {
     );
     return EXIT.ok;
   }
-  const store = await openStore(stateFolder);
+  const store = await openReading(stateFolder);
   try {
     const views = [];
     for (const run of await store.runs()) views.push(await viewRun(store, run));
@@ -40,4 +40,8 @@ export async function runList(context: Context): Promise<number> {
   } finally {
     await store.close();
   }
+}
+
+function ago(iso: string): string {
+  return `${formatDuration(systemClock.now() - Date.parse(iso))} ago`;
 }

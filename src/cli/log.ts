@@ -3,7 +3,7 @@
  */
 import { BatchrunError } from '../base/errors.ts';
 import type { EventRecord } from '../domain/store-steps.ts';
-import { hasState, openStore, type Context } from './context.ts';
+import { hasState, openReading, type Context } from './context.ts';
 import { EXIT } from './outcome.ts';
 import { selectRun } from './select-run.ts';
 
@@ -12,7 +12,7 @@ const PAGE_EVENTS = 1_000;
 export async function runLog(context: Context, wanted: string): Promise<number> {
   const { flags, terminal, stateFolder } = context;
   if (!hasState(stateFolder)) throw new BatchrunError('E_RUN_UNKNOWN', `there is no state in ${stateFolder}`);
-  const store = await openStore(stateFolder);
+  const store = await openReading(stateFolder);
   const text = flags.json === true ? jsonLine : textLine;
   try {
     const run = await selectRun(store, wanted, stateFolder);

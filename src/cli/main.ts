@@ -4,15 +4,11 @@
  * `process.exit` of batchrun.
  */
 import { readFileSync } from 'node:fs';
-import { CommanderError } from 'commander';
 import { BatchrunError, isBatchrunError, messageOf } from '../base/errors.ts';
-import { armFailpoints, FAILPOINTS, type FailpointName } from '../base/failpoint.ts';
+import type { FailpointName } from '../base/failpoint.ts';
 import { redact } from '../base/log.ts';
-import { problemsText } from './render/problems-text.ts';
 import type { ShownProblem } from '../engine/problems.ts';
-import { apiFailureOf } from '../engine/session.ts';
 import type { Flags } from './options.ts';
-import { createProgram } from './program.ts';
 import { withState } from './state-hints.ts';
 
 const SIGNAL_EXITS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
@@ -34,29 +30,40 @@ async function main(): Promise<number> {
   }
   let flags: Flags | undefined;
   let code = 0;
-  const program = createProgram({
-    version: readVersion(),
-    argv: process.argv.slice(2),
-    signal: stop.signal,
-    started: (given) => (flags = given),
-    finished: (given) => (code = given),
-  });
+  const argv = process.argv.slice(2);
   try {
-    armFromEnvironment();
+    await armFromEnvironment();
+    if (isVersionAsked(argv)) {
+      process.stdout.write(`${readVersion()}\n`);
+      return 0;
+    }
+    const { createProgram } = await import('./program.ts');
+    const program = createProgram({
+      version: readVersion(),
+      argv,
+      signal: stop.signal,
+      started: (given) => (flags = given),
+      finished: (given) => (code = given),
+    });
     await program.parseAsync(process.argv);
   } catch (error) {
     const json = flags === undefined ? process.argv.includes('--json') : flags.json === true;
-    code = report(unanswered(error), { json, state: flags?.state });
+    code = await report(await unanswered(error), { json, state: flags?.state });
   }
   return signalExit ?? code;
 }
 
+/** Scripts ask for nothing but the version often: then no command is loaded. Beside other words commander answers. */
+function isVersionAsked(argv: readonly string[]): boolean {
+  return argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V');
+}
+
 /** Says what happened and what to do next, and gives the exit code. */
-function report(
+async function report(
   error: unknown,
   { json, state }: { readonly json: boolean; readonly state?: string | undefined },
-): number {
-  if (error instanceof CommanderError) {
+): Promise<number> {
+  if (isCommanders(error)) {
     // Commander has said it already, on stderr; asking for help or the version is no error.
     if (error.exitCode === 0) return 0;
     if (json) {
@@ -76,7 +83,7 @@ function report(
   const { problems, count } = known.details;
   const shown =
     Array.isArray(problems) && problems.length > 0
-      ? `${problemsText(problems as ShownProblem[], Number(count))}\n`
+      ? `${(await import('./render/problems-text.ts')).problemsText(problems as ShownProblem[], Number(count))}\n`
       : '';
   const text = `${shown}batchrun: ${known.message}\n${known.hint}\n`;
   process.stderr.write(redact(state === undefined ? text : withState(text, state)));
@@ -85,8 +92,21 @@ function report(
   return known.exit;
 }
 
+/** Commander's own errors, by their codes: to know its class it would have to be loaded by whoever does not need it. */
+function isCommanders(error: unknown): error is Error & { readonly exitCode: number } {
+  return (
+    error instanceof Error &&
+    'code' in error &&
+    String(error.code).startsWith('commander.') &&
+    'exitCode' in error &&
+    typeof error.exitCode === 'number'
+  );
+}
+
 /** A single call that got no answer, or a passing one: there is nothing wrong with the command. */
-function unanswered(error: unknown): unknown {
+async function unanswered(error: unknown): Promise<unknown> {
+  if (!isBatchrunError(error, 'E_API')) return error;
+  const { apiFailureOf } = await import('../engine/session.ts');
   const failure = apiFailureOf(error);
   if (!failure || (failure.status !== null && failure.status !== 429 && failure.status < 500)) return error;
   return new BatchrunError('E_API_UNREACHABLE', `the API did not answer: ${messageOf(error)}`, {
@@ -108,9 +128,10 @@ function readVersion(): string {
  * BATCHRUN_FAILPOINT=submit.answered (or `submit.answered:3` for the third time) kills the process there, as a power cut
  * would: so that the tests can do it to the built program.
  */
-function armFromEnvironment(): void {
+async function armFromEnvironment(): Promise<void> {
   const wanted = process.env['BATCHRUN_FAILPOINT'];
   if (wanted === undefined || wanted === '') return;
+  const { armFailpoints, FAILPOINTS } = await import('../base/failpoint.ts');
   const [name = '', times = '1'] = wanted.split(':');
   if (!(name in FAILPOINTS)) throw new BatchrunError('E_USAGE', `there is no failpoint "${name}"`);
   let left = Number(times);

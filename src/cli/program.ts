@@ -1,15 +1,16 @@
 /**
  * The command line as commander sees it: one command per room, each action parses its flags and calls a function that
  * gives an exit code. Nothing here exits.
+ *
+ * What a command needs is loaded when it is called: each module costs half a millisecond, and many commands are called by
+ * scripts. Help loads none of them.
  */
 import { Command } from 'commander';
+import type { Context } from './context.ts';
 import type { Flags } from './options.ts';
+import { COMMAND_FLAGS } from './option-table.ts';
 import { addFlags } from './options.ts';
-import { applySettings } from './settings.ts';
-import { createLog, stateFolderOf, type Context } from './context.ts';
-import { addSimFlags, type SimFlags } from './sim.ts';
-import { withState } from './state-hints.ts';
-import { createTerminal } from './terminal.ts';
+import { addSimFlags, type SimFlags } from './sim-flags.ts';
 
 export interface ProgramParts {
   readonly version: string;
@@ -171,7 +172,7 @@ function addToolCommands(program: Command, parts: ProgramParts): void {
     run: async (context, _words, command) =>
       (await import('./sim.ts')).runSim(command.opts<SimFlags>(), context.terminal, context.signal),
   });
-  addSimFlags(sim);
+  if (takesFlags(parts.argv, 'sim')) addSimFlags(sim);
   define(program, parts, {
     name: 'demo',
     usage: '',
@@ -189,24 +190,19 @@ interface Definition {
 
 function define(program: Command, parts: ProgramParts, { name, usage, text, run }: Definition): Command {
   const command = program.command(`${name} ${usage}`.trim()).description(text);
-  addFlags(command, name);
+  if (takesFlags(parts.argv, name)) addFlags(command, name);
   command.action(async (...args: unknown[]) => {
     parts.started(command.opts<Flags>());
-    applySettings(command, process.env, process.cwd());
-    const flags = command.opts<Flags>();
-    parts.started(flags);
-    const complete = (text: string): string => withState(text, flags.state);
-    const terminal = createTerminal({ color: flags.color, quiet: flags.quiet === true, complete });
-    const context: Context = {
-      flags,
-      terminal,
-      signal: parts.signal,
-      stateFolder: stateFolderOf(flags),
-      log: createLog(flags, terminal),
-    };
+    const { contextOf } = await import('./begin.ts');
+    const context = contextOf(command, parts);
     parts.finished(await run(context, args, command));
   });
   return command;
+}
+
+/** Four hundred flags for one command that is called take longer than its work. Only help shows those of others. */
+function takesFlags([first]: readonly string[], name: string): boolean {
+  return first === undefined || first === name || !Object.hasOwn(COMMAND_FLAGS, first);
 }
 
 /** An output of the environment or the configuration file is where results go. */

@@ -5,6 +5,7 @@
 import { Worker } from 'node:worker_threads';
 import { BatchrunError } from '../base/errors.ts';
 import type { ProofOf, ProvedResults, Prover, ResultProof } from '../engine/result-proof.ts';
+import { unpackError, type PackedError } from './packed-error.ts';
 
 export type ProverJob =
   | { readonly kind: 'begin'; readonly id: number; readonly chunk: ProofOf }
@@ -21,7 +22,7 @@ export type ProverAnswer =
       readonly lines: number;
     }
   | { readonly kind: 'proved'; readonly id: number; readonly proved: ProvedResults }
-  | { readonly kind: 'failed'; readonly id: number | null; readonly message: string };
+  | { readonly kind: 'failed'; readonly id: number; readonly error: PackedError };
 
 /** Bytes on their way to the thread: four blocks of results as they are gathered for writing. */
 const BUFFERS = 4;
@@ -88,11 +89,13 @@ export class ThreadProver implements Prover {
   }
 
   #heard(answer: ProverAnswer): void {
+    const proof = this.#proofs.get(answer.id);
     if (answer.kind === 'failed') {
-      this.#failed(new Error(answer.message));
+      // One of ours says something of these results; anything else is a fault of the thread.
+      if (answer.error.ours) proof?.fail(unpackError(answer.error));
+      else this.#failed(unpackError(answer.error));
       return;
     }
-    const proof = this.#proofs.get(answer.id);
     if (answer.kind === 'proved') {
       proof?.settle(answer.proved);
       return;
@@ -170,6 +173,7 @@ class ThreadProof implements ResultProof {
   }
 
   fail(error: Error): void {
+    this.#useless = true;
     this.#fail(error);
   }
 }

@@ -3,9 +3,9 @@
  * says of each what its lines come to.
  */
 import { parentPort } from 'node:worker_threads';
-import { messageOf } from '../base/errors.ts';
 import { ProofHere } from '../engine/result-proof.ts';
 import { taggedIds } from '../engine/wire-ids.ts';
+import { packError } from './packed-error.ts';
 import type { ProverAnswer, ProverJob } from './prove-results.ts';
 
 const proofs = new Map<number, ProofHere>();
@@ -14,7 +14,8 @@ parentPort?.on('message', (job: ProverJob) => {
   try {
     work(job);
   } catch (error) {
-    say({ kind: 'failed', id: job.id, message: messageOf(error) });
+    proofs.delete(job.id);
+    say({ kind: 'failed', id: job.id, error: packError(error) });
   }
 });
 

@@ -4,12 +4,12 @@
  * pipe), or somebody here wants to see each record.
  */
 import { Worker } from 'node:worker_threads';
-import { BatchrunError, type ErrorCode } from '../base/errors.ts';
 import { prepareRows, type PreparedRows, type ReadBlock } from '../domain/row/prepare-rows.ts';
 import type { BlockMemory } from '../domain/row/row-block.ts';
 import type { RowReading, RowSource, SourceRecord } from '../domain/source.ts';
 import type { Context } from './context.ts';
 import type { Flags } from './options.ts';
+import { packError, unpackError, type PackedError } from './packed-error.ts';
 import { rowReading, type Texts } from './prepare.ts';
 
 /** Below this the thread takes longer to start than it saves: it costs 50 ms, and an input of this size 0.1 s. */
@@ -38,16 +38,7 @@ export interface ReadingJob {
 export type ReadingMessage =
   | { readonly kind: 'block'; readonly read: ReadBlock }
   | { readonly kind: 'end' }
-  | { readonly kind: 'refused'; readonly error: PackedError }
-  | { readonly kind: 'failed'; readonly message: string; readonly stack: string };
-
-/** An error of ours on its way between threads. */
-export interface PackedError {
-  readonly code: ErrorCode;
-  readonly message: string;
-  readonly hint: string;
-  readonly details: Readonly<Record<string, unknown>>;
-}
+  | { readonly kind: 'failed'; readonly error: PackedError };
 
 export function readRows(context: Context, request: RowsRequest): PreparedRows {
   const { flags, signal } = context;
@@ -79,8 +70,7 @@ async function* threadBlocks(job: ReadingJob): AsyncGenerator<ReadBlock> {
     wake?.();
   });
   const failure = (error: unknown): void => {
-    const { message, stack = message } = error instanceof Error ? error : new Error(String(error));
-    arrived.push({ kind: 'failed', message, stack });
+    arrived.push({ kind: 'failed', error: packError(error) });
     wake?.();
   };
   worker.on('error', failure);
@@ -93,7 +83,7 @@ async function* threadBlocks(job: ReadingJob): AsyncGenerator<ReadBlock> {
         continue;
       }
       if (message.kind === 'end') return;
-      if (message.kind !== 'block') throw errorOf(message);
+      if (message.kind !== 'block') throw unpackError(message.error);
       const { block, progress } = message.read;
       // Buffers arrive as plain arrays of bytes.
       const [prints, lines] = [bufferOf(block.prints), bufferOf(block.lines)];
@@ -113,14 +103,4 @@ function bufferOf(bytes: Uint8Array): Buffer {
 function giveBack(worker: Worker, { prints, lines, places }: BlockMemory): void {
   const memory = [prints.buffer, lines.buffer, places.buffer] as ArrayBuffer[];
   worker.postMessage(memory, memory);
-}
-
-function errorOf(message: Extract<ReadingMessage, { kind: 'refused' | 'failed' }>): Error {
-  if (message.kind === 'refused') {
-    const { code, message: text, hint, details } = message.error;
-    return new BatchrunError(code, text, { hint, details });
-  }
-  const error = new Error(message.message);
-  error.stack = message.stack;
-  return error;
 }

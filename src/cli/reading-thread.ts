@@ -4,10 +4,10 @@
  * forth; when all of it is over there, the reading waits.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { isBatchrunError, messageOf } from '../base/errors.ts';
 import { readBlocks } from '../domain/row/prepare-rows.ts';
 import { memoryOf, newBlockMemory, type BlockMemory } from '../domain/row/row-block.ts';
 import { openInput } from './context.ts';
+import { packError } from './packed-error.ts';
 import { rowReading } from './prepare.ts';
 import type { ReadingJob, ReadingMessage } from './read-rows.ts';
 
@@ -46,20 +46,12 @@ async function read(job: ReadingJob): Promise<void> {
   }
 }
 
-function said(error: unknown): ReadingMessage {
-  if (!isBatchrunError(error)) {
-    return { kind: 'failed', message: messageOf(error), stack: error instanceof Error ? (error.stack ?? '') : '' };
-  }
-  const { code, message, hint, details } = error;
-  return { kind: 'refused', error: { code, message, hint, details } };
-}
-
 read(workerData as ReadingJob)
   .then(
     () => ({ kind: 'end' }) as const,
-    (error: unknown) => said(error),
+    (error: unknown) => ({ kind: 'failed', error: packError(error) }) as const,
   )
-  .then((message) => port?.postMessage(message))
+  .then((message: ReadingMessage) => port?.postMessage(message))
   // The main thread waits for messages only; it ends this thread when it has the last one.
   .catch((error: unknown) => {
     throw error;

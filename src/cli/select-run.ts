@@ -5,7 +5,9 @@ import { BatchrunError } from '../base/errors.ts';
 import type { RunRecord } from '../domain/model.ts';
 import type { Store } from '../domain/store.ts';
 
-export async function selectRun(store: Store, wanted: string, stateFolder: string): Promise<RunRecord> {
+type Runs = Pick<Store, 'runs'>;
+
+export async function selectRun(store: Runs, wanted: string, stateFolder: string): Promise<RunRecord> {
   const runs = await store.runs();
   const latest = runs.at(-1);
   if (wanted === 'latest' && latest) return latest;
@@ -31,7 +33,7 @@ export async function selectRun(store: Store, wanted: string, stateFolder: strin
 
 /** The run that is named, or all. */
 export async function selectRuns(
-  store: Store,
+  store: Runs,
   wanted: string | undefined,
   stateFolder: string,
 ): Promise<readonly RunRecord[]> {

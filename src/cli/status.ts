@@ -4,11 +4,10 @@
 import { hostname } from 'node:os';
 import { systemClock } from '../base/clock.ts';
 import type { RunRecord } from '../domain/model.ts';
-import type { Store } from '../domain/store.ts';
 import type { DriverRecord } from '../domain/store-steps.ts';
 import { viewRun, type RunView } from '../engine/status.ts';
 import { BatchrunError, systemCodeOf } from '../base/errors.ts';
-import { hasState, openStore, type Context } from './context.ts';
+import { hasState, openReading, type Context, type LedgerReading } from './context.ts';
 import { EXIT } from './outcome.ts';
 import { runText } from './render/run-text.ts';
 import { selectRuns } from './select-run.ts';
@@ -26,7 +25,7 @@ export async function runStatus(context: Context, wanted: string | undefined): P
     else await terminal.data(`No runs: there is no state in ${stateFolder}.\nStart with: batchrun submit <input>\n`);
     return EXIT.ok;
   }
-  const store = await openStore(stateFolder);
+  const store = await openReading(stateFolder);
   try {
     if (flags.watch === true) await watch(context, store, wanted);
     else await terminal.data(await rendered(context, store, wanted));
@@ -36,7 +35,7 @@ export async function runStatus(context: Context, wanted: string | undefined): P
   }
 }
 
-async function rendered(context: Context, store: Store, wanted: string | undefined): Promise<string> {
+async function rendered(context: Context, store: LedgerReading, wanted: string | undefined): Promise<string> {
   const { flags, stateFolder } = context;
   const all = await selectRuns(store, wanted, stateFolder);
   const runs = wanted === undefined && flags.json !== true ? relevant(all) : all;
@@ -76,7 +75,7 @@ function relevant(runs: readonly RunRecord[]): RunRecord[] {
 }
 
 /** Shows it again and again until nothing is left to happen; without a terminal one block after the other. */
-async function watch(context: Context, store: Store, wanted: string | undefined): Promise<void> {
+async function watch(context: Context, store: LedgerReading, wanted: string | undefined): Promise<void> {
   const clear = process.stdout.isTTY ? CLEAR_SCREEN : '';
   for (let shown = ''; !context.signal.aborted && !context.terminal.unread;) {
     const text = await rendered(context, store, wanted);

@@ -3,7 +3,6 @@
  * work; data that finds no room is an error, as on any other file. Nobody needs to hear the talk. A live line at the
  * bottom of a terminal is taken away before anything else is said.
  */
-import { createInterface } from 'node:readline';
 import { BatchrunError } from '../base/errors.ts';
 
 export interface Terminal {
@@ -34,7 +33,7 @@ export interface TerminalOptions {
 }
 
 export function createTerminal(options: TerminalOptions): Terminal {
-  const { stdout, stderr, stdin } = process;
+  const { stdout, stderr } = process;
   let lineShown = false;
   let stdoutGone = false;
   const clear = (): void => {
@@ -44,7 +43,10 @@ export function createTerminal(options: TerminalOptions): Terminal {
   const live = stderr.isTTY && process.env['TERM'] !== 'dumb' && !options.quiet;
   return {
     live,
-    interactive: stdin.isTTY && stderr.isTTY,
+    // Node opens stdin at the first look at it: most commands never look.
+    get interactive() {
+      return stderr.isTTY && process.stdin.isTTY;
+    },
     color: options.color && stderr.isTTY && !process.env['NO_COLOR'],
     get columns() {
       return stderr.columns || 80;
@@ -69,9 +71,10 @@ export function createTerminal(options: TerminalOptions): Terminal {
       if (error?.code === 'EPIPE') stdoutGone = true;
       else if (error) throw stdoutError(error);
     },
-    ask: (question) => {
+    ask: async (question) => {
       clear();
-      const prompt = createInterface({ input: stdin, output: stderr });
+      const { createInterface } = await import('node:readline');
+      const prompt = createInterface({ input: process.stdin, output: stderr });
       return new Promise((resolve) => {
         // Ctrl-C and the end of the input are answers too: none.
         prompt.on('SIGINT', () => prompt.close());

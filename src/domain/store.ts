@@ -70,7 +70,8 @@ export interface Store {
     runId: string,
     filter: { readonly states?: readonly AttemptState[]; readonly afterId?: number; readonly limit: number },
   ): Promise<readonly AttemptRecord[]>;
-  batches(runId: string): Promise<readonly BatchRecord[]>;
+  /** In the order of their chunks. `chunkStates`: only the batches that chunks in these states go on with. */
+  batches(runId: string, filter?: { readonly chunkStates?: readonly ChunkState[] }): Promise<readonly BatchRecord[]>;
   batch(batchId: string): Promise<BatchRecord | null>;
   /**
    * Batches under way that are not the one of their chunk. `spare`: those whose chunk has the whole results of another

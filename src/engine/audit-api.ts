@@ -10,8 +10,9 @@ import { linesOf } from '../domain/lines.ts';
 import type { BatchInfo, UsageEntry } from '../domain/model.ts';
 import type { BatchApi, BatchPage } from '../domain/ports.ts';
 import { parseResultLine } from '../domain/result-line.ts';
-import { readHead, tooLong } from './batch-head.ts';
+import { readHead } from './batch-head.ts';
 import type { Engine } from './engine.ts';
+import { tooLong } from './result-proof.ts';
 import { UsageSum } from './result-scan.ts';
 import { apiFailureOrThrow, causeOf } from './session.ts';
 

@@ -2,10 +2,11 @@
  * Proves the results of a chunk while they arrive, in this thread or in another one: parsing every line is most of the
  * work of a collect, and the bytes can be written meanwhile.
  */
+import { BatchrunError } from '../base/errors.ts';
+import type { ApiFailure } from '../domain/failure-router.ts';
 import { LineSplitter } from '../domain/lines.ts';
 import { RESULT_LINE_BYTES_MAX } from '../domain/limits.ts';
 import type { ChunkRecord } from '../domain/model.ts';
-import { tooLong } from './batch-head.ts';
 import { ResultScan, type ScannedResults } from './result-scan.ts';
 import type { IndexOf } from './wire-ids.ts';
 
@@ -67,4 +68,14 @@ export class ProofHere implements ResultProof {
   drop(): void {
     // Nothing to let go of.
   }
+}
+
+/** Of the shape of an answer that cannot be read, so that it is asked for again and does not end the driver. */
+export function tooLong(bytes: number): never {
+  const message = `a result line has more than ${bytes} bytes`;
+  const failure: ApiFailure = {
+    ...{ status: null, type: null, errorCode: null, retryAfterMs: null, shouldRetry: null, requestId: null },
+    ...{ message, connection: null, unreadable: true },
+  };
+  throw new BatchrunError('E_API', message, { details: { failure } });
 }

@@ -68,7 +68,10 @@ export interface BatchView {
 /** How many earlier batches the typical duration is taken from. */
 const HISTORY_BATCHES = 50;
 
-export async function viewRun(store: Store, run: RunRecord): Promise<RunView> {
+/** What of the ledger a view is made from. */
+type Ledger = Pick<Store, 'chunks' | 'chunkCounts' | 'usage' | 'failureCounts' | 'batches' | 'batchHistory'>;
+
+export async function viewRun(store: Ledger, run: RunRecord): Promise<RunView> {
   const [doubtful, counts, usage, failures, batches, history] = await Promise.all([
     store.chunks(run.id, { states: ['submitting', 'uncertain'] }),
     store.chunkCounts(run.id),
@@ -112,10 +115,11 @@ export function finishedRows(run: RunRecord): number {
   return run.totalRows - OPEN_ROW_STATES.reduce((sum, state) => sum + run.rows[state], 0);
 }
 
-async function openBatches(store: Store, run: RunRecord): Promise<BatchView[]> {
-  const open = await store.chunks(run.id, { states: ['submitted', 'ended'] });
+async function openBatches(store: Ledger, run: RunRecord): Promise<BatchView[]> {
+  const states = ['submitted', 'ended'] as const;
+  const open = await store.chunks(run.id, { states });
   if (open.length === 0) return [];
-  const byId = new Map((await store.batches(run.id)).map((batch) => [batch.id, batch]));
+  const byId = new Map((await store.batches(run.id, { chunkStates: states })).map((batch) => [batch.id, batch]));
   return open.flatMap((chunk) => {
     const batch = chunk.batchId === null ? undefined : byId.get(chunk.batchId);
     if (!batch) return [];

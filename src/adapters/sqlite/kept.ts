@@ -6,13 +6,23 @@
  * the end of the process, where there is one. A command opens a database or two with some hundred statements, so this
  * costs next to nothing. Seen with better-sqlite3 12.11.1 on Node 24.21; to be looked at again when either moves on.
  */
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+
+// Not by `import`: Node would parse its sources for names to export, a fiftieth of the whole of a `status`.
+const require = createRequire(import.meta.url);
+const Sqlite = require('better-sqlite3') as typeof Database;
 
 const kept: unknown[] = [];
+/** Where a build and a prebuilt binary lie. Left to itself the package searches a dozen places for it. */
+let nativeBinding: string | undefined;
 
 /** A connection that the garbage collector never takes. */
 export function openDatabase(file: string, options: Database.Options): Database.Database {
-  const database = new Database(file, options);
+  nativeBinding ??= findNative();
+  const database = new Sqlite(file, nativeBinding === '' ? options : { ...options, nativeBinding });
   kept.push(database);
   return database;
 }
@@ -27,4 +37,10 @@ export function prepare(database: Database.Database, sql: string): Database.Stat
 /** The value of a pragma. The package's own `pragma` makes a statement that nobody could keep. */
 export function readPragma(database: Database.Database, name: string): unknown {
   return prepare(database, `PRAGMA ${name}`).pluck().get();
+}
+
+/** '' where it is not in its usual place: then the package searches, and says so in its own words if it finds none. */
+function findNative(): string {
+  const file = join(dirname(require.resolve('better-sqlite3/package.json')), 'build/Release/better_sqlite3.node');
+  return existsSync(file) ? file : '';
 }

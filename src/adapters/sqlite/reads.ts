@@ -89,8 +89,7 @@ export function createReads(db: Db): Reads {
       ),
     usage: (runId) =>
       read(() => db.all<UsageColumns>('SELECT * FROM usage WHERE run_id = ? ORDER BY model, lane', runId).map(toUsage)),
-    batches: (runId) =>
-      read(() => db.all<BatchColumns>('SELECT * FROM batches WHERE run_id = ? ORDER BY chunk_no', runId).map(toBatch)),
+    batches: (runId, filter = {}) => read(() => batches(db, runId, filter.chunkStates).map(toBatch)),
     batch: (batchId) => read(() => maybe(db.get<BatchColumns>('SELECT * FROM batches WHERE id = ?', batchId), toBatch)),
     secondBatches: (runId, only) =>
       read(() =>
@@ -164,6 +163,16 @@ function chunks(db: Db, runId: string, filter: NonNullable<Parameters<Store['chu
     runId,
     filter.afterNo ?? 0,
     limit,
+  );
+}
+
+function batches(db: Db, runId: string, chunkStates: readonly ChunkState[] | undefined): BatchColumns[] {
+  if (!chunkStates) return db.all<BatchColumns>('SELECT * FROM batches WHERE run_id = ? ORDER BY chunk_no', runId);
+  // From the chunks on: of a large run a few batches are under way, and to read all takes longer than a whole `status`.
+  return db.all<BatchColumns>(
+    `SELECT b.* FROM chunks c INDEXED BY chunks_state JOIN batches b ON b.id = c.batch_id AND b.run_id = c.run_id
+     WHERE c.run_id = ? AND c.state IN (${quoted(chunkStates)}) ORDER BY c.chunk_no`,
+    runId,
   );
 }
 

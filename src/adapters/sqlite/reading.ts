@@ -1,0 +1,14 @@
+/**
+ * The ledger for those who only look: what `status`, `list` and `log` need of it, without the steps of a driver, which
+ * are as much to load again. It is opened and checked exactly as for a driver.
+ */
+import type { Store } from '../../domain/store.ts';
+import { Db, settled, type DbOptions } from './db.ts';
+import { createReads } from './reads.ts';
+
+export type LedgerReading = ReturnType<typeof createReads> & Pick<Store, 'close'>;
+
+export function openSqliteReading(file: string, options: DbOptions = {}): LedgerReading {
+  const db = new Db(file, options);
+  return { ...createReads(db), close: () => settled(() => db.close()) };
+}

@@ -1,0 +1,25 @@
+/**
+ * What every command begins with: its flags, filled in from the environment and the configuration file, and with them
+ * the terminal, the log and the state folder. Loaded when a command is called, not for help.
+ */
+import type { Command } from 'commander';
+import { createLog, stateFolderOf, type Context } from './context.ts';
+import type { Flags } from './options.ts';
+import { applySettings } from './settings.ts';
+import { withState } from './state-hints.ts';
+import { createTerminal } from './terminal.ts';
+
+export interface BeginParts {
+  readonly signal: AbortSignal;
+  /** Told what the flags come to. */
+  readonly started: (flags: Flags) => void;
+}
+
+export function contextOf(command: Command, { signal, started }: BeginParts): Context {
+  applySettings(command, process.env, process.cwd());
+  const flags = command.opts<Flags>();
+  started(flags);
+  const complete = (text: string): string => withState(text, flags.state);
+  const terminal = createTerminal({ color: flags.color, quiet: flags.quiet === true, complete });
+  return { flags, terminal, signal, stateFolder: stateFolderOf(flags), log: createLog(flags, terminal) };
+}
