@@ -1,19 +1,20 @@
 /**
  * `npm run bench -- --rows 100000 --times 3`: how long the built program takes to submit and to collect so many rows,
- * beside the floor and the SDK alone, in turn and several times. `--json` prints every number.
+ * beside the floor and the peers (peers.mjs), in turn and several times. `--json` prints every number; `--no-peers`
+ * leaves the peers out.
  *
  * The other end is a sink in a process of its own (sink.mjs), which parses nothing. The machines that this runs on are
  * noisy: the ratios to the floor of the same run say more than the seconds.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { writeCorpus } from './corpus.mjs';
 import { measure, spread } from './measure.mjs';
+import { findPeers } from './peers.mjs';
+import { MAIN, newFolder, script } from './places.mjs';
+import { startSink } from './sink-house.mjs';
+import { printTable, spreadText } from './table.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -24,38 +25,33 @@ const { values } = parseArgs({
   },
 });
 const rows = Number(values.rows);
-const here = (path) => fileURLToPath(new URL(path, import.meta.url));
-const main = here('../../dist/cli/main.js');
-const root = mkdtempSync(join(tmpdir(), 'batchrun-bench-'));
+const floor = script('floor.mjs');
+const peers = values['no-peers'] ? null : findPeers(rows);
+const root = newFolder();
 const input = join(root, 'input.jsonl');
 
 /** One turn through everything. By name: what it cost. */
 async function turn(nth) {
   const folder = join(root, String(nth));
   mkdirSync(folder);
-  const sink = spawn(process.execPath, [here('sink.mjs')], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const sink = await startSink();
   try {
-    const [address] = await once(sink.stdout, 'data');
-    const env = { ANTHROPIC_BASE_URL: String(address).trim(), ANTHROPIC_API_KEY: 'sk-bench-0000000000' };
-    const run = (args) => measure(args, { folder, env });
+    const run = (args) => measure(args, { folder, env: sink.env });
     const output = join(folder, 'results.jsonl');
     const costs = {};
-    costs['floor: parse'] = await run([here('floor.mjs'), 'parse', input]);
-    costs['floor: write'] = await run([here('floor.mjs'), 'write', input, join(folder, 'copy')]);
+    costs['floor: parse'] = await run([floor, 'parse', input]);
+    costs['floor: write'] = await run([floor, 'write', input, join(folder, 'copy')]);
     rmSync(join(folder, 'copy'));
-    if (!values['no-peers']) {
-      costs['SDK: create'] = await run([here('peer-sdk.mjs'), 'submit', input]);
-      costs['SDK: results'] = await run([here('peer-sdk.mjs'), 'collect']);
-    }
-    costs.submit = await run([main, 'submit', input, '--quiet', '--yes', '--max-batches', '100000', '-o', output]);
-    costs.status = await run([main, 'status']);
-    costs.collect = await run([main, 'collect', '--quiet', '--poll-interval', '100ms']);
-    costs['floor: parse results'] = await run([here('floor.mjs'), 'parse', output]);
-    costs['floor: write results'] = await run([here('floor.mjs'), 'write', output, join(folder, 'copy')]);
-    costs['--version'] = await run([main, '--version']);
+    if (peers) Object.assign(costs, await peers.run(input, run, folder));
+    costs.submit = await run([MAIN, 'submit', input, '--quiet', '--yes', '--max-batches', '100000', '-o', output]);
+    costs.status = await run([MAIN, 'status']);
+    costs.collect = await run([MAIN, 'collect', '--quiet', '--poll-interval', '100ms']);
+    costs['floor: parse results'] = await run([floor, 'parse', output]);
+    costs['floor: write results'] = await run([floor, 'write', output, join(folder, 'copy')]);
+    costs['--version'] = await run([MAIN, '--version']);
     return costs;
   } finally {
-    sink.kill('SIGKILL');
+    sink.stop();
     rmSync(folder, { recursive: true, force: true });
   }
 }
@@ -78,19 +74,14 @@ function tableOf(turns) {
 }
 
 function print(table) {
-  const cell = ({ min, median, max }, digits) => [min, median, max].map((value) => value.toFixed(digits)).join(' / ');
-  const lines = [['', 'seconds', 'times the floor', 'CPU seconds', 'peak MB']];
-  for (const { name, seconds, ratio, cpuSeconds, peakMb } of table) {
-    lines.push([name, cell(seconds, 2), cell(ratio, 1), cell(cpuSeconds, 2), cell(peakMb, 0)]);
-  }
-  const widths = lines[0].map((_, at) => Math.max(...lines.map((line) => line[at].length)));
-  for (const line of lines)
-    process.stdout.write(
-      `${line
-        .map((text, at) => text.padEnd(widths[at]))
-        .join('  ')
-        .trimEnd()}\n`,
-    );
+  const lines = table.map(({ name, seconds, ratio, cpuSeconds, peakMb }) => [
+    name,
+    ...[spreadText(seconds, 2), spreadText(ratio, 1), spreadText(cpuSeconds, 2), spreadText(peakMb, 0)],
+  ]);
+  printTable([['', 'seconds', 'times the floor', 'CPU seconds', 'peak MB'], ...lines]);
+  if (!peers) return;
+  process.stdout.write(`\n${peers.notes.join('\n')}\n`);
+  printTable(peers.quoted.map(([name, ...figures]) => [`  ${name}`, ...figures]));
 }
 
 try {

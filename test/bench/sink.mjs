@@ -5,8 +5,11 @@
  *
  * How many requests a batch has it reads from the end of the body: our wire ids count from 0, and so do the custom_ids
  * `row-<n>` of the peers. Result lines have 640 bytes, as short answers have.
+ *
+ * With `--never-ends` every batch stays in progress: to look at an upload alone. `--port <n>` is where it listens.
  */
 import { createServer } from 'node:http';
+import { parseArgs } from 'node:util';
 
 /** The last request of a body begins within these bytes of its end. */
 const TAIL_BYTES = 64 * 1024;
@@ -17,6 +20,10 @@ const HEADERS = {
   'anthropic-organization-id': 'org_bench',
 };
 
+const { values } = parseArgs({
+  options: { 'never-ends': { type: 'boolean', default: false }, port: { type: 'string', default: '0' } },
+});
+const openStatus = values['never-ends'] ? 'in_progress' : 'ended';
 const batches = [];
 
 const server = createServer((request, response) => {
@@ -48,7 +55,9 @@ function create(request, response) {
   request.on('end', () => {
     const last = tail.toString('latin1').match(/.*"custom_id":"([^"]*?)(\d+)"/s);
     const [, prefix = '', index = '0'] = last ?? [];
-    const from = prefix === 'row-' ? (batches.at(-1)?.next ?? 0) : 0;
+    // Batches of one peer follow each other; the next peer begins from the front again.
+    const before = prefix === 'row-' ? (batches.at(-1)?.next ?? 0) : 0;
+    const from = before <= Number(index) ? before : 0;
     const batch = {
       id: `msgbatch_bench${String(batches.length).padStart(8, '0')}`,
       ...{ prefix, from, next: Number(index) + 1, createdAt: new Date().toISOString() },
@@ -58,7 +67,7 @@ function create(request, response) {
   });
 }
 
-function shownBatch({ id, from, next, createdAt }, status = 'ended') {
+function shownBatch({ id, from, next, createdAt }, status = openStatus) {
   const ended = status === 'ended';
   const count = next - from;
   const expiresAt = new Date(Date.parse(createdAt) + 86_400_000).toISOString();
@@ -113,4 +122,6 @@ async function results(batch, response) {
   response.end(pending, 'latin1');
 }
 
-server.listen(0, '127.0.0.1', () => process.stdout.write(`http://127.0.0.1:${server.address().port}\n`));
+server.listen(Number(values.port), '127.0.0.1', () =>
+  process.stdout.write(`http://127.0.0.1:${server.address().port}\n`),
+);
