@@ -125,9 +125,9 @@ async function openReader(file: string): Promise<FileReader> {
   const { size } = await handle.stat();
   return {
     bytes: size,
-    read: (offset, length) =>
+    read: (offset, length, memory) =>
       guarded(file, async () => {
-        const buffer = Buffer.allocUnsafe(length);
+        const buffer = memory?.subarray(0, length) ?? Buffer.allocUnsafe(length);
         for (let done = 0; done < length;) {
           const { bytesRead } = await handle.read(buffer, done, length - done, offset + done);
           if (bytesRead === 0) throw tooShort(file, `ends at ${offset + done}; ${offset + length} bytes were expected`);

@@ -58,7 +58,7 @@ export async function driveAndReport(context: Context, store: Store, options: Dr
     throw error;
   } finally {
     limited.clear();
-    await prover.close();
+    await prover.rest();
   }
 }
 

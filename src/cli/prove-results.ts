@@ -30,7 +30,7 @@ const BUFFER_BYTES = 1024 * 1024;
 /** The thread's young objects live in so many megabytes: lines are parsed, counted and forgotten. */
 const YOUNG_MB_MAX = 24;
 
-/** To be closed when nothing is proved any more. */
+/** To rest when nothing is proved any more. */
 export class ThreadProver implements Prover {
   readonly #proofs = new Map<number, ThreadProof>();
   readonly #free: ArrayBuffer[] = Array.from({ length: BUFFERS }, () => new ArrayBuffer(BUFFER_BYTES));
@@ -52,7 +52,8 @@ export class ThreadProver implements Prover {
     return proof;
   }
 
-  async close(): Promise<void> {
+  /** Only while no proof is under way. The next one starts the thread again. */
+  async rest(): Promise<void> {
     const worker = this.#worker;
     this.#worker = undefined;
     worker?.removeAllListeners();

@@ -30,8 +30,11 @@ export interface AppendLog {
 
 export interface FileReader {
   readonly bytes: number;
-  /** Exactly `length` bytes from `offset`; E_STATE_CORRUPT when the file is shorter. */
-  read(offset: number, length: number): Promise<Buffer>;
+  /**
+   * Exactly `length` bytes from `offset`; E_STATE_CORRUPT when the file is shorter. They may be read into `memory`, which
+   * is as large as they are or larger.
+   */
+  read(offset: number, length: number, memory?: Buffer): Promise<Buffer>;
   close(): Promise<void>;
 }
 

@@ -46,6 +46,7 @@ export async function collectRound(session: Session, runIds: readonly string[]):
       if (lane.status === 'rejected') throw lane.reason;
       collected += lane.value;
     }
+    if (round.prover) await session.engine.prover?.rest();
   }
   return collected;
 }

@@ -33,6 +33,8 @@ export type ProofOf = Pick<ChunkRecord, 'runId' | 'chunkNo' | 'rowCount'>;
 export interface Prover {
   /** Only for chunks whose wire ids are of our making: the others' are in their row files. */
   begin(chunk: ProofOf): ResultProof;
+  /** Nothing is proved for a while: its memory is given back. */
+  rest(): Promise<void>;
 }
 
 export class ProofHere implements ResultProof {

@@ -52,6 +52,8 @@ export class Walk {
   readonly #records: RecordCursor;
   readonly #skipped: AsyncGenerator<InvalidEntry, undefined>;
   readonly #open: Stream[] = [];
+  /** Of the chunk that was closed last. */
+  readonly #memory: { rows: Buffer | undefined; answers: Buffer | undefined } = { rows: undefined, answers: undefined };
   #upcoming: ChunkRecord[] | undefined;
   #nextSkipped: InvalidEntry | undefined;
 
@@ -66,7 +68,7 @@ export class Walk {
   }
 
   async close(): Promise<void> {
-    for (const stream of this.#open.splice(0)) await closeStream(stream);
+    for (const stream of this.#open.splice(0)) await this.#closeStream(stream);
     await this.#retryFiles.close();
     await this.#skipped.return(undefined);
   }
@@ -107,7 +109,7 @@ export class Walk {
       if (!first) return null;
       if (first.at < first.index.rowCount) return this.#row(first, first.at++);
       this.#open.splice(this.#open.indexOf(first), 1);
-      await closeStream(first);
+      await this.#closeStream(first);
     }
   }
 
@@ -127,17 +129,25 @@ export class Walk {
     const { store, files } = this.#scope;
     const blobs = await store.chunkIndex(this.#run.id, chunk.chunkNo);
     const rowsPath = paths.rows(this.#run.id, chunk.chunkNo);
+    const rows = await WindowReader.open(files, rowsPath, this.#memory.rows);
+    this.#memory.rows = undefined;
     return {
       chunk,
       index: decodeRequestIndex(blobs.requests),
       outcomes: blobs.outcomes,
       results: blobs.results === null ? null : decodeResultIndex(blobs.results),
       rowsPath,
-      rows: await WindowReader.open(files, rowsPath),
+      rows,
       answers: null,
       wirePrefix: chunk.wire === 'own' ? null : wireId(this.#tag, chunk.chunkNo, 0).slice(0, -1),
       at: 0,
     };
+  }
+
+  /** The next chunk is read into the same memory: that of many would be more than all the rest. */
+  async #closeStream({ rows, answers }: Stream): Promise<void> {
+    this.#memory.rows = await rows.close();
+    if (answers) this.#memory.answers = await answers.close();
   }
 
   #row(stream: Stream, at: number): WalkedRow | Promise<WalkedRow> {
@@ -158,7 +168,12 @@ export class Walk {
     line: Buffer | Promise<Buffer>,
     answer: Buffer | Promise<Buffer> | undefined,
   ): Promise<WalkedRow> {
-    stream.answers ??= await WindowReader.open(this.#scope.files, paths.results(this.#run.id, stream.chunk.chunkNo));
+    stream.answers ??= await WindowReader.open(
+      this.#scope.files,
+      paths.results(this.#run.id, stream.chunk.chunkNo),
+      this.#memory.answers,
+    );
+    this.#memory.answers = undefined;
     const offset = stream.results?.offsets[at] ?? 0;
     const read = answer ?? stream.answers.read(offset, stream.results?.lengths[at] ?? 0);
     // Together: one that fails while the other is waited for must not be an error that nobody meets.
@@ -213,11 +228,6 @@ export class Walk {
     if (belongs && id !== null) return id;
     throw new BatchrunError('E_STATE_CORRUPT', `the result line of row ${record.seq} is not what its index says`);
   }
-}
-
-async function closeStream({ rows, answers }: Stream): Promise<void> {
-  await rows.close();
-  await answers?.close();
 }
 
 function earliest(open: readonly Stream[]): Stream | undefined {

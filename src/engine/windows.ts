@@ -7,17 +7,23 @@ import type { FileReader, Files } from '../domain/ports.ts';
 const WINDOW_BYTES = 1024 * 1024;
 const WHOLE_BYTES = 16 * 1024 * 1024;
 
+/** Sizes of windows, so that the memory of one file serves the next one, which is about as large. */
+const MEMORY_STEP_BYTES = 1024 * 1024;
+
 export class WindowReader {
   readonly #reader: FileReader;
+  #memory: Buffer;
   #window: Buffer = Buffer.alloc(0);
   #start = 0;
 
-  private constructor(reader: FileReader) {
+  private constructor(reader: FileReader, memory: Buffer) {
     this.#reader = reader;
+    this.#memory = memory;
   }
 
-  static async open(files: Files, path: string): Promise<WindowReader> {
-    return new WindowReader(await files.open(path));
+  /** `memory`: that of a reader that was closed. */
+  static async open(files: Files, path: string, memory: Buffer = Buffer.alloc(0)): Promise<WindowReader> {
+    return new WindowReader(await files.open(path), memory);
   }
 
   /** The bytes, as a slice that is valid until the next read. */
@@ -27,18 +33,27 @@ export class WindowReader {
     return this.#load(offset, length);
   }
 
-  async close(): Promise<void> {
+  /** Gives its memory, to be used again. */
+  async close(): Promise<Buffer> {
     this.#window = Buffer.alloc(0);
     await this.#reader.close();
+    return this.#memory;
   }
 
   async #load(offset: number, length: number): Promise<Buffer> {
     const { bytes } = this.#reader;
     const whole = bytes <= WHOLE_BYTES;
-    this.#start = whole ? 0 : offset;
+    const start = whole ? 0 : offset;
     const wanted = whole ? bytes : Math.min(Math.max(length, WINDOW_BYTES), bytes - offset);
-    this.#window = await this.#reader.read(this.#start, Math.max(wanted, whole ? offset + length : length));
-    return this.#window.subarray(offset - this.#start, offset - this.#start + length);
+    const size = Math.max(wanted, whole ? offset + length : length);
+    // What is read into this memory is no window any more.
+    this.#window = Buffer.alloc(0);
+    if (this.#memory.length < size) {
+      this.#memory = Buffer.allocUnsafeSlow(Math.ceil(size / MEMORY_STEP_BYTES) * MEMORY_STEP_BYTES);
+    }
+    this.#window = await this.#reader.read(start, size, this.#memory);
+    this.#start = start;
+    return this.#window.subarray(offset - start, offset - start + length);
   }
 }
 

@@ -18,7 +18,7 @@ async function prover(): Promise<InstanceType<typeof ProveResults.ThreadProver>>
   const url = pathToFileURL(join(PROGRAM, '../prove-results.js')).href;
   const { ThreadProver } = (await import(url)) as typeof ProveResults;
   const made = new ThreadProver();
-  onTestFinished(() => made.close());
+  onTestFinished(() => made.rest());
   return made;
 }
 

@@ -31,8 +31,11 @@ export interface InputBytes {
   readonly head: Buffer;
   /** The head is all there is. */
   readonly headIsAll: boolean;
-  /** All bytes from the beginning, unpacked, without the UTF-8 mark. Once. */
-  chunks(): AsyncGenerator<Buffer, void, undefined>;
+  /**
+   * All bytes from the beginning, unpacked, without the UTF-8 mark. Once. With `reuse` a chunk is good only until the
+   * next one is asked for: then its memory may be used again.
+   */
+  chunks(reuse?: boolean): AsyncGenerator<Buffer, void, undefined>;
   /** Bytes taken from the disk or the pipe so far. */
   readBytes(): number;
 }
@@ -61,11 +64,16 @@ async function openFile(path: string, totalBytes: number): Promise<InputBytes> {
     totalBytes,
     head,
     headIsAll: done,
-    chunks: () =>
-      skipBytes(
-        unpacked(path, () => fileChunks(path, count)),
-        markBytes,
-      ),
+    chunks: (reuse = false) => {
+      const memory = { reuse };
+      // Whoever unpacks takes several chunks at once.
+      const bytes = unpacked(
+        path,
+        () => fileChunks(path, count, memory),
+        () => (memory.reuse = false),
+      );
+      return skipBytes(bytes, markBytes);
+    },
     readBytes: () => readBytes,
   };
 }
@@ -130,9 +138,19 @@ async function* skipBytes(
 }
 
 /** The chunks of a file, the next one being read while one is looked at. */
-async function* fileChunks(path: string, count: (bytes: number) => void): AsyncGenerator<Buffer, void, undefined> {
+async function* fileChunks(
+  path: string,
+  count: (bytes: number) => void,
+  /** Asked anew for each chunk. */
+  memory: { readonly reuse: boolean } = { reuse: false },
+): AsyncGenerator<Buffer, void, undefined> {
   const handle = await open(path, 'r');
-  const readNext = () => handle.read(Buffer.allocUnsafeSlow(CHUNK_BYTES), 0, CHUNK_BYTES, null);
+  // One is looked at while the other is being read.
+  const both: Buffer[] = [];
+  let turn = 0;
+  const nextMemory = (): Buffer =>
+    memory.reuse ? (both[turn++ % 2] ??= Buffer.allocUnsafeSlow(CHUNK_BYTES)) : Buffer.allocUnsafeSlow(CHUNK_BYTES);
+  const readNext = () => handle.read(nextMemory(), 0, CHUNK_BYTES, null);
   let next = readNext();
   try {
     for (;;) {
@@ -155,6 +173,7 @@ async function* fileChunks(path: string, count: (bytes: number) => void): AsyncG
 async function* unpacked(
   name: string,
   raw: () => AsyncGenerator<Buffer, void, undefined>,
+  onPacked: () => void = () => undefined,
 ): AsyncGenerator<Buffer, void, undefined> {
   const source = raw();
   try {
@@ -165,6 +184,7 @@ async function* unpacked(
       first = first.length === 0 ? next.value : Buffer.concat([first, next.value]);
     }
     if (first[0] === 0x1f && first[1] === 0x8b) {
+      onPacked();
       yield* gunzipped(name, first, source);
       return;
     }

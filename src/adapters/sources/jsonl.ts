@@ -76,7 +76,8 @@ class LineReader {
 
   #hold(part: Buffer): void {
     if (part.length === 0 || this.#dropping) return;
-    this.#held.push(part);
+    // A copy: the memory of a chunk is used again.
+    this.#held.push(Buffer.from(part));
     this.#heldBytes += part.length;
     // The carriage return of a line end is not counted against the line.
     if (this.#heldBytes <= this.#recordBytesMax + 1) return;

@@ -79,5 +79,5 @@ async function openInput(path: string, file: number, options: SourceOptions): Pr
     const { wrapped } = detected;
     return { columns: [], totalBytes, readBytes, records: () => readJsonArray(chunks(), { ...read, name, wrapped }) };
   }
-  return { columns: [], totalBytes, readBytes, records: () => readJsonLines(chunks(), read) };
+  return { columns: [], totalBytes, readBytes, records: () => readJsonLines(chunks(true), read) };
 }

@@ -269,7 +269,13 @@ function ingestRequest(engine: ApiEngine, rows: readonly Json[], more: SubmitOpt
     rows: prepareRows({
       source: sourceOf(rows),
       read: (record) => reader.read(record),
-      ...{ inputCount: 1, blockBytes: 4_096, limit: more.limit ?? null, keepIds: true, stopping: () => engine.signal.aborted },
+      ...{
+        inputCount: 1,
+        blockBytes: 4_096,
+        limit: more.limit ?? null,
+        keepIds: true,
+        stopping: () => engine.signal.aborted,
+      },
     }),
     inputs: ['/in/rows.jsonl'],
     run: {
