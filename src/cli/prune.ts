@@ -42,6 +42,7 @@ export async function runPrune(context: Context, wanted: string | undefined): Pr
       freedBytes += bytes;
       pruned.push(run);
     }
+    if (pruned.length > 0 && flags.dryRun !== true) await store.compact();
     await tell(context, pruned, freedBytes);
     return EXIT.ok;
   } finally {

@@ -112,6 +112,8 @@ export interface Store {
   ): Promise<void>;
   /** Deletes a finished run and leaves a tombstone. */
   pruneRun(runId: string, atMs: number): Promise<void>;
+  /** Gives back the room of what was pruned, where it is most of what there is and nobody else is at work. */
+  compact(): Promise<void>;
 
   /** Becomes the driver: a new epoch, and everyone with an older one is fenced. Needs the lock. */
   takeOver(holder: {

@@ -2,6 +2,7 @@
  * The store and batches: whose they are, how they end, and what is kept of a chunk whose results were collected or lost.
  */
 import { beforeEach, describe, expect, test } from 'vitest';
+import type { ChunkState } from '../../src/domain/model.ts';
 import type { DriverStore, Store } from '../../src/domain/store.ts';
 import { AT, OTHER, RUN, storeBench, type OpenStore } from './store.bench.ts';
 import {
@@ -54,6 +55,20 @@ export function storeBatchesSuite(name: string, open: OpenStore): void {
           workspace: 'wrkspc_x',
         });
         expect((await store.batches(RUN)).map((batch) => batch.id)).toEqual(['msgbatch_1']);
+      });
+
+      test('can be asked for by the states of their chunks, in the order of these', async () => {
+        await ready([1, 1, 1, 1]);
+        await submitted(4);
+        await ended(2);
+        await submitted(1);
+        await collected(3, 1);
+        const ids = async (chunkStates?: readonly ChunkState[]): Promise<string[]> =>
+          (await store.batches(RUN, chunkStates ? { chunkStates } : {})).map((batch) => batch.id);
+        expect(await ids()).toEqual(['msgbatch_1', 'msgbatch_2', 'msgbatch_3', 'msgbatch_4']);
+        expect(await ids(['submitted', 'ended'])).toEqual(['msgbatch_1', 'msgbatch_2', 'msgbatch_4']);
+        expect(await ids(['ended'])).toEqual(['msgbatch_2']);
+        expect(await ids(['sealed'])).toEqual([]);
       });
 
       test('that only a person named need a look, until their lines prove or disprove them', async () => {

@@ -20,6 +20,9 @@ const BUSY_TIMEOUT_MS = 10_000;
 /** Tries to switch a new database to the write-ahead log; after the first lost race it is switched already. */
 const SWITCHES_MAX = 20;
 
+/** Packed indexes are read once, one after the other: the 16 MB that are usual were 12 MB more for nothing. */
+const CACHE_KB = 4_000;
+
 /** One is enough to stop. */
 const PROBLEMS_MAX = 1;
 
@@ -110,6 +113,11 @@ export class Db {
     throw corruptLedger(this.#file, `${this.#file} is damaged: ${first.replaceAll('\n', ' ')}`);
   }
 
+  /** A statement that is none of a transaction. */
+  exec(sql: string): void {
+    this.#raw.exec(sql);
+  }
+
   close(): void {
     this.#raw.close();
     if (this.#identity === undefined) return;
@@ -152,6 +160,7 @@ function openRaw(file: string, { traces }: DbOptions): Database.Database {
     switchToLog(raw);
     raw.exec('PRAGMA synchronous = FULL');
     raw.exec('PRAGMA foreign_keys = ON');
+    raw.exec(`PRAGMA cache_size = -${CACHE_KB}`);
     // The WAL is given back to the disk once it has been large.
     raw.exec('PRAGMA journal_size_limit = 67108864');
     migrate(raw, MIGRATIONS);

@@ -8,6 +8,7 @@ import type { Store } from '../../domain/store.ts';
 import type { IngestEnd, IngestVerdict, NewChunk, NewRun } from '../../domain/store-steps.ts';
 import { adoptBatch } from './attempt-steps.ts';
 import { insertChunk } from './chunk-insert.ts';
+import { compact } from './compact.ts';
 import { settled, type Db } from './db.ts';
 import { addEvent, moveRun } from './moves.ts';
 import { toTombstone, type TombstoneColumns } from './records.ts';
@@ -22,6 +23,7 @@ type IngestSteps = Pick<
   | 'requestCancel'
   | 'setOutput'
   | 'pruneRun'
+  | 'compact'
 >;
 
 export function createIngestSteps(db: Db): IngestSteps {
@@ -58,6 +60,7 @@ export function createIngestSteps(db: Db): IngestSteps {
         );
       }),
     pruneRun: (runId, atMs) => step(() => pruneRun(db, runId, atMs)),
+    compact: () => settled(() => compact(db)),
   };
 }
 
