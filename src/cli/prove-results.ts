@@ -33,7 +33,7 @@ const YOUNG_MB_MAX = 24;
 /** To rest when nothing is proved any more. */
 export class ThreadProver implements Prover {
   readonly #proofs = new Map<number, ThreadProof>();
-  readonly #free: ArrayBuffer[] = Array.from({ length: BUFFERS }, () => new ArrayBuffer(BUFFER_BYTES));
+  #free: ArrayBuffer[] = newBuffers();
   readonly #waiting: (() => void)[] = [];
   #worker: Worker | undefined;
   #failure: Error | undefined;
@@ -55,9 +55,14 @@ export class ThreadProver implements Prover {
   /** Only while no proof is under way. The next one starts the thread again. */
   async rest(): Promise<void> {
     const worker = this.#worker;
+    if (!worker) return;
     this.#worker = undefined;
-    worker?.removeAllListeners();
-    await worker?.terminate();
+    worker.removeAllListeners();
+    // What it still has to say no longer matters, but an error without a listener would end this process.
+    worker.on('error', () => undefined);
+    await worker.terminate();
+    // What was on its way to it does not come back.
+    this.#free = newBuffers();
   }
 
   #post(job: ProverJob): void {
@@ -76,6 +81,7 @@ export class ThreadProver implements Prover {
     });
     worker.on('message', (answer: ProverAnswer) => this.#heard(answer));
     worker.on('error', (error: unknown) => this.#failed(error));
+    worker.on('messageerror', (error: unknown) => this.#failed(error));
     worker.on('exit', (code) => this.#failed(new Error(`it ended (${code})`)));
     return worker;
   }
@@ -113,6 +119,10 @@ export class ThreadProver implements Prover {
     for (const proof of this.#proofs.values()) proof.fail(this.#failure);
     for (const wake of this.#waiting.splice(0)) wake();
   }
+}
+
+function newBuffers(): ArrayBuffer[] {
+  return Array.from({ length: BUFFERS }, () => new ArrayBuffer(BUFFER_BYTES));
 }
 
 type Job = ProverJob extends infer J ? (J extends ProverJob ? Omit<J, 'id'> : never) : never;

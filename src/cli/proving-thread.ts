@@ -27,8 +27,13 @@ function work(job: ProverJob): void {
       return;
     case 'bytes': {
       const { buffer, length } = job;
-      const useless = proof?.take(Buffer.from(buffer, 0, length)) ?? true;
-      say({ kind: 'taken', id: job.id, buffer, useless, lines: proof?.lines ?? 0 }, [buffer]);
+      let useless = true;
+      try {
+        useless = proof?.take(Buffer.from(buffer, 0, length)) ?? true;
+      } finally {
+        // Whatever became of it: without its memory the other side would wait for ever.
+        say({ kind: 'taken', id: job.id, buffer, useless, lines: proof?.lines ?? 0 }, [buffer]);
+      }
       return;
     }
     case 'end':

@@ -6,6 +6,7 @@
 import { Worker } from 'node:worker_threads';
 import { prepareRows, type PreparedRows, type ReadBlock } from '../domain/row/prepare-rows.ts';
 import type { BlockMemory } from '../domain/row/row-block.ts';
+import { invariant } from '../base/errors.ts';
 import type { RowReading, RowSource, SourceRecord } from '../domain/source.ts';
 import type { Context } from './context.ts';
 import type { Flags } from './options.ts';
@@ -37,7 +38,8 @@ export interface ReadingJob {
 /** What the thread says. Memory goes with a block, and comes back as a message when the block is done with. */
 export type ReadingMessage =
   | { readonly kind: 'block'; readonly read: ReadBlock }
-  | { readonly kind: 'end' }
+  /** With the number of records that there were. */
+  | { readonly kind: 'end'; readonly records: number }
   | { readonly kind: 'failed'; readonly error: PackedError };
 
 export function readRows(context: Context, request: RowsRequest): PreparedRows {
@@ -65,6 +67,7 @@ async function* threadBlocks(job: ReadingJob): AsyncGenerator<ReadBlock> {
   });
   const arrived: ReadingMessage[] = [];
   let wake: (() => void) | undefined;
+  let records = 0;
   worker.on('message', (message: ReadingMessage) => {
     arrived.push(message);
     wake?.();
@@ -74,6 +77,7 @@ async function* threadBlocks(job: ReadingJob): AsyncGenerator<ReadBlock> {
     wake?.();
   };
   worker.on('error', failure);
+  worker.on('messageerror', failure);
   worker.on('exit', (code) => failure(new Error(`the thread that reads the input ended (${code})`)));
   try {
     for (;;) {
@@ -82,9 +86,13 @@ async function* threadBlocks(job: ReadingJob): AsyncGenerator<ReadBlock> {
         await new Promise<void>((resolve) => (wake = resolve));
         continue;
       }
-      if (message.kind === 'end') return;
+      if (message.kind === 'end') {
+        invariant(message.records === records, `of ${message.records} records ${records} arrived`);
+        return;
+      }
       if (message.kind !== 'block') throw unpackError(message.error);
       const { block, progress } = message.read;
+      records = block.records;
       // Buffers arrive as plain arrays of bytes.
       const [prints, lines] = [bufferOf(block.prints), bufferOf(block.lines)];
       yield { block: { ...block, prints, lines }, progress };
@@ -92,6 +100,8 @@ async function* threadBlocks(job: ReadingJob): AsyncGenerator<ReadBlock> {
     }
   } finally {
     worker.removeAllListeners();
+    // What it still has to say no longer matters, but an error without a listener would end this process.
+    worker.on('error', () => undefined);
     await worker.terminate();
   }
 }

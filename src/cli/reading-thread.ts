@@ -31,24 +31,28 @@ async function nextMemory(): Promise<BlockMemory> {
   }
 }
 
-async function read(job: ReadingJob): Promise<void> {
+/** Gives how many records there were. */
+async function read(job: ReadingJob): Promise<number> {
+  let records = 0;
   const { inputs, flags, texts, argv } = job;
   const source = await openInput(inputs, flags);
   const options = { source, read: rowReading(source, { flags, texts, argv }), inputCount: inputs.length };
   const memories = { first: await nextMemory(), next: nextMemory };
   for await (const one of readBlocks({ ...options, limit: flags.limit ?? null }, memories)) {
     const { prints, lines, places } = one.block;
+    records = one.block.records;
     port?.postMessage({ kind: 'block', read: one } satisfies ReadingMessage, [
       prints.buffer as ArrayBuffer,
       lines.buffer as ArrayBuffer,
       places.buffer as ArrayBuffer,
     ]);
   }
+  return records;
 }
 
 read(workerData as ReadingJob)
   .then(
-    () => ({ kind: 'end' }) as const,
+    (records) => ({ kind: 'end', records }) as const,
     (error: unknown) => ({ kind: 'failed', error: packError(error) }) as const,
   )
   .then((message: ReadingMessage) => port?.postMessage(message))

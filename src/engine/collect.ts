@@ -60,6 +60,16 @@ interface CollectRound {
 }
 
 async function collectLane(session: Session, round: CollectRound): Promise<number> {
+  try {
+    return await collectWaiting(session, round);
+  } catch (error) {
+    // The other lane begins no more: this error ends the driving.
+    round.waiting.length = 0;
+    throw error;
+  }
+}
+
+async function collectWaiting(session: Session, round: CollectRound): Promise<number> {
   const { store, clock, signal } = session.engine;
   let collected = 0;
   for (let chunk = round.waiting.shift(); chunk; chunk = round.waiting.shift()) {

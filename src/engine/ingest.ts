@@ -5,7 +5,7 @@
  * A run that is being read is nobody's yet: whatever goes wrong, it is deleted, and if this process dies the next
  * command does it (sweep.ts). Only `finishIngest`, one transaction, makes it count.
  */
-import { BatchrunError } from '../base/errors.ts';
+import { BatchrunError, invariant } from '../base/errors.ts';
 import { failpoint } from '../base/failpoint.ts';
 import { Fingerprint, type FingerprintScope } from '../domain/fingerprint.ts';
 import { addMix, type MixSums } from '../domain/chunk-text.ts';
@@ -77,6 +77,12 @@ export async function ingest(engine: Engine, request: IngestRequest): Promise<In
   }
 }
 
+/** Also where one fails: what the other does must be over before anything is thrown away. */
+async function bothDone(...steps: readonly (Promise<void> | undefined)[]): Promise<void> {
+  const begun = steps.filter((step) => step !== undefined);
+  for (const step of await Promise.allSettled(begun)) if (step.status === 'rejected') throw step.reason;
+}
+
 class Ingest {
   readonly #engine: Engine;
   readonly #request: IngestRequest;
@@ -126,6 +132,7 @@ class Ingest {
 
   async #readAll(): Promise<void> {
     for await (const { block, progress } of this.#request.rows.blocks()) {
+      invariant(block.firstRecord === this.#seq, `the records from ${this.#seq} on are there`);
       await this.#take(block);
       this.#engine.emit({ kind: 'ingest.progress', rows: this.#seq, ...progress });
       if (this.#engine.signal.aborted) {
@@ -140,12 +147,11 @@ class Ingest {
     this.#fingerprint.add(block.prints);
     this.#firstParamsJson ??= block.firstParamsJson;
     for (const notice of block.notices) this.#note(notice);
-    for (const entry of block.refused) await this.#problems.add(entry);
+    for (const entry of block.refused) await this.#problems.add(entry, entry.text);
     for (let at = 0; at < block.rowCount; at++) {
       const spilled = this.#ids.add(idHashAt(block, at));
       const written = this.#sorter.add(rowAt(block, at));
-      if (spilled) await spilled;
-      if (written) await written;
+      if (spilled || written) await bothDone(spilled, written);
     }
     this.#seq = block.records;
   }

@@ -38,8 +38,11 @@ export class ProblemList {
     this.#keep = keep;
   }
 
-  /** Duplicates come at the end of ingest, in their own order: they have a file of their own. */
-  add(entry: InvalidEntry): Promise<void> | undefined {
+  /**
+   * Duplicates come at the end of ingest, in their own order: they have a file of their own. `text` is its line, where
+   * that was made already.
+   */
+  add(entry: Omit<InvalidEntry, 'columns' | 'params'>, text = encodeInvalidEntry(entry)): Promise<void> | undefined {
     this.rows++;
     for (const problem of entry.problems) {
       this.count++;
@@ -49,7 +52,7 @@ export class ProblemList {
       const file = this.#inputs[entry.file ?? 0] ?? '';
       this.shown.push({ file, line: entry.line, id: entry.id, ...problem });
     }
-    return this.#keep ? this.#write(entry) : undefined;
+    return this.#keep ? this.#write(entry.problems, text) : undefined;
   }
 
   async close(): Promise<void> {
@@ -57,9 +60,9 @@ export class ProblemList {
     await this.#duplicates?.commit();
   }
 
-  async #write(entry: InvalidEntry): Promise<void> {
-    const line = Buffer.from(encodeInvalidEntry(entry));
-    if (entry.problems.some((problem) => problem.code === 'duplicate_id')) {
+  async #write(problems: InvalidEntry['problems'], text: string): Promise<void> {
+    const line = Buffer.from(text);
+    if (problems.some((problem) => problem.code === 'duplicate_id')) {
       this.#duplicates ??= await this.#files.create(paths.duplicates(this.#runId));
       await this.#duplicates.write(line);
     } else {

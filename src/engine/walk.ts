@@ -153,6 +153,8 @@ export class Walk {
   #row(stream: Stream, at: number): WalkedRow | Promise<WalkedRow> {
     const { index, results } = stream;
     const line = stream.rows.read(index.rowOffsets[at] ?? 0, index.rowBytes[at] ?? 0);
+    // Whoever it is handed to may have to wait for something else before: then nobody would meet its error.
+    if (line instanceof Promise) line.catch(() => undefined);
     const length = results?.lengths[at] ?? 0;
     const succeeded = ((stream.outcomes?.[at] ?? OUTCOME.pending) & 15) === OUTCOME.succeeded;
     if (!succeeded || length === 0) return this.#rowOfItsOwn(stream, at, line);
@@ -176,7 +178,6 @@ export class Walk {
     this.#memory.answers = undefined;
     const offset = stream.results?.offsets[at] ?? 0;
     const read = answer ?? stream.answers.read(offset, stream.results?.lengths[at] ?? 0);
-    // Together: one that fails while the other is waited for must not be an error that nobody meets.
     const [entry, result] = await Promise.all([Promise.resolve(line), Promise.resolve(read)]);
     return new SucceededRow(stream, at, entry, result);
   }

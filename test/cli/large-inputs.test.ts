@@ -72,4 +72,17 @@ describe('a large input', () => {
     const [thread] = await refusal(b, jsonl(rows((at) => (at === ROWS - 1 ? { custom_id: 'row-3' } : {}))));
     expect(thread).toContain('is already that of the row on line 4');
   });
+
+  test('whose last row is nested beyond all measure loses nothing: it is refused with the same words', async () => {
+    const b = await bench();
+    // Deeper than a thread could hand over, and refused for something else as well.
+    const schema = `${'{"a":'.repeat(6_000)}1${'}'.repeat(6_000)}`;
+    const last = `{"custom_id":"deep","params":{"model":"claude-haiku-5-5","max_tokens":9,"temperature":1,"messages":[{"role":"user","content":"x"}],"tools":[{"input_schema":${schema}}]}}\n`;
+    const [thread, here] = await refusal(b, jsonl(rows()) + last);
+    expect(thread).toContain('nested too deeply');
+    expect(thread.replaceAll(/\S*in\.jsonl/g, '-')).toBe(here);
+    b.write('in.jsonl', jsonl(rows()) + last);
+    await b.exits(3, ['run', 'in.jsonl', '--yes', '--on-invalid', 'skip']);
+    expect(b.lines('in.results.jsonl')).toHaveLength(ROWS + 1);
+  });
 });

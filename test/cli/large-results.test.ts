@@ -83,6 +83,17 @@ describe('the thread', () => {
   });
 });
 
+test('memory that was on its way to the thread when it was told to rest is not lost', async () => {
+  const made = await prover();
+  for (let round = 0; round < 5; round++) {
+    const broken = made.begin(CHUNK);
+    for (let block = 0; block < 4; block++) await broken.take(Buffer.alloc(500_000, 'x'));
+    broken.drop();
+    await made.rest();
+  }
+  expect((await prove(made.begin(CHUNK), Buffer.from(LINES.join('')), 5)).results.lines).toBe(200);
+});
+
 test('a run of many rows comes out whole and in order', async () => {
   const b = await bench();
   const count = 21_000;

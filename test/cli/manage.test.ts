@@ -1,7 +1,8 @@
 /**
  * The commands around a run: cancel, retry, results, log, list, prune, doctor.
  */
-import { chmodSync, readdirSync } from 'node:fs';
+import { chmodSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import {
   answerOf,
@@ -267,4 +268,15 @@ describe('doctor', () => {
     await b.ok(['collect']);
     expectAnswers(b.lines('in.results.jsonl'), classified(1));
   });
+});
+
+test('a row file that lost its content is named by `results`, and does not end it with a stack', async () => {
+  const b = await bench();
+  b.write('in.jsonl', requests(3));
+  const { stdout } = await b.ok(['run', 'in.jsonl', '--yes']);
+  const file = join(b.state, 'runs', b.runFolders()[0] ?? stdout, 'rows/000001.jsonl');
+  writeFileSync(file, '');
+  const { stderr } = await b.exits(1, ['results', 'latest']);
+  expect(stderr).toContain(file);
+  expect(stderr).not.toMatch(/^\s+at /m);
 });

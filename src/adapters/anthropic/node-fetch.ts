@@ -68,7 +68,10 @@ export function createNodeFetch({ clock }: { readonly clock: Clock }): typeof fe
 
 async function loadTransport(protocol: string): Promise<Transport> {
   const room = protocol === 'https:' ? await import('node:https') : await import('node:http');
-  const agent = new room.Agent({ keepAlive: true, timeout: IDLE_CONNECTION_MS });
+  // Where Node is told to go through the proxies of the environment (NODE_USE_ENV_PROXY), it has told its own agent.
+  const { options } = room.globalAgent as { readonly options?: { readonly proxyEnv?: unknown } };
+  const proxied = options?.proxyEnv === undefined ? {} : { proxyEnv: options.proxyEnv };
+  const agent = new room.Agent({ keepAlive: true, timeout: IDLE_CONNECTION_MS, ...proxied });
   return { request: (url, options) => room.request(url, { ...options, agent }) };
 }
 

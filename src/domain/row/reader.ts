@@ -41,6 +41,13 @@ const REQUEST_FRAME_BYTES = 128;
 const PARAMS_BYTES_MAX = BATCH_BYTES_MAX - BODY_HEAD.length - BODY_TAIL.length - REQUEST_FRAME_BYTES;
 const NO_BETAS: readonly string[] = Object.freeze([]);
 
+/** Levels of lists and objects in a row. The API takes far fewer; what reads and writes JSON here takes 2,000 and more. */
+export const DEPTH_MAX = 1_000;
+const TOO_DEEP: RowProblem = {
+  code: 'too_deep',
+  message: 'the row is nested too deeply, or too large, to be written as JSON',
+};
+
 const REALTIME_TOO_LARGE: RowNotice = {
   code: 'realtime_too_large',
   message: `a row is larger than ${formatBytes(REALTIME_BYTES_MAX)}: it can go into a batch, but the realtime lane cannot take it`,
@@ -82,17 +89,16 @@ class Reader {
     try {
       return this.#read(record);
     } catch (error) {
-      // JSON.stringify gives up on what JSON.parse could still read: one such row must not stop the others.
+      // A text that grew beyond what the engine can hold: one such row must not stop the others.
       if (!(error instanceof RangeError)) throw error;
-      return this.#refused({
-        code: 'too_deep',
-        message: 'the row is nested too deeply, or too large, to be written as JSON',
-      });
+      return this.#refused(TOO_DEEP);
     }
   }
 
   #read(record: SourceRecord): RowReading {
     if (record.problem !== undefined) return this.#refused(record.problem);
+    // First of all, and not by trying: how much the stack holds differs from thread to thread.
+    if (isDeeper(record.value, DEPTH_MAX)) return this.#refused(TOO_DEEP);
     const recognised = recognise(record.value, this.#shapeOptions);
     if (!recognised.ok) return this.#refused(recognised.problem, record.value);
     const { shape } = recognised;
@@ -165,6 +171,17 @@ class Reader {
     }
     return params;
   }
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (levels === 0) return true;
+  if (Array.isArray(value)) {
+    for (const item of value) if (isDeeper(item, levels - 1)) return true;
+    return false;
+  }
+  for (const key in value) if (isDeeper((value as JsonObject)[key], levels - 1)) return true;
+  return false;
 }
 
 /** Where it cannot be rendered, a stand-in keeps the other checks from finding the same thing again. */

@@ -7,7 +7,7 @@ import { invariant } from '../../base/errors.ts';
 import { TextBlock, UNIT_BYTES_MAX } from '../../base/text-block.ts';
 import { printHead, printOfInvalid, printTail } from '../fingerprint.ts';
 import { hashOf } from '../id-hash.ts';
-import { generatedId, rowEntryLine, type InvalidEntry } from '../row-file.ts';
+import { encodeInvalidEntry, generatedId, rowEntryLine, type InvalidEntry } from '../row-file.ts';
 import type { PreparedRow, RowNotice, RowReading, SourceRecord } from '../source.ts';
 
 /** What many rows have in common. */
@@ -30,12 +30,19 @@ export interface RowBlock {
   /** The users' ids, where they were asked for. */
   readonly ids: readonly string[] | null;
   /** Records that cannot be sent. */
-  readonly refused: readonly InvalidEntry[];
+  readonly refused: readonly RefusedEntry[];
   readonly notices: readonly (RowNotice & { readonly rows: number })[];
+  /** Records read before this block. */
+  readonly firstRecord: number;
   /** Records read so far, with those of this block. */
   readonly records: number;
   /** The first request of all, in the first block that has one. */
   readonly firstParamsJson: string | null;
+}
+
+/** A record that cannot be sent: what is shown of it, and its line for the list of skipped rows. */
+export interface RefusedEntry extends Pick<InvalidEntry, 'seq' | 'id' | 'line' | 'file' | 'problems'> {
+  readonly text: string;
 }
 
 /** One row of a block. Its bytes are slices: valid as long as the block is. */
@@ -122,8 +129,9 @@ export class RowEncoder {
   #linesBytes = 0;
   #kinds: RowKind[] = [];
   #ids: string[] | null;
-  #refused: InvalidEntry[] = [];
+  #refused: RefusedEntry[] = [];
   #notices = new Map<string, RowNotice & { rows: number }>();
+  #firstRecord = 0;
   #records = 0;
   #firstParamsJson: string | null = null;
   #hasFirst = false;
@@ -173,12 +181,14 @@ export class RowEncoder {
       ids: this.#ids,
       refused: this.#refused,
       notices: [...this.#notices.values()],
+      firstRecord: this.#firstRecord,
       records: this.#records,
       firstParamsJson: this.#firstParamsJson,
     };
     this.#prints = new TextBlock(next.prints);
     this.#lines = new TextBlock(next.lines);
     this.#places = next.places;
+    this.#firstRecord = this.#records;
     this.#rowCount = 0;
     this.#printsBytes = 0;
     this.#linesBytes = 0;
@@ -249,15 +259,24 @@ export class RowEncoder {
     const print = printOfInvalid(record.line, record.file);
     if (!this.#prints.hasRoomForBytes(print.length) || this.#refused.length >= REFUSED_MAX) return false;
     this.#printsBytes += this.#prints.appendAscii(print);
-    const { columns, params } = reading;
-    this.#refused.push({
+    const { columns, params, problems } = reading;
+    const entry: InvalidEntry = {
       seq: this.#records++,
       id: reading.customId ?? this.#generatedId(record),
-      line: lineOf(record),
+      line: record.line,
       file: record.file,
       ...(columns === undefined ? {} : { columns }),
       ...(params === undefined ? {} : { params }),
-      problems: reading.problems,
+      problems,
+    };
+    const { seq, id, line, file } = entry;
+    this.#refused.push({
+      seq,
+      id,
+      line,
+      problems,
+      text: encodeInvalidEntry(entry),
+      ...(file === undefined ? {} : { file }),
     });
     return true;
   }
@@ -275,7 +294,7 @@ export class RowEncoder {
 
 /** With many kinds a few are looked at: one that is listed twice does no harm. */
 const KINDS_LOOKED_AT = 8;
-/** Refused records hold what they were made of: their block is passed on early, so that memory stays flat. */
+/** Refused records hold what they were made of as text: their block is passed on early, so that memory stays flat. */
 const REFUSED_MAX = 256;
 
 function bytesMax(text: string): number {

@@ -173,3 +173,11 @@ test('memory that comes back from another thread is used again; a block of its o
   }
   expect(sizes.map((bytes) => bytes > 1_048_576)).toEqual([false, true, false]);
 });
+
+test('a refused element of an array is told by its line, and called by its number', async () => {
+  const source = sourceOf([{ file: 0, line: 25, element: 85, value: 7 }]);
+  for await (const { block } of prepareRows({ source, read: reader.read, inputCount: 1, limit: null }).blocks()) {
+    expect(block.refused).toMatchObject([{ seq: 0, line: 25, id: '85' }]);
+    expect(JSON.parse(block.refused[0]?.text ?? '')).toMatchObject({ seq: 0, line: 25, id: '85' });
+  }
+});

@@ -1,6 +1,6 @@
 /** From a record to a row: shapes, precedence, ids, betas, columns. The checks of params are in check-params.test.ts. */
 import { describe, expect, it } from 'vitest';
-import { createRowReader } from '../../../../src/domain/row/reader.ts';
+import { createRowReader, DEPTH_MAX } from '../../../../src/domain/row/reader.ts';
 import type { RowDefaults } from '../../../../src/domain/row/reader.ts';
 import { needsPrompt } from '../../../../src/domain/row/shape.ts';
 import { compileTemplate } from '../../../../src/domain/row/template.ts';
@@ -214,6 +214,16 @@ describe('what is sent', () => {
   it('can be written as JSON again: a row that is nested too deeply is refused', () => {
     const deep = JSON.parse(`{"x":${'['.repeat(100_000)}${']'.repeat(100_000)}}`) as Record<string, unknown>;
     expect(codes({ params: { ...PARAMS, ...deep } })).toEqual(['too_deep']);
+  });
+
+  it('is refused from the same depth on, whatever holds it and whatever the stack would take', () => {
+    const nested = (levels: number): unknown => JSON.parse(`${'[0,'.repeat(levels)}1${']'.repeat(levels)}`);
+    // The row, its params and the tools are three levels themselves.
+    const inParams = (levels: number): string[] => codes({ params: { ...PARAMS, tools: [{ x: nested(levels) }] } });
+    expect([inParams(DEPTH_MAX - 4), inParams(DEPTH_MAX - 3)]).toEqual([[], ['too_deep']]);
+    expect(codes({ params: PARAMS, topic: nested(DEPTH_MAX - 1) })).toEqual([]);
+    expect(codes({ params: PARAMS, topic: nested(DEPTH_MAX) })).toEqual(['too_deep']);
+    expect(codes({ params: { ...PARAMS, temperature: 1 }, topic: nested(5_000) })).toEqual(['too_deep']);
   });
 
   it('is no larger than a batch, and said to be too large for the realtime lane', () => {
