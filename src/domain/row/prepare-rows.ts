@@ -2,7 +2,8 @@
  * From records to blocks of rows: what reads an input, checks every row and encodes it, in this thread or in another
  * (cli/reading-thread.ts).
  */
-import { newBlockMemory, RowEncoder, type BlockMemory, type RowBlock } from './row-block.ts';
+import { newBlockMemory, type BlockMemory, type RowBlock } from './row-block.ts';
+import { RowEncoder } from './row-encoder.ts';
 import type { RowReading, RowSource, SourceRecord } from '../source.ts';
 
 export interface ReadBlock {
