@@ -19,6 +19,10 @@ export interface Line {
 }
 
 const LINE_FEED = 10;
+const NOTHING = Buffer.alloc(0);
+
+/** Looks at a line: the bytes [start, end) of `source`, which begin at `offset` in the stream. True: that is enough. */
+export type LineVisit = (source: Buffer, start: number, end: number, offset: number) => boolean;
 
 export class LineSplitter {
   readonly #options: LineOptions;
@@ -30,44 +34,56 @@ export class LineSplitter {
     this.#options = options;
   }
 
-  /** The lines that end in this piece. */
-  *push(piece: Buffer): Generator<Line> {
+  /** Visits the lines that end in this piece; what is kept of the last one is a copy. True where a visit had enough. */
+  visit(piece: Buffer, visit: LineVisit): boolean {
     let start = 0;
     for (let end = piece.indexOf(LINE_FEED); end >= 0; end = piece.indexOf(LINE_FEED, start)) {
-      yield this.#line(piece.subarray(start, end), true);
+      if (
+        this.#restBytes > 0
+          ? this.#visitJoined(piece.subarray(start, end), visit)
+          : visit(piece, start, end, this.#offset)
+      )
+        return true;
+      this.#offset += end - start + 1;
       start = end + 1;
     }
-    if (start < piece.length) {
-      this.#rest.push(piece.subarray(start));
-      this.#restBytes += piece.length - start;
-      if (this.#restBytes > this.#options.lineBytesMax) this.#options.tooLong(this.#restBytes);
-    }
+    if (start === piece.length) return false;
+    this.#rest.push(Buffer.from(piece.subarray(start)));
+    this.#restBytes += piece.length - start;
+    if (this.#restBytes > this.#options.lineBytesMax) this.#options.tooLong(this.#restBytes);
+    return false;
   }
 
-  /** Copies what is kept of a line that goes on: the memory of the pieces is used again. */
-  keep(): void {
-    const last = this.#rest.at(-1);
-    if (last) this.#rest[this.#rest.length - 1] = Buffer.from(last);
+  /** Visits the last line, where it has no line feed. */
+  visitRest(visit: LineVisit): void {
+    if (this.#restBytes > 0) this.#visitJoined(NOTHING, visit);
   }
 
-  /** The last line, where it has no line feed. */
-  *end(): Generator<Line> {
-    if (this.#restBytes > 0) yield this.#line(Buffer.alloc(0), false);
-  }
-
-  #line(last: Buffer, whole: boolean): Line {
-    const bytes = this.#rest.length === 0 ? last : Buffer.concat([...this.#rest, last]);
-    const offset = this.#offset;
+  #visitJoined(last: Buffer, visit: LineVisit): boolean {
+    const bytes = Buffer.concat([...this.#rest, last]);
+    const enough = visit(bytes, 0, bytes.length, this.#offset);
+    this.#offset += this.#restBytes;
     this.#rest = [];
     this.#restBytes = 0;
-    this.#offset += bytes.length + (whole ? 1 : 0);
-    return { bytes, offset, whole };
+    return enough;
   }
 }
 
 /** All lines of a stream of pieces. */
 export async function* linesOf(pieces: AsyncIterable<Buffer>, options: LineOptions): AsyncGenerator<Line> {
   const splitter = new LineSplitter(options);
-  for await (const piece of pieces) yield* splitter.push(piece);
-  yield* splitter.end();
+  let lines: Line[] = [];
+  let whole = true;
+  const gather: LineVisit = (source, start, end, offset) => {
+    lines.push({ bytes: source.subarray(start, end), offset, whole });
+    return false;
+  };
+  for await (const piece of pieces) {
+    splitter.visit(piece, gather);
+    yield* lines;
+    lines = [];
+  }
+  whole = false;
+  splitter.visitRest(gather);
+  yield* lines;
 }

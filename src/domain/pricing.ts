@@ -49,20 +49,21 @@ export function costUsd(answer: PricedAnswer): number | null {
   const { usage } = answer;
   const prices = pricesFor(price, promptTokens(usage));
   const batch = answer.lane === 'batch';
-  const parts: readonly (readonly [tokens: number, price: number | null])[] = [
-    [usage.inputTokens, batch ? prices.batchInput : prices.input],
-    [usage.outputTokens, batch ? prices.batchOutput : prices.output],
-    [usage.cacheWrite5mTokens, inLane(prices.cacheWrite5m, batch)],
-    [usage.cacheWrite1hTokens, inLane(prices.cacheWrite1h, batch)],
-    [usage.cacheReadTokens, inLane(prices.cacheRead, batch)],
-  ];
-  let total = 0;
-  for (const [tokens, perMillion] of parts) {
-    if (tokens === 0) continue;
-    if (perMillion === null) return null;
-    total += tokens * perMillion;
-  }
+  // Added up without a list: this is asked for every row.
+  const total =
+    partCost(usage.inputTokens, batch ? prices.batchInput : prices.input) +
+    partCost(usage.outputTokens, batch ? prices.batchOutput : prices.output) +
+    partCost(usage.cacheWrite5mTokens, inLane(prices.cacheWrite5m, batch)) +
+    partCost(usage.cacheWrite1hTokens, inLane(prices.cacheWrite1h, batch)) +
+    partCost(usage.cacheReadTokens, inLane(prices.cacheRead, batch));
+  if (Number.isNaN(total)) return null;
   return (total / TOKENS_PER_PRICE) * (answer.inferenceGeo === 'us' ? US_INFERENCE_FACTOR : 1);
+}
+
+/** NaN where tokens have no known price. */
+function partCost(tokens: number, perMillion: number | null): number {
+  if (tokens === 0) return 0;
+  return perMillion === null ? NaN : tokens * perMillion;
 }
 
 /**

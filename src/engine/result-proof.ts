@@ -4,7 +4,7 @@
  */
 import { BatchrunError } from '../base/errors.ts';
 import type { ApiFailure } from '../domain/failure-router.ts';
-import { LineSplitter } from '../domain/lines.ts';
+import { LineSplitter, type LineVisit } from '../domain/lines.ts';
 import { RESULT_LINE_BYTES_MAX } from '../domain/limits.ts';
 import type { ChunkRecord } from '../domain/model.ts';
 import { ResultScan, type ScannedResults } from './result-scan.ts';
@@ -42,6 +42,11 @@ export class ProofHere implements ResultProof {
   readonly #splitter = new LineSplitter({ lineBytesMax: RESULT_LINE_BYTES_MAX, tooLong });
   #problem: string | null = null;
 
+  readonly #look: LineVisit = (source, start, end, offset) => {
+    this.#problem = this.#scan.take(source.toString('utf8', start, end), { offset, bytes: end - start });
+    return this.#problem !== null;
+  };
+
   constructor({ rowCount }: Pick<ProofOf, 'rowCount'>, indexOf: IndexOf) {
     this.#scan = new ResultScan(rowCount, indexOf);
   }
@@ -51,19 +56,11 @@ export class ProofHere implements ResultProof {
   }
 
   take(bytes: Buffer): boolean {
-    for (const line of this.#splitter.push(bytes)) {
-      this.#problem ??= this.#scan.take(line);
-      if (this.#problem !== null) return true;
-    }
-    // What is kept of a line that goes on must not lie in memory that is the caller's.
-    this.#splitter.keep();
-    return false;
+    return this.#splitter.visit(bytes, this.#look);
   }
 
   end(): ProvedResults {
-    if (this.#problem === null) {
-      for (const line of this.#splitter.end()) this.#problem ??= this.#scan.take(line);
-    }
+    if (this.#problem === null) this.#splitter.visitRest(this.#look);
     return { problem: this.#problem, results: this.#scan.results };
   }
 

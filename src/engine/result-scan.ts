@@ -6,7 +6,6 @@
 import { costUsd } from '../domain/pricing.ts';
 import { NO_USAGE, type Lane, type RequestCounts, type UsageEntry } from '../domain/model.ts';
 import { outcomeByte } from '../domain/packed-index.ts';
-import type { Line } from '../domain/lines.ts';
 import type { IndexOf } from './wire-ids.ts';
 import { NOTABLE_STOP_REASONS, parseResultLine, type ResultLine } from '../domain/result-line.ts';
 
@@ -69,9 +68,9 @@ export class ResultScan {
   }
 
   /** Takes a line; gives the reason when the file cannot be believed because of it. */
-  take({ bytes, offset }: Line): string | null {
-    if (bytes.length === 0) return null;
-    const line = parseResultLine(bytes.toString());
+  take(text: string, { offset, bytes }: { readonly offset: number; readonly bytes: number }): string | null {
+    if (bytes === 0) return null;
+    const line = parseResultLine(text);
     if (!line) return `line ${this.#lines + 1} is not a result`;
     const index = this.#indexOf(line.wireId);
     if (index === null) {
@@ -81,7 +80,7 @@ export class ResultScan {
     if (this.#lengths[index] !== 0) return `row ${index} came twice`;
     this.#lines++;
     this.#offsets[index] = offset;
-    this.#lengths[index] = bytes.length;
+    this.#lengths[index] = bytes;
     this.#counts[line.type]++;
     if (line.type === 'succeeded') {
       this.#outcomes[index] = outcomeByte('succeeded', line.stopReason);

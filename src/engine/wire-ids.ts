@@ -8,7 +8,7 @@ import { BATCH_BYTES_MAX } from '../domain/limits.ts';
 import { linesOf } from '../domain/lines.ts';
 import type { ChunkRecord } from '../domain/model.ts';
 import type { Files } from '../domain/ports.ts';
-import { parseWireId } from '../domain/result-line.ts';
+import { wireId } from '../domain/result-line.ts';
 import { decodeRowEntry } from '../domain/row-file.ts';
 
 /** The place of a row in its chunk; null for an id that none of its rows has. */
@@ -19,10 +19,13 @@ export async function wireIdReader(files: Files, chunk: ChunkRecord): Promise<In
 }
 
 export function taggedIds(chunk: Pick<ChunkRecord, 'runId' | 'chunkNo' | 'rowCount'>): IndexOf {
-  const tag = tagOf(chunk.runId);
+  const prefix = wireId(tagOf(chunk.runId), chunk.chunkNo, 0).slice(0, -1);
   return (customId) => {
-    const parts = parseWireId(customId);
-    return parts?.tag === tag && parts.chunkNo === chunk.chunkNo && parts.index < chunk.rowCount ? parts.index : null;
+    if (!customId.startsWith(prefix)) return null;
+    const digits = customId.slice(prefix.length);
+    const index = Number(digits);
+    // Only as we write it: no other text stands for a row.
+    return index >= 0 && index < chunk.rowCount && String(index) === digits ? index : null;
   };
 }
 

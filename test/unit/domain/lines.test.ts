@@ -2,7 +2,7 @@
  * Lines out of pieces: whatever way the bytes are cut, the same lines at the same offsets come out.
  */
 import { describe, expect, test } from 'vitest';
-import { linesOf, LineSplitter, type Line } from '../../../src/domain/lines.ts';
+import { linesOf, LineSplitter, type Line, type LineVisit } from '../../../src/domain/lines.ts';
 
 const OPTIONS = {
   lineBytesMax: 1_000,
@@ -17,12 +17,21 @@ function plain(line: Line): Plain {
   return [line.bytes.toString('latin1'), line.offset, line.whole];
 }
 
-/** The lines of these pieces. Each piece is overwritten afterwards: a line must be used, or copied, before the next. */
+/** The lines of these pieces. Each piece is overwritten afterwards: what is kept of it must be a copy. */
 function split(pieces: readonly Buffer[], options = OPTIONS): Plain[] {
   const splitter = new LineSplitter(options);
   const lines: Plain[] = [];
-  for (const piece of pieces) for (const line of splitter.push(piece)) lines.push(plain(line));
-  for (const line of splitter.end()) lines.push(plain(line));
+  const gather =
+    (whole: boolean): LineVisit =>
+    (source, start, end, offset) => {
+      lines.push([source.toString('latin1', start, end), offset, whole]);
+      return false;
+    };
+  for (const piece of pieces.map((one) => Buffer.from(one))) {
+    splitter.visit(piece, gather(true));
+    piece.fill('#');
+  }
+  splitter.visitRest(gather(false));
   return lines;
 }
 
@@ -117,4 +126,30 @@ describe('lines', () => {
     expect(() => split([Buffer.from('123'), Buffer.from('456')], options)).toThrow('6 bytes');
     expect(split([Buffer.from('1234\n'), Buffer.from('1234\n'), Buffer.from('12345')], options)).toHaveLength(3);
   });
+});
+
+test('a visit that has had enough ends the looking, wherever it is', () => {
+  for (const pieces of [['a\nb\nc\n'], ['a', '\nb', '\nc\n']]) {
+    const splitter = new LineSplitter(OPTIONS);
+    const seen: string[] = [];
+    const look: LineVisit = (source, start, end) => seen.push(source.toString('latin1', start, end)) === 2;
+    const enough = pieces.map((piece) => splitter.visit(Buffer.from(piece), look));
+    expect([seen.slice(0, 2), enough.includes(true)]).toEqual([['a', 'b'], true]);
+  }
+});
+
+test('all lines of a stream are those of its pieces', async () => {
+  for (const text of ['', 'a', 'a\nbc\n\nd', 'a\n']) {
+    for (const size of [1, 2, 100]) {
+      const pieces = Array.from({ length: Math.ceil(text.length / size) }, (_unused, at) =>
+        Buffer.from(text.slice(at * size, (at + 1) * size)),
+      );
+      const lines: Plain[] = [];
+      async function* stream(): AsyncGenerator<Buffer> {
+        yield* pieces;
+      }
+      for await (const line of linesOf(stream(), OPTIONS)) lines.push(plain(line));
+      expect(lines).toEqual(expected(text));
+    }
+  }
 });

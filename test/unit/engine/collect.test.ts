@@ -21,7 +21,7 @@ function scan(lines: readonly string[]): { problem: string | null; scan: Scanned
   let offset = 0;
   for (const line of lines) {
     const bytes = Buffer.from(line);
-    const problem = it.take({ bytes, offset, whole: true });
+    const problem = it.take(line, { offset, bytes: bytes.length });
     if (problem !== null) return { problem, scan: it.results };
     offset += bytes.length + 1;
   }
