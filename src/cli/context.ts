@@ -168,6 +168,7 @@ export function withApi(engine: Engine, link: ApiLink, flags: Flags): ApiEngine 
     pollIntervalMs: flags.pollInterval,
     reconcileGraceMs: flags.reconcileGrace,
     giveUpMs: flags.giveUp,
+    backoff: { baseMs: flags.backoffBase, maxMs: flags.backoffMax },
   };
   return { ...engine, api: link.api, pacing };
 }

@@ -87,6 +87,8 @@ function demoContext(context: Context, folder: string, output: string): Context 
     pollInterval: 500,
     reconcileGrace: 5_000,
     giveUp: 60_000,
+    backoffBase: 1_000,
+    backoffMax: 60_000,
     retryLock: 0,
     confirmOver: 10,
     yes: true,

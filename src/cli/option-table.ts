@@ -138,6 +138,20 @@ export const FLAG_SPECS = {
     default: 3_600_000,
     defaultText: '1h',
   },
+  backoffBase: {
+    flags: '--backoff-base <duration>',
+    text: 'the first wait after a passing failure is up to so long, each later one up to twice the one before',
+    read: duration,
+    default: 1_000,
+    defaultText: '1s',
+  },
+  backoffMax: {
+    flags: '--backoff-max <duration>',
+    text: 'no wait of our own is longer; what the API asks for is always kept',
+    read: duration,
+    default: 60_000,
+    defaultText: '1m',
+  },
   retryLock: {
     flags: '--retry-lock <duration>',
     text: 'wait so long for another process to finish',
@@ -204,6 +218,8 @@ const DRIVING: readonly FlagName[] = [
   'reconcileGrace',
   'maxWait',
   'giveUp',
+  'backoffBase',
+  'backoffMax',
   'retryLock',
   'skipIfLocked',
 ];

@@ -49,6 +49,8 @@ export interface Flags {
   readonly once?: boolean;
   readonly maxWait?: number;
   readonly giveUp: number;
+  readonly backoffBase: number;
+  readonly backoffMax: number;
   readonly retryLock: number;
   readonly skipIfLocked?: boolean;
   readonly failIf?: string;

@@ -5,6 +5,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Rng } from '../base/random.ts';
+import type { BackoffBounds } from '../domain/failure-router.ts';
 import type { Formats } from '../domain/output-record.ts';
 import type { BatchApi, Files, FileWriter, Locks } from '../domain/ports.ts';
 import type { Store } from '../domain/store.ts';
@@ -44,4 +45,6 @@ export interface Pacing {
   readonly reconcileGraceMs: number;
   /** How long an API that cannot be reached is retried before the command ends with exit 4. */
   readonly giveUpMs: number;
+  /** Waits of our own before a call is made again; 1 s to 1 min unless said. */
+  readonly backoff?: BackoffBounds;
 }

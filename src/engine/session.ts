@@ -146,7 +146,8 @@ export function causeOf(failure: ApiFailure): string {
 /** The wait before a call is made again: full jitter, never below what the API asks for. */
 export function waitBefore(session: Session, attempt: number, askedMs: number | null): number {
   // Whole milliseconds: the ledger keeps times as integers.
-  return Math.ceil(Math.max(askedMs ?? 0, backoffMs(attempt, session.engine.rng)));
+  const { rng, pacing } = session.engine;
+  return Math.ceil(Math.max(askedMs ?? 0, backoffMs(attempt, rng, pacing.backoff)));
 }
 
 /**

@@ -9,7 +9,7 @@ import { cancelRound } from '../../../src/engine/cancel.ts';
 import { collectRound } from '../../../src/engine/collect.ts';
 import { poll } from '../../../src/engine/poll.ts';
 import { drive, type DriveEnd } from '../../../src/engine/runner.ts';
-import { newSession, noteFailure, type Session } from '../../../src/engine/session.ts';
+import { newSession, noteFailure, waitBefore, type Session } from '../../../src/engine/session.ts';
 import { uploadRound } from '../../../src/engine/upload.ts';
 import { WaitKeeper } from '../../../src/engine/waits.ts';
 import { failureOf, HOLDER, HOUR_MS, lab, MINUTE_MS, refused, rows, succeededLine, wire, type Lab } from './lab.ts';
@@ -165,3 +165,16 @@ test('a batch whose counts have grown since it was seen ended is fetched whole',
   }
   expect((await it.store.chunks(runId)).map((chunk) => chunk.state)).toEqual(['collected']);
 });
+
+test.each([
+  [undefined, [999, 1_999, 3_999, 59_999]],
+  [{ baseMs: 10, maxMs: 25 }, [9, 19, 24, 24]],
+])(
+  'the waits of our own keep to the bounds that were given (%j), and never go below what the API asks for',
+  async (backoff, expected) => {
+    const it = lab({ rng: { next: () => 0.99999 }, ...(backoff ? { pacing: { backoff } } : {}) });
+    const the = await it.session();
+    expect([1, 2, 3, 99].map((attempt) => waitBefore(the, attempt, null))).toEqual(expected);
+    expect(waitBefore(the, 1, 70_000)).toBe(70_000);
+  },
+);
