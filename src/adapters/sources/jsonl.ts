@@ -87,17 +87,25 @@ class LineReader {
   }
 
   #finishHeld(): SourceRecord | undefined {
-    const dropped = this.#dropping;
-    const [only] = this.#held;
-    const line = this.#held.length === 1 && only ? only : Buffer.concat(this.#held);
+    const record = this.#dropping ? this.#problem(tooLong(this.#recordBytesMax)) : this.#readHeld();
     this.#held = [];
     this.#heldBytes = 0;
     this.#dropping = false;
-    const record = dropped
-      ? this.#problem(tooLong(this.#recordBytesMax))
-      : this.#readLine(line, 0, line.length, 'unknown');
     this.#line++;
     return record;
+  }
+
+  /** A line may have hundreds of megabytes: its pieces, its bytes and its text must not all be alive at once. */
+  #readHeld(): SourceRecord | undefined {
+    const text = this.#heldText();
+    if (typeof text !== 'string') return text;
+    return this.#parse(text, false);
+  }
+
+  #heldText(): string | SourceRecord | undefined {
+    const bytes = Buffer.concat(this.#held);
+    this.#held = [];
+    return this.#textOf(bytes, 0, bytes.length, 'unknown');
   }
 
   /** Lines that are all there, each with its line break. */
@@ -113,16 +121,25 @@ class LineReader {
   }
 
   #readLine(bytes: Buffer, start: number, end: number, kind: TextKind): SourceRecord | undefined {
+    const text = this.#textOf(bytes, start, end, kind);
+    // Without a backslash no string has anything escaped in it, and so nothing that would have to be.
+    return typeof text === 'string' ? this.#parse(text, kind === 'ascii' && !text.includes('\\')) : text;
+  }
+
+  /** The text of a line, or what is wrong with it; nothing for an empty one. */
+  #textOf(bytes: Buffer, start: number, end: number, kind: TextKind): string | SourceRecord | undefined {
     if (end === start) return undefined;
     if (end - start > this.#recordBytesMax) return this.#problem(tooLong(this.#recordBytesMax));
     if (kind === 'unknown' && !isUtf8(bytes.subarray(start, end))) {
       return this.#problem(notUtf8(firstInvalidByte(bytes, start, end) - start, 'line'));
     }
-    const text = bytes.toString(kind === 'ascii' ? 'latin1' : 'utf8', start, end);
+    return bytes.toString(kind === 'ascii' ? 'latin1' : 'utf8', start, end);
+  }
+
+  #parse(text: string, plain: boolean): SourceRecord | undefined {
     try {
       const value: unknown = JSON.parse(text);
-      // Without a backslash no string has anything escaped in it, and so nothing that would have to be.
-      return { file: this.#file, line: this.#line, value, plain: kind === 'ascii' && !text.includes('\\') };
+      return { file: this.#file, line: this.#line, value, plain };
     } catch (error) {
       if (text.trim() === '') return undefined;
       return this.#problem({ code: 'json', message: `not valid JSON: ${jsonComplaint(error)}` });
