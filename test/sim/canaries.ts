@@ -301,7 +301,7 @@ export const CANARIES: readonly Canary[] = [
   },
   {
     what: 'retry-after is not listened to',
-    seed: 42,
+    seed: 44,
     plant: () => ({
       api: (api) => ({
         ...bound(api),
