@@ -1,26 +1,20 @@
 /**
  * What a walk over a run (walk.ts) says of each row.
  */
-import type { ChunkRecord, Lane, RowState } from '../domain/model.ts';
+import type { ChunkRecord } from '../domain/model.ts';
+import type { OutputRecord } from '../domain/output-record.ts';
 import type { RequestIndex, ResultIndex } from '../domain/packed-index.ts';
 import { decodeRowEntry, idJsonOf, type InvalidEntry, type RowEntry } from '../domain/row-file.ts';
 import type { WindowReader } from './windows.ts';
 
-/** What became of a row. */
-export interface WalkedRow {
-  readonly seq: number;
+/**
+ * What became of a row: its output record before its entry is parsed. `resultLine` may be a line of our own in the API's
+ * shape, and is a slice: valid until the next row.
+ */
+export interface WalkedRow extends Omit<OutputRecord, 'customId' | 'columns'> {
   readonly entry: RowEntry;
   /** Its id as it stands in the row file, in JSON, where that lies at hand. A slice: valid until the next row. */
   readonly idJson: Buffer | null;
-  readonly state: RowState;
-  readonly lane: Lane | null;
-  /** The API's line, or our own in its shape; null where there is none. A slice: valid until the next row. */
-  readonly resultLine: Buffer | null;
-  /** The custom_id in that line. */
-  readonly wireId: string | null;
-  readonly errorType: string | null;
-  readonly errorMessage: string | null;
-  readonly attempts: number;
   /** Where its request lies; null for a skipped row. */
   readonly home: { readonly homeChunkNo: number; readonly homeIndex: number } | null;
   /** Of a skipped row: its params as far as they could be made. */

@@ -37,8 +37,6 @@ export class RowEncoder {
   #lines: TextBlock;
   #places: Float64Array;
   #rowCount = 0;
-  #printsBytes = 0;
-  #linesBytes = 0;
   #kinds: RowKind[] = [];
   #ids: string[] | null;
   #refused: RefusedEntry[] = [];
@@ -102,8 +100,6 @@ export class RowEncoder {
     this.#places = next.places;
     this.#firstRecord = this.#records;
     this.#rowCount = 0;
-    this.#printsBytes = 0;
-    this.#linesBytes = 0;
     this.#kinds = [];
     this.#ids = this.#options.keepIds ? [] : null;
     this.#refused = [];
@@ -133,22 +129,22 @@ export class RowEncoder {
   }
 
   #write(row: PreparedRow, { head, tail, line, id }: RowText): void {
-    const start = this.#printsBytes;
+    const start = this.#prints.length;
     let [paramsStart, paramsEnd] = [start + head.length, start + head.length + row.paramsJson.length];
     if (row.plain) {
-      this.#printsBytes += this.#prints.appendAscii(head + row.paramsJson + tail);
-      this.#linesBytes += this.#lines.appendAscii(line);
+      this.#prints.appendAscii(head + row.paramsJson + tail);
+      this.#lines.appendAscii(line);
     } else {
       paramsStart = start + this.#prints.append(head);
       paramsEnd = paramsStart + this.#prints.append(row.paramsJson);
-      this.#printsBytes = paramsEnd + this.#prints.append(tail);
-      this.#linesBytes += this.#lines.append(line);
+      this.#prints.append(tail);
+      this.#lines.append(line);
     }
     const place = this.#rowCount++ * PLACE_FIELDS;
     this.#places[place] = this.#records++;
     this.#places[place + 1] = paramsStart;
     this.#places[place + 2] = paramsEnd;
-    this.#places[place + 3] = this.#linesBytes;
+    this.#places[place + 3] = this.#lines.length;
     this.#places[place + 4] = this.#kindOf(row);
     this.#places[place + ID_HASH] = hashOf(id);
     this.#ids?.push(id);
@@ -170,7 +166,7 @@ export class RowEncoder {
   #refuse(record: SourceRecord, reading: Extract<RowReading, { ok: false }>): boolean {
     const print = printOfInvalid(record.line, record.file);
     if (!this.#prints.hasRoomForBytes(print.length) || this.#refused.length >= REFUSED_MAX) return false;
-    this.#printsBytes += this.#prints.appendAscii(print);
+    this.#prints.appendAscii(print);
     const { columns, params, problems } = reading;
     const entry: InvalidEntry = {
       seq: this.#records++,
