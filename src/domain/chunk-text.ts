@@ -45,14 +45,19 @@ export function paramsOf(request: string, wireId: string | null): string {
 }
 
 /** A mix of models while it is being added up. */
-export type MixSums = Record<string, { rows: number; bytes: number; maxTokens: number }>;
+export type MixSums = Record<
+  string,
+  { rows: number; bytes: number; maxTokens: number; largestBytes: number; cachingRows: number }
+>;
 
 /** Adds up mixes of models. */
 export function addMix(into: MixSums, other: ModelMix): void {
   for (const [model, part] of Object.entries(other)) {
-    const sum = (into[model] ??= { rows: 0, bytes: 0, maxTokens: 0 });
+    const sum = (into[model] ??= { rows: 0, bytes: 0, maxTokens: 0, largestBytes: 0, cachingRows: 0 });
     sum.rows += part.rows;
     sum.bytes += part.bytes;
     sum.maxTokens += part.maxTokens;
+    sum.largestBytes = Math.max(sum.largestBytes, part.largestBytes ?? part.bytes);
+    sum.cachingRows += part.cachingRows ?? part.rows;
   }
 }

@@ -3,6 +3,8 @@
  * moves them. The words are those of src/README.md; which state may follow which is in transitions.ts.
  */
 
+import type { Priority } from './priority.ts';
+
 export type RunState = 'ingesting' | 'ready' | 'active' | 'canceling' | 'done';
 
 export type ChunkState =
@@ -94,10 +96,18 @@ export interface Block {
   readonly candidates?: readonly string[];
 }
 
-/** Numbers that an estimate of a chunk or a run is made from: for each model how many rows, bytes and max_tokens. */
-export type ModelMix = Readonly<
-  Record<string, { readonly rows: number; readonly bytes: number; readonly maxTokens: number }>
->;
+/** Numbers that an estimate of a chunk or a run is made from, for each model. */
+export type ModelMix = Readonly<Record<string, ModelPart>>;
+
+export interface ModelPart {
+  readonly rows: number;
+  readonly bytes: number;
+  readonly maxTokens: number;
+  /** Of one request; missing in states of batchrun 0.1, as is the next. */
+  readonly largestBytes?: number;
+  /** Rows that write to the prompt cache. */
+  readonly cachingRows?: number;
+}
 
 /** What `submit` was asked for and later commands need to know. No prompts, no keys. */
 export interface RunSettings {
@@ -110,6 +120,38 @@ export interface RunSettings {
   readonly defuseFormulas: boolean;
   /** Input columns in their order, where the input has columns: the header of a CSV output. */
   readonly columns: readonly string[];
+  /** What follows is missing in states of batchrun 0.1; `wishesOf` fills it in. */
+  readonly wishes?: Partial<RunWishes>;
+}
+
+/** What the user wants of a run beyond its rows; all of it can be changed while the run goes on. */
+export interface RunWishes {
+  readonly priority: Priority;
+  /** `auto`: batches, and realtime for few retries and where a deadline asks for it. */
+  readonly lane: LaneMode;
+  /** When the results are needed. */
+  readonly deadlineMs: number | null;
+  readonly maxCostUsd: number | null;
+  /** What is reserved before something is sent: the most that it can cost, or what it is expected to cost. */
+  readonly budgetMode: BudgetMode;
+  /** How often an answer that was cut by max_tokens is asked for again with twice as many. */
+  readonly retryTruncated: number;
+}
+
+export type LaneMode = 'auto' | 'batch' | 'realtime';
+export type BudgetMode = 'worst' | 'expected';
+
+const NO_WISHES: RunWishes = {
+  priority: 'normal',
+  lane: 'auto',
+  deadlineMs: null,
+  maxCostUsd: null,
+  budgetMode: 'worst',
+  retryTruncated: 0,
+};
+
+export function wishesOf(run: { readonly settings: Pick<RunSettings, 'wishes'> }): RunWishes {
+  return { ...NO_WISHES, ...run.settings.wishes };
 }
 
 export type RetryLaneMode = 'auto' | 'batch' | 'realtime' | 'none';
@@ -141,6 +183,8 @@ export interface RunRecord {
   readonly blocked: readonly Block[];
   /** Committed length of results/realtime.jsonl. */
   readonly realtimeLogBytes: number;
+  /** What realtime calls may cost whose answers are not known: those under way, and those that were lost. */
+  readonly realtimeReservedUsd: number;
   /** Counts of stop reasons among the answers that deserve a look: max_tokens, refusal, pause_turn, … */
   readonly stopReasons: Readonly<Record<string, number>>;
   readonly canceled: boolean;
@@ -156,6 +200,8 @@ export interface ChunkRecord {
   readonly kind: ChunkKind;
   readonly state: ChunkState;
   readonly betas: readonly string[];
+  /** That of its rows; null: that of the run. */
+  readonly priority: Priority | null;
   readonly rowCount: number;
   readonly bytes: number;
   readonly sha256: string;
@@ -172,6 +218,8 @@ export interface ChunkRecord {
   /** How often the results of its batch were fetched and thrown away because they were not whole. */
   readonly fetches: number;
   readonly wire: WireIds;
+  /** Since when its batch is stopped, so that its rows make a deadline in the realtime lane; null where it is not. */
+  readonly hurriedAtMs: number | null;
 }
 
 /**
@@ -257,6 +305,10 @@ export interface RowRecord {
   /** Not before this time is it tried again. */
   readonly notBeforeMs: number;
   readonly result: ResultLocation | null;
+  /** How often its answer was cut by max_tokens and asked for again; then `result` is the last such answer. */
+  readonly truncations: number;
+  /** Of its next try; null: as the request says. */
+  readonly maxTokens: number | null;
 }
 
 /** Sum of the five counts. */

@@ -3,6 +3,8 @@
  * cannot be read is handed on with its problem, so that one bad line does not hide the next one.
  */
 
+import type { Priority } from './priority.ts';
+
 /** One input record, as read and decoded but not yet understood. */
 export interface SourceRecord {
   /** Index into the list of inputs. */
@@ -50,6 +52,10 @@ export interface PreparedRow {
   readonly maxTokens: number;
   /** Sorted, without duplicates. They become one header of the whole batch. */
   readonly betas: readonly string[];
+  /** The row's own; null where it has none: then that of its run counts. */
+  readonly priority: Priority | null;
+  /** It writes to the prompt cache, which costs more than plain input. */
+  readonly caches: boolean;
   /** Input columns to carry to the output, or undefined where the record has none. */
   readonly columns: Readonly<Record<string, unknown>> | undefined;
 }

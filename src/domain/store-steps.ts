@@ -24,7 +24,7 @@ export type NewRun = Pick<
 /** A sealed chunk with the packed index of its requests. */
 export interface NewChunk extends Pick<
   ChunkRecord,
-  'chunkNo' | 'kind' | 'betas' | 'rowCount' | 'bytes' | 'sha256' | 'firstSeq' | 'mix' | 'parentNo' | 'wire'
+  'chunkNo' | 'kind' | 'betas' | 'priority' | 'rowCount' | 'bytes' | 'sha256' | 'firstSeq' | 'mix' | 'parentNo' | 'wire'
 > {
   readonly requestIndex: Uint8Array;
 }
@@ -134,6 +134,13 @@ export interface CollectedRow {
   readonly errorType: string | null;
   readonly notBeforeMs: number;
   readonly result: ResultLocation | null;
+  /** Where they are not as before: the number of truncations, and max_tokens of the next try. */
+  readonly truncated?: Truncated;
+}
+
+export interface Truncated {
+  readonly truncations: number;
+  readonly maxTokens: number;
 }
 
 export interface CollectedStep {
@@ -158,6 +165,7 @@ export interface RealtimeSettled {
   readonly result: ResultLocation | null;
   /** Was this try the row's fault or the API's? A held row (no credit) does not burn an attempt. */
   readonly burnt: boolean;
+  readonly truncated?: Truncated;
   /** For the event: which try it was, of how many, how long it waits and why. */
   readonly told?: { readonly attempt: number; readonly of: number; readonly waitMs: number; readonly cause: string };
 }
@@ -166,6 +174,8 @@ export interface RealtimeStep {
   readonly runId: string;
   readonly atMs: number;
   readonly logBytes: number;
+  /** Reserved for these calls and free again: what they cost is known, or that they cost nothing. */
+  readonly releasedUsd?: number;
   readonly rows: readonly RealtimeSettled[];
   readonly usage: readonly UsageEntry[];
   readonly stopReasons: Readonly<Record<string, number>>;

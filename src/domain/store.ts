@@ -19,6 +19,7 @@ import type {
   RowRecord,
   RowState,
   RunRecord,
+  RunWishes,
   UsageEntry,
 } from './model.ts';
 import type {
@@ -110,6 +111,8 @@ export interface Store {
       readonly overwrite: boolean;
     },
   ): Promise<void>;
+  /** Changes what the user wants of a run; what is not named stays. */
+  changeWishes(runId: string, wishes: Partial<RunWishes>): Promise<void>;
   /** Deletes a finished run and leaves a tombstone. */
   pruneRun(runId: string, atMs: number): Promise<void>;
   /** Gives back the room of what was pruned, where it is most of what there is and nobody else is at work. */
@@ -222,17 +225,29 @@ export interface DriverStore {
   }): Promise<void>;
 
   sealRetryChunk(runId: string, chunk: NewChunk, seqs: readonly number[], atMs: number): Promise<void>;
-  /** The rows among these that may be called now, as they are after the claim. */
-  claimRealtime(runId: string, seqs: readonly number[], atMs: number): Promise<readonly RowRecord[]>;
+  /**
+   * The rows among these that may be called now, as they are after the claim. `reserveUsd`: by row, what its call may
+   * cost; it stays reserved until the call is settled, whatever becomes of this process.
+   */
+  claimRealtime(
+    runId: string,
+    seqs: readonly number[],
+    atMs: number,
+    reserveUsd?: ReadonlyMap<number, number>,
+  ): Promise<readonly RowRecord[]>;
   settleRealtime(step: RealtimeStep): Promise<void>;
+  /** A sealed chunk goes row by row instead: its rows wait in `retry`, not tried yet. Gives how many. */
+  releaseChunk(runId: string, chunkNo: number, atMs: number): Promise<number>;
+  /** The batch of this chunk is to be stopped: what comes back canceled goes on in the realtime lane. */
+  recordHurried(runId: string, chunkNo: number, atMs: number): Promise<void>;
   /** Calls that were under way when a process died: back to `retry`. Gives their number. */
   releaseRealtime(runId: string, atMs: number): Promise<number>;
   giveUpRows(
     runId: string,
     rows: readonly {
       readonly seq: number;
-      readonly to: 'failed' | 'expired' | 'canceled';
-      readonly errorType: string;
+      readonly to: 'failed' | 'expired' | 'canceled' | 'succeeded';
+      readonly errorType: string | null;
     }[],
     atMs: number,
   ): Promise<void>;

@@ -32,9 +32,12 @@ export const CHUNK_MOVES: Readonly<Record<ChunkState, readonly ChunkState[]>> = 
 };
 
 export const ROW_MOVES: Readonly<Record<RowState, readonly RowState[]>> = {
-  waiting: ['in_batch', 'canceled'],
+  // To retry where its chunk goes row by row, into the realtime lane; to succeeded with an answer that was cut off, where
+  // the run is canceled before a better one could come.
+  waiting: ['in_batch', 'canceled', 'retry', 'succeeded'],
   in_batch: ['waiting', 'succeeded', 'failed', 'expired', 'canceled', 'retry'],
-  retry: ['waiting', 'in_realtime', 'failed', 'expired', 'canceled'],
+  // To succeeded in the same case.
+  retry: ['waiting', 'in_realtime', 'failed', 'expired', 'canceled', 'succeeded'],
   in_realtime: ['succeeded', 'failed', 'retry'],
   succeeded: [],
   // Only by `batchrun retry`.

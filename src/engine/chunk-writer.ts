@@ -12,6 +12,7 @@ import { bodyBytes, requestHead, REQUEST_TAIL, type MixSums } from '../domain/ch
 import { paths } from '../domain/ids.ts';
 import { BODY_HEAD, BODY_TAIL } from '../domain/limits.ts';
 import type { ChunkKind, WireIds } from '../domain/model.ts';
+import type { Priority } from '../domain/priority.ts';
 import { RequestIndexBuilder } from '../domain/packed-index.ts';
 import type { Files, FileWriter } from '../domain/ports.ts';
 import { CUSTOM_ID, wireId } from '../domain/result-line.ts';
@@ -23,6 +24,8 @@ export interface ChunkTarget {
   readonly chunkNo: number;
   readonly kind: ChunkKind;
   readonly betas: readonly string[];
+  /** Null where it is left out: that of the run. */
+  readonly priority?: Priority | null;
   readonly parentNo: number | null;
   /** `tag` where it is left out. */
   readonly wire?: WireIds;
@@ -35,7 +38,7 @@ export interface ChunkRow {
   readonly params: Uint8Array;
   /** The line for the row file with its line end; empty in retry chunks. */
   readonly line: Uint8Array;
-  readonly kind: { readonly model: string; readonly maxTokens: number };
+  readonly kind: { readonly model: string; readonly maxTokens: number; readonly caches?: boolean };
   /** The user's id: the custom_id of an adopted batch. */
   readonly id?: string | undefined;
 }
@@ -113,11 +116,12 @@ export class ChunkWriter {
     const bytes = this.#body?.bytes ?? 0;
     await this.#rows?.commit(permit);
     await this.#body?.commit(permit);
-    const { chunkNo, kind, betas, parentNo, wire = 'tag' } = this.target;
+    const { chunkNo, kind, betas, priority = null, parentNo, wire = 'tag' } = this.target;
     return {
       chunkNo,
       kind,
       betas,
+      priority,
       parentNo,
       wire,
       rowCount: this.rowCount,
@@ -157,10 +161,12 @@ export class ChunkWriter {
     if (this.rowCount === 0) this.#firstSeq = row.seq;
     this.#index.append({ seq: row.seq, requestBytes, rowBytes: this.#rowsBlocks ? row.line.length : 0 });
     this.#requestBytes += requestBytes;
-    const part = (this.#mix[row.kind.model] ??= { rows: 0, bytes: 0, maxTokens: 0 });
+    const part = (this.#mix[row.kind.model] ??= { rows: 0, bytes: 0, maxTokens: 0, largestBytes: 0, cachingRows: 0 });
     part.rows += 1;
     part.bytes += requestBytes;
     part.maxTokens += row.kind.maxTokens;
+    if (requestBytes > part.largestBytes) part.largestBytes = requestBytes;
+    if (row.kind.caches === true) part.cachingRows++;
   }
 
   /** The request up to its params. ASCII, as ids on the wire are. */

@@ -7,7 +7,15 @@
  * instant. Rows without a record of their own follow from their chunk and have no line.
  */
 import { redact } from '../base/log.ts';
-import type { AttemptRecord, BatchRecord, ChunkRecord, RowRecord, RunRecord, UsageEntry } from '../domain/model.ts';
+import {
+  wishesOf,
+  type AttemptRecord,
+  type BatchRecord,
+  type ChunkRecord,
+  type RowRecord,
+  type RunRecord,
+  type UsageEntry,
+} from '../domain/model.ts';
 import { countOutcomes, decodeOutcomes } from '../domain/packed-index.ts';
 import type { Snapshot } from '../domain/store.ts';
 import type { EventRecord } from '../domain/store-steps.ts';
@@ -70,6 +78,7 @@ function runFields(run: RunRecord): Fields {
       ...{ chunk_rows: settings.chunkRows, chunk_bytes: settings.chunkBytes, max_attempts: settings.maxAttempts },
       ...{ retry_lane: settings.retryLane, fail_if: settings.failIf, defuse_formulas: settings.defuseFormulas },
       columns: settings.columns.length,
+      wishes: wishFields(run),
     },
     setting_hashes: run.settingHashes,
     ...{ output: run.output, format: run.format, errors: run.errors, overwrite: run.overwrite },
@@ -78,6 +87,15 @@ function runFields(run: RunRecord): Fields {
     blocked: run.blocked.map(({ sinceMs, ...block }) => ({ ...block, since: isoOrNull(sinceMs) })),
     stop_reasons: run.stopReasons,
     realtime_log_bytes: run.realtimeLogBytes,
+    realtime_reserved_usd: run.realtimeReservedUsd,
+  };
+}
+
+function wishFields(run: RunRecord): Fields {
+  const { priority, lane, deadlineMs, maxCostUsd, budgetMode, retryTruncated } = wishesOf(run);
+  return {
+    ...{ priority, lane, deadline: isoOrNull(deadlineMs), max_cost_usd: maxCostUsd, budget_mode: budgetMode },
+    retry_truncated: retryTruncated,
   };
 }
 
@@ -94,7 +112,8 @@ async function chunkFields(snapshot: Snapshot, chunk: ChunkRecord): Promise<Fiel
     ...{ run: chunk.runId, chunk: chunk.chunkNo, kind: chunk.kind, state: chunk.state, rows: chunk.rowCount },
     ...{ first_row: chunk.firstSeq, bytes: chunk.bytes, sha256: chunk.sha256, betas: chunk.betas, wire: chunk.wire },
     mix: mixFields(chunk.mix),
-    ...{ batch: chunk.batchId, parent: chunk.parentNo, root: chunk.rootNo },
+    ...{ batch: chunk.batchId, parent: chunk.parentNo, root: chunk.rootNo, priority: chunk.priority },
+    hurried_at: isoOrNull(chunk.hurriedAtMs),
     ...{ refusals: chunk.refusals, fetches: chunk.fetches, sealed_at: isoOrNull(chunk.sealedAtMs) },
     outcomes: outcomes === null ? null : outcomeCounts(outcomes, chunk.rowCount),
   };
@@ -138,6 +157,7 @@ function rowFields(row: RowRecord): Fields {
   return {
     ...{ run: row.runId, row: row.seq, state: row.state, home_chunk: row.homeChunkNo, home_index: row.homeIndex },
     ...{ attempts: row.attempts, error_type: row.errorType },
+    ...{ truncations: row.truncations, max_tokens: row.maxTokens },
     not_before: row.notBeforeMs === 0 ? null : isoOrNull(row.notBeforeMs),
     result: result && { chunk: result.chunkNo, offset: result.offset, length: result.length },
   };

@@ -24,6 +24,8 @@ export interface OpenedChunk {
 export interface HomePlace {
   readonly homeChunkNo: number;
   readonly homeIndex: number;
+  /** Of its next try, where that is not what the request says. */
+  readonly maxTokens?: number | null;
 }
 
 export interface SizedRequest {
@@ -31,6 +33,7 @@ export interface SizedRequest {
   readonly betas: readonly string[];
   readonly model: string;
   readonly maxTokens: number;
+  readonly caches: boolean;
 }
 
 interface Kept extends OpenedChunk {
@@ -64,7 +67,7 @@ export class RequestReader {
       const { requestOffset, requestBytes } = index.at(place.homeIndex);
       const request = (await body.read(requestOffset, requestBytes)).toString();
       const id = chunk.wire === 'own' ? null : wireId(tagOf(runId), chunk.chunkNo, place.homeIndex);
-      return { paramsJson: paramsOf(request, id), betas: chunk.betas };
+      return { paramsJson: withMaxTokens(paramsOf(request, id), place.maxTokens ?? null), betas: chunk.betas };
     });
   }
 
@@ -124,6 +127,14 @@ export class RequestReader {
     const body = await this.#files.open(paths.body(runId, chunkNo));
     return { chunk, index, body };
   }
+}
+
+/** An answer that was cut by max_tokens is asked for again with more. */
+function withMaxTokens(paramsJson: string, maxTokens: number | null): string {
+  if (maxTokens === null) return paramsJson;
+  const params = JSON.parse(paramsJson) as Record<string, unknown>;
+  params['max_tokens'] = maxTokens;
+  return JSON.stringify(params);
 }
 
 async function closeSlot(slot: Slot): Promise<void> {

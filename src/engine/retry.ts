@@ -5,7 +5,7 @@
 import { failpoint } from '../base/failpoint.ts';
 import { retryLane } from '../domain/failure-router.ts';
 import { tagOf } from '../domain/ids.ts';
-import type { RowRecord, RunRecord } from '../domain/model.ts';
+import type { ChunkRecord, RowRecord, RunRecord } from '../domain/model.ts';
 import { ChunkWriter } from './chunk-writer.ts';
 import { isHomeBlocked, readHome, standStill } from './home-chunk.ts';
 import type { RealtimeLane } from './realtime.ts';
@@ -91,7 +91,7 @@ async function assign(session: Session, lane: RealtimeLane, run: RunRecord): Pro
           return { sealed: await chunks.sealAll(), stuckRows: 0 };
         }
         if (where === 'realtime') lane.offer(run, row);
-        else if (!(await chunks.add(row, opened.chunk.betas))) stuckRows++;
+        else if (!(await chunks.add(row, opened.chunk))) stuckRows++;
       }
     }
     return { sealed: await chunks.sealAll(), stuckRows };
@@ -103,7 +103,7 @@ async function assign(session: Session, lane: RealtimeLane, run: RunRecord): Pro
 
 const NO_LINE = Buffer.alloc(0);
 
-/** New chunks of rows that wait, one open per set of betas. */
+/** New chunks of rows that wait, one open per set of betas and priority. */
 class RetryChunks {
   readonly #session: Session;
   readonly #run: RunRecord;
@@ -119,12 +119,12 @@ class RetryChunks {
   }
 
   /** False where the request of the row cannot be read: it goes on waiting. */
-  async add(row: RowRecord, betas: readonly string[]): Promise<boolean> {
+  async add(row: RowRecord, home: Pick<ChunkRecord, 'betas' | 'priority'>): Promise<boolean> {
     const { chunkRows, chunkBytes } = this.#run.settings;
     const request = await readHome(this.#session, row, () => this.#requests.sized(this.#run.id, row));
     if (!request) return false;
-    const { paramsJson, model, maxTokens } = request;
-    const key = betas.join(',');
+    const { paramsJson, ...kind } = request;
+    const key = `${home.betas.join(',')}|${home.priority ?? ''}`;
     let open = this.#open.get(key);
     const params = Buffer.from(paramsJson);
     const full = (writer: ChunkWriter): boolean =>
@@ -134,11 +134,11 @@ class RetryChunks {
       open = undefined;
     }
     if (!open) {
-      open = { writer: await this.#newWriter(betas), seqs: [] };
+      open = { writer: await this.#newWriter(home), seqs: [] };
       this.#open.set(key, open);
     }
     open.seqs.push(row.seq);
-    await open.writer.add({ seq: row.seq, params, line: NO_LINE, kind: { model, maxTokens } });
+    await open.writer.add({ seq: row.seq, params, line: NO_LINE, kind });
     return true;
   }
 
@@ -153,12 +153,20 @@ class RetryChunks {
     this.#open.clear();
   }
 
-  async #newWriter(betas: readonly string[]): Promise<ChunkWriter> {
+  async #newWriter({ betas, priority }: Pick<ChunkRecord, 'betas' | 'priority'>): Promise<ChunkWriter> {
     const { store, files } = this.#session.engine;
     const runId = this.#run.id;
     this.#nextNo ??= ((await store.chunks(runId)).at(-1)?.chunkNo ?? 0) + 1;
     const chunkNo = this.#nextNo++;
-    return new ChunkWriter(files, { runId, tag: tagOf(runId), chunkNo, kind: 'retry', betas, parentNo: null });
+    return new ChunkWriter(files, {
+      runId,
+      tag: tagOf(runId),
+      chunkNo,
+      kind: 'retry',
+      betas,
+      priority,
+      parentNo: null,
+    });
   }
 
   async #seal(key: string): Promise<void> {

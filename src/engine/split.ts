@@ -88,8 +88,8 @@ interface Copy {
 /** A new chunk with some rows of another, in their order. */
 async function copyRows(session: Session, { chunk, index, rows, chunkNo }: Copy): Promise<NewChunk> {
   const { files } = session.engine;
-  const { runId, kind, betas } = chunk;
-  const target = { runId, tag: tagOf(runId), chunkNo, kind, betas, parentNo: chunk.chunkNo };
+  const { runId, kind, betas, priority } = chunk;
+  const target = { runId, tag: tagOf(runId), chunkNo, kind, betas, priority, parentNo: chunk.chunkNo };
   const writer = new ChunkWriter(files, target);
   const body = await files.open(paths.body(runId, chunk.chunkNo));
   const rowFile: FileReader | null = kind === 'input' ? await files.open(paths.rows(runId, chunk.chunkNo)) : null;
@@ -114,7 +114,7 @@ async function copyRows(session: Session, { chunk, index, rows, chunkNo }: Copy)
 }
 
 /** What a mix counts of a request. */
-export function sizeOfParams(paramsJson: string): { model: string; maxTokens: number } {
+export function sizeOfParams(paramsJson: string): { model: string; maxTokens: number; caches: boolean } {
   const { model, max_tokens: maxTokens } = JSON.parse(paramsJson) as { model: string; max_tokens: number };
-  return { model, maxTokens };
+  return { model, maxTokens, caches: paramsJson.includes('"cache_control"') };
 }

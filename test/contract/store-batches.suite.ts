@@ -279,6 +279,8 @@ export function storeBatchesSuite(name: string, open: OpenStore): void {
           errorType: null,
           notBeforeMs: 0,
           result,
+          truncations: 0,
+          maxTokens: null,
         });
         expect(await store.rowRecord(RUN, 3)).toMatchObject({ state: 'retry', homeChunkNo: 1, homeIndex: 3 });
         expect(await store.rowRecord(RUN, 1)).toMatchObject({ state: 'retry', attempts: 1 });

@@ -254,6 +254,8 @@ export function storeCreatesSuite(name: string, open: OpenStore): void {
           errorType: 'invalid_request_error',
           notBeforeMs: 0,
           result: null,
+          truncations: 0,
+          maxTokens: null,
         });
         expect(await kinds()).toContain('row.failed');
       });

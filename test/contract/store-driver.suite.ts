@@ -90,6 +90,8 @@ export function storeDriverSuite(name: string, open: OpenStore): void {
           sealRetryChunk: () => driver.sealRetryChunk(RUN, newChunk(9, [0], { kind: 'retry' }), [], AT),
           claimRealtime: () => driver.claimRealtime(RUN, [], AT),
           settleRealtime: () => driver.settleRealtime({ ...at, logBytes: 1, rows: [], usage: [], stopReasons: {} }),
+          releaseChunk: () => driver.releaseChunk(RUN, 3, AT),
+          recordHurried: () => driver.recordHurried(RUN, 3, AT),
           releaseRealtime: () => driver.releaseRealtime(RUN, AT),
           giveUpRows: () => driver.giveUpRows(RUN, [], AT),
           setBlocks: () => driver.setBlocks(RUN, [block('billing')], AT),

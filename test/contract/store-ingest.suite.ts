@@ -48,6 +48,7 @@ export function storeIngestSuite(name: string, open: OpenStore): void {
           mix: {},
           blocked: [],
           realtimeLogBytes: 0,
+          realtimeReservedUsd: 0,
           stopReasons: {},
           canceled: false,
         });
@@ -68,6 +69,7 @@ export function storeIngestSuite(name: string, open: OpenStore): void {
           sealedAtMs: AT,
           batchId: null,
           fetches: 0,
+          hurriedAtMs: null,
         });
         const index = await store.chunkIndex(RUN, 3);
         expect({ ...index, requests: Buffer.from(index.requests) }).toEqual({

@@ -51,6 +51,7 @@ export function newChunk(chunkNo: number, seqs: readonly number[], more: Partial
     chunkNo,
     kind,
     betas: [],
+    priority: null,
     rowCount: seqs.length,
     bytes: seqs.length * 101 + 15,
     sha256: `sha-${chunkNo}`,

@@ -13,7 +13,7 @@ export function insertChunk(
   const { runId, chunk, atMs, state } = step;
   db.run(
     `INSERT INTO chunks (run_id, chunk_no, kind, state, betas, row_count, bytes, sha256, first_seq, mix, parent_no,
-       sealed_at_ms, wire) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       sealed_at_ms, wire, priority) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     runId,
     chunk.chunkNo,
     chunk.kind,
@@ -27,6 +27,7 @@ export function insertChunk(
     chunk.parentNo,
     atMs,
     chunk.wire,
+    chunk.priority,
   );
   db.run(
     'INSERT INTO chunk_index (run_id, chunk_no, requests) VALUES (?, ?, ?)',

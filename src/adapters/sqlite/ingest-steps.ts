@@ -3,7 +3,7 @@
  * one transaction it becomes ready or turns out to be there already. None of them talks to the API.
  */
 import { BatchrunError, invariant } from '../../base/errors.ts';
-import type { ModelMix, RunState } from '../../domain/model.ts';
+import type { ModelMix, RunSettings, RunState } from '../../domain/model.ts';
 import type { Store } from '../../domain/store.ts';
 import type { IngestEnd, IngestVerdict, NewChunk, NewRun } from '../../domain/store-steps.ts';
 import { adoptBatch } from './attempt-steps.ts';
@@ -22,6 +22,7 @@ type IngestSteps = Pick<
   | 'deleteIngesting'
   | 'requestCancel'
   | 'setOutput'
+  | 'changeWishes'
   | 'pruneRun'
   | 'compact'
 >;
@@ -47,6 +48,14 @@ export function createIngestSteps(db: Db): IngestSteps {
         const state = expectState(db, runId, ['ready', 'active']);
         moveRun(db, runId, state, 'canceling', atMs);
         db.run('UPDATE runs SET canceled = 1 WHERE id = ?', runId);
+      }),
+    changeWishes: (runId, wishes) =>
+      step(() => {
+        const row = db.get<{ settings: string }>('SELECT settings FROM runs WHERE id = ?', runId);
+        invariant(row, `run ${runId} exists`);
+        const settings = JSON.parse(row.settings) as RunSettings;
+        const changed: RunSettings = { ...settings, wishes: { ...settings.wishes, ...wishes } };
+        db.run('UPDATE runs SET settings = ? WHERE id = ?', JSON.stringify(changed), runId);
       }),
     setOutput: (runId, output) =>
       step(() => {

@@ -136,6 +136,19 @@ export const MIGRATIONS: readonly Migration[] = [
        ) STRICT, WITHOUT ROWID`,
     ],
   },
+  {
+    id: 3,
+    name: 'limits, budgets, priorities, deadlines',
+    sqlite: [
+      `ALTER TABLE chunks ADD COLUMN priority TEXT CHECK (priority IN ('critical','high','normal','low'))`,
+      // Its batch is stopped because of a deadline: rows that come back canceled go on in the realtime lane.
+      `ALTER TABLE chunks ADD COLUMN hurried_at_ms INTEGER`,
+      `ALTER TABLE rows ADD COLUMN truncations INTEGER NOT NULL DEFAULT 0`,
+      `ALTER TABLE rows ADD COLUMN max_tokens INTEGER`,
+      // Kept while an answer is not known: a crash in the middle must not free money that may be spent.
+      `ALTER TABLE runs ADD COLUMN realtime_reserved_usd REAL NOT NULL DEFAULT 0`,
+    ],
+  },
 ];
 
 export const SCHEMA_VERSION: number = MIGRATIONS.at(-1)?.id ?? 0;

@@ -117,11 +117,13 @@ function writeRows(db: Db, step: { runId: string; chunkNo: number; rows: readonl
   for (const row of step.rows) {
     db.run(
       `INSERT INTO rows (run_id, seq, state, home_chunk_no, home_index, attempts, error_type, not_before_ms,
-         result_chunk_no, result_offset, result_length) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         result_chunk_no, result_offset, result_length, truncations, max_tokens)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, coalesce(?, 0), ?)
        ON CONFLICT (run_id, seq) DO UPDATE SET state = excluded.state, attempts = excluded.attempts,
          error_type = excluded.error_type, not_before_ms = excluded.not_before_ms,
          result_chunk_no = excluded.result_chunk_no, result_offset = excluded.result_offset,
-         result_length = excluded.result_length`,
+         result_length = excluded.result_length,
+         truncations = coalesce(?, truncations), max_tokens = coalesce(excluded.max_tokens, max_tokens)`,
       runId,
       row.seq,
       row.to,
@@ -133,6 +135,9 @@ function writeRows(db: Db, step: { runId: string; chunkNo: number; rows: readonl
       row.result?.chunkNo ?? null,
       row.result?.offset ?? null,
       row.result?.length ?? null,
+      row.truncated?.truncations ?? null,
+      row.truncated?.maxTokens ?? null,
+      row.truncated?.truncations ?? null,
     );
   }
   for (const [to, count] of Object.entries(countBy(step.rows.map((row) => row.to)))) {
@@ -142,6 +147,9 @@ function writeRows(db: Db, step: { runId: string; chunkNo: number; rows: readonl
 
 /** What an earlier try came to is no longer what became of the row. */
 const CANCELED = "error_type = 'batchrun_canceled', result_chunk_no = NULL, result_offset = NULL, result_length = NULL";
+
+/** An answer that was cut off by max_tokens is paid, and better than none. */
+const KEEP_CUT_OFF = "UPDATE rows SET state = 'succeeded', error_type = NULL WHERE run_id = ? AND truncations > 0";
 
 function cancelUnsent(db: Db, runId: string, atMs: number): void {
   const run = db.get<{ state: string }>('SELECT state FROM runs WHERE id = ?', runId);
@@ -155,17 +163,29 @@ function cancelUnsent(db: Db, runId: string, atMs: number): void {
   );
   for (const chunk of sealed) {
     moveChunk(db, { runId, chunkNo: chunk.chunk_no }, 'sealed', 'canceled', atMs);
-    moveRows(db, runId, 'waiting', 'canceled', chunk.row_count);
     // The rows of a retry chunk have records of their own; those of an input chunk follow from the chunk.
-    if (chunk.kind !== 'retry') continue;
-    for (const seq of decodeRequestIndex(chunk.requests).seqs) {
-      moveRowRecord(db, { runId, seq, from: 'waiting', to: 'canceled' });
-      db.run(`UPDATE rows SET ${CANCELED} WHERE run_id = ? AND seq = ?`, runId, seq);
-    }
+    const kept = chunk.kind === 'retry' ? cancelRetryRows(db, runId, decodeRequestIndex(chunk.requests).seqs) : 0;
+    moveRows(db, runId, 'waiting', 'succeeded', kept);
+    moveRows(db, runId, 'waiting', 'canceled', chunk.row_count - kept);
   }
+  const kept = db.run(`${KEEP_CUT_OFF} AND state = 'retry'`, runId);
+  moveRows(db, runId, 'retry', 'succeeded', kept);
   const waiting = db.run(`UPDATE rows SET state = 'canceled', ${CANCELED} WHERE run_id = ? AND state = 'retry'`, runId);
   moveRows(db, runId, 'retry', 'canceled', waiting);
   if (waiting > 0) addEvent(db, { runId, atMs, kind: 'rows.canceled', data: { rows: waiting } });
+}
+
+/** Gives how many keep an answer that was cut off. */
+function cancelRetryRows(db: Db, runId: string, seqs: Iterable<number>): number {
+  let kept = 0;
+  for (const seq of seqs) {
+    const cutOff = db.run(`${KEEP_CUT_OFF} AND state = 'waiting' AND seq = ?`, runId, seq);
+    kept += cutOff;
+    if (cutOff > 0) continue;
+    moveRowRecord(db, { runId, seq, from: 'waiting', to: 'canceled' });
+    db.run(`UPDATE rows SET ${CANCELED} WHERE run_id = ? AND seq = ?`, runId, seq);
+  }
+  return kept;
 }
 
 function finishRun(db: Db, runId: string, atMs: number): void {
@@ -184,7 +204,7 @@ function reopen(db: Db, runId: string, states: readonly ('failed' | 'expired' | 
   if (states.includes('canceled')) recordCanceledChunks(db, runId);
   for (const state of states) {
     const changed = db.run(
-      `UPDATE rows SET state = 'retry', attempts = 0, not_before_ms = 0 WHERE run_id = ? AND state = ?`,
+      `UPDATE rows SET state = 'retry', attempts = 0, not_before_ms = 0, truncations = 0, max_tokens = NULL WHERE run_id = ? AND state = ?`,
       runId,
       state,
     );

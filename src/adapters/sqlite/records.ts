@@ -18,6 +18,7 @@ import type {
   UsageEntry,
   WireIds,
 } from '../../domain/model.ts';
+import type { Priority } from '../../domain/priority.ts';
 import { requestCount } from '../../domain/model.ts';
 import type { EventRecord, Tombstone } from '../../domain/store-steps.ts';
 import type { Params } from './db.ts';
@@ -40,6 +41,8 @@ export interface ChunkColumns {
   sealed_at_ms: number;
   batch_id: string | null;
   wire: WireIds;
+  priority: Priority | null;
+  hurried_at_ms: number | null;
 }
 
 export function toChunk(columns: ChunkColumns): ChunkRecord {
@@ -61,6 +64,8 @@ export function toChunk(columns: ChunkColumns): ChunkRecord {
     sealedAtMs: columns.sealed_at_ms,
     batchId: columns.batch_id,
     wire: columns.wire,
+    priority: columns.priority,
+    hurriedAtMs: columns.hurried_at_ms,
   };
 }
 
@@ -163,6 +168,8 @@ export interface RowColumns {
   result_chunk_no: number | null;
   result_offset: number | null;
   result_length: number | null;
+  truncations: number;
+  max_tokens: number | null;
 }
 
 export function toRow(columns: RowColumns): RowRecord {
@@ -177,6 +184,8 @@ export function toRow(columns: RowColumns): RowRecord {
     errorType: columns.error_type,
     notBeforeMs: columns.not_before_ms,
     result: chunkNo === null || offset === null || length === null ? null : { chunkNo, offset, length },
+    truncations: columns.truncations,
+    maxTokens: columns.max_tokens,
   };
 }
 

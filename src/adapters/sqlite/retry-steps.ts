@@ -1,19 +1,27 @@
 /**
  * The driver's steps around rows that are tried again: as a chunk of retries, or call by call in the realtime lane.
  */
-import type { RowRecord } from '../../domain/model.ts';
+import { invariant } from '../../base/errors.ts';
+import type { RowRecord, RunState } from '../../domain/model.ts';
+import { decodeRequestIndex } from '../../domain/packed-index.ts';
 import type { DriverStore } from '../../domain/store.ts';
 import type { RealtimeStep } from '../../domain/store-steps.ts';
 import { isDue } from '../../domain/row-wait.ts';
 import type { DriverTransaction } from './batch-steps.ts';
 import { insertChunk } from './chunk-insert.ts';
 import type { Db } from './db.ts';
-import { addEvent, addStopReasons, addUsage, moveRowRecord, moveRows } from './moves.ts';
+import { addEvent, addStopReasons, addUsage, moveChunk, moveRowRecord, moveRows, moveRun } from './moves.ts';
 import { toRow, type RowColumns } from './records.ts';
 
 type RetrySteps = Pick<
   DriverStore,
-  'sealRetryChunk' | 'claimRealtime' | 'settleRealtime' | 'releaseRealtime' | 'giveUpRows'
+  | 'sealRetryChunk'
+  | 'claimRealtime'
+  | 'settleRealtime'
+  | 'releaseRealtime'
+  | 'releaseChunk'
+  | 'recordHurried'
+  | 'giveUpRows'
 >;
 
 export function createRetrySteps(db: Db, step: DriverTransaction): RetrySteps {
@@ -24,7 +32,14 @@ export function createRetrySteps(db: Db, step: DriverTransaction): RetrySteps {
         for (const seq of seqs) moveRowRecord(db, { runId, seq, from: 'retry', to: 'waiting' });
         moveRows(db, runId, 'retry', 'waiting', seqs.length);
       }),
-    claimRealtime: (runId, seqs, atMs) => step(() => claimRealtime(db, { runId, seqs, atMs })),
+    claimRealtime: (runId, seqs, atMs, reserveUsd = new Map()) =>
+      step(() => claimRealtime(db, { runId, seqs, atMs, reserveUsd })),
+    releaseChunk: (runId, chunkNo, atMs) => step(() => releaseChunk(db, { runId, chunkNo, atMs })),
+    recordHurried: (runId, chunkNo, atMs) =>
+      step(() => {
+        const hurry = 'UPDATE chunks SET hurried_at_ms = ? WHERE run_id = ? AND chunk_no = ? AND hurried_at_ms IS NULL';
+        if (db.run(hurry, atMs, runId, chunkNo) === 1) addEvent(db, { runId, chunkNo, atMs, kind: 'chunk.hurried' });
+      }),
     settleRealtime: (settled) => step(() => settleRealtime(db, settled)),
     releaseRealtime: (runId, atMs) =>
       step(() => {
@@ -46,8 +61,12 @@ export function createRetrySteps(db: Db, step: DriverTransaction): RetrySteps {
 }
 
 /** Only rows that still wait, and whose time has come: the caller's picture of them may be a moment old. */
-function claimRealtime(db: Db, claim: { runId: string; seqs: readonly number[]; atMs: number }): readonly RowRecord[] {
-  const { runId, seqs, atMs } = claim;
+function claimRealtime(
+  db: Db,
+  claim: { runId: string; seqs: readonly number[]; atMs: number; reserveUsd: ReadonlyMap<number, number> },
+): readonly RowRecord[] {
+  const { runId, seqs, atMs, reserveUsd } = claim;
+  let reserved = 0;
   const run = db.get<{ state: string }>('SELECT state FROM runs WHERE id = ?', runId);
   if (run?.state !== 'active') return [];
   const claimed: RowRecord[] = [];
@@ -57,10 +76,44 @@ function claimRealtime(db: Db, claim: { runId: string; seqs: readonly number[]; 
     moveRowRecord(db, { runId, seq, from: 'retry', to: 'in_realtime' });
     db.run('UPDATE rows SET attempts = attempts + 1 WHERE run_id = ? AND seq = ?', runId, seq);
     claimed.push(toRow({ ...row, state: 'in_realtime', attempts: row.attempts + 1 }));
+    reserved += reserveUsd.get(seq) ?? 0;
   }
+  if (reserved > 0) reserve(db, runId, reserved);
   moveRows(db, runId, 'retry', 'in_realtime', claimed.length);
   if (claimed.length > 0) addEvent(db, { runId, atMs, kind: 'rows.in_realtime', data: { rows: claimed.length } });
   return claimed;
+}
+
+function reserve(db: Db, runId: string, usd: number): void {
+  // Sums of fractions may end a hair below nothing.
+  db.run('UPDATE runs SET realtime_reserved_usd = max(0, realtime_reserved_usd + ?) WHERE id = ?', usd, runId);
+}
+
+/** The chunk itself is never sent: its rows have records from here on, as those of a chunk that was refused. */
+function releaseChunk(db: Db, { runId, chunkNo, atMs }: { runId: string; chunkNo: number; atMs: number }): number {
+  const chunk = db.get<{ kind: string; requests: Uint8Array }>(
+    'SELECT c.kind, i.requests FROM chunks c JOIN chunk_index i USING (run_id, chunk_no) WHERE run_id = ? AND chunk_no = ?',
+    runId,
+    chunkNo,
+  );
+  invariant(chunk, `chunk ${chunkNo} of ${runId} exists`);
+  const rows = moveChunk(db, { runId, chunkNo }, 'sealed', 'canceled', atMs, { released: true });
+  for (const [index, seq] of decodeRequestIndex(chunk.requests).seqs.entries()) {
+    if (chunk.kind === 'retry') moveRowRecord(db, { runId, seq, from: 'waiting', to: 'retry' });
+    else {
+      db.run(
+        "INSERT INTO rows (run_id, seq, state, home_chunk_no, home_index, attempts) VALUES (?, ?, 'retry', ?, ?, 0)",
+        runId,
+        seq,
+        chunkNo,
+        index,
+      );
+    }
+  }
+  moveRows(db, runId, 'waiting', 'retry', rows);
+  const run = db.get<{ state: RunState }>('SELECT state FROM runs WHERE id = ?', runId);
+  if (run?.state === 'ready') moveRun(db, runId, 'ready', 'active', atMs);
+  return rows;
 }
 
 function settleRealtime(db: Db, step: RealtimeStep): void {
@@ -69,13 +122,16 @@ function settleRealtime(db: Db, step: RealtimeStep): void {
     moveRowRecord(db, { runId, seq: row.seq, from: 'in_realtime', to: row.to });
     db.run(
       `UPDATE rows SET error_type = ?, not_before_ms = ?, attempts = attempts - ?,
-         result_chunk_no = ?, result_offset = ?, result_length = ? WHERE run_id = ? AND seq = ?`,
+         result_chunk_no = ?, result_offset = ?, result_length = ?,
+         truncations = coalesce(?, truncations), max_tokens = coalesce(?, max_tokens) WHERE run_id = ? AND seq = ?`,
       row.errorType,
       row.notBeforeMs,
       row.burnt ? 0 : 1,
       row.result?.chunkNo ?? null,
       row.result?.offset ?? null,
       row.result?.length ?? null,
+      row.truncated?.truncations ?? null,
+      row.truncated?.maxTokens ?? null,
       runId,
       row.seq,
     );
@@ -86,6 +142,7 @@ function settleRealtime(db: Db, step: RealtimeStep): void {
     }
   }
   db.run('UPDATE runs SET realtime_log_bytes = ? WHERE id = ?', step.logBytes, runId);
+  if ((step.releasedUsd ?? 0) > 0) reserve(db, runId, -(step.releasedUsd ?? 0));
   addUsage(db, runId, step.usage);
   addStopReasons(db, runId, step.stopReasons);
   const succeeded = step.rows.filter((row) => row.to === 'succeeded').length;

@@ -37,6 +37,7 @@ export interface RunColumns {
   blocked: string;
   stop_reasons: string;
   realtime_log_bytes: number;
+  realtime_reserved_usd: number;
 }
 
 type RowCountColumns = Readonly<Record<`row_${RowState}`, number>>;
@@ -66,6 +67,7 @@ export function toRun(columns: RunColumns & RowCountColumns): RunRecord {
     mix: JSON.parse(columns.mix) as ModelMix,
     blocked: JSON.parse(columns.blocked) as Block[],
     realtimeLogBytes: columns.realtime_log_bytes,
+    realtimeReservedUsd: columns.realtime_reserved_usd,
     stopReasons: JSON.parse(columns.stop_reasons) as Record<string, number>,
     canceled: columns.canceled === 1,
   };

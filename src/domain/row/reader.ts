@@ -8,6 +8,7 @@
 import { BatchrunError } from '../../base/errors.ts';
 import { formatBytes } from '../../base/units.ts';
 import { BATCH_BYTES_MAX, BODY_HEAD, BODY_TAIL, CUSTOM_ID_CHARS_MAX, REALTIME_BYTES_MAX } from '../limits.ts';
+import { PRIORITIES, toPriority, type Priority } from '../priority.ts';
 import type { RowNotice, RowProblem, RowReading, SourceRecord } from '../source.ts';
 import { isBlank } from './check-messages.ts';
 import { ParamChecker } from './check-params.ts';
@@ -51,6 +52,11 @@ const TOO_DEEP: RowProblem = {
 const REALTIME_TOO_LARGE: RowNotice = {
   code: 'realtime_too_large',
   message: `a row is larger than ${formatBytes(REALTIME_BYTES_MAX)}: it can go into a batch, but the realtime lane cannot take it`,
+};
+
+const OTHER_PRIORITY: RowNotice = {
+  code: 'priority',
+  message: `a row's priority is none of ${PRIORITIES.join(', ')}: that of the run counts`,
 };
 
 export function createRowReader(defaults: RowDefaults): RowReader {
@@ -121,9 +127,11 @@ class Reader {
     if (findings.problems.length > 0) return { ok: false, problems: findings.problems, customId, params, columns };
     const model = params['model'] as string;
     const maxTokens = params['max_tokens'] as number;
+    const priority = shape.priority === undefined ? null : this.#priority(shape.priority, findings);
+    const caches = mayCache(params) && paramsJson.includes('"cache_control"');
     return {
       ok: true,
-      row: { customId, paramsJson, plain, model, maxTokens, betas, columns },
+      row: { customId, paramsJson, plain, model, maxTokens, betas, priority, caches, columns },
       notices: findings.notices,
     };
   }
@@ -156,6 +164,12 @@ class Reader {
     return undefined;
   }
 
+  #priority(value: unknown, findings: Findings): Priority | null {
+    const priority = toPriority(value);
+    if (priority === null) findings.notice(OTHER_PRIORITY);
+    return priority;
+  }
+
   /** The defaults under the row's own params, and a message made from --prompt where the row has none. */
   #merge(shape: Shape, record: JsonObject, findings: Findings): JsonObject {
     const own = shape.params;
@@ -171,6 +185,14 @@ class Reader {
     }
     return params;
   }
+}
+
+/** A marker for the cache stands on a block, a tool or the params themselves: texts alone have none. */
+function mayCache({ system, tools, cache_control: cacheControl, messages }: JsonObject): boolean {
+  if (typeof system === 'object' || tools !== undefined || cacheControl !== undefined) return true;
+  if (!Array.isArray(messages)) return false;
+  for (const message of messages) if (isObject(message) && typeof message['content'] !== 'string') return true;
+  return false;
 }
 
 function isDeeper(value: unknown, levels: number): boolean {

@@ -4,6 +4,7 @@
  * can be handed from one thread to another without being touched.
  */
 import { invariant } from '../../base/errors.ts';
+import type { Priority } from '../priority.ts';
 import type { InvalidEntry } from '../row-file.ts';
 import type { RowNotice } from '../source.ts';
 
@@ -12,6 +13,10 @@ export interface RowKind {
   readonly model: string;
   readonly maxTokens: number;
   readonly betas: readonly string[];
+  /** Null or missing: that of the run. */
+  readonly priority?: Priority | null;
+  /** It writes to the prompt cache. */
+  readonly caches?: boolean;
 }
 
 export interface RowBlock {

@@ -154,12 +154,13 @@ export class RowEncoder {
   }
 
   /** Nearly always that of the row before. */
-  #kindOf({ model, maxTokens, betas }: PreparedRow): number {
+  #kindOf({ model, maxTokens, betas, priority, caches }: PreparedRow): number {
     for (let at = this.#kinds.length - 1; at >= Math.max(0, this.#kinds.length - KINDS_LOOKED_AT); at--) {
       const kind = this.#kinds[at];
-      if (kind?.model === model && kind.maxTokens === maxTokens && sameList(kind.betas, betas)) return at;
+      const same = kind?.model === model && kind.maxTokens === maxTokens && kind.caches === caches;
+      if (same && kind.priority === priority && sameList(kind.betas, betas)) return at;
     }
-    this.#kinds.push({ model, maxTokens, betas });
+    this.#kinds.push({ model, maxTokens, betas, priority, caches });
     return this.#kinds.length - 1;
   }
 

@@ -17,6 +17,8 @@ export interface Shape {
   /** The row's own betas, not checked yet. */
   readonly betas: unknown;
   readonly columns: JsonObject | undefined;
+  /** The row's own priority, as it stands there; it is carried like any other column. */
+  readonly priority: unknown;
   /** Keys beside bare params that the API does not know: they are carried, not sent. */
   readonly strangers: readonly string[];
 }
@@ -36,6 +38,8 @@ const MESSAGES_PATH = '/v1/messages';
 
 /** Where the user's id stands unless --id-column says otherwise. */
 export const ID_COLUMN = 'custom_id';
+/** A column or field with one of the four words says how soon the row shall go. */
+export const PRIORITY_COLUMN = 'priority';
 const NO_STRANGERS: readonly string[] = [];
 const WITH_PARAMS: ReadonlySet<string> = new Set(['params', 'betas', 'error']);
 const WITH_BODY: ReadonlySet<string> = new Set(['method', 'url', 'body', 'betas', 'error']);
@@ -65,6 +69,7 @@ export function recognise(value: unknown, options: ShapeOptions): Recognised {
     customId: ownValue(value, id),
     betas: undefined,
     columns,
+    priority: ownValue(value, PRIORITY_COLUMN),
     strangers: NO_STRANGERS,
   });
 }
@@ -94,6 +99,7 @@ function request(value: JsonObject, options: ShapeOptions): Recognised {
     customId: ownValue(value, id),
     betas: ownValue(value, 'betas'),
     columns: extras(value, WITH_PARAMS, id),
+    priority: ownValue(value, PRIORITY_COLUMN),
     strangers: NO_STRANGERS,
   });
 }
@@ -113,6 +119,7 @@ function foreignRequest(value: JsonObject, options: ShapeOptions): Recognised {
     customId: ownValue(value, id),
     betas: ownValue(value, 'betas'),
     columns: extras(value, WITH_BODY, id),
+    priority: ownValue(value, PRIORITY_COLUMN),
     strangers: NO_STRANGERS,
   });
 }
@@ -123,20 +130,23 @@ function bareParams(value: JsonObject, options: ShapeOptions): Recognised {
   const params: Record<string, unknown> = {};
   const columns: Record<string, unknown> = {};
   const strangers: string[] = [];
+  let carries = false;
   for (const key of Object.keys(value)) {
     if (key === id || key === 'betas' || key === 'error') continue;
     if (isParam(key, Object.hasOwn(value, 'betas'))) {
       params[key] = value[key];
     } else {
       define(columns, key, value[key]);
-      strangers.push(key);
+      if (key !== PRIORITY_COLUMN) strangers.push(key);
+      carries = true;
     }
   }
   return found({
     params,
     customId: ownValue(value, id),
     betas: ownValue(value, 'betas'),
-    columns: strangers.length === 0 ? undefined : columns,
+    columns: carries ? columns : undefined,
+    priority: ownValue(value, PRIORITY_COLUMN),
     strangers: strangers.length === 0 ? NO_STRANGERS : strangers,
   });
 }

@@ -56,9 +56,15 @@ describe('a body', () => {
 
 test('mixes of models add up, and what is added is left alone', () => {
   const sums: MixSums = {};
-  const part = Object.freeze({ a: Object.freeze({ rows: 1, bytes: 10, maxTokens: 100 }) });
+  const part = Object.freeze({
+    a: Object.freeze({ rows: 1, bytes: 10, maxTokens: 100, largestBytes: 10, cachingRows: 0 }),
+  });
   addMix(sums, part);
+  // One of an old state does not say what its largest row is, nor which rows are cached: then the most is taken.
   addMix(sums, { ...part, b: { rows: 2, bytes: 20, maxTokens: 200 } });
   addMix(sums, {});
-  expect(sums).toEqual({ a: { rows: 2, bytes: 20, maxTokens: 200 }, b: { rows: 2, bytes: 20, maxTokens: 200 } });
+  expect(sums).toEqual({
+    a: { rows: 2, bytes: 20, maxTokens: 200, largestBytes: 10, cachingRows: 0 },
+    b: { rows: 2, bytes: 20, maxTokens: 200, largestBytes: 20, cachingRows: 2 },
+  });
 });

@@ -40,11 +40,14 @@ const CHUNK = `
   submitted -> ended | uncertain | lost
   ended -> collected | uncertain | lost`;
 
-/** in_batch -> waiting is the way of a chunk that was surely not made; waiting -> canceled that of one never sent. */
+/**
+ * in_batch -> waiting is the way of a chunk that was surely not made; waiting -> canceled that of one never sent;
+ * waiting -> retry that of one that goes row by row. What is canceled with an answer that was cut off has succeeded.
+ */
 const ROW = `
-  waiting -> in_batch | canceled
+  waiting -> in_batch | canceled | retry | succeeded
   in_batch -> waiting | succeeded | failed | expired | canceled | retry
-  retry -> waiting | in_realtime | failed | expired | canceled
+  retry -> waiting | in_realtime | failed | expired | canceled | succeeded
   in_realtime -> succeeded | failed | retry
   failed -> retry
   expired -> retry

@@ -1,0 +1,155 @@
+/**
+ * The limits of one pool as far as they are known, and from where. What a person says caps everything else; of the rest
+ * the newest word wins, but an assumption never stands against knowledge.
+ */
+import type { BucketLimit, BucketName, PoolLimits } from './limiter.ts';
+import { BUCKET_NAMES } from './limiter.ts';
+import type { KnownLimit, LimitSource } from './snapshot.ts';
+
+export type Caps = Readonly<Partial<Record<BucketName, number>>>;
+
+/**
+ * Before anything is known: the lowest limits that were ever published for a paying account (facts, section 3.2, tier 1 of
+ * 2025). The first answer says more.
+ */
+export const ASSUMED: Readonly<Record<'requests' | 'input' | 'output', number>> = {
+  requests: 50,
+  input: 30_000,
+  output: 8_000,
+};
+
+const TRUST: Readonly<Record<LimitSource, number>> = { assumed: 0, tier: 1, refusal: 2, headers: 3, admin: 3, flag: 4 };
+/** A refusal that contradicts what headers or the Admin API said longer ago than this is believed. */
+const STALE_MS = 60_000;
+/** Without headers an assumed limit grows by so many calls a minute with each answer: it doubles about every minute. */
+const GROWTH_BY_ANSWER = 1;
+/** After a 429 that names no number: what went through in the last minute, less a tenth. */
+const AFTER_REFUSAL_SHARE = 0.9;
+/** Below this nothing would move any more. */
+const PER_MINUTE_MIN = 1;
+/** A limit of nothing (`--rpm 0` is refused, but an account may have none) must not be divided by. */
+const PER_WINDOW_MIN = 1e-9;
+/** "60 requests a minute may be enforced as 1 a second" (facts, section 3.3): no less than a second's worth. */
+const CAPACITY_SHARE_MIN = 1 / 60;
+/** After `ramp_limit_exceeded` a little less than what went through, and from there a fifth more every half minute. */
+const AFTER_RAMP_SHARE = 0.8;
+const RAMP_SHARE_MIN = 0.01;
+const RAMP_GROWTH = 1.2;
+const RAMP_STEP_MS = 30_000;
+
+export class KnownLimits {
+  readonly #caps: Caps;
+  readonly #headroom: number;
+  readonly #known = new Map<BucketName, KnownLimit>();
+  #capacityShare = 1;
+  #ramp: { readonly share: number; readonly atMs: number } | null = null;
+
+  /** `headroom`: the share of each limit that is left to others, from 0 to 1. */
+  constructor(caps: Caps, headroom: number, nowMs: number) {
+    this.#caps = caps;
+    this.#headroom = headroom;
+    for (const name of ['requests', 'input', 'output'] as const) {
+      this.#known.set(name, { name, value: ASSUMED[name], source: 'assumed', atMs: nowMs });
+    }
+  }
+
+  /** True when something changed. */
+  hear(name: BucketName, value: number, source: LimitSource, nowMs: number): boolean {
+    if (!(value >= 0) || !Number.isFinite(value)) return false;
+    const before = this.#known.get(name);
+    const isOld = before !== undefined && nowMs - before.atMs > STALE_MS;
+    if (before && TRUST[source] < TRUST[before.source] && !(source === 'refusal' && isOld)) return false;
+    this.#known.set(name, { name, value, source, atMs: nowMs });
+    return before?.value !== value;
+  }
+
+  /** An answer without a word about limits: an assumption grows. */
+  answered(nowMs: number): boolean {
+    const requests = this.#known.get('requests');
+    if (requests?.source !== 'assumed') return false;
+    const growth = (requests.value + GROWTH_BY_ANSWER) / requests.value;
+    for (const [name, limit] of this.#known) {
+      if (limit.source === 'assumed') this.#known.set(name, { ...limit, value: limit.value * growth, atMs: nowMs });
+    }
+    return true;
+  }
+
+  /** A 429 for this bucket, with its number where it names one; else by what went through in the last minute. */
+  refused(name: BucketName, { limit, used, nowMs }: { limit: number | null; used: number; nowMs: number }): boolean {
+    if (limit !== null) return this.hear(name, limit, 'refusal', nowMs);
+    const before = this.#known.get(name);
+    const exact = before && TRUST[before.source] > TRUST.refusal;
+    if (exact) {
+      // The limit is right and the bucket was not empty: it is enforced in smaller steps than a minute.
+      const smaller = Math.max(CAPACITY_SHARE_MIN, this.#capacityShare / 2);
+      const changed = smaller !== this.#capacityShare;
+      this.#capacityShare = smaller;
+      return changed;
+    }
+    const value = Math.max(PER_MINUTE_MIN, Math.min(before?.value ?? Infinity, used * AFTER_REFUSAL_SHARE));
+    return this.hear(name, value, 'refusal', nowMs);
+  }
+
+  /** `ramp_limit_exceeded`: the account may not speed up so fast. `used`: requests of the last minute. */
+  ramped(used: number, nowMs: number): void {
+    const limit = this.#known.get('requests')?.value ?? used;
+    const now = Math.min(this.#rampShare(nowMs), (used / Math.max(1, limit)) * AFTER_RAMP_SHARE);
+    this.#ramp = { share: Math.max(RAMP_SHARE_MIN, now), atMs: nowMs };
+  }
+
+  /** Do limits change with time alone? */
+  get ramping(): boolean {
+    return this.#ramp !== null;
+  }
+
+  #rampShare(nowMs: number): number {
+    if (!this.#ramp) return 1;
+    const share = this.#ramp.share * RAMP_GROWTH ** ((nowMs - this.#ramp.atMs) / RAMP_STEP_MS);
+    if (share >= 1) this.#ramp = null;
+    return Math.min(1, share);
+  }
+
+  isAssumed(name: BucketName): boolean {
+    return this.#known.get(name)?.source === 'assumed';
+  }
+
+  /** What may be used of a bucket: the cap, or what is known less the headroom. Null: there is no such limit. */
+  usable(name: BucketName): number | null {
+    const known = this.#known.get(name);
+    const cap = this.#caps[name];
+    if (!known && cap === undefined) return null;
+    const open = known ? known.value * (1 - this.#headroom) : Infinity;
+    return Math.min(open, cap ?? Infinity);
+  }
+
+  /** The share of what the API shows as left that is ours to use. */
+  leftToOthers(name: BucketName): number {
+    return (this.#known.get(name)?.value ?? 0) * this.#headroom;
+  }
+
+  toLimits(nowMs: number): PoolLimits {
+    const ramp = this.#rampShare(nowMs);
+    const limits: Partial<Record<BucketName, BucketLimit>> = {};
+    for (const name of BUCKET_NAMES) {
+      const usable = this.usable(name);
+      if (usable === null) continue;
+      const perWindow = Math.max(usable * (name === 'day' ? 1 : ramp), PER_WINDOW_MIN);
+      const share = name === 'requests' ? this.#capacityShare * ramp : 1;
+      limits[name] = { perWindow, capacity: Math.max(1, perWindow * share) };
+    }
+    return limits;
+  }
+
+  /** As they are shown and kept: where a flag caps, the flag. */
+  list(nowMs: number): readonly KnownLimit[] {
+    const list: KnownLimit[] = [];
+    for (const name of BUCKET_NAMES) {
+      const known = this.#known.get(name);
+      const cap = this.#caps[name];
+      if (cap !== undefined && cap <= (known?.value ?? Infinity)) {
+        list.push({ name, value: cap, source: 'flag', atMs: nowMs });
+      } else if (known) list.push(known);
+    }
+    return list;
+  }
+}
