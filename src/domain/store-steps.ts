@@ -2,6 +2,7 @@
  * What the steps of the ledger take and give: a new run, a sealed chunk, a collected chunk, settled realtime calls, …
  * The steps themselves are in store.ts.
  */
+import type { PoolSnapshot } from './pacing/snapshot.ts';
 import type { BatchInfo, ChunkRecord, ModelMix, ResultLocation, RunRecord, UsageEntry } from './model.ts';
 
 /** What a run is when its reading begins. */
@@ -112,6 +113,11 @@ export interface WaitRecord {
   readonly untilMs: number;
   /** How long the wait was when it was asked for: no clock can make it longer than that. */
   readonly askedMs: number;
+}
+
+/** A pool as it was last seen at one base URL: of another one the same name is another account's. */
+export interface PoolRecord extends PoolSnapshot {
+  readonly origin: string;
 }
 
 export interface SplitStep {

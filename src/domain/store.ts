@@ -22,6 +22,7 @@ import type {
   RunWishes,
   UsageEntry,
 } from './model.ts';
+import type { PoolSnapshot } from './pacing/snapshot.ts';
 import type {
   AttemptStart,
   ChunkIndex,
@@ -34,6 +35,7 @@ import type {
   IngestVerdict,
   NewChunk,
   NewRun,
+  PoolRecord,
   RealtimeStep,
   SplitStep,
   Tombstone,
@@ -87,6 +89,8 @@ export interface Store {
   ): Promise<readonly EventRecord[]>;
   driver(): Promise<DriverRecord | null>;
   waits(origin: string, workspace: string): Promise<readonly WaitRecord[]>;
+  /** What was last known of limits and their use, at one base URL or at all of them, in the order of their names. */
+  pools(origin?: string): Promise<readonly PoolRecord[]>;
   tombstones(): Promise<readonly Tombstone[]>;
   /** What the database itself finds wrong with what it keeps; nothing where it is whole. */
   check(): Promise<readonly string[]>;
@@ -176,6 +180,8 @@ export interface DriverStore {
   /** The API's time when its list was first looked at for these attempts; times that are known already stay. */
   recordDoubtSeen(attemptIds: readonly number[], serverMs: number): Promise<void>;
   recordWait(wait: WaitRecord): Promise<void>;
+  /** Puts these in the place of what was known of them; pools that are not named stay. */
+  recordPools(origin: string, pools: readonly PoolSnapshot[], atMs: number): Promise<void>;
   recordUncertain(step: { readonly attemptId: number; readonly atMs: number; readonly reason: string }): Promise<void>;
   recordSplit(step: SplitStep): Promise<void>;
   /** A one-row chunk whose row the API refuses. */

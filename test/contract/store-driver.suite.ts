@@ -5,7 +5,18 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { DriverStore, Store } from '../../src/domain/store.ts';
 import { AT, block, HOLDER, OTHER, RUN, storeBench, type OpenStore } from './store.bench.ts';
-import { batchInfo, collectedRow, dump, endedInfo, newChunk, newRun, ORIGIN, refusal, WORKSPACE } from './store.lab.ts';
+import {
+  batchInfo,
+  collectedRow,
+  dump,
+  endedInfo,
+  newChunk,
+  newRun,
+  ORIGIN,
+  poolSnapshot,
+  refusal,
+  WORKSPACE,
+} from './store.lab.ts';
 
 export function storeDriverSuite(name: string, open: OpenStore): void {
   describe(`store: ${name}`, () => {
@@ -61,6 +72,7 @@ export function storeDriverSuite(name: string, open: OpenStore): void {
           recordDoubtSeen: () => driver.recordDoubtSeen([open], AT),
           recordWait: () =>
             driver.recordWait({ origin: ORIGIN, workspace: WORKSPACE, kind: 'batches', untilMs: AT, askedMs: 1 }),
+          recordPools: () => driver.recordPools(ORIGIN, [poolSnapshot('org_1', 'opus_5')], AT),
           recordUncertain: () => driver.recordUncertain({ attemptId: open, atMs: AT, reason: 'x' }),
           recordSplit: () =>
             driver.recordSplit({

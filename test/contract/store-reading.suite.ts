@@ -4,7 +4,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { DriverStore, Store } from '../../src/domain/store.ts';
 import { AT, block, OTHER, RUN, storeBench, type OpenStore } from './store.bench.ts';
-import { collectedRow, dump } from './store.lab.ts';
+import { collectedRow, dump, ORIGIN, poolSnapshot } from './store.lab.ts';
 
 export function storeReadingSuite(name: string, open: OpenStore): void {
   describe(`store: ${name}`, () => {
@@ -53,6 +53,47 @@ export function storeReadingSuite(name: string, open: OpenStore): void {
         expect(await store.events(RUN, { limit: 2 })).toEqual(all.slice(0, 2));
         expect(await store.events(null, { afterId: all[5]?.id ?? 0, limit: 99 })).toEqual(all.slice(6));
         expect(await store.events(null, { limit: 3, newest: true })).toEqual(all.slice(5));
+      });
+    });
+
+    describe('pools', () => {
+      const ELSEWHERE = 'https://gateway.example';
+      const opus = poolSnapshot('org_1', 'opus_5');
+      const batches = poolSnapshot('org_1', 'batches', { open: { batches: 3, requests: 41_000 }, latency: null });
+
+      test('are kept as they were told, each base URL for itself, in the order of their names', async () => {
+        expect(await store.pools()).toEqual([]);
+        await driver.recordPools(ORIGIN, [opus, batches], AT);
+        await driver.recordPools(ELSEWHERE, [opus], AT);
+        expect(await store.pools(ORIGIN)).toEqual([
+          { ...batches, origin: ORIGIN },
+          { ...opus, origin: ORIGIN },
+        ]);
+        expect(await store.pools('https://nobody.example')).toEqual([]);
+        expect((await store.pools()).map((one) => [one.origin, one.pool])).toEqual([
+          [ORIGIN, batches.pool],
+          [ORIGIN, opus.pool],
+          [ELSEWHERE, opus.pool],
+        ]);
+      });
+
+      test('are replaced one by one: those that are not named stay', async () => {
+        await driver.recordPools(ORIGIN, [opus, batches], AT);
+        const later = { ...opus, atMs: AT + 5_000, pausedUntilMs: AT + 9_000, use: [] };
+        await driver.recordPools(ORIGIN, [later], AT + 5_000);
+        expect(await store.pools(ORIGIN)).toEqual([
+          { ...batches, origin: ORIGIN },
+          { ...later, origin: ORIGIN },
+        ]);
+        await driver.recordPools(ORIGIN, [], AT + 6_000);
+        expect(await store.pools(ORIGIN)).toHaveLength(2);
+      });
+
+      test('are seen by a later process', async () => {
+        await driver.recordPools(ORIGIN, [opus], AT);
+        const later = await bench.reopen();
+        expect(await later.pools()).toEqual([{ ...opus, origin: ORIGIN }]);
+        if (later !== store) await later.close();
       });
     });
 

@@ -7,6 +7,7 @@ import type { BatchInfo, ChunkRecord, RowRecord, RowState, RunRecord, UsageEntry
 import { NO_USAGE, ROW_STATES } from '../../src/domain/model.ts';
 import { decodeOutcomes, decodeRequestIndex, outcomeOf, RequestIndexBuilder } from '../../src/domain/packed-index.ts';
 import type { DriverStore, Store } from '../../src/domain/store.ts';
+import type { PoolSnapshot } from '../../src/domain/pacing/snapshot.ts';
 import type { CollectedRow, NewChunk, NewRun } from '../../src/domain/store-steps.ts';
 
 export const ORIGIN = 'https://api.anthropic.com';
@@ -97,6 +98,33 @@ export function usageOf(rows: number, more: Partial<UsageEntry> = {}): UsageEntr
     outputTokens: rows * 3,
     costUsd: rows * 0.25,
     unpricedRows: 0,
+    ...more,
+  };
+}
+
+/** What is known of one pool: a limit from a header, and two minutes of one key. */
+export function poolSnapshot(organization: string, rateClass: string, more: Partial<PoolSnapshot> = {}): PoolSnapshot {
+  const minute = START_MS / 60_000;
+  return {
+    pool: `${organization}|${rateClass}`,
+    organization,
+    rateClass,
+    atMs: START_MS + 90_000,
+    limits: [{ name: 'requests', value: 1_000, source: 'headers', atMs: START_MS }],
+    levels: { requests: 812.5 },
+    open: null,
+    pausedUntilMs: null,
+    use: [
+      {
+        key: 'sk-ant-…wxyz',
+        minutes: [
+          { minute, requests: 10, inputTokens: 5_000, outputTokens: 700, refused: 1, retried: 2 },
+          { minute: minute + 1, requests: 4, inputTokens: 900, outputTokens: 80, refused: 0, retried: 0 },
+        ],
+      },
+    ],
+    latency: { calls: 14, p50Ms: 420, p95Ms: 1_800, p99Ms: 2_400 },
+    mode: 'local',
     ...more,
   };
 }
@@ -262,6 +290,7 @@ export async function dump(store: Store, driver?: DriverStore): Promise<unknown>
     runs: await Promise.all(parts),
     events: await store.events(null, { limit: 1_000_000 }),
     tombstones: await store.tombstones(),
+    pools: await store.pools(),
     driver: await store.driver(),
     open: await driver?.openAttempts(),
     watched: await driver?.attemptsToWatch(0),

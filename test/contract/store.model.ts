@@ -8,6 +8,7 @@ import type { RowState, RunState } from '../../src/domain/model.ts';
 import { encodeResultIndex, OUTCOME, outcomeByte } from '../../src/domain/packed-index.ts';
 import type { DriverStore, Store } from '../../src/domain/store.ts';
 import type { CollectedRow } from '../../src/domain/store-steps.ts';
+import type { PoolSnapshot } from '../../src/domain/pacing/snapshot.ts';
 import type { OpenStore } from './store.bench.ts';
 import {
   batchInfo,
@@ -16,6 +17,8 @@ import {
   endedInfo,
   newChunk,
   newRun,
+  ORIGIN,
+  poolSnapshot,
   START_MS,
   statesOf,
   WORKSPACE,
@@ -43,6 +46,7 @@ class Model {
   readonly rows = new Map<number, RowState>();
   readonly chunks: ModelChunk[] = [];
   state: RunState = 'ready';
+  readonly pools = new Map<string, PoolSnapshot>();
   chunkNo = 0;
   batchNo = 0;
 
@@ -118,6 +122,7 @@ function legalSteps({ model, rng }: Game): ReadonlyMap<string, Step> {
   if (open.length === 0 && (model.state === 'active' || model.state === 'canceling')) steps.set('finish', finish);
   if (model.state === 'done') steps.set('reopen', reopen);
   if (chance(rng, 0.1)) steps.set('take over', takeOver);
+  if (chance(rng, 0.1)) steps.set('pools', recordPools);
   return steps;
 }
 
@@ -294,6 +299,12 @@ async function reopen(game: Game): Promise<void> {
   expect(await game.driver.reopen(RUN, states, game.atMs)).toBe(seqs.length);
 }
 
+async function recordPools(game: Game): Promise<void> {
+  const pool = poolSnapshot('org_1', pick(game.rng, ['batches', 'opus_5']), { atMs: game.atMs });
+  game.model.pools.set(pool.pool, pool);
+  await game.driver.recordPools(ORIGIN, [pool], game.atMs);
+}
+
 async function takeOver(game: Game): Promise<void> {
   game.driver = await game.store.takeOver({ pid: 1, host: 'h', command: 'c', atMs: game.atMs });
 }
@@ -326,6 +337,8 @@ async function play(game: Game, seen: Map<string, number>): Promise<void> {
     const states = await statesOf(game.store, RUN);
     expect(new Map([...states].toSorted(([a], [b]) => a - b)), `after ${name}`).toEqual(game.model.rows);
     expect((await game.store.run(RUN))?.state, `after ${name}`).toBe(game.model.state);
+    const known = (await game.store.pools(ORIGIN)).map(({ pool, atMs }) => [pool, atMs]);
+    expect(known, `after ${name}`).toEqual([...game.model.pools].map(([pool, { atMs }]) => [pool, atMs]).toSorted());
   }
 }
 
@@ -342,7 +355,7 @@ const STEP_NAMES = [
     'lost',
     'retry chunk',
   ],
-  ...['claim', 'give up', 'settle', 'release', 'cancel', 'cancel unsent', 'finish', 'reopen', 'take over'],
+  ...['claim', 'give up', 'settle', 'release', 'cancel', 'cancel unsent', 'finish', 'reopen', 'take over', 'pools'],
 ];
 
 export function modelTest(open: OpenStore, { sequences }: StoreModelOptions): void {

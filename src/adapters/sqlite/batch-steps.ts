@@ -2,6 +2,7 @@
  * The driver's steps around following batches: what the list shows, what has ended, which attempts are in doubt.
  */
 import type { BatchInfo } from '../../domain/model.ts';
+import type { PoolSnapshot } from '../../domain/pacing/snapshot.ts';
 import type { DriverStore } from '../../domain/store.ts';
 import type { Db, Params } from './db.ts';
 import { addEvent, moveChunk } from './moves.ts';
@@ -18,6 +19,7 @@ type BatchSteps = Pick<
   | 'recordBatchMissing'
   | 'recordFetchFailed'
   | 'recordWait'
+  | 'recordPools'
 >;
 
 /** Runs a step as the driver: in one transaction, after the proof that this process still is the driver. */
@@ -72,6 +74,10 @@ export function createBatchSteps(db: Db, step: DriverTransaction): BatchSteps {
           wait.askedMs,
         );
       }),
+    recordPools: (origin, pools, atMs) =>
+      step(() => {
+        for (const one of pools) upsertPool(db, origin, one, atMs);
+      }),
     recordFetchFailed: ({ runId, chunkNo, atMs, reason }) =>
       step(() => {
         db.run('UPDATE chunks SET fetches = fetches + 1 WHERE run_id = ? AND chunk_no = ?', runId, chunkNo);
@@ -82,6 +88,17 @@ export function createBatchSteps(db: Db, step: DriverTransaction): BatchSteps {
         );
       }),
   };
+}
+
+function upsertPool(db: Db, origin: string, pool: PoolSnapshot, atMs: number): void {
+  db.run(
+    `INSERT INTO pools (origin, pool, data, at_ms) VALUES (?, ?, ?, ?)
+     ON CONFLICT (origin, pool) DO UPDATE SET data = excluded.data, at_ms = excluded.at_ms`,
+    origin,
+    pool.pool,
+    JSON.stringify(pool),
+    atMs,
+  );
 }
 
 interface BatchOwner {

@@ -147,6 +147,11 @@ export const MIGRATIONS: readonly Migration[] = [
       `ALTER TABLE rows ADD COLUMN max_tokens INTEGER`,
       // Kept while an answer is not known: a crash in the middle must not free money that may be spent.
       `ALTER TABLE runs ADD COLUMN realtime_reserved_usd REAL NOT NULL DEFAULT 0`,
+      // What was last known of the account's limits and of their use. Of each base URL for itself.
+      `CREATE TABLE pools (
+         origin TEXT NOT NULL, pool TEXT NOT NULL, data TEXT NOT NULL, at_ms INTEGER NOT NULL,
+         PRIMARY KEY (origin, pool)
+       ) STRICT`,
     ],
   },
 ];

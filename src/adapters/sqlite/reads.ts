@@ -4,7 +4,8 @@
 import { CHUNK_STATES, type ChunkCounts, type ChunkState, type RowState } from '../../domain/model.ts';
 import { OPEN_ROW_STATES } from '../../domain/transitions.ts';
 import type { Store } from '../../domain/store.ts';
-import type { ChunkIndex, DriverRecord, WaitRecord } from '../../domain/store-steps.ts';
+import type { PoolSnapshot } from '../../domain/pacing/snapshot.ts';
+import type { ChunkIndex, DriverRecord, PoolRecord, WaitRecord } from '../../domain/store-steps.ts';
 import { invariant } from '../../base/errors.ts';
 import { settled, type Db } from './db.ts';
 import {
@@ -45,6 +46,7 @@ type Reads = Pick<
   | 'events'
   | 'driver'
   | 'waits'
+  | 'pools'
   | 'tombstones'
   | 'attempts'
   | 'check'
@@ -115,6 +117,7 @@ export function createReads(db: Db): Reads {
     events: (runId, options) => read(() => events(db, runId, options).map(toEvent)),
     driver: () => read(() => driver(db)),
     waits: (origin, workspace) => read(() => waits(db, origin, workspace)),
+    pools: (origin) => read(() => pools(db, origin)),
     attempts: (runId, filter) => read(() => attempts(db, runId, filter).map(toAttempt)),
     check: () => read(() => check(db)),
     tombstones: () =>
@@ -208,6 +211,15 @@ function waits(db: Db, origin: string, workspace: string): WaitRecord[] {
       workspace,
     )
     .map((row) => ({ origin, workspace, kind: row.kind, untilMs: row.until_ms, askedMs: row.asked_ms }));
+}
+
+function pools(db: Db, origin: string | undefined): PoolRecord[] {
+  return db
+    .all<{ origin: string; data: string }>(
+      'SELECT origin, data FROM pools WHERE origin = coalesce(?, origin) ORDER BY origin, pool',
+      origin ?? null,
+    )
+    .map((row) => ({ ...(JSON.parse(row.data) as PoolSnapshot), origin: row.origin }));
 }
 
 /** What SQLite finds wrong with its own pages; it says `ok` where that is nothing. */

@@ -16,6 +16,7 @@ const COLUMNS: Readonly<Record<string, string>> = {
     'run_id TEXT, chunk_no INTEGER, kind TEXT, state TEXT, betas TEXT, row_count INTEGER, bytes INTEGER, sha256 TEXT, first_seq INTEGER, mix TEXT, parent_no INTEGER?, root_no INTEGER?, refusals INTEGER, fetches INTEGER, sealed_at_ms INTEGER, batch_id TEXT?, wire TEXT',
   driver: 'id INTEGER?, epoch INTEGER, pid INTEGER, host TEXT, command TEXT, since_ms INTEGER, let_go_at_ms INTEGER?',
   events: 'id INTEGER?, run_id TEXT, at_ms INTEGER, kind TEXT, chunk_no INTEGER?, seq INTEGER?, data TEXT',
+  pools: 'origin TEXT, pool TEXT, data TEXT, at_ms INTEGER',
   rows: 'run_id TEXT, seq INTEGER, state TEXT, home_chunk_no INTEGER, home_index INTEGER, attempts INTEGER, error_type TEXT?, not_before_ms INTEGER, result_chunk_no INTEGER?, result_offset INTEGER?, result_length INTEGER?',
   runs: 'id TEXT, name TEXT?, state TEXT, fingerprint TEXT?, again_no INTEGER, canceled INTEGER, origin TEXT, workspace TEXT, created_at_ms INTEGER, ready_at_ms INTEGER?, done_at_ms INTEGER?, inputs TEXT, settings TEXT, setting_hashes TEXT, output TEXT?, format TEXT, errors TEXT?, overwrite INTEGER, total_rows INTEGER, mix TEXT, row_waiting INTEGER, row_in_batch INTEGER, row_retry INTEGER, row_in_realtime INTEGER, row_succeeded INTEGER, row_failed INTEGER, row_expired INTEGER, row_canceled INTEGER, row_invalid INTEGER, blocked TEXT, stop_reasons TEXT, realtime_log_bytes INTEGER',
   tombstones:
@@ -31,6 +32,8 @@ const FREE_TEXT: Readonly<Record<string, string>> = {
   'driver.command': 'the name of the command',
   'driver.host': 'the name of the machine',
   'events.data': 'numbers, ids, error types and reasons',
+  'pools.data': 'limits, counts, times, and keys as people see them, masked',
+  'pools.pool': 'an organization and a class of models',
   'rows.error_type': 'a type, never a message',
   'runs.blocked': 'our own texts, and the API’s message about the account',
   'runs.errors': 'a path',
