@@ -21,8 +21,9 @@ export const LAYERS: readonly Layer[] = [
     name: 'engine',
     folder: 'src/engine/',
     mayImport: ['domain', 'base'],
-    // p-limit is the cap on calls under way; node:crypto is for the checksum of a chunk while it is written.
-    packages: ['p-limit', 'node:crypto'],
+    // p-limit is the cap on calls under way; node:crypto is for the checksum of a chunk while it is written; the
+    // histogram is arithmetic.
+    packages: ['p-limit', 'node:crypto', 'hdr-histogram-js/dist/Int32Histogram.js'],
   },
   {
     name: 'adapters',

@@ -25,6 +25,7 @@ const ENTRIES: Readonly<Record<string, string>> = {
   [MAIN]: 'the command line',
   'src/cli/reading-thread.ts': 'started by cli/read-rows.ts',
   'src/cli/proving-thread.ts': 'started by cli/prove-results.ts',
+  'src/engine/pacing/latency.ts': 'the pacer records the latencies of its calls in it',
   'src/base/virtual-clock.ts': 'the clock of the simulation and of tests; rehearsals will run on it',
   'src/tools/sim/fetch.ts': 'the simulator without sockets, for the simulation; rehearsals will run on it',
 };
