@@ -10,6 +10,7 @@ import { redact } from '../base/log.ts';
 import type { Rng } from '../base/random.ts';
 import { LONG_OUTPUT_BETA, REALTIME_BYTES_MAX } from './limits.ts';
 import type { Lane, RetryLaneMode } from './model.ts';
+import type { RateSeen } from './pacing/rate-seen.ts';
 import type { ResultLine } from './result-line.ts';
 
 /** What went wrong with a call, as far as the API client could tell. */
@@ -29,6 +30,8 @@ export interface ApiFailure {
   readonly connection: 'never_made' | 'lost' | 'timeout' | 'aborted' | null;
   /** A 2xx whose body does not parse. */
   readonly unreadable: boolean;
+  /** What its headers say about limits. */
+  readonly rates?: RateSeen;
 }
 
 export interface BlockedVerdict {

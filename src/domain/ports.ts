@@ -4,6 +4,7 @@
  * steps, one transaction each, so that PostgreSQL or object storage can stand beside SQLite and a folder.
  */
 import type { BatchInfo } from './model.ts';
+import type { RateSeen } from './pacing/rate-seen.ts';
 
 /** A file that is being written under a temporary name. It exists for others only after `commit`. */
 export interface FileWriter {
@@ -101,6 +102,8 @@ export interface MessageCall {
   /** Larger answers than a plain call can carry are streamed and put together. */
   readonly stream: boolean;
   readonly signal: AbortSignal;
+  /** Told once, when the headers of an answer are there. */
+  readonly onRates?: (seen: RateSeen) => void;
 }
 
 export interface ModelInfo {

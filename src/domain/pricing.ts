@@ -47,7 +47,7 @@ export function costUsd(answer: PricedAnswer): number | null {
   const price = priceOf(answer.model);
   if (price === null) return null;
   const { usage } = answer;
-  const prices = pricesFor(price, promptTokens(usage));
+  const prices = pricesOfPrompt(price, promptTokens(usage));
   const batch = answer.lane === 'batch';
   // Added up without a list: this is asked for every row.
   const total =
@@ -101,7 +101,7 @@ function promptTokens(usage: TokenUsage): number {
 }
 
 /** The higher prices apply to the whole request, its output included (documentation 2026-10-08). */
-function pricesFor(price: ModelPrice, prompt: number): TokenPrices {
+export function pricesOfPrompt(price: ModelPrice, prompt: number): TokenPrices {
   const { longPrompt } = price;
   return longPrompt !== undefined && prompt > longPrompt.thresholdTokens ? longPrompt : price;
 }

@@ -7,6 +7,8 @@ import type { Logger } from '../base/log.ts';
 import type { Rng } from '../base/random.ts';
 import type { BackoffBounds } from '../domain/failure-router.ts';
 import type { Formats } from '../domain/output-record.ts';
+import type { Caps } from '../domain/pacing/known-limits.ts';
+import type { Limiter } from '../domain/pacing/limiter.ts';
 import type { BatchApi, Files, FileWriter, Locks } from '../domain/ports.ts';
 import type { Store } from '../domain/store.ts';
 import type { EngineEvent } from './events.ts';
@@ -33,6 +35,8 @@ export interface Engine {
 export interface ApiEngine extends Engine {
   readonly api: BatchApi;
   readonly pacing: Pacing;
+  /** Buckets shared with other processes; without, this process keeps its own. */
+  readonly limiter?: Limiter;
 }
 
 /** The user's choices about speed and patience. */
@@ -47,4 +51,8 @@ export interface Pacing {
   readonly giveUpMs: number;
   /** Waits of our own before a call is made again; 1 s to 1 min unless said. */
   readonly backoff?: BackoffBounds;
+  /** Limits that the user sets below those of the account. */
+  readonly caps?: Caps;
+  /** The share of each limit that is left to other users of the account, from 0 to 1. */
+  readonly headroom?: number;
 }

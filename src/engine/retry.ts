@@ -90,7 +90,7 @@ async function assign(session: Session, lane: RealtimeLane, run: RunRecord): Pro
           // Not all rows were looked at: nobody knows yet whether all are stuck.
           return { sealed: await chunks.sealAll(), stuckRows: 0 };
         }
-        if (where === 'realtime') lane.offer(run, row);
+        if (where === 'realtime') lane.offer(run, row, opened.chunk.priority);
         else if (!(await chunks.add(row, opened.chunk))) stuckRows++;
       }
     }

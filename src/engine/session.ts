@@ -7,8 +7,10 @@ import { isBatchrunError } from '../base/errors.ts';
 import type { ApiFailure, BlockedVerdict } from '../domain/failure-router.ts';
 import { backoffMs } from '../domain/failure-router.ts';
 import type { Block } from '../domain/model.ts';
+import { createLocalLimiter } from '../domain/pacing/local-limiter.ts';
 import type { DriverStore } from '../domain/store.ts';
 import type { ApiEngine } from './engine.ts';
+import { Pacer } from './pacing/pacer.ts';
 
 export interface RepeatedWait {
   readonly notBeforeMs: number;
@@ -25,6 +27,8 @@ export interface Session {
   readonly driver: DriverStore;
   readonly blocks: BlockBook;
   readonly reach: Reach;
+  /** When realtime calls may leave, and with which key. */
+  readonly pacer: Pacer;
   /** Chunks (`run:no`) that must not be sent again while a batch that may be theirs is unread. */
   held: ReadonlySet<string>;
   /** No create before this time. */
@@ -53,10 +57,17 @@ export interface Session {
 }
 
 export function newSession(engine: ApiEngine, driver: DriverStore): Session {
+  const limiter = engine.limiter ?? createLocalLimiter(engine.clock);
   return {
     engine,
     driver,
     blocks: new BlockBook(),
+    pacer: new Pacer({
+      limiter,
+      clock: engine.clock,
+      caps: engine.pacing.caps ?? {},
+      headroom: engine.pacing.headroom ?? 0,
+    }),
     reach: new Reach(),
     held: new Set(),
     createNotBeforeMs: 0,

@@ -1,24 +1,23 @@
 /**
- * Rows that wait for the realtime lane: those whose time has come in the order in which they came, the others until
- * their time. A run may have a hundred thousand of them, so nothing here looks at all of them for one call.
+ * Rows that wait for the realtime lane: those whose time has come in the order of their priority and of their waiting,
+ * the others until their time. A run may have a hundred thousand of them, so nothing here looks at all of them for one
+ * call.
  */
 import type { RowRecord, RunRecord } from '../domain/model.ts';
+import { REALTIME_AGEING_MS, turnOf, type Priority } from '../domain/priority.ts';
 import { isDue, ROW_WAIT_MS_MAX } from '../domain/row-wait.ts';
+import { TurnHeap } from './turn-heap.ts';
 
 export interface WaitingRow {
   readonly run: RunRecord;
   readonly row: RowRecord;
+  readonly priority: Priority;
 }
-
-/** The front of the list is cut off when so many of it are taken. */
-const COMPACT_FROM = 10_000;
 
 export class WaitingRows {
   readonly #keys = new Set<string>();
   readonly #byRun = new Map<string, number>();
-  #ready: WaitingRow[] = [];
-  /** Index of the first of `#ready`: taking from the front of a long array would move all of it. */
-  #taken = 0;
+  readonly #ready = new TurnHeap<WaitingRow>();
   #later: WaitingRow[] = [];
   #laterMinMs = Infinity;
   #laterMaxMs = 0;
@@ -37,36 +36,39 @@ export class WaitingRows {
   }
 
   add(waiting: WaitingRow): void {
-    const { runId, notBeforeMs } = waiting.row;
-    this.#keys.add(rowKey(waiting.row));
-    this.#byRun.set(runId, this.count(runId) + 1);
+    this.#remember(waiting);
     this.#later.push(waiting);
-    this.#noteLater(notBeforeMs);
+    this.#noteLater(waiting.row.notBeforeMs);
   }
 
-  /** Takes up to `max` rows whose time has come and that `may` go; the others keep their place. */
-  take(nowMs: number, max: number, may: (waiting: WaitingRow) => boolean): WaitingRow[] {
+  /** One that was taken and could not go after all keeps its turn. */
+  putBack(waiting: WaitingRow, turn: number): void {
+    this.#remember(waiting);
+    this.#ready.push(waiting, turn);
+  }
+
+  /** Takes up to `max` rows whose time has come and that `may` go, in their turns; the others keep their place. */
+  take(
+    nowMs: number,
+    max: number,
+    may: (waiting: WaitingRow) => boolean,
+  ): { readonly waiting: WaitingRow; readonly turn: number }[] {
     this.#ripen(nowMs);
-    const taken: WaitingRow[] = [];
-    const left: WaitingRow[] = [];
+    const taken: { waiting: WaitingRow; turn: number }[] = [];
+    const left: { waiting: WaitingRow; turn: number }[] = [];
     while (taken.length < max) {
-      const next = this.#ready[this.#taken];
+      const next = this.#ready.pop();
       if (!next) break;
-      this.#taken++;
-      if (may(next)) taken.push(next);
-      else left.push(next);
+      (may(next.item) ? taken : left).push({ waiting: next.item, turn: next.turn });
     }
-    if (left.length > 0 || this.#taken > COMPACT_FROM) {
-      this.#ready = [...left, ...this.#ready.slice(this.#taken)];
-      this.#taken = 0;
-    }
-    for (const { row } of taken) this.#forget(row);
+    for (const { waiting, turn } of left) this.#ready.push(waiting, turn);
+    for (const { waiting } of taken) this.#forget(waiting.row);
     return taken;
   }
 
   /** When the next row's time comes; 0 where it has come for some; null when none waits. */
   nextAtMs(): number | null {
-    if (this.#ready.length > this.#taken) return 0;
+    if (this.#ready.size > 0) return 0;
     return this.#laterMinMs === Infinity ? null : this.#laterMinMs;
   }
 
@@ -76,11 +78,14 @@ export class WaitingRows {
     this.#laterMinMs = Infinity;
     this.#laterMaxMs = 0;
     for (const waiting of this.#later) {
-      if (isDue(waiting.row.notBeforeMs, nowMs)) {
-        this.#ready.push(waiting);
+      const { notBeforeMs } = waiting.row;
+      if (isDue(notBeforeMs, nowMs)) {
+        // It has waited since its time came; one that was never tried, since now.
+        const sinceMs = notBeforeMs > 0 && notBeforeMs <= nowMs ? notBeforeMs : nowMs;
+        this.#ready.push(waiting, turnOf(waiting.priority, sinceMs, REALTIME_AGEING_MS));
       } else {
         later.push(waiting);
-        this.#noteLater(waiting.row.notBeforeMs);
+        this.#noteLater(notBeforeMs);
       }
     }
     this.#later = later;
@@ -89,6 +94,11 @@ export class WaitingRows {
   #noteLater(notBeforeMs: number): void {
     this.#laterMinMs = Math.min(this.#laterMinMs, notBeforeMs);
     this.#laterMaxMs = Math.max(this.#laterMaxMs, notBeforeMs);
+  }
+
+  #remember({ row }: WaitingRow): void {
+    this.#keys.add(rowKey(row));
+    this.#byRun.set(row.runId, this.count(row.runId) + 1);
   }
 
   #forget(row: RowRecord): void {

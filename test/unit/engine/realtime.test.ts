@@ -59,7 +59,9 @@ async function waiting(count: number, options: LabOptions & SubmitOptions = {}):
   await collectRound(the, [run.id]);
   room.clock.advance(60_000);
   const lane = new RealtimeLane(the, [run.id], () => undefined);
-  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  const turn = async (): Promise<void> => {
+    for (let turns = 0; turns < 3; turns++) await new Promise((resolve) => setImmediate(resolve));
+  };
   return {
     ...{ ...room, run, the, lane, calls },
     round: async () => {
@@ -129,7 +131,8 @@ describe('failures', () => {
     it.clock.advance(1);
     await it.round();
     expect(it.calls).toHaveLength(2);
-    expect(await it.store.rowRecord(it.run.id, 0)).toMatchObject({ attempts: 1 });
+    // Those that wait longer go first.
+    expect(await it.store.rowRecord(it.run.id, 0)).toMatchObject({ state: 'retry', attempts: 1 });
   });
 
   test.each([

@@ -1,0 +1,4 @@
+/** Stand-in. */
+export function rateClassOf(model: string): string {
+  return model;
+}

@@ -1,0 +1,26 @@
+/** `--retry-truncated`: an answer that max_tokens cut off is asked for again with more. */
+import { modelFacts } from './models.ts';
+
+/** The same question with the same max_tokens is cut off again (facts, section 10: hindsight#2668). */
+const FACTOR = 2;
+/** Of a model that is not in the table: what the largest of today's write at most. */
+const MAX_TOKENS_UNKNOWN = 128_000;
+
+export interface CutOff {
+  readonly stopReason: string | undefined;
+  readonly model: string;
+  /** As it was asked. */
+  readonly maxTokens: number;
+  /** How often it was asked again already, and how often it may be. */
+  readonly truncations: number;
+  readonly truncationsMax: number;
+  readonly nowMs: number;
+}
+
+/** max_tokens of the next try; null where the answer stays as it is. */
+export function longerMaxTokens(answer: CutOff): number | null {
+  if (answer.stopReason !== 'max_tokens' || answer.truncations >= answer.truncationsMax) return null;
+  const most = modelFacts(answer.model, answer.nowMs).maxTokens ?? MAX_TOKENS_UNKNOWN;
+  const next = Math.min(most, answer.maxTokens * FACTOR);
+  return next > answer.maxTokens ? next : null;
+}

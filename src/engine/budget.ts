@@ -1,0 +1,91 @@
+/**
+ * `--max-cost`: what a run may still spend. Reserved is what may become due: batches that are or may be under way, by
+ * their size and max_tokens, and realtime calls whose answer is not known. All of it is in the ledger, so a crash frees
+ * nothing that may be spent.
+ */
+import { formatUsd, plural } from '../base/units.ts';
+import type { Block, ChunkState, Lane, ModelMix, RunRecord } from '../domain/model.ts';
+import { wishesOf } from '../domain/model.ts';
+import { expectedCostUsd, worstCostUsd } from '../domain/reserve.ts';
+import { OPEN_ROW_STATES } from '../domain/transitions.ts';
+import type { Session } from './session.ts';
+
+/** Batches of chunks in these states may be billed, and what for is not known yet. */
+const RESERVING: readonly ChunkState[] = ['submitting', 'uncertain', 'submitted', 'ended'];
+
+export interface BudgetView {
+  readonly capUsd: number;
+  readonly spentUsd: number;
+  readonly reservedUsd: number;
+  readonly leftUsd: number;
+  /** Answers came from a model without a known price: nobody can tell what is left. */
+  readonly unknown: boolean;
+}
+
+/** Null where the run has no cap. */
+export async function budgetOf(session: Pick<Session, 'engine'>, run: RunRecord): Promise<BudgetView | null> {
+  const { maxCostUsd: capUsd } = wishesOf(run);
+  if (capUsd === null) return null;
+  const { store } = session.engine;
+  const usage = await store.usage(run.id);
+  const spentUsd = usage.reduce((sum, entry) => sum + entry.costUsd, 0);
+  let unknown = usage.some((entry) => entry.unpricedRows > 0);
+  let reservedUsd = run.realtimeReservedUsd;
+  const reserve = (mix: ModelMix): void => {
+    const usd = usdOf(run, mix, 'batch', usage);
+    if (usd === null) unknown = true;
+    else reservedUsd += usd;
+  };
+  for (const chunk of await store.chunks(run.id, { states: RESERVING })) reserve(chunk.mix);
+  // A batch that turned up beside the one of its chunk is billed as well.
+  for (const { chunkNo } of await store.secondBatches(run.id)) {
+    const chunk = chunkNo === null ? null : await store.chunk(run.id, chunkNo);
+    if (chunk) reserve(chunk.mix);
+  }
+  return { capUsd, spentUsd, reservedUsd, leftUsd: capUsd - spentUsd - reservedUsd, unknown };
+}
+
+/** What is to be reserved for these rows before they are sent; null where a model has no known price. */
+export async function reservationOf(
+  session: Pick<Session, 'engine'>,
+  run: RunRecord,
+  { mix, lane }: { readonly mix: ModelMix; readonly lane: Lane },
+): Promise<number | null> {
+  const usage = wishesOf(run).budgetMode === 'expected' ? await session.engine.store.usage(run.id) : [];
+  return usdOf(run, mix, lane, usage);
+}
+
+function usdOf(run: RunRecord, mix: ModelMix, lane: Lane, usage: Parameters<typeof expectedCostUsd>[2]['usage']) {
+  return wishesOf(run).budgetMode === 'expected'
+    ? expectedCostUsd(mix, lane, { usage, whole: run.mix })
+    : worstCostUsd(mix, lane);
+}
+
+/** Nothing more fits: said when nothing of the run is under way whose settling could make room. */
+export function budgetBlock(run: RunRecord, view: BudgetView, nextUsd: number | null, sinceMs: number): Block {
+  const left = OPEN_ROW_STATES.reduce((sum, state) => sum + run.rows[state], 0);
+  const undone = `${plural(left, 'row')} of ${run.id} ${left === 1 ? 'is' : 'are'} left undone`;
+  const collect = `\`batchrun collect ${run.id} --max-cost ${raised(view, nextUsd)}\``;
+  if (nextUsd === null || view.unknown) {
+    return {
+      reason: 'budget',
+      scope: 'budget',
+      message: `a model of the run has no known price, so --max-cost ${view.capUsd} cannot be kept: ${undone}`,
+      hint: 'Give its price with --prices FILE, then run `batchrun collect` again.',
+      sinceMs,
+    };
+  }
+  const reserved = view.reservedUsd > 0 ? `, ${formatUsd(view.reservedUsd)} reserved for calls without an answer` : '';
+  return {
+    reason: 'budget',
+    scope: 'budget',
+    message: `the budget of ${formatUsd(view.capUsd)} is used: ${formatUsd(view.spentUsd)} spent${reserved}, and the next step may cost ${formatUsd(nextUsd)}; ${undone}`,
+    hint: `Raise it: ${collect}. --budget-mode expected reserves what answers cost so far instead of the most that they can cost.`,
+    sinceMs,
+  };
+}
+
+/** In whole dollars, so that at least the next step fits. */
+function raised(view: BudgetView, nextUsd: number | null): number {
+  return Math.ceil(view.spentUsd + view.reservedUsd + (nextUsd ?? 0));
+}

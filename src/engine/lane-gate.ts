@@ -1,0 +1,186 @@
+/**
+ * Which of the rows whose turn it is may be called now: those whose request can be read, that the budget allows, and that
+ * the limits have room for. A row that is too large for what is left waits at the front and gets its share of what flows
+ * in; smaller ones go past it meanwhile.
+ */
+import { wishesOf, type RowRecord, type RunRecord } from '../domain/model.ts';
+import { budgetBlock, budgetOf, reservationOf, type BudgetView } from './budget.ts';
+import type { CallKey } from './call-keys.ts';
+import { readHome } from './home-chunk.ts';
+import type { Ticket } from './pacing/pacer.ts';
+import type { RequestReader, SizedRequest } from './requests.ts';
+import { blockRun, type Session } from './session.ts';
+import { rowKey, type WaitingRow } from './waiting-rows.ts';
+
+export interface TakenRow {
+  readonly waiting: WaitingRow;
+  readonly turn: number;
+}
+
+export interface PaidRow {
+  readonly run: RunRecord;
+  readonly row: RowRecord;
+  readonly request: SizedRequest;
+  readonly ticket: Ticket<CallKey>;
+  readonly reservedUsd: number;
+}
+
+export interface Passed {
+  readonly paid: readonly PaidRow[];
+  readonly left: readonly TakenRow[];
+  /** Rows whose request cannot be read: the lane lets go of them. */
+  readonly unread: number;
+  /** Until the limits let the next one through; null where something else is waited for. */
+  readonly waitMs: number | null;
+}
+
+/** Rows at the front that what flows in is put aside for. More would leave nothing for those that go past them. */
+const WAITERS_MAX = 2;
+/** Requests of rows that could not go are kept: they are asked for again in a moment. */
+const KEPT_REQUESTS_MAX = 64;
+const KEPT_BYTES_MAX = 4_000_000;
+
+export class LaneGate {
+  readonly #session: Session;
+  readonly #requests: RequestReader;
+  readonly #kept = new Map<string, SizedRequest>();
+  readonly #waiters = new Set<string>();
+  #keptBytes = 0;
+
+  constructor(session: Session, requests: RequestReader) {
+    this.#session = session;
+    this.#requests = requests;
+  }
+
+  async pass(taken: readonly TakenRow[], slots: number, keys: readonly CallKey[]): Promise<Passed> {
+    const paid: PaidRow[] = [];
+    const left: TakenRow[] = [];
+    const closed = new Set<string>();
+    const purses = new Map<string, Purse>();
+    let waitMs: number | null = null;
+    let unread = 0;
+    this.#forgetGone(taken);
+    for (const one of taken) {
+      const { run, row } = one.waiting;
+      if (paid.length >= slots) {
+        left.push(one);
+        continue;
+      }
+      const request = await this.#request(row);
+      if (!request) {
+        unread++;
+        continue;
+      }
+      if (closed.has(request.model)) {
+        left.push(one);
+        continue;
+      }
+      const purse = purses.get(run.id) ?? (await openPurse(this.#session, run));
+      purses.set(run.id, purse);
+      const reservedUsd = await purse.reserve(request);
+      if (reservedUsd === null) {
+        left.push(one);
+        continue;
+      }
+      const waiter = this.#waiterFor(row);
+      const size = { ...request, runId: run.id, requestBytes: Buffer.byteLength(request.paramsJson) };
+      const go = await this.#session.pacer.take(size, keys, waiter);
+      if (go.kind === 'go') {
+        this.#drop(row);
+        if (waiter !== null) this.#waiters.delete(waiter);
+        paid.push({ run, row, request, ticket: go.ticket, reservedUsd });
+        continue;
+      }
+      purse.giveBack(reservedUsd);
+      if (go.everyone) closed.add(request.model);
+      if (waiter !== null) this.#waiters.add(waiter);
+      waitMs = Math.min(waitMs ?? Infinity, go.waitMs);
+      this.#keep(row, request);
+      left.push(one);
+    }
+    return { paid, left, unread, waitMs: paid.length < slots ? waitMs : null };
+  }
+
+  /** Null where the chunk file cannot be read: then its chunk is blocked, and the row waits. */
+  async #request(row: RowRecord): Promise<SizedRequest | null> {
+    const kept = this.#kept.get(rowKey(row));
+    if (kept) return kept;
+    return readHome(this.#session, row, () => this.#requests.sized(row.runId, row));
+  }
+
+  #keep(row: RowRecord, request: SizedRequest): void {
+    if (this.#kept.has(rowKey(row))) return;
+    if (this.#kept.size >= KEPT_REQUESTS_MAX || this.#keptBytes > KEPT_BYTES_MAX) return;
+    this.#kept.set(rowKey(row), request);
+    this.#keptBytes += request.paramsJson.length;
+  }
+
+  #drop(row: RowRecord): void {
+    const kept = this.#kept.get(rowKey(row));
+    if (!kept) return;
+    this.#kept.delete(rowKey(row));
+    this.#keptBytes -= kept.paramsJson.length;
+  }
+
+  #waiterFor(row: RowRecord): string | null {
+    const key = rowKey(row);
+    return this.#waiters.has(key) || this.#waiters.size < WAITERS_MAX ? key : null;
+  }
+
+  /** Rows that are asked for no more, because their run was canceled or their turn has changed. */
+  #forgetGone(taken: readonly TakenRow[]): void {
+    const keys = new Set(taken.map(({ waiting }) => rowKey(waiting.row)));
+    for (const waiter of this.#waiters) if (!keys.has(waiter)) this.#waiters.delete(waiter);
+    for (const [key, request] of this.#kept) {
+      if (keys.has(key)) continue;
+      this.#kept.delete(key);
+      this.#keptBytes -= request.paramsJson.length;
+    }
+  }
+}
+
+interface Purse {
+  /** What the call may cost, set aside; null where the budget does not allow it. */
+  reserve(request: SizedRequest): Promise<number | null>;
+  giveBack(usd: number): void;
+}
+
+const FREE: Purse = { reserve: () => Promise.resolve(0), giveBack: () => undefined };
+
+/** The budget of a run as long as one round takes. */
+async function openPurse(session: Session, known: RunRecord): Promise<Purse> {
+  if (wishesOf(known).maxCostUsd === null) return FREE;
+  const run = (await session.engine.store.run(known.id)) ?? known;
+  const view = await budgetOf(session, run);
+  if (!view) return FREE;
+  let leftUsd = view.unknown ? 0 : view.leftUsd;
+  return {
+    reserve: async (request) => {
+      const usd = await callUsd(session, run, request);
+      if (usd !== null && usd <= leftUsd && !view.unknown) {
+        leftUsd -= usd;
+        return usd;
+      }
+      await stopAtCap(session, run, view, usd);
+      return null;
+    },
+    giveBack: (usd) => {
+      leftUsd += usd;
+    },
+  };
+}
+
+async function callUsd(session: Session, run: RunRecord, request: SizedRequest): Promise<number | null> {
+  const { model, maxTokens, caches, paramsJson } = request;
+  const bytes = Buffer.byteLength(paramsJson);
+  const part = { rows: 1, bytes, maxTokens, largestBytes: bytes, cachingRows: caches ? 1 : 0 };
+  return reservationOf(session, run, { mix: { [model]: part }, lane: 'realtime' });
+}
+
+/** Nothing under way can make room any more: a person has to raise the budget. */
+async function stopAtCap(session: Session, run: RunRecord, view: BudgetView, nextUsd: number | null): Promise<void> {
+  const counts = await session.engine.store.chunkCounts(run.id);
+  const underWay = counts.submitting + counts.uncertain + counts.submitted + counts.ended + run.rows.in_realtime;
+  if (underWay > 0 && nextUsd !== null && !view.unknown) return;
+  await blockRun(session, run.id, budgetBlock(run, view, nextUsd, session.engine.clock.now()));
+}

@@ -1,0 +1,209 @@
+/**
+ * Decides when a realtime call may leave, and with which key: each is paid from the buckets of its organization and class
+ * of models before it is sent, by what calls of its run took so far, and put right when its answer is there. What answers
+ * and refusals say about the limits is taken in at once.
+ *
+ * Nothing here waits: who asks is told how long it would take. The lane waits, so that a stop never waits for a limit.
+ */
+import type { Clock } from '../../base/clock.ts';
+import type { ApiFailure } from '../../domain/failure-router.ts';
+import type { TokenUsage } from '../../domain/model.ts';
+import { countedInput, Forecast, type CallSize } from '../../domain/pacing/forecast.ts';
+import type { Amounts, BucketName, Limiter, Marks } from '../../domain/pacing/limiter.ts';
+import type { Caps } from '../../domain/pacing/known-limits.ts';
+import type { RateSeen } from '../../domain/pacing/rate-seen.ts';
+import type { PoolSnapshot } from '../../domain/pacing/snapshot.ts';
+import { PoolBook, type Pool } from './pool-book.ts';
+
+/** A key that calls may go out with. */
+export interface PacedKey {
+  /** What the API calls its organization; where that is not known, what stands for it. */
+  readonly organization: string;
+  /** As people see it. */
+  readonly label: string;
+}
+
+export interface PacerParts {
+  readonly limiter: Limiter;
+  readonly clock: Clock;
+  readonly caps: Caps;
+  readonly headroom: number;
+}
+
+/** A call that has been paid for and is under way. */
+export interface Ticket<K extends PacedKey> {
+  readonly key: K;
+  readonly pool: string;
+  readonly size: CallSize;
+  readonly paid: Amounts;
+  readonly marks: Marks;
+  readonly sentAtMs: number;
+}
+
+export type Go<K extends PacedKey> =
+  | { readonly kind: 'go'; readonly ticket: Ticket<K> }
+  /** `everyone`: no call of this class can go earlier, however small. */
+  | {
+      readonly kind: 'wait';
+      readonly waitMs: number;
+      readonly everyone: boolean;
+      readonly bucket: BucketName | 'paused';
+      readonly pool: string;
+    };
+
+export interface Answered {
+  readonly usage: TokenUsage | null;
+  readonly rates: RateSeen | null;
+}
+
+/** Token counts in headers are rounded to the nearest thousand (facts, section 3.4). */
+const ROUNDED_TOKENS = 500;
+
+export class Pacer {
+  readonly #parts: PacerParts;
+  readonly #book: PoolBook;
+  readonly #forecast = new Forecast();
+
+  constructor(parts: PacerParts) {
+    this.#parts = parts;
+    this.#book = new PoolBook(parts);
+  }
+
+  /** What an earlier process knew of the account. */
+  restore(snapshots: readonly PoolSnapshot[]): void {
+    this.#book.restore(snapshots);
+  }
+
+  get pools(): PoolBook {
+    return this.#book;
+  }
+
+  get forecast(): Forecast {
+    return this.#forecast;
+  }
+
+  /** Pays for a call with the first of these keys whose organization has room; or says how long until one has. */
+  async take<K extends PacedKey>(size: CallSize, keys: readonly K[], waiter: string | null): Promise<Go<K>> {
+    const { limiter, clock } = this.#parts;
+    let least: Extract<Go<K>, { kind: 'wait' }> | null = null;
+    const asked = new Set<string>();
+    for (const key of keys) {
+      const pool = await this.#book.of(key.organization, size.model);
+      // Keys of one organization share its buckets: asking again would not help.
+      if (asked.has(pool.name)) continue;
+      asked.add(pool.name);
+      const paid = this.#amountsOf(size);
+      const taken = await limiter.take({ pool: pool.name, amounts: paid, waiter });
+      if (taken.kind === 'taken') {
+        pool.underWay++;
+        for (const other of asked) if (other !== pool.name && waiter !== null) await limiter.forget(other, waiter);
+        const ticket = { key, pool: pool.name, size, paid, marks: taken.marks, sentAtMs: clock.monotonicMs() };
+        return { kind: 'go', ticket };
+      }
+      const everyone = taken.bucket === 'requests' || taken.bucket === 'paused';
+      if (least && least.waitMs <= taken.waitMs) continue;
+      least = { kind: 'wait', waitMs: taken.waitMs, everyone, bucket: taken.bucket, pool: pool.name };
+    }
+    return least ?? { kind: 'wait', waitMs: NO_KEY_WAIT_MS, everyone: true, bucket: 'paused', pool: '' };
+  }
+
+  /** A call that waited is called no more. */
+  async forget(size: CallSize, keys: readonly PacedKey[], waiter: string): Promise<void> {
+    for (const { organization } of keys) {
+      const pool = await this.#book.of(organization, size.model);
+      await this.#parts.limiter.forget(pool.name, waiter);
+    }
+  }
+
+  /** A call that was paid for and never left. */
+  async refund(ticket: Ticket<PacedKey>): Promise<void> {
+    const pool = this.#close(ticket);
+    await this.#parts.limiter.correct(pool.name, differences(ticket.paid, {}));
+  }
+
+  /** How many calls may be under way so that the limits are used in full: rate times latency (Little's law), and some. */
+  concurrency(max: number): number {
+    return this.#book.concurrency(max);
+  }
+
+  async answered(ticket: Ticket<PacedKey>, { usage, rates }: Answered): Promise<void> {
+    const pool = this.#close(ticket);
+    const { clock, limiter } = this.#parts;
+    const tookMs = clock.monotonicMs() - ticket.sentAtMs;
+    pool.noteLatency(tookMs);
+    if (usage) {
+      this.#forecast.learn(ticket.size, usage);
+      const input = countedInput(usage);
+      const output = usage.outputTokens;
+      pool.use(ticket.key.label).add(clock.now(), { requests: 1, inputTokens: input, outputTokens: output });
+      const more = differences(ticket.paid, amountsFor(input, output));
+      if (Object.keys(more).length > 0) await limiter.correct(pool.name, more);
+    } else pool.use(ticket.key.label).add(clock.now(), { requests: 1 });
+    await this.#hear(pool, ticket, rates);
+    if (!rates && pool.known.answered(clock.now())) await this.#book.apply(pool);
+  }
+
+  /** `retried`: it will be called again. */
+  async failed(ticket: Ticket<PacedKey>, failure: ApiFailure, retried: boolean): Promise<void> {
+    const pool = this.#close(ticket);
+    const { clock, limiter } = this.#parts;
+    const refused = failure.status === 429;
+    pool.use(ticket.key.label).add(clock.now(), {
+      requests: refused ? 0 : 1,
+      refused: refused ? 1 : 0,
+      retried: retried ? 1 : 0,
+    });
+    // What is refused or breaks down takes no tokens; a call, it may have been.
+    const back = differences(ticket.paid, { requests: 1 });
+    if (Object.keys(back).length > 0) await limiter.correct(pool.name, back);
+    await this.#hear(pool, ticket, failure.rates ?? null);
+    if (refused) await this.#book.refused(pool, failure);
+  }
+
+  #close(ticket: Ticket<PacedKey>): Pool {
+    const pool = this.#book.named(ticket.pool);
+    pool.underWay--;
+    return pool;
+  }
+
+  #amountsOf(size: CallSize): Amounts {
+    const { inputTokens, outputTokens } = this.#forecast.expect(size);
+    return amountsFor(inputTokens, outputTokens);
+  }
+
+  async #hear(pool: Pool, ticket: Ticket<PacedKey>, rates: RateSeen | null): Promise<void> {
+    if (!rates) return;
+    if (this.#book.learn(pool, rates)) await this.#book.apply(pool);
+    const sightings = (['requests', 'input', 'output'] as const).flatMap((bucket) => {
+      const remaining = rates.buckets[bucket]?.remaining ?? null;
+      const mark = ticket.marks[bucket];
+      if (remaining === null || !mark) return [];
+      // Its own output is counted while it is produced, and was paid here before.
+      const each = ticket.paid[bucket] ?? 0;
+      return {
+        bucket,
+        remaining: remaining - pool.known.leftToOthers(bucket),
+        mark,
+        underWay: pool.underWay * Math.max(1, each),
+        roundedTo: bucket === 'requests' ? 1 : ROUNDED_TOKENS,
+      };
+    });
+    await this.#parts.limiter.observe(pool.name, sightings);
+  }
+}
+
+/** Without a key that may be used, somebody has to act; it is looked at again after this. */
+const NO_KEY_WAIT_MS = 1_000;
+
+function amountsFor(input: number, output: number): Amounts {
+  return { requests: 1, input, output, tokens: input + output, day: input + output };
+}
+
+function differences(paid: Amounts, actual: Amounts): Amounts {
+  const more: Partial<Record<BucketName, number>> = {};
+  for (const name of ['requests', 'input', 'output', 'tokens', 'day'] as const) {
+    const difference = (actual[name] ?? 0) - (paid[name] ?? 0);
+    if (difference !== 0) more[name] = difference;
+  }
+  return more;
+}

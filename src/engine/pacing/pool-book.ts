@@ -1,0 +1,309 @@
+/**
+ * What is known of each pool (an organization and a class of models): its limits and where they are known from, what each
+ * key used of it in the last hour, how long its calls take. The levels themselves are the limiter's.
+ */
+import type { Clock } from '../../base/clock.ts';
+import type { ApiFailure } from '../../domain/failure-router.ts';
+import type { AdminLimits } from '../../domain/pacing/admin-limits.ts';
+import { KnownLimits, type Caps } from '../../domain/pacing/known-limits.ts';
+import { BUCKET_NAMES, type Amounts, type BucketName, type Limiter } from '../../domain/pacing/limiter.ts';
+import { rateClassOf } from '../../domain/pacing/rate-class.ts';
+import type { RateSeen } from '../../domain/pacing/rate-seen.ts';
+import { refusalOf } from '../../domain/pacing/refusal.ts';
+import type { LatencyView, MinuteUse, PoolSnapshot } from '../../domain/pacing/snapshot.ts';
+import { UseRing } from '../../domain/pacing/use-ring.ts';
+import { createLatencies, type Latencies } from './latency.ts';
+
+export interface BookParts {
+  readonly limiter: Limiter;
+  readonly clock: Clock;
+  readonly caps: Caps;
+  readonly headroom: number;
+}
+
+/** Of what calls took: how much of it the newest replaces. */
+const LATENCY_NEW_SHARE = 0.1;
+/** Calls that may be under way before the first answer says how long one takes and what the limits are. */
+const CONCURRENCY_FIRST = 4;
+/** More than rate times latency: latencies vary, and a slot too few is a limit not used. */
+const CONCURRENCY_SLACK = 1.5;
+const CONCURRENCY_MIN = 4;
+/** While the account may not speed up, the limits are set anew as often as this. */
+const RAMP_REFRESH_MS = 5_000;
+/** What was known longer ago than this is known no more: the account may have moved to another tier. */
+const KNOWN_MS_MAX = 7 * 86_400_000;
+
+export class Pool {
+  readonly name: string;
+  readonly organization: string;
+  readonly rateClass: string;
+  readonly known: KnownLimits;
+  #latencies: Promise<Latencies> | undefined;
+  /** What was noted while the histogram was being loaded. */
+  #noted: number[] = [];
+  readonly #uses = new Map<string, UseRing>();
+  underWay = 0;
+  pausedUntilMs = 0;
+  refreshedAtMs = 0;
+  #latencyMs: number | null = null;
+
+  constructor(organization: string, rateClass: string, known: KnownLimits) {
+    this.name = `${organization}|${rateClass}`;
+    this.organization = organization;
+    this.rateClass = rateClass;
+    this.known = known;
+  }
+
+  use(key: string): UseRing {
+    const ring = this.#uses.get(key) ?? new UseRing();
+    this.#uses.set(key, ring);
+    return ring;
+  }
+
+  load(key: string, minutes: readonly MinuteUse[]): void {
+    this.#uses.set(key, UseRing.fromJson(minutes));
+  }
+
+  uses(): ReadonlyMap<string, UseRing> {
+    return this.#uses;
+  }
+
+  noteLatency(tookMs: number): void {
+    this.#noted.push(tookMs);
+    this.#latencies ??= createLatencies();
+    // No answer waits for a picture of how long answers take.
+    this.#latencies.then(
+      (latencies) => {
+        for (const noted of this.#noted.splice(0)) latencies.record(noted);
+      },
+      () => undefined,
+    );
+    this.#latencyMs =
+      this.#latencyMs === null ? tookMs : this.#latencyMs + (tookMs - this.#latencyMs) * LATENCY_NEW_SHARE;
+  }
+
+  async latency(): Promise<LatencyView | null> {
+    return this.#latencies ? (await this.#latencies).view() : null;
+  }
+
+  /** Mean, in ms; null before the first answer. */
+  get latencyMs(): number | null {
+    return this.#latencyMs;
+  }
+
+  requestsOfLastMinute(nowMs: number): number {
+    let requests = 0;
+    for (const ring of this.#uses.values()) requests += ring.lastMinute(nowMs).requests;
+    return requests;
+  }
+
+  usedOfLastMinute(bucket: BucketName, nowMs: number): number {
+    let used = 0;
+    for (const ring of this.#uses.values()) {
+      const { requests, inputTokens, outputTokens } = ring.lastMinute(nowMs);
+      used +=
+        bucket === 'requests'
+          ? requests
+          : bucket === 'input'
+            ? inputTokens
+            : bucket === 'output'
+              ? outputTokens
+              : inputTokens + outputTokens;
+    }
+    return used;
+  }
+}
+
+export class PoolBook {
+  readonly #parts: BookParts;
+  readonly #pools = new Map<string, Pool>();
+  readonly #levels = new Map<string, Amounts>();
+  readonly #admin = new Map<string, AdminLimits>();
+
+  constructor(parts: BookParts) {
+    this.#parts = parts;
+  }
+
+  restore(snapshots: readonly PoolSnapshot[]): void {
+    const nowMs = this.#parts.clock.now();
+    for (const snapshot of snapshots) {
+      const pool = this.#open(snapshot.organization, snapshot.rateClass);
+      for (const { name, value, source, atMs } of snapshot.limits) {
+        if (source === 'flag' || source === 'assumed' || nowMs - atMs > KNOWN_MS_MAX) continue;
+        if (name !== 'queue' && name !== 'batches') pool.known.hear(name, value, source, atMs);
+      }
+      for (const { key, minutes } of snapshot.use) pool.load(key, minutes);
+      this.#levels.set(pool.name, refilled(snapshot, nowMs));
+      pool.pausedUntilMs = snapshot.pausedUntilMs ?? 0;
+    }
+  }
+
+  /** Limits by the Admin API: they hold until it or an answer says otherwise. */
+  administer(organization: string, limits: AdminLimits): void {
+    this.#admin.set(organization, limits);
+  }
+
+  /** The pool that a call of this model is paid from; the limiter knows its limits from here on. */
+  async of(organization: string, model: string): Promise<Pool> {
+    return this.ofClass(organization, rateClassOf(model), model);
+  }
+
+  async ofClass(organization: string, rateClass: string, model: string | null): Promise<Pool> {
+    const known = this.#pools.get(`${organization}|${rateClass}`);
+    const nowMs = this.#parts.clock.now();
+    if (known && known.refreshedAtMs > 0) {
+      if (known.known.ramping && nowMs - known.refreshedAtMs > RAMP_REFRESH_MS) await this.apply(known);
+      return known;
+    }
+    const pool = known ?? this.#open(organization, rateClass);
+    if (model !== null) this.#fromAdmin(pool, model);
+    await this.apply(pool);
+    const pauseMs = pool.pausedUntilMs - nowMs;
+    if (pauseMs > 0) await this.#parts.limiter.pause(pool.name, pauseMs);
+    return pool;
+  }
+
+  named(name: string): Pool {
+    const pool = this.#pools.get(name);
+    if (!pool) throw new Error(`pool ${name} was asked for before`);
+    return pool;
+  }
+
+  all(): readonly Pool[] {
+    return [...this.#pools.values()];
+  }
+
+  /** Tells the limiter what is known now. */
+  async apply(pool: Pool): Promise<void> {
+    const nowMs = this.#parts.clock.now();
+    pool.refreshedAtMs = nowMs;
+    await this.#parts.limiter.setLimits(pool.name, pool.known.toLimits(nowMs), this.#levels.get(pool.name) ?? {});
+  }
+
+  /** What an answer says about limits. True when something is new. */
+  learn(pool: Pool, rates: RateSeen): boolean {
+    const nowMs = this.#parts.clock.now();
+    let news = false;
+    for (const bucket of ['requests', 'input', 'output'] as const) {
+      const limit = rates.buckets[bucket]?.limit ?? null;
+      if (limit !== null && pool.known.hear(bucket, limit, 'headers', nowMs)) news = true;
+    }
+    // The API's own `tokens` shows one of the others, the tightest; a proxy's is the only one that it has.
+    const both = rates.by === 'proxy' ? (rates.buckets.tokens?.limit ?? null) : null;
+    if (both !== null && pool.known.hear('tokens', both, 'headers', nowMs)) news = true;
+    return news;
+  }
+
+  /** A 429: whose limit it was, and what follows. */
+  async refused(pool: Pool, failure: ApiFailure): Promise<void> {
+    const { limiter, clock } = this.#parts;
+    const refusal = refusalOf(failure);
+    const nowMs = clock.now();
+    if (refusal?.kind === 'ramp') pool.known.ramped(pool.requestsOfLastMinute(nowMs), nowMs);
+    if (refusal?.kind === 'rate') {
+      const bucket = bucketOf(refusal.bucket);
+      const left = failure.rates?.buckets[bucket === 'day' ? 'tokens' : bucket]?.remaining ?? null;
+      // Headers that show an empty bucket have explained it already.
+      if (left === null || left > 0) {
+        const used = pool.usedOfLastMinute(bucket, nowMs);
+        pool.known.refused(bucket, { limit: refusal.limit, used, nowMs });
+      }
+      await limiter.drain(pool.name, [bucket]);
+    }
+    const waitMs = failure.retryAfterMs ?? 0;
+    if (waitMs > 0) {
+      pool.pausedUntilMs = Math.max(pool.pausedUntilMs, nowMs + waitMs);
+      await limiter.pause(pool.name, waitMs);
+    }
+    await this.apply(pool);
+  }
+
+  /** So many calls under way use all pools in full. */
+  concurrency(max: number): number {
+    let wanted = 0;
+    for (const pool of this.#pools.values()) {
+      const { latencyMs } = pool;
+      if (latencyMs === null) continue;
+      const perMs = this.#callsPerMs(pool);
+      wanted += Math.ceil(perMs * latencyMs * CONCURRENCY_SLACK) + CONCURRENCY_MIN;
+    }
+    return Math.min(max, wanted === 0 ? CONCURRENCY_FIRST : wanted);
+  }
+
+  /** Calls that the limits of a pool let through, by what calls of it take. */
+  #callsPerMs(pool: Pool): number {
+    const nowMs = this.#parts.clock.now();
+    const requests = pool.known.usable('requests') ?? Infinity;
+    const calls = Math.max(1, pool.requestsOfLastMinute(nowMs));
+    let perMinute = requests;
+    for (const bucket of BUCKET_NAMES) {
+      const limit = pool.known.usable(bucket);
+      const each = pool.usedOfLastMinute(bucket, nowMs) / calls;
+      if (limit !== null && bucket !== 'day' && each > 0) perMinute = Math.min(perMinute, limit / each);
+    }
+    return perMinute / 60_000;
+  }
+
+  async snapshots(): Promise<PoolSnapshot[]> {
+    const { limiter, clock } = this.#parts;
+    const nowMs = clock.now();
+    const snapshots: PoolSnapshot[] = [];
+    for (const pool of this.#pools.values()) {
+      const view = await limiter.view(pool.name);
+      const levels: Partial<Record<BucketName, number>> = {};
+      for (const name of BUCKET_NAMES) {
+        const level = view?.buckets[name]?.level;
+        if (level !== undefined) levels[name] = Math.round(level * 1_000) / 1_000;
+      }
+      snapshots.push({
+        pool: pool.name,
+        organization: pool.organization,
+        rateClass: pool.rateClass,
+        atMs: nowMs,
+        limits: pool.known.list(nowMs),
+        levels,
+        open: null,
+        pausedUntilMs: pool.pausedUntilMs > nowMs ? pool.pausedUntilMs : null,
+        use: [...pool.uses()].map(([key, ring]) => ({ key, minutes: ring.toJson() })),
+        latency: await pool.latency(),
+        mode: limiter.mode,
+      });
+    }
+    return snapshots;
+  }
+
+  #open(organization: string, rateClass: string): Pool {
+    const { caps, headroom, clock } = this.#parts;
+    const pool = new Pool(organization, rateClass, new KnownLimits(caps, headroom, clock.now()));
+    const known = this.#pools.get(pool.name);
+    if (known) return known;
+    this.#pools.set(pool.name, pool);
+    return pool;
+  }
+
+  #fromAdmin(pool: Pool, model: string): void {
+    const nowMs = this.#parts.clock.now();
+    const group = this.#admin.get(pool.organization)?.models.find(({ models }) => models.includes(model));
+    if (!group) return;
+    for (const [bucket, value] of Object.entries(group.limits) as [BucketName, number | null][]) {
+      if (value !== null) pool.known.hear(bucket, value, 'admin', nowMs);
+    }
+  }
+}
+
+function bucketOf(named: string | null): BucketName {
+  return BUCKET_NAMES.find((name) => name === named) ?? 'requests';
+}
+
+/** What the buckets hold by now, if nobody else used the account meanwhile. */
+function refilled({ levels, limits, atMs }: PoolSnapshot, nowMs: number): Amounts {
+  const now: Partial<Record<BucketName, number>> = {};
+  const elapsed = Math.max(0, nowMs - atMs) / 60_000;
+  for (const { name, value } of limits) {
+    if (name === 'queue' || name === 'batches') continue;
+    const level = levels[name];
+    const perMinute = name === 'day' ? value / 1_440 : value;
+    if (level !== undefined) now[name] = Math.min(value, level + elapsed * perMinute);
+  }
+  return now;
+}

@@ -1,0 +1,148 @@
+/**
+ * One call of the realtime lane: sends it, and says what its answer or its failure comes to.
+ */
+import { routeRealtime, type ApiFailure } from '../domain/failure-router.ts';
+import { tagOf } from '../domain/ids.ts';
+import { PLAIN_MAX_TOKENS_MAX, RETRY_AFTER_SAID_MS } from '../domain/limits.ts';
+import { wishesOf, type RowRecord, type RunRecord } from '../domain/model.ts';
+import type { RateSeen } from '../domain/pacing/rate-seen.ts';
+import { localErrorLine, parseResultLine, realtimeResultLine, wireId } from '../domain/result-line.ts';
+import { longerMaxTokens } from '../domain/truncated.ts';
+import type { CallKey } from './call-keys.ts';
+import type { Ticket } from './pacing/pacer.ts';
+import { REALTIME_CHUNK_NO, type Answer } from './realtime-settle.ts';
+import type { SizedRequest } from './requests.ts';
+import { apiFailureOf, blockAll, causeOf, waitBefore, type Session } from './session.ts';
+
+/** A row that is claimed and paid for. */
+export interface PaidCall {
+  readonly run: RunRecord;
+  readonly row: RowRecord;
+  readonly request: SizedRequest;
+  readonly ticket: Ticket<CallKey>;
+  readonly reservedUsd: number;
+}
+
+export class LaneCaller {
+  readonly #session: Session;
+  readonly #runIds: readonly string[];
+  /** Aborted by a failure of our own: a call under way is paid, so a stop waits for its answer. */
+  readonly #broken: AbortSignal;
+  /** Pauses in a row without an answer between them. */
+  #pauses = 0;
+
+  constructor(session: Session, runIds: readonly string[], broken: AbortSignal) {
+    this.#session = session;
+    this.#runIds = runIds;
+    this.#broken = broken;
+  }
+
+  async call(call: PaidCall): Promise<Answer> {
+    const { run, row, request, ticket } = call;
+    const id = wireId(tagOf(run.id), REALTIME_CHUNK_NO, row.seq);
+    const { paramsJson, betas, maxTokens } = request;
+    let rates: RateSeen | null = null;
+    try {
+      const message = await ticket.key.api.createMessage({
+        paramsJson,
+        betas,
+        stream: maxTokens > PLAIN_MAX_TOKENS_MAX,
+        signal: this.#broken,
+        onRates: (seen) => {
+          rates = seen;
+        },
+      });
+      this.#session.reach.heard();
+      this.#pauses = 0;
+      const line = realtimeResultLine(id, message);
+      const parsed = parseResultLine(line);
+      await this.#session.pacer.answered(ticket, { usage: parsed?.usage ?? null, rates });
+      const outcome = this.#outcome(call, parsed?.stopReason);
+      return { run, row, line, parsed, settled: { seq: row.seq, ...outcome }, releasedUsd: call.reservedUsd };
+    } catch (error) {
+      const failure = apiFailureOf(error);
+      if (!failure) throw error;
+      return this.#afterFailure(call, id, failure);
+    }
+  }
+
+  #outcome({ run, row, request }: PaidCall, stopReason: string | undefined): Omit<Answer['settled'], 'seq'> {
+    const { model, maxTokens } = request;
+    const next = longerMaxTokens({
+      ...{ stopReason, model, maxTokens, truncations: row.truncations },
+      truncationsMax: row.attempts < run.settings.maxAttempts ? wishesOf(run).retryTruncated : 0,
+      nowMs: this.#session.engine.clock.now(),
+    });
+    const base = { notBeforeMs: 0, burnt: true } as const;
+    if (next === null) return { ...base, to: 'succeeded', errorType: null };
+    const truncated = { truncations: row.truncations + 1, maxTokens: next };
+    return { ...base, to: 'retry', errorType: 'batchrun_truncated', truncated };
+  }
+
+  async #afterFailure(call: PaidCall, id: string, failure: ApiFailure): Promise<Answer> {
+    const { run, row, ticket } = call;
+    const { clock, emit } = this.#session.engine;
+    this.#session.reach.silent(failure, clock.monotonicMs());
+    const { maxAttempts } = run.settings;
+    const verdict = routeRealtime(failure, row.attempts, maxAttempts);
+    await this.#session.pacer.failed(ticket, failure, verdict.kind === 'retry');
+    const errorType = 'errorType' in verdict ? verdict.errorType : (failure.type ?? verdict.reason);
+    const releasedUsd = isUnpaid(failure) ? call.reservedUsd : 0;
+    const base = { seq: row.seq, errorType, notBeforeMs: 0 };
+    const nothing = { run, row, line: null, parsed: null, releasedUsd };
+    if (verdict.kind === 'failed') {
+      // An answer that was cut off is better than none.
+      if (row.truncations > 0) {
+        return { ...nothing, settled: { ...base, to: 'succeeded', errorType: null, burnt: true } };
+      }
+      const line = localErrorLine(id, errorType, failure.message);
+      return { ...nothing, line, settled: { ...base, to: 'failed', burnt: true } };
+    }
+    if (verdict.kind === 'blocked') {
+      await blockAll(this.#session, this.#runIds, verdict);
+      return { ...nothing, settled: { ...base, to: 'retry', burnt: false } };
+    }
+    const waitMs = failure.connection === 'aborted' ? 0 : waitBefore(this.#session, row.attempts, verdict.waitMs);
+    this.#pauseAfter(failure, waitMs);
+    const cause = causeOf(failure);
+    emit({ kind: 'retry.scheduled', runId: run.id, seq: row.seq, attempt: row.attempts, maxAttempts, waitMs, cause });
+    const settled = {
+      ...base,
+      to: 'retry',
+      notBeforeMs: clock.now() + waitMs,
+      burnt: verdict.countsAsAttempt,
+    } as const;
+    return { ...nothing, settled };
+  }
+
+  /**
+   * What is not about this row is about all: an API that is not there, a wait that the API asks for. No call before that
+   * time, and the pauses grow as long as nothing gets through. A limit with a short wait is its pool's alone: the pacer
+   * keeps it.
+   */
+  #pauseAfter(failure: ApiFailure, waitMs: number): void {
+    const askedMs = failure.retryAfterMs;
+    const limited = failure.status === 429;
+    if (limited && askedMs !== null && askedMs <= POOL_WAIT_MS_MAX) return;
+    if (!limited && failure.connection !== 'never_made' && askedMs === null) return;
+    this.#pauses++;
+    const { clock, emit } = this.#session.engine;
+    const pauseMs = Math.max(waitMs, waitBefore(this.#session, this.#pauses, askedMs));
+    const untilMs = clock.monotonicMs() + pauseMs;
+    if (untilMs <= this.#session.callsNotBeforeMs) return;
+    this.#session.callsNotBeforeMs = untilMs;
+    if (pauseMs > RETRY_AFTER_SAID_MS) {
+      emit({ kind: 'lane.paused', untilMs: clock.now() + pauseMs, cause: causeOf(failure) });
+    }
+  }
+}
+
+/** A bucket is full again within a minute: a longer wait is not about it. */
+const POOL_WAIT_MS_MAX = 60_000;
+
+/** Is it sure that this call cost nothing? A timeout, a broken connection and an unreadable answer may have been paid. */
+function isUnpaid(failure: ApiFailure): boolean {
+  if (failure.unreadable) return false;
+  if (failure.status !== null) return failure.status < 500 && failure.status !== 408;
+  return failure.connection === 'never_made';
+}

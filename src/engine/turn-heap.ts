@@ -1,0 +1,54 @@
+/** What waits, by its turn: the smallest first, and of equal turns the one that came first. A binary heap. */
+
+interface Entry<T> {
+  readonly item: T;
+  readonly turn: number;
+  readonly order: number;
+}
+
+export class TurnHeap<T> {
+  readonly #entries: Entry<T>[] = [];
+  #order = 0;
+
+  get size(): number {
+    return this.#entries.length;
+  }
+
+  push(item: T, turn: number): void {
+    const entries = this.#entries;
+    const entry = { item, turn, order: this.#order++ };
+    let at = entries.length;
+    entries.push(entry);
+    while (at > 0) {
+      const above = (at - 1) >> 1;
+      const parent = entries[above];
+      if (!parent || !isBefore(entry, parent)) break;
+      entries[at] = parent;
+      at = above;
+    }
+    entries[at] = entry;
+  }
+
+  pop(): { readonly item: T; readonly turn: number } | undefined {
+    const entries = this.#entries;
+    const first = entries[0];
+    const last = entries.pop();
+    if (!first || !last || first === last) return first;
+    let at = 0;
+    for (;;) {
+      const left = 2 * at + 1;
+      const [one, other] = [entries[left], entries[left + 1]];
+      const child = one && other && isBefore(other, one) ? left + 1 : left;
+      const below = entries[child];
+      if (!below || !isBefore(below, last)) break;
+      entries[at] = below;
+      at = child;
+    }
+    entries[at] = last;
+    return first;
+  }
+}
+
+function isBefore(one: Entry<unknown>, other: Entry<unknown>): boolean {
+  return one.turn < other.turn || (one.turn === other.turn && one.order < other.order);
+}
