@@ -6,6 +6,7 @@
  */
 import { batchJson, endsAtMs, type SimBatch, type SimRow } from './batch.ts';
 import { takeRows } from './batch-intake.ts';
+import { BATCHES_CLASS } from './buckets.ts';
 import { checkAccount, retryAfter, type Caller, type SimContext } from './context.ts';
 import { drawBetween, makeId, sha256Hex } from './draw.ts';
 import { jsonResponse, noAnswer, Refusal, refusalOf, tooLargeResponse, type SimResponse } from './http.ts';
@@ -66,12 +67,16 @@ function failBefore(context: SimContext, caller: Caller): SimResponse | undefine
 }
 
 function checkCapacity(context: SimContext, caller: Caller, rowCount: number): void {
-  const { limits, switches } = context.settings;
-  const load = context.batches.load(caller.organization);
+  const { switches } = context.settings;
+  const { organization } = caller;
+  const limits = context.limits.of(organization);
+  const load = context.batches.load(organization);
   if (load.queued + rowCount > limits.batchQueueMax) {
+    context.ledger.rateBook.noteLimited(organization, BATCHES_CLASS, 'queue');
     throw new Refusal(429, 'rate_limit_error', switches.queueOverflowMessage, { headers: QUEUE_RETRY_AFTER });
   }
   if (limits.batchesMax !== null && load.batches >= limits.batchesMax) {
+    context.ledger.rateBook.noteLimited(organization, BATCHES_CLASS, 'batches');
     const message = `Number of concurrent batches has exceeded your limit of ${limits.batchesMax}.`;
     throw new Refusal(429, 'rate_limit_error', message, { headers: QUEUE_RETRY_AFTER });
   }
@@ -123,8 +128,15 @@ export function acceptBatch(
   };
   context.batches.add(batch);
   context.ledger.noteBatch(batch);
-  context.ledger.noteLoad(context.batches.load(owner.organization));
+  noteLoad(context, owner.organization);
   return batch;
+}
+
+function noteLoad(context: SimContext, organization: string): void {
+  const load = context.batches.load(organization);
+  const { batchQueueMax: queueMax, batchesMax } = context.limits.of(organization);
+  context.ledger.noteLoad(load);
+  context.ledger.rateBook.noteOpen({ organization, ...load, queueMax, batchesMax });
 }
 
 function answerCreate(context: SimContext, caller: Caller, batch: SimBatch): SimResponse {

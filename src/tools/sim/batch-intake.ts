@@ -28,7 +28,8 @@ export function takeRows(
   body: Buffer,
   inputOf: (params: JsonRecord) => InputUse,
 ): SimRow[] {
-  const { switches, limits } = context.settings;
+  const { switches } = context.settings;
+  const limits = context.limits.of(caller.organization);
   const { frame, requests } = readBatchBody(body, switches.loneSurrogate);
   checkFrame(frame, requests !== undefined);
   const rows: SimRow[] = [];

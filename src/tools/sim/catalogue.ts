@@ -50,6 +50,9 @@ export interface MessageLimits {
   readonly rpm: number;
   readonly itpm: number;
   readonly otpm: number;
+  /** Both together in a minute, and in a day: only some accounts have such limits. */
+  readonly tpm?: number;
+  readonly tpd?: number;
 }
 
 export interface TierLimits {

@@ -8,6 +8,7 @@ import { drawBetween } from './draw.ts';
 import type { FaultBox } from './faults.ts';
 import { invalidRequest, Refusal } from './http.ts';
 import type { LedgerBook } from './ledger.ts';
+import type { LimitsBook } from './limits-book.ts';
 import type { AccountProblem, SimRates } from './options.ts';
 import { CREDIT_TOO_LOW } from './batch.ts';
 import type { PromptCache } from './prompt-cache.ts';
@@ -15,6 +16,7 @@ import type { PromptCache } from './prompt-cache.ts';
 export interface SimContext extends BatchView {
   readonly faults: FaultBox;
   readonly limiter: RateLimiter;
+  readonly limits: LimitsBook;
   readonly cache: PromptCache;
   readonly ledger: LedgerBook;
   readonly batches: BatchStore;

@@ -4,13 +4,14 @@
  * Messages take gzip; for batches it is not documented and refused unless a switch says otherwise (facts section 2).
  */
 import { gunzipSync } from 'node:zlib';
+import type { SimContext } from './context.ts';
 import { invalidRequest, Refusal, type SimRequest } from './http.ts';
-import type { SimSettings } from './options.ts';
 import { bodyBytesMax } from './routes.ts';
 
 const NOTHING = Buffer.alloc(0);
 
-export function decodeBody(settings: SimSettings, request: SimRequest, isBatch: boolean): Buffer {
+export function decodeBody(context: SimContext, request: SimRequest, isBatch: boolean): Buffer {
+  const { settings } = context;
   const { headers, path, body = NOTHING } = request;
   if (body.length === 0) return body;
   if (isBatch && headers['content-length'] === undefined && settings.switches.chunkedUpload === 'refuse') {
@@ -23,7 +24,7 @@ export function decodeBody(settings: SimSettings, request: SimRequest, isBatch: 
     throw invalidRequest(message, { error_code: 'request_body_encoding_unsupported' });
   }
   try {
-    return gunzipSync(body, { maxOutputLength: bodyBytesMax(settings, path) });
+    return gunzipSync(body, { maxOutputLength: bodyBytesMax(context.limits.base(), path) });
   } catch (error) {
     if (error instanceof RangeError) {
       throw new Refusal(413, 'request_too_large', 'The request body is too large after decoding.', {

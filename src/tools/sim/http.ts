@@ -55,6 +55,15 @@ export class Refusal extends Error {
     this.headers = options.headers ?? {};
     this.details = options.details;
   }
+
+  /** With these too, where it has no better ones. */
+  withHeaders(headers: Readonly<Record<string, string>>): Refusal {
+    const { details } = this;
+    return new Refusal(this.status, this.type, this.message, {
+      headers: { ...headers, ...this.headers },
+      ...(details === undefined ? {} : { details }),
+    });
+  }
 }
 
 export function invalidRequest(message: string, details?: Readonly<Record<string, unknown>>): Refusal {

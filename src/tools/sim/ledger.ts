@@ -6,6 +6,7 @@
  */
 import { endsAtMs, outcomeOf, statusOf, type BatchStatus, type BatchView, type SimBatch } from './batch.ts';
 import type { InputUse } from './prompt-cache.ts';
+import { createRateBook, type LedgerLoad, type LedgerRates, type RateBook } from './rate-ledger.ts';
 
 export interface LedgerBatch {
   readonly id: string;
@@ -68,6 +69,10 @@ export interface SimLedger {
   readonly refusals: ReadonlyMap<string, number>;
   readonly peakBatches: number;
   readonly peakQueued: number;
+  /** By `<organization>|<class>`. */
+  readonly rates: ReadonlyMap<string, LedgerRates>;
+  /** By organization. */
+  readonly loads: ReadonlyMap<string, LedgerLoad>;
   /** What was used and would be billed: succeeded rows of ended batches, and messages. Foreign batches are left out. */
   tokens(): { readonly batch: TokenTotals; readonly realtime: TokenTotals };
 }
@@ -78,6 +83,7 @@ export interface LedgerBook extends SimLedger {
   noteCall(endpoint: string): void;
   noteRefusal(status: number, type: string): void;
   noteLoad(load: { readonly batches: number; readonly queued: number }): void;
+  readonly rateBook: RateBook;
 }
 
 export function createLedger(view: BatchView): LedgerBook {
@@ -87,6 +93,7 @@ export function createLedger(view: BatchView): LedgerBook {
   const calls = new Map<string, number>();
   const refusals = new Map<string, number>();
   const peak = { batches: 0, queued: 0 };
+  const rateBook = createRateBook();
   const bump = (map: Map<string, number>, name: string): void => void map.set(name, (map.get(name) ?? 0) + 1);
 
   return {
@@ -94,6 +101,9 @@ export function createLedger(view: BatchView): LedgerBook {
     messages,
     calls,
     refusals,
+    rateBook,
+    rates: rateBook.rates,
+    loads: rateBook.loads,
     get peakBatches() {
       return peak.batches;
     },

@@ -14,7 +14,6 @@ import { realtimeMessage } from './message-shape.ts';
 import { messageEvents } from './message-stream.ts';
 import { parseBody } from './body.ts';
 import { paramsHashOf, promptTokens } from './prompt.ts';
-import type { InputUse } from './prompt-cache.ts';
 import type { JudgeContext } from './judge.ts';
 import { judgeParams } from './validate.ts';
 
@@ -27,10 +26,13 @@ export async function createMessage(context: SimContext, caller: Caller, body: B
   const early = failBefore(context, caller, paramsHash);
   if (early !== undefined) return early;
   const nowMs = context.clock.now();
-  const rateHeaders = context.limiter.takeMessage(caller.organization, model, promptTokens(params), nowMs);
+  const { input, keep } = context.cache.look(`${caller.organization}|${caller.workspace}`, params, nowMs);
+  const paid = input.plain + input.write5m + input.write1h;
+  const rateHeaders = context.limiter.takeMessage(caller, model, paid, nowMs);
+  keep?.(nowMs);
   const nth = context.nextOrdinal(`message|${paramsHash}`);
-  const { answer, input } = execute(context, caller, params, `${paramsHash}|${nth}`);
-  context.limiter.spendOutput(caller.organization, model, answer.outputTokens, nowMs);
+  const answer = answerTo(context, params, `${paramsHash}|${nth}`);
+  context.limiter.spendOutput(caller, model, answer.outputTokens, nowMs);
   const fault = context.faults.firstOf(['message.reset', 'message.hang', 'message.garbage_answer'], caller.path);
   const id = makeId('msg', context.settings.seed, `${paramsHash}|${nth}`);
   const { organization, workspace } = caller;
@@ -50,7 +52,7 @@ export async function createMessage(context: SimContext, caller: Caller, body: B
 }
 
 export function countTokens(context: SimContext, caller: Caller, body: Buffer): SimResponse {
-  const headers = context.limiter.takeCountCall(caller.organization, context.clock.now());
+  const headers = context.limiter.takeCountCall(caller, context.clock.now());
   const { params } = readParams(context, caller, body, 'count');
   return jsonResponse({ input_tokens: promptTokens(params) }, headers);
 }
@@ -91,19 +93,9 @@ function failBefore(context: SimContext, caller: Caller, paramsHash: string): Si
   return undefined;
 }
 
-function execute(
-  context: SimContext,
-  caller: Caller,
-  params: JsonRecord,
-  key: string,
-): { answer: Answer; input: InputUse } {
-  const nowMs = context.clock.now();
-  const scope = `${caller.organization}|${caller.workspace}`;
+function answerTo(context: SimContext, params: JsonRecord, key: string): Answer {
   const isRefused = context.draws('refusal', key).next() < context.current.rates.refusalRate;
-  const answer = isRefused ? refusalAnswer() : composeAnswer(params, context.settings.answer);
-  const { input, keep } = context.cache.look(scope, params, nowMs);
-  keep?.(nowMs);
-  return { answer, input };
+  return isRefused ? refusalAnswer() : composeAnswer(params, context.settings.answer);
 }
 
 function latencyMs(context: SimContext, key: string): number {

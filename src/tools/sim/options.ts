@@ -7,13 +7,19 @@
 import { ARCHIVED_AFTER_MS, EXPIRES_AFTER_MS, SIZES, TIERS, type MessageLimits, type SimTier } from './catalogue.ts';
 import type { FaultRates } from './faults.ts';
 import type { JsonRecord } from './json.ts';
+import type { RateHeaderStyle } from './rate-headers.ts';
 
 /** Which workspace a key opens. `workspaces` are further ones that the header anthropic-workspace-id may choose. */
 export interface SimKey {
   readonly workspace: string;
   readonly organization?: string;
   readonly workspaces?: readonly string[];
+  /** Of its organization: all keys of it share them. */
+  readonly limits?: SimLimitsPart;
 }
+
+/** What workspaces were set to, by workspace and class of models (`haiku_5.5`): the lower of both holds. */
+export type WorkspaceLimits = Readonly<Record<string, Readonly<Record<string, Partial<MessageLimits>>>>>;
 
 /** The open points of the facts page. */
 export interface SimSwitches {
@@ -22,6 +28,13 @@ export interface SimSwitches {
   readonly queueOverflowMessage: string;
   readonly duplicateIdMessage: string;
   readonly rateHeadersOnBatches: boolean;
+  readonly rateHeaders: RateHeaderStyle;
+  /** Does an answer say which organization and workspace is behind the key? A proxy may drop it. */
+  readonly identityHeaders: boolean;
+  /** Limits enforced in steps of so long: a bucket holds no more than comes in that time. Null: a whole minute's. */
+  readonly burstMs: number | null;
+  /** A minute may see so many times the calls of the best of the minutes before (ramp.ts). Null: no such rule. */
+  readonly rampPerMinute: number | null;
   /** 200: the batch as it is. */
   readonly cancelAfterEndStatus: 200 | 400 | 409;
   readonly cancelAgainStatus: 200 | 400;
@@ -70,13 +83,16 @@ export type AccountProblem = 'credit_too_low' | 'spend_limit' | 'usage_limit' | 
 export interface SimOptions {
   readonly seed?: string | number;
   readonly tier?: SimTier;
-  readonly limits?: Partial<SimLimits>;
+  readonly limits?: SimLimitsPart;
   readonly switches?: Partial<SimSwitches>;
   readonly rates?: Partial<SimRates>;
   readonly faults?: FaultRates;
   readonly keys?: Readonly<Record<string, SimKey>>;
   /** Refuse keys that are not listed with 401. */
   readonly strictKeys?: boolean;
+  /** Keys of the Admin API, and whose limits they show. */
+  readonly adminKeys?: Readonly<Record<string, string>>;
+  readonly workspaceLimits?: WorkspaceLimits;
   readonly batchDurationMs?: readonly [number, number];
   /** From a cancel to the end of the batch, at most. */
   readonly cancelDurationMs?: number;
@@ -108,6 +124,12 @@ export interface SimLimits {
   readonly messagesFable: MessageLimits;
 }
 
+/** Some of the limits; those of messages one by one. */
+export type SimLimitsPart = Partial<Omit<SimLimits, 'messages' | 'messagesFable'>> & {
+  readonly messages?: Partial<MessageLimits>;
+  readonly messagesFable?: Partial<MessageLimits>;
+};
+
 type Complete = Required<Omit<SimOptions, 'limits' | 'switches' | 'rates' | 'tier' | 'accountProblem' | 'faults'>>;
 
 export interface SimSettings extends Complete {
@@ -121,6 +143,10 @@ export const DEFAULT_SWITCHES: SimSwitches = {
     'Number of batch requests in the processing queue has exceeded your limit. Please wait for batches to be processed.',
   duplicateIdMessage: 'requests: custom_id values must be unique within a batch; duplicate: ',
   rateHeadersOnBatches: false,
+  rateHeaders: 'anthropic',
+  identityHeaders: true,
+  burstMs: null,
+  rampPerMinute: null,
   cancelAfterEndStatus: 400,
   cancelAgainStatus: 200,
   deleteBeforeEndStatus: 400,
@@ -148,6 +174,8 @@ export function resolveOptions(options: SimOptions): SimSettings {
     seed: options.seed ?? 1,
     keys: options.keys ?? {},
     strictKeys: options.strictKeys ?? false,
+    adminKeys: options.adminKeys ?? {},
+    workspaceLimits: options.workspaceLimits ?? {},
     batchDurationMs: options.batchDurationMs ?? [60_000, 300_000],
     cancelDurationMs: options.cancelDurationMs ?? 10_000,
     expiresAfterMs: options.expiresAfterMs ?? EXPIRES_AFTER_MS,
@@ -159,7 +187,17 @@ export function resolveOptions(options: SimOptions): SimSettings {
     retryAfterSeconds: options.retryAfterSeconds ?? null,
     resultsOrder: options.resultsOrder ?? 'shuffled',
     answer: options.answer ?? 'echo',
-    limits: { ...TIERS[options.tier ?? 'start'], ...SIZES, batchesMax: null, ...options.limits },
+    limits: withPart({ ...TIERS[options.tier ?? 'start'], ...SIZES, batchesMax: null }, options.limits ?? {}),
     switches: { ...DEFAULT_SWITCHES, ...options.switches },
+  };
+}
+
+/** The limits of messages are taken over one by one. */
+export function withPart(limits: SimLimits, part: SimLimitsPart): SimLimits {
+  return {
+    ...limits,
+    ...part,
+    messages: { ...limits.messages, ...part.messages },
+    messagesFable: { ...limits.messagesFable, ...part.messagesFable },
   };
 }

@@ -9,7 +9,7 @@ import type { Clock } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
 import { createBatchStore } from './batch-store.ts';
 import { createRateLimiter } from './buckets.ts';
-import { identify } from './caller.ts';
+import { DEFAULT_ORGANIZATION, identify } from './caller.ts';
 import type { Caller, SimContext } from './context.ts';
 import { createDraws, drawBetween, makeId } from './draw.ts';
 import { decodeBody } from './encoding.ts';
@@ -18,7 +18,9 @@ import { addForeign, type ForeignBatch } from './foreign.ts';
 import { errorBody, noAnswer, Refusal, refusalOf, tooLargeResponse } from './http.ts';
 import type { SimRequest, SimRequestHead, SimResponse } from './http.ts';
 import { createLedger, type SimLedger } from './ledger.ts';
-import { DEFAULT_RATES, resolveOptions, type AccountProblem, type SimOptions, type SimRates } from './options.ts';
+import { createLimitsBook } from './limits-book.ts';
+import { DEFAULT_RATES, resolveOptions, type AccountProblem } from './options.ts';
+import type { SimLimitsPart, SimOptions, SimRates } from './options.ts';
 import { createPromptCache } from './prompt-cache.ts';
 import { restoreBatch, type RestoredBatch } from './restore.ts';
 import { bodyBytesMax, routeOf, type Route } from './routes.ts';
@@ -40,6 +42,8 @@ export interface SimWorld {
   /** For batches made and messages sent from now on. */
   setRates(rates: Partial<SimRates>): void;
   setAccountProblem(problem: AccountProblem | undefined): void;
+  /** From now on, for one organization or for all that were given none of their own: buckets keep what is in them. */
+  setLimits(limits: SimLimitsPart, organization?: string): void;
   /** A batch of somebody else in the same workspace; answers its id. */
   addForeignBatch(batch: ForeignBatch): string;
   /** A batch that was made before this world was, under the id and time that a state folder remembers. */
@@ -54,7 +58,7 @@ export function createSimWorld(options: SimOptions, clock: Clock): SimWorld {
   return {
     handle: (request) => handle(context, request),
     open: (head) => open(context, head),
-    bodyBytesMax: (path) => bodyBytesMax(context.settings, path),
+    bodyBytesMax: (path) => bodyBytesMax(context.limits.base(), path),
     tooLarge: () => tooLarge(context),
     failNext: (fault, times = 1) => context.faults.failNext(fault, times),
     script: (script) => context.faults.script(script),
@@ -64,6 +68,10 @@ export function createSimWorld(options: SimOptions, clock: Clock): SimWorld {
     },
     setAccountProblem: (problem) => {
       context.current.accountProblem = problem;
+    },
+    setLimits: (limits, organization) => {
+      context.limiter.settle(clock.now());
+      context.limits.set(limits, organization);
     },
     addForeignBatch: (batch) => addForeign(context, batch),
     restoreBatch: (batch) => restoreBatch(context, batch),
@@ -77,12 +85,15 @@ function createContext(options: SimOptions, clock: Clock): SimContext {
   const draws = createDraws(settings.seed);
   const view = { settings, draws, clock };
   const ordinals = new Map<string, number>();
+  const limits = createLimitsBook(settings.limits, settings.keys, settings.workspaceLimits, DEFAULT_ORGANIZATION);
+  const ledger = createLedger(view);
   return {
     ...view,
     faults: createFaultBox(draws, options.faults ?? {}, () => clock.now()),
-    limiter: createRateLimiter(settings.limits),
+    limits,
+    limiter: createRateLimiter({ limits, switches: settings.switches, book: ledger.rateBook }),
     cache: createPromptCache(),
-    ledger: createLedger(view),
+    ledger,
     batches: createBatchStore(view),
     current: { rates: { ...DEFAULT_RATES, ...options.rates }, accountProblem: options.accountProblem },
     nextOrdinal(purpose) {
@@ -96,7 +107,7 @@ function createContext(options: SimOptions, clock: Clock): SimContext {
 async function handle(context: SimContext, request: SimRequest): Promise<SimResponse> {
   const ordinal = context.nextOrdinal('request');
   const requestId = makeId('req', context.settings.seed, ordinal);
-  if ((request.body?.length ?? 0) > bodyBytesMax(context.settings, request.path)) return tooLarge(context);
+  if ((request.body?.length ?? 0) > bodyBytesMax(context.limits.base(), request.path)) return tooLarge(context);
   let headers: Readonly<Record<string, string>> = { 'request-id': requestId };
   // The time of the answer, not of the question: what a list shows is as new as the date that it bears.
   const dated = (): Readonly<Record<string, string>> => ({
@@ -106,12 +117,14 @@ async function handle(context: SimContext, request: SimRequest): Promise<SimResp
   const route = routeOf(request.method, request.path);
   context.ledger.noteCall(route.name);
   try {
-    const caller = identify(context.settings, request);
-    headers = {
-      ...headers,
-      'anthropic-organization-id': caller.organization,
-      'anthropic-workspace-id': caller.workspace,
-    };
+    const caller = identify(context.settings, request, route.isAdmin === true);
+    if (context.settings.switches.identityHeaders) {
+      headers = {
+        ...headers,
+        'anthropic-organization-id': caller.organization,
+        'anthropic-workspace-id': caller.workspace,
+      };
+    }
     const response = await answer(context, caller, route, request, ordinal);
     return response.status === 413 ? response : { ...response, headers: { ...dated(), ...response.headers } };
   } catch (thrown) {
@@ -139,16 +152,20 @@ async function answer(
     await clock.sleep(drawBetween(context.draws('call_latency', ordinal), settings.latencyMs), request.signal);
   }
   const isBatch = route.name.startsWith('batches.');
-  const rateHeaders = isBatch ? context.limiter.takeBatchCall(caller.organization, clock.now()) : {};
-  const body = decodeBody(settings, request, isBatch);
-  const response = await route.run(context, caller, body);
-  if (!settings.switches.rateHeadersOnBatches) return response;
-  return { ...response, headers: { ...rateHeaders, ...response.headers } };
+  const taken = isBatch ? context.limiter.takeBatchCall(caller, clock.now()) : {};
+  const rateHeaders = settings.switches.rateHeadersOnBatches ? taken : {};
+  try {
+    const response = await route.run(context, caller, decodeBody(context, request, isBatch));
+    return { ...response, headers: { ...rateHeaders, ...response.headers } };
+  } catch (thrown) {
+    if (thrown instanceof Refusal) throw thrown.withHeaders(rateHeaders);
+    throw thrown;
+  }
 }
 
 function open(context: SimContext, head: SimRequestHead): SimResponse | undefined {
   const length = Number(head.headers['content-length'] ?? 0);
-  if (length > bodyBytesMax(context.settings, head.path)) return tooLarge(context);
+  if (length > bodyBytesMax(context.limits.base(), head.path)) return tooLarge(context);
   const isCreate = routeOf(head.method, head.path).name === 'batches.create';
   return isCreate && context.faults.fires('create.reset_upload', head.path) ? noAnswer('reset') : undefined;
 }
