@@ -16,9 +16,27 @@ export interface SimFlags {
   readonly expireRate: number;
   readonly maxBatches?: number;
   readonly queue?: number;
+  readonly rpm?: number;
+  readonly itpm?: number;
+  readonly otpm?: number;
+  readonly tpm?: number;
+  readonly tpd?: number;
+  readonly batchRpm?: number;
+  readonly burst?: number;
+  readonly ramp?: number;
+  readonly rateHeaders: 'anthropic' | 'proxy' | 'none';
+  readonly batchRateHeaders: boolean;
+  readonly key: Readonly<Record<string, KeyOwner>>;
+  readonly adminKey: Readonly<Record<string, KeyOwner>>;
   readonly listLag: number;
   readonly faults: FaultRates;
   readonly retryAfter: number;
+}
+
+/** Whose a key is, as far as it was said. */
+export interface KeyOwner {
+  readonly organization?: string;
+  readonly workspace?: string;
 }
 
 export function addSimFlags(command: Command): void {
@@ -57,6 +75,37 @@ export function addSimFlags(command: Command): void {
         'faults with their rates: create.reset_after=0.1,results.cut_line=0.2; or some, many',
       )
         .argParser(faults)
+        .default({}, 'none'),
+    );
+  addLimitFlags(command);
+}
+
+function addLimitFlags(command: Command): void {
+  command
+    .addOption(new Option('--rpm <n>', 'messages a minute, for each class of models').argParser(whole))
+    .addOption(new Option('--itpm <n>', 'tokens of input a minute, for each class of models').argParser(whole))
+    .addOption(new Option('--otpm <n>', 'tokens of output a minute, for each class of models').argParser(whole))
+    .addOption(new Option('--tpm <n>', 'tokens of both a minute, for each class of models').argParser(whole))
+    .addOption(new Option('--tpd <n>', 'tokens of both a day, for each class of models').argParser(whole))
+    .addOption(new Option('--batch-rpm <n>', 'calls a minute, over all batch endpoints').argParser(whole))
+    .addOption(
+      new Option('--burst <duration>', 'limits hold in steps of so long, not of a minute').argParser(durationMs),
+    )
+    .addOption(new Option('--ramp <factor>', 'calls of a minute may grow by this factor at most').argParser(factor))
+    .addOption(
+      new Option('--rate-headers <style>', 'how answers tell of limits')
+        .choices(['anthropic', 'proxy', 'none'])
+        .default('anthropic'),
+    )
+    .addOption(new Option('--batch-rate-headers', 'batch endpoints tell of limits too').default(false))
+    .addOption(
+      new Option('--key <key=organization>', 'a key and whose it is, with /workspace if you like; repeatable')
+        .argParser(keys)
+        .default({}, 'every key, of one organization'),
+    )
+    .addOption(
+      new Option('--admin-key <key=organization>', 'a key of the Admin API and whose limits it shows; repeatable')
+        .argParser(keys)
         .default({}, 'none'),
     );
 }
@@ -98,6 +147,21 @@ function faults(text: string): FaultRates {
     rates[name as FaultName] = share(rate);
   }
   return rates;
+}
+
+function keys(text: string, before: Readonly<Record<string, KeyOwner>>): Readonly<Record<string, KeyOwner>> {
+  const [, key, organization, workspace] = /^([^=/]+)(?:=([^=/]+)(?:\/([^=/]+))?)?$/.exec(text) ?? [];
+  if (key === undefined) {
+    throw new InvalidArgumentError('It must be a key and whose it is: sk-1=org-a or sk-1=org-a/wrkspc_1.');
+  }
+  const owner = organization === undefined ? {} : { organization };
+  return { ...before, [key]: workspace === undefined ? owner : { ...owner, workspace } };
+}
+
+function factor(text: string): number {
+  const value = Number(text);
+  if (!(value > 1 && Number.isFinite(value))) throw new InvalidArgumentError('It must be a number over 1, such as 2.');
+  return value;
 }
 
 function range(text: string): [number, number] {

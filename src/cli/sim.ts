@@ -4,9 +4,10 @@
 import { once } from 'node:events';
 import { systemClock } from '../base/clock.ts';
 import { BatchrunError, systemCodeOf } from '../base/errors.ts';
-import type { SimOptions } from '../tools/sim/options.ts';
+import { DEFAULT_ORGANIZATION, DEFAULT_WORKSPACE } from '../tools/sim/caller.ts';
+import type { SimLimitsPart, SimOptions } from '../tools/sim/options.ts';
 import { EXIT } from './outcome.ts';
-import type { SimFlags } from './sim-flags.ts';
+import type { KeyOwner, SimFlags } from './sim-flags.ts';
 import type { Terminal } from './terminal.ts';
 
 export async function runSim(flags: SimFlags, terminal: Terminal, signal: AbortSignal): Promise<number> {
@@ -31,7 +32,7 @@ export async function runSim(flags: SimFlags, terminal: Terminal, signal: AbortS
   return EXIT.ok;
 }
 
-function simOptions(flags: SimFlags): SimOptions {
+export function simOptions(flags: SimFlags): SimOptions {
   return {
     seed: flags.seed,
     tier: flags.tier,
@@ -41,9 +42,37 @@ function simOptions(flags: SimFlags): SimOptions {
     listLagMs: flags.listLag,
     pollRetryAfterSeconds: flags.retryAfter === 0 ? null : flags.retryAfter / 1_000,
     faults: flags.faults,
-    limits: {
-      ...(flags.maxBatches === undefined ? {} : { batchesMax: flags.maxBatches }),
-      ...(flags.queue === undefined ? {} : { batchQueueMax: flags.queue }),
+    keys: ownersOf(flags.key, ({ organization, workspace = DEFAULT_WORKSPACE }) => ({
+      workspace,
+      ...(organization === undefined ? {} : { organization }),
+    })),
+    adminKeys: ownersOf(flags.adminKey, ({ organization = DEFAULT_ORGANIZATION }) => organization),
+    switches: {
+      rateHeaders: flags.rateHeaders,
+      rateHeadersOnBatches: flags.batchRateHeaders,
+      burstMs: flags.burst ?? null,
+      rampPerMinute: flags.ramp ?? null,
     },
+    limits: simLimits(flags),
   };
+}
+
+function ownersOf<T>(
+  owners: Readonly<Record<string, KeyOwner>>,
+  toOwner: (owner: KeyOwner) => T,
+): Readonly<Record<string, T>> {
+  return Object.fromEntries(Object.entries(owners).map(([key, owner]) => [key, toOwner(owner)]));
+}
+
+function simLimits(flags: SimFlags): SimLimitsPart {
+  const { rpm, itpm, otpm, tpm, tpd } = flags;
+  const messages = given({ rpm, itpm, otpm, tpm, tpd });
+  const { maxBatches: batchesMax, queue: batchQueueMax, batchRpm } = flags;
+  return { ...given({ batchesMax, batchQueueMax, batchRpm }), messages, messagesFable: messages };
+}
+
+function given(values: Readonly<Record<string, number | undefined>>): Readonly<Record<string, number>> {
+  return Object.fromEntries(
+    Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
 }
