@@ -275,6 +275,7 @@ export const COMMAND_FLAGS: Readonly<Record<string, readonly FlagName[]>> = {
     ...COMMON,
   ],
   list: ['json', ...COMMON],
+  limits: ['json', ...COMMON],
   prune: ['keepLast', 'keepWithin', 'dryRun', 'remote', 'json', ...COMMON],
   doctor: ['model', 'json', ...COMMON],
   sim: COMMON,

@@ -135,6 +135,12 @@ function addRunCommands(program: Command, parts: ProgramParts): void {
     run: async (context) => (await import('./list.ts')).runList(context),
   });
   define(program, parts, {
+    name: 'limits',
+    usage: '',
+    text: "what is known of the account's limits, and how much of them is used",
+    run: async (context) => (await import('./limits.ts')).runLimits(context),
+  });
+  define(program, parts, {
     name: 'prune',
     usage: '[run]',
     text: 'delete finished runs from the state folder',

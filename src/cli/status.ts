@@ -5,11 +5,12 @@ import { hostname } from 'node:os';
 import { systemClock } from '../base/clock.ts';
 import type { RunRecord } from '../domain/model.ts';
 import type { DriverRecord } from '../domain/store-steps.ts';
+import type { LimitsView } from '../engine/limits-view.ts';
 import { viewRun, type RunView } from '../engine/status.ts';
 import { BatchrunError, systemCodeOf } from '../base/errors.ts';
 import { hasState, openReading, type Context, type LedgerReading } from './context.ts';
 import { EXIT } from './outcome.ts';
-import { runText } from './render/run-text.ts';
+import { runText, type TextOptions } from './render/run-text.ts';
 import { selectRuns } from './select-run.ts';
 
 /** Without a name, unfinished runs are shown, and the newest finished ones up to this many. */
@@ -17,11 +18,16 @@ const FINISHED_SHOWN_MAX = 3;
 const WATCH_INTERVAL_MS = 1_000;
 const CLEAR_SCREEN = '\u001b[H\u001b[2J';
 
+interface Limits {
+  readonly views: readonly LimitsView[];
+  readonly paragraph: (options: TextOptions) => string;
+}
+
 export async function runStatus(context: Context, wanted: string | undefined): Promise<number> {
   const { flags, terminal, stateFolder } = context;
   if (!hasState(stateFolder)) {
     if (wanted !== undefined) throw new BatchrunError('E_RUN_UNKNOWN', `there is no state in ${stateFolder}`);
-    if (flags.json === true) await terminal.data(`${JSON.stringify({ runs: [], state: stateFolder })}\n`);
+    if (flags.json === true) await terminal.data(`${JSON.stringify({ runs: [], state: stateFolder, limits: [] })}\n`);
     else await terminal.data(`No runs: there is no state in ${stateFolder}.\nStart with: batchrun submit <input>\n`);
     return EXIT.ok;
   }
@@ -43,16 +49,30 @@ async function rendered(context: Context, store: LedgerReading, wanted: string |
   for (const run of runs) views.push(await viewRun(store, run));
   const driver = await store.driver();
   const driving = driver && isDriving(driver) ? driver : null;
+  const nowMs = systemClock.now();
+  const limits = await limitsOf(store, nowMs);
   if (flags.json === true) {
     const who = driving && { pid: driving.pid, host: driving.host, command: driving.command };
-    return `${JSON.stringify({ runs: views, state: stateFolder, driver: who })}\n`;
+    return `${JSON.stringify({ runs: views, state: stateFolder, driver: who, limits: limits?.views ?? [] })}\n`;
   }
   if (views.length === 0) return `No runs in ${stateFolder}.\nStart with: batchrun submit <input>\n`;
-  const options = { color: process.stdout.isTTY && context.terminal.color, nowMs: systemClock.now() };
+  const options = { color: process.stdout.isTTY && context.terminal.color, nowMs };
   const texts = views.map((view) => runText(view, options));
   const hidden = all.length - runs.length;
   if (hidden > 0) texts.push(`${hidden} older finished runs: batchrun list`);
+  const paragraph = limits?.paragraph(options) ?? '';
+  if (paragraph !== '') texts.push(paragraph);
   return `${texts.join('\n\n')}\n`;
+}
+
+/** The account's limits, where something is known of them: else nothing is loaded for it. */
+async function limitsOf(store: LedgerReading, nowMs: number): Promise<Limits | null> {
+  const pools = await store.pools();
+  if (pools.length === 0) return null;
+  const { viewLimits } = await import('../engine/limits-view.ts');
+  const { limitsParagraph } = await import('./render/limits-text.ts');
+  const views = viewLimits(pools, nowMs);
+  return { views, paragraph: (options) => limitsParagraph(views, options) };
 }
 
 /** A driver that was killed cannot let go: where it was on this machine, a look tells whether it still is. */

@@ -55,6 +55,7 @@ describe('what is loaded at once', () => {
     ['src/cli/status.ts', 24],
     ['src/cli/list.ts', 24],
     ['src/cli/log.ts', 24],
+    ['src/cli/limits.ts', 24],
   ])('with %s is nothing heavy, and at most %i files', (path, most) => {
     expect(existsSync(join(ROOT, path))).toBe(true);
     const loaded = loadedWith(path);

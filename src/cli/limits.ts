@@ -1,0 +1,34 @@
+/**
+ * `batchrun limits`: what is known of the account's limits, from where and how fresh, and how much of them is used.
+ * From the ledger alone: works offline and beside a driver.
+ */
+import { viewLimits } from '../engine/limits-view.ts';
+import { hasState, openReading, systemNow, type Context } from './context.ts';
+import { EXIT } from './outcome.ts';
+import { limitsText } from './render/limits-text.ts';
+
+export async function runLimits(context: Context): Promise<number> {
+  const { flags, terminal, stateFolder } = context;
+  const pools = await knownPools(stateFolder);
+  const nowMs = systemNow();
+  const views = viewLimits(pools, nowMs);
+  if (flags.json === true) {
+    await terminal.data(`${JSON.stringify({ limits: views, state: stateFolder })}\n`);
+  } else if (views.length === 0) {
+    await terminal.data(`Nothing is known of limits in ${stateFolder} yet: they are learnt while a command drives.\n`);
+  } else {
+    const color = process.stdout.isTTY && terminal.color;
+    await terminal.data(`${limitsText(views, { color, nowMs })}\n`);
+  }
+  return EXIT.ok;
+}
+
+async function knownPools(stateFolder: string): ReturnType<Awaited<ReturnType<typeof openReading>>['pools']> {
+  if (!hasState(stateFolder)) return [];
+  const store = await openReading(stateFolder);
+  try {
+    return await store.pools();
+  } finally {
+    await store.close();
+  }
+}
