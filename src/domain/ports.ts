@@ -135,4 +135,6 @@ export interface BatchApi {
   retrieveModel(id: string, signal: AbortSignal): Promise<ModelInfo | null>;
   /** The server's clock from the `date` header of a cheap call, in ms; null where it sends none. */
   serverTimeMs(signal: AbortSignal): Promise<number | null>;
+  /** Whose key it is, from the headers of a cheap call; null where the API does not say. */
+  identify(signal: AbortSignal): Promise<{ readonly organization: string | null; readonly workspace: string | null }>;
 }

@@ -4,6 +4,8 @@
  */
 import { BATCH_MISSING_MS_MAX } from '../domain/limits.ts';
 import type { BatchRecord } from '../domain/model.ts';
+import type { KeyLink } from './engine.ts';
+import { linkFor } from './key-follow.ts';
 import { openBatchRecords } from './poll.ts';
 import { apiFailureOrThrow, noteFailure, serverNowMs, waitBefore, type Session } from './session.ts';
 
@@ -41,8 +43,11 @@ async function cancelIfOurs(session: Session, batch: BatchRecord): Promise<boole
   if (batch.status !== 'in_progress' || !batch.proven) return true;
   const refusal = session.cancelRefusals.get(batch.id);
   if (refusal !== undefined && FINAL.has(refusal)) return true;
-  const due = session.engine.clock.monotonicMs() >= Math.max(session.cancelNotBeforeMs, session.quietUntilMs);
-  if (due) return cancelBatch(session, batch);
+  const nowMs = session.engine.clock.monotonicMs();
+  if (nowMs >= Math.max(session.cancelNotBeforeMs, session.quietUntilMs)) {
+    const link = await linkFor(session, batch);
+    if (nowMs >= session.keys.paceOf(link).quietUntilMs) return cancelBatch(session, batch, link);
+  }
   return refusal !== undefined && !mayPass(session, batch, refusal);
 }
 
@@ -52,10 +57,10 @@ function mayPass(session: Session, { createdAtMs }: BatchRecord, status: number)
 }
 
 /** Asks for the end of a batch. A refusal is not the end of the world: it ends by itself within a day. */
-async function cancelBatch(session: Session, batch: BatchRecord): Promise<boolean> {
+async function cancelBatch(session: Session, batch: BatchRecord, link: KeyLink): Promise<boolean> {
   const { engine, driver } = session;
   try {
-    const info = await engine.api.cancelBatch(batch.id, engine.signal);
+    const info = await link.api.cancelBatch(batch.id, engine.signal);
     // The end of a batch is recorded by the poll, together with the move of its chunk.
     if (info.status !== 'ended') await driver.recordBatchSeen(info);
     session.reach.heard();
@@ -63,7 +68,7 @@ async function cancelBatch(session: Session, batch: BatchRecord): Promise<boolea
     return true;
   } catch (error) {
     const failure = apiFailureOrThrow(error);
-    noteFailure(session, failure);
+    noteFailure(session, failure, link);
     session.cancelNotBeforeMs = engine.clock.monotonicMs() + waitBefore(session, 1, failure.retryAfterMs);
     engine.log.warn('a batch could not be canceled yet', { batch: batch.id, status: failure.status });
     const { status } = failure;

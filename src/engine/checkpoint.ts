@@ -51,7 +51,7 @@ export async function checkpoint(
   failpoint('collect.checkpoint');
   const place = { runId: run.id, chunkNo: chunk.chunkNo };
   engine.emit({ kind: 'chunk.collected', ...place, succeeded: scan.counts.succeeded, rest: scan.rest.length });
-  await verdicts.tellHeld();
+  await verdicts.tellHeld(batch.workspace);
 }
 
 /** How rows end whose results nobody will bring; they are not sent again by themselves. */

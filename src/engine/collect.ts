@@ -5,17 +5,18 @@
  */
 import { failpoint } from '../base/failpoint.ts';
 import { invariant } from '../base/errors.ts';
-import { routeCreate, type ApiFailure } from '../domain/failure-router.ts';
+import { routeCreate, type ApiFailure, type BlockedVerdict } from '../domain/failure-router.ts';
 import { paths } from '../domain/ids.ts';
 import { BATCH_MISSING_MS_MAX, RESULT_FETCHES_MAX, RESULTS_KEPT_MS } from '../domain/limits.ts';
 import type { BatchRecord, ChunkRecord } from '../domain/model.ts';
 import { checkpoint, giveUpChunk, type CollectTarget } from './checkpoint.ts';
 import { download } from './download.ts';
+import type { KeyLink } from './engine.ts';
+import { blockStuck, linkFor, refuseLook } from './key-follow.ts';
 import { whyNotWhole, type ScannedResults } from './result-scan.ts';
 import { missingBlock } from './poll.ts';
 import {
   apiFailureOrThrow,
-  blockAll,
   blockRun,
   causeOf,
   chunkKey,
@@ -80,12 +81,17 @@ async function collectWaiting(session: Session, round: CollectRound): Promise<nu
     const run = await store.run(chunk.runId);
     const batch = chunk.batchId === null ? null : await store.batch(chunk.batchId);
     invariant(run && batch, `the batch of ended chunk ${chunk.chunkNo} is known`);
-    if (await collectChunk(session, { run, chunk, batch }, round)) collected++;
+    const link = await linkFor(session, batch);
+    if (clock.monotonicMs() < session.keys.paceOf(link).quietUntilMs) continue;
+    if (await collectChunk(session, { run, chunk, batch, link }, round)) collected++;
   }
   return collected;
 }
 
-async function collectChunk(session: Session, target: CollectTarget, round: CollectRound): Promise<boolean> {
+/** A chunk whose batch has ended, and the key that may fetch its results. */
+type Fetch = CollectTarget & { readonly link: KeyLink };
+
+async function collectChunk(session: Session, target: Fetch, round: CollectRound): Promise<boolean> {
   const { chunk, batch } = target;
   const { engine } = session;
   const writer = await engine.files.create(paths.results(chunk.runId, chunk.chunkNo));
@@ -136,7 +142,7 @@ async function disprove(session: Session, { run, chunk, batch }: CollectTarget):
   });
 }
 
-async function notWhole(session: Session, { chunk, batch }: CollectTarget, problem: string): Promise<void> {
+async function notWhole(session: Session, { chunk, batch, link }: Fetch, problem: string): Promise<void> {
   const { engine, driver } = session;
   const { runId, chunkNo } = chunk;
   const fetches = await driver.recordFetchFailed({ runId, chunkNo, atMs: engine.clock.now(), reason: problem });
@@ -151,13 +157,13 @@ async function notWhole(session: Session, { chunk, batch }: CollectTarget, probl
     return;
   }
   scheduleFetch(session, chunk, { cause: problem, askedMs: null });
-  await refreshCounts(session, batch);
+  await refreshCounts(session, batch, link);
 }
 
 /** How many lines there must be says the batch. If it was believed to have ended too early, its counts have grown. */
-async function refreshCounts({ engine, driver }: Session, batch: BatchRecord): Promise<void> {
+async function refreshCounts({ engine, driver }: Session, batch: BatchRecord, { api }: KeyLink): Promise<void> {
   try {
-    const info = await engine.api.retrieveBatch(batch.id, engine.signal);
+    const info = await api.retrieveBatch(batch.id, engine.signal);
     if (info.status === 'ended') await driver.recordBatchSeen(info);
   } catch (error) {
     // It is asked again after the next fetch.
@@ -167,16 +173,16 @@ async function refreshCounts({ engine, driver }: Session, batch: BatchRecord): P
 
 async function afterFailedFetch(
   session: Session,
-  { run, chunk, batch }: CollectTarget,
+  { run, chunk, batch, link }: Fetch,
   failure: ApiFailure,
   runIds: readonly string[],
 ): Promise<void> {
   const { engine, driver } = session;
-  noteFailure(session, failure);
+  noteFailure(session, failure, link);
   if (failure.connection === 'aborted') return;
   // Of the refusals only these say that there is nothing: another key may still see it.
   const saysNothing = [400, 404, 410].includes(failure.status ?? 0);
-  if (saysNothing && !session.serverTimeHeard) await askServerTime(session);
+  if (saysNothing && !session.serverTimeHeard) await askServerTime(session, link);
   const nowMs = serverNowMs(session);
   const isOld = session.serverTimeHeard && nowMs - batch.createdAtMs > RESULTS_KEPT_MS;
   if (saysNothing && (batch.archivedAtMs !== null || isOld)) {
@@ -192,18 +198,30 @@ async function afterFailedFetch(
       await blockRun(session, run.id, missingBlock(batch, `the results of ${batch.id} (chunk ${chunk.chunkNo}) have`));
     }
   } else if (verdict.kind === 'blocked') {
-    session.lookRefused = true;
-    await blockAll(session, runIds, verdict);
+    await refuseLook(session, link, verdict, runIds);
+    await blockUnseen(session, { chunk, batch }, verdict);
   } else {
     engine.log.debug('results could not be fetched', { batch: batch.id, failures: wait.failures });
   }
 }
 
+/** Where no other key of its workspace is left, what is paid waits for a person. */
+async function blockUnseen(
+  session: Session,
+  { chunk, batch }: Pick<CollectTarget, 'chunk' | 'batch'>,
+  verdict: BlockedVerdict,
+): Promise<void> {
+  const { keys } = session;
+  const place = keys.placeOf(batch.workspace);
+  if (!keys.several || !place || keys.canSee(place)) return;
+  const { runId, chunkNo } = chunk;
+  await blockStuck(session, place, { runId, chunkNo, what: `batch ${batch.id} (chunk ${chunkNo})` }, verdict);
+}
+
 /** How old a batch is goes by the API's clock: ours, a month ahead, would give up what is there. */
-async function askServerTime(session: Session): Promise<void> {
-  const { api, signal } = session.engine;
+async function askServerTime(session: Session, { api }: KeyLink): Promise<void> {
   try {
-    hearServerTime(session, await api.serverTimeMs(signal));
+    hearServerTime(session, await api.serverTimeMs(session.engine.signal));
   } catch (error) {
     apiFailureOrThrow(error);
   }

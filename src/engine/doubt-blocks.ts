@@ -64,10 +64,12 @@ function resolveCommands({ runId, chunkNo }: AttemptRecord): string {
 
 /** This key may not see where the create went. */
 export async function blockElsewhere(session: Session, attempt: AttemptRecord): Promise<void> {
+  const { keys } = session;
+  const whom = keys.several ? `every key of the pool (${keys.labels})` : 'this key';
   await blockRun(session, attempt.runId, {
     reason: 'other_workspace',
     scope: `chunk:${attempt.chunkNo}`,
-    message: `chunk ${attempt.chunkNo} is in doubt, and this key may belong to another workspace than the one that sent it (${attempt.workspace}): its batch would not show here`,
+    message: `chunk ${attempt.chunkNo} is in doubt, and ${whom} may belong to another workspace than the one that sent it (${attempt.workspace}): its batch would not show here`,
     hint: `Run \`batchrun collect\` with a key of the workspace that sent it. Or settle it yourself: ${resolveCommands(attempt)}.`,
     sinceMs: attempt.startedAtMs,
   });

@@ -5,6 +5,7 @@ import { BlockPair } from '../base/text-block.ts';
 import type { ChunkRecord } from '../domain/model.ts';
 import type { FileWriter } from '../domain/ports.ts';
 import type { CollectTarget } from './checkpoint.ts';
+import type { KeyLink } from './engine.ts';
 import { ProofHere, type ProvedResults, type ResultProof } from './result-proof.ts';
 import type { Session } from './session.ts';
 import { wireIdReader } from './wire-ids.ts';
@@ -22,15 +23,15 @@ async function beginProof({ engine }: Session, chunk: ChunkRecord, prover: boole
 /** Writes the results as they come and proves them on the way; reads no further than a line that cannot be believed. */
 export async function download(
   session: Session,
-  { run, chunk, batch }: CollectTarget,
+  { run, chunk, batch, link }: CollectTarget & { readonly link: KeyLink },
   { writer, prover }: { readonly writer: FileWriter; readonly prover: boolean },
 ): Promise<ProvedResults> {
-  const { api, signal, emit } = session.engine;
+  const { signal, emit } = session.engine;
   const proof = await beginProof(session, chunk, prover);
   const file = new ProvedFile(writer, proof);
   let told = 0;
   try {
-    for await (const piece of api.streamResults(batch, signal)) {
+    for await (const piece of link.api.streamResults(batch, signal)) {
       const full = file.add(piece);
       if (full && (await full)) break;
       if (proof.lines - told < PROGRESS_LINES) continue;

@@ -31,9 +31,23 @@ export interface Engine {
   readonly prover?: Prover;
 }
 
+/** One key of a pool, and what the API says of it. */
+export interface KeyLink {
+  readonly api: BatchApi;
+  /** Keys of one organization share its limits. Null where the API does not tell it. */
+  readonly organization: string | null;
+  /** Its workspace as the API names it: two keys of one see each other's batches. Null where it does not tell. */
+  readonly reported: string | null;
+  /** The masked key, for people. */
+  readonly label: string;
+}
+
 /** The engine with an API to talk to. */
 export interface ApiEngine extends Engine {
+  /** The first key: the one whose base URL all share. */
   readonly api: BatchApi;
+  /** All keys, the first one among them; absent where there is only that. Who may do what is in key-book.ts. */
+  readonly keys?: readonly KeyLink[];
   readonly pacing: Pacing;
   /** Buckets shared with other processes; without, this process keeps its own. */
   readonly limiter?: Limiter;

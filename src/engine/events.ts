@@ -86,6 +86,15 @@ export type EngineEvent =
       readonly message: string;
       readonly hint: string;
     }
+  /** A key of a pool is used no more by this process; the others go on. */
+  | {
+      readonly kind: 'key.aside';
+      /** The masked key. */
+      readonly key: string;
+      readonly reason: string;
+      readonly message: string;
+      readonly hint: string;
+    }
   | { readonly kind: 'output.progress'; readonly runId: string; readonly lines: number; readonly rows: number }
   | { readonly kind: 'output.written'; readonly runId: string; readonly path: string; readonly lines: number }
   | { readonly kind: 'run.done'; readonly runId: string }

@@ -4,15 +4,15 @@
  * A batch that the list does not show is asked for by itself. 404 is a passing fault for an hour (seen for minutes,
  * even after the end: sdk-python#1432); after that a person is asked, and everything is kept.
  */
-import { routeCreate } from '../domain/failure-router.ts';
+import { routeCreate, type BlockedVerdict } from '../domain/failure-router.ts';
 import { BATCH_MISSING_MS_MAX } from '../domain/limits.ts';
-import type { BatchInfo, BatchRecord, Block } from '../domain/model.ts';
-import { type BatchListing, listBatches } from './listing.ts';
-import { attemptsInDoubt, reconcile } from './reconcile.ts';
+import type { AttemptRecord, BatchInfo, BatchRecord, Block } from '../domain/model.ts';
+import { blockPlace, refuseLook, releasePlace, type Following } from './key-follow.ts';
+import { listBatches } from './listing.ts';
+import { attemptsInDoubt, reconcile, type Look } from './reconcile.ts';
 import {
   apiFailureOf,
   apiFailureOrThrow,
-  blockAll,
   blockRun,
   chunkKey,
   hearServerTime,
@@ -54,54 +54,90 @@ export async function openBatchRecords(session: Session, runIds: readonly string
 
 /**
  * One look for every unfinished run of this origin, whoever drives it: batches that have ended are slots, and a batch
- * that nobody looked at would hold its slot for ever.
+ * that nobody looked at would hold its slot for ever. With keys of several workspaces it is a look at each of them that
+ * has something of ours, by a key of its own.
  */
 export async function poll(session: Session): Promise<PollResult> {
-  const { engine } = session;
   const runIds = await unfinishedRuns(session);
   const open = await openBatchRecords(session, runIds);
   const attempts = await attemptsInDoubt(session);
-  if (open.length === 0 && attempts.length === 0) {
-    session.held = new Set();
-    return { answered: true, retryAfterMs: null };
-  }
-  // A wait that an earlier process was told is kept as well: without a look nothing that is in doubt may be sent.
-  const quietMs = session.quietUntilMs - engine.clock.monotonicMs();
-  if (quietMs > 0) {
-    session.held = new Set(attempts.map(chunkKey));
-    return { answered: false, retryAfterMs: quietMs };
-  }
-  let listing: BatchListing;
-  try {
-    listing = await listBatches(engine, {
-      batchIds: new Set(open.map((batch) => batch.id)),
-      attempts,
-      oldestBatchMs: open.length === 0 ? null : Math.min(...open.map((batch) => batch.createdAtMs)) - LIST_SLACK_MS,
-    });
-    session.reach.heard();
-    session.lookRefused = false;
-    hearServerTime(session, listing.serverAtMs);
-  } catch (error) {
-    const failure = apiFailureOrThrow(error);
-    noteFailure(session, failure);
-    const verdict = routeCreate(failure, false);
-    if (verdict.kind === 'blocked') {
-      session.lookRefused = true;
-      await blockAll(session, runIds, verdict);
+  const looks: Look[] = [];
+  const unseen: AttemptRecord[] = [];
+  const asked: (number | null)[] = [];
+  for (const following of followings(session, open, attempts)) {
+    const tried = await lookInto(session, following, runIds);
+    if ('listing' in tried) {
+      looks.push(tried);
+      asked.push(tried.listing.retryAfterMs);
+      await releasePlace(session, following.place);
+      continue;
     }
     // Without a look at the list nothing that is in doubt may be sent.
-    session.held = new Set(attempts.map(chunkKey));
-    return { answered: false, retryAfterMs: failure.retryAfterMs };
+    unseen.push(...following.attempts);
+    // A workspace that wants quiet for itself has it; the others are looked at meanwhile.
+    if (!tried.itsOwn) asked.push(tried.retryAfterMs);
   }
-  let retryAfterMs = listing.retryAfterMs;
-  for (const batch of open) {
-    if (engine.clock.monotonicMs() < session.quietUntilMs) break;
-    const asked = await lookAt(session, batch, listing);
-    if (asked !== null) retryAfterMs = Math.max(retryAfterMs ?? 0, asked);
+  for (const batch of open) asked.push(await lookAt(session, batch, looks));
+  const retryAfterMs = asked.reduce((most, ms) => (ms === null ? most : Math.max(most ?? 0, ms)), null);
+  if (looks.length > 0 && attempts.length > 0) await reconcile(session, looks, unseen);
+  else session.held = new Set(attempts.map(chunkKey));
+  return { answered: looks.length > 0 || open.length + attempts.length === 0, retryAfterMs };
+}
+
+/** What is looked for where. Of a key that is not in the pool nobody knows the workspace: it is looked for everywhere. */
+function followings(
+  { keys }: Session,
+  open: readonly BatchRecord[],
+  attempts: readonly AttemptRecord[],
+): readonly Following[] {
+  return keys.places
+    .map((place) => {
+      const isHere = ({ workspace }: { readonly workspace: string }): boolean =>
+        (keys.placeOf(workspace) ?? place) === place;
+      return { place, batches: open.filter(isHere), attempts: attempts.filter(isHere) };
+    })
+    .filter(({ batches, attempts: doubts }) => batches.length + doubts.length > 0);
+}
+
+interface NotLooked {
+  readonly retryAfterMs: number | null;
+  /** The wait is that of its organization; others have none. */
+  readonly itsOwn: boolean;
+}
+
+async function lookInto(session: Session, following: Following, runIds: readonly string[]): Promise<Look | NotLooked> {
+  const { engine, keys } = session;
+  const { place, batches, attempts } = following;
+  // A wait that an earlier process was told is kept as well.
+  const quietMs = keys.quietUntilMs(place) - engine.clock.monotonicMs();
+  if (quietMs > 0) return { retryAfterMs: quietMs, itsOwn: keys.several };
+  const needs = {
+    batchIds: new Set(batches.map((batch) => batch.id)),
+    attempts,
+    oldestBatchMs: batches.length === 0 ? null : Math.min(...batches.map((batch) => batch.createdAtMs)) - LIST_SLACK_MS,
+  };
+  let refusal: BlockedVerdict | null = null;
+  let retryAfterMs: number | null = null;
+  for (const link of keys.seers(place)) {
+    try {
+      const listing = await listBatches({ ...engine, api: link.api }, needs);
+      session.reach.heard();
+      session.lookRefused = false;
+      keys.noteSight(link, true);
+      hearServerTime(session, listing.serverAtMs);
+      return { place, link, listing, attempts };
+    } catch (error) {
+      const failure = apiFailureOrThrow(error);
+      noteFailure(session, failure, link);
+      retryAfterMs = failure.retryAfterMs;
+      const verdict = routeCreate(failure, false);
+      if (verdict.kind !== 'blocked') return { retryAfterMs, itsOwn: keys.several && failure.status === 429 };
+      refusal = verdict;
+      await refuseLook(session, link, verdict, runIds);
+    }
   }
-  if (attempts.length > 0) await reconcile(session, attempts, listing);
-  else session.held = new Set();
-  return { answered: true, retryAfterMs };
+  if (refusal && keys.several) await blockPlace(session, following, refusal);
+  return { retryAfterMs, itsOwn: false };
 }
 
 async function unfinishedRuns(session: Session): Promise<readonly string[]> {
@@ -115,37 +151,52 @@ export function pollInterval(baseMs: number, youngestAgeMs: number, retryAfterMs
   return Math.max(grown, retryAfterMs ?? 0);
 }
 
-async function lookAt(session: Session, batch: BatchRecord, listing: BatchListing): Promise<number | null> {
-  const listed = listing.get(batch.id);
-  if (listed) {
+/** Gives what the API wants to be waited before the next look at it. */
+async function lookAt(session: Session, batch: BatchRecord, all: readonly Look[]): Promise<number | null> {
+  const { engine, keys, driver } = session;
+  const place = keys.placeOf(batch.workspace);
+  const looks = place === null ? all : all.filter((look) => look.place === place);
+  for (const { place: here, listing } of looks) {
+    const listed = listing.get(batch.id);
+    if (!listed) continue;
+    // What a person only believes to be ours says nothing about a key.
+    if (batch.proven) keys.learn(batch.workspace, here);
     await seen(session, batch, listed);
     return null;
   }
-  const { engine, driver } = session;
-  try {
-    const info = await engine.api.retrieveBatch(batch.id, engine.signal);
-    await seen(session, batch, info);
-    return info.retryAfterMs;
-  } catch (error) {
-    const failure = apiFailureOf(error);
-    if (!failure) throw error;
-    noteFailure(session, failure);
-    if (failure.status === 404) {
-      await driver.recordBatchMissing(batch.id, serverNowMs(session));
-      await missing(session, batch, listing);
+  let unknown = 0;
+  let retryAfterMs: number | null = null;
+  for (const look of looks) {
+    if (engine.clock.monotonicMs() < keys.quietUntilMs(look.place)) continue;
+    try {
+      const info = await look.link.api.retrieveBatch(batch.id, engine.signal);
+      if (batch.proven) keys.learn(batch.workspace, look.place);
+      await seen(session, batch, info);
+      return info.retryAfterMs;
+    } catch (error) {
+      const failure = apiFailureOf(error);
+      if (!failure) throw error;
+      noteFailure(session, failure, look.link);
+      if (failure.status === 404) unknown++;
+      if (failure.retryAfterMs !== null) retryAfterMs = Math.max(retryAfterMs ?? 0, failure.retryAfterMs);
     }
-    return failure.retryAfterMs;
   }
+  // Only where everybody who may know it was asked, the answer means something.
+  if (unknown > 0 && unknown >= (place === null ? keys.seeing : 1)) {
+    await driver.recordBatchMissing(batch.id, serverNowMs(session));
+    await missing(session, batch, looks);
+  }
+  return retryAfterMs;
 }
 
-async function missing(session: Session, batch: BatchRecord, listing: BatchListing): Promise<void> {
+async function missing(session: Session, batch: BatchRecord, looks: readonly Look[]): Promise<void> {
   const { runId, chunkNo } = batch;
   if (runId === null || chunkNo === null) return;
   // A second batch that is gone stands in nobody's way.
   if ((await session.engine.store.chunk(runId, chunkNo))?.batchId !== batch.id) return;
   // By the API's clock: one that is set here by an hour must not make a passing 404 an hour old.
   const nowMs = serverNowMs(session);
-  if (await isOtherWorkspace(session, batch, listing)) {
+  if (await isOtherWorkspace(session, batch, looks)) {
     await blockRun(session, runId, otherWorkspaceBlock(session, batch));
     return;
   }
@@ -158,18 +209,19 @@ async function missing(session: Session, batch: BatchRecord, listing: BatchListi
  * A batch lives in one workspace, and any key of that follows it. Another key than the one that made it, and none of
  * the batches of that one in the list: then it is most likely a key of another workspace, and waiting is of no use.
  */
-async function isOtherWorkspace(session: Session, batch: BatchRecord, listing: BatchListing): Promise<boolean> {
-  const { api, store } = session.engine;
-  if (batch.workspace === api.workspace || batch.runId === null) return false;
-  const siblings = (await store.batches(batch.runId)).filter((one) => one.workspace === batch.workspace);
-  return siblings.every((one) => listing.get(one.id) === undefined);
+async function isOtherWorkspace(session: Session, batch: BatchRecord, looks: readonly Look[]): Promise<boolean> {
+  const { keys, engine } = session;
+  if (batch.runId === null || looks.some(({ place }) => keys.isSure(batch.workspace, place))) return false;
+  const siblings = (await engine.store.batches(batch.runId)).filter((one) => one.workspace === batch.workspace);
+  return siblings.every((one) => looks.every(({ listing }) => listing.get(one.id) === undefined));
 }
 
-function otherWorkspaceBlock({ engine }: Session, batch: BatchRecord): Block {
+function otherWorkspaceBlock({ engine, keys }: Session, batch: BatchRecord): Block {
+  const whom = keys.several ? `every key of the pool (${keys.labels})` : `this key (${engine.api.workspace})`;
   return {
     reason: 'other_workspace',
     scope: `chunk:${batch.chunkNo}`,
-    message: `batch ${batch.id} (chunk ${batch.chunkNo}) answers 404 to this key (${engine.api.workspace}): it was made with ${batch.workspace}, and batches are visible in their own workspace only`,
+    message: `batch ${batch.id} (chunk ${batch.chunkNo}) answers 404 to ${whom}: it was made with ${batch.workspace}, and batches are visible in their own workspace only`,
     hint: 'Run `batchrun collect` with a key of the workspace that made it. Nothing is lost: the batch goes on there.',
     sinceMs: batch.missingSinceMs ?? engine.clock.now(),
   };

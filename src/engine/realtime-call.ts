@@ -9,10 +9,11 @@ import type { RateSeen } from '../domain/pacing/rate-seen.ts';
 import { localErrorLine, parseResultLine, realtimeResultLine, wireId } from '../domain/result-line.ts';
 import { longerMaxTokens } from '../domain/truncated.ts';
 import type { CallKey } from './call-keys.ts';
+import { refuseKey } from './key-follow.ts';
 import type { Ticket } from './pacing/pacer.ts';
 import { REALTIME_CHUNK_NO, type Answer } from './realtime-settle.ts';
 import type { SizedRequest } from './requests.ts';
-import { apiFailureOf, blockAll, causeOf, waitBefore, type Session } from './session.ts';
+import { apiFailureOrThrow, causeOf, waitBefore, type Session } from './session.ts';
 
 /** A row that is claimed and paid for. */
 export interface PaidCall {
@@ -43,7 +44,7 @@ export class LaneCaller {
     const { paramsJson, betas, maxTokens } = request;
     let rates: RateSeen | null = null;
     try {
-      const message = await ticket.key.api.createMessage({
+      const message = await ticket.key.link.api.createMessage({
         paramsJson,
         betas,
         stream: maxTokens > PLAIN_MAX_TOKENS_MAX,
@@ -60,9 +61,7 @@ export class LaneCaller {
       const outcome = this.#outcome(call, parsed?.stopReason);
       return { run, row, line, parsed, settled: { seq: row.seq, ...outcome }, releasedUsd: call.reservedUsd };
     } catch (error) {
-      const failure = apiFailureOf(error);
-      if (!failure) throw error;
-      return this.#afterFailure(call, id, failure);
+      return this.#afterFailure(call, id, apiFailureOrThrow(error));
     }
   }
 
@@ -99,7 +98,7 @@ export class LaneCaller {
       return { ...nothing, line, settled: { ...base, to: 'failed', burnt: true } };
     }
     if (verdict.kind === 'blocked') {
-      await blockAll(this.#session, this.#runIds, verdict);
+      await refuseKey(this.#session, ticket.key.link, verdict, this.#runIds);
       return { ...nothing, settled: { ...base, to: 'retry', burnt: false } };
     }
     const waitMs = failure.connection === 'aborted' ? 0 : waitBefore(this.#session, row.attempts, verdict.waitMs);

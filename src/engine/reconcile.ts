@@ -11,11 +11,12 @@ import { BATCH_MISSING_MS_MAX, LATE_BATCH_MS } from '../domain/limits.ts';
 import { requestCount, type AttemptRecord, type BatchInfo } from '../domain/model.ts';
 import { parseWireId, type WireIdParts } from '../domain/result-line.ts';
 import { readHead } from './batch-head.ts';
+import { makerOf } from './batch-maker.ts';
 import { blockAdopted, blockElsewhere, blockGroup, releaseBlocks } from './doubt-blocks.ts';
+import type { KeyLink } from './engine.ts';
+import type { Place } from './key-book.ts';
 import type { BatchListing } from './listing.ts';
 import { apiFailureOrThrow, chunkKey, noteFailure, repeatWait, type Session } from './session.ts';
-
-const ATTEMPTS_READ = 1_000;
 
 /** The `date` header counts whole seconds: a difference of two may be one too many. */
 const SERVER_CLOCK_STEP_MS = 1_000;
@@ -31,17 +32,57 @@ export async function attemptsInDoubt(session: Session): Promise<readonly Attemp
   return mine;
 }
 
-/** Decides what this listing can decide, and says which chunks must wait (`session.held`). */
+/** A look at the list of one workspace, and what is in doubt there. */
+export interface Look {
+  readonly place: Place;
+  /** The key that looked. */
+  readonly link: KeyLink;
+  readonly listing: BatchListing;
+  readonly attempts: readonly AttemptRecord[];
+}
+
+/** What one pass over all workspaces has found out. */
+interface Pass {
+  /** All attempts in doubt, those of workspaces that could not be looked at among them. */
+  readonly attempts: readonly AttemptRecord[];
+  /** Attempts that found their batch. */
+  readonly decided: Set<number>;
+  readonly held: Set<string>;
+  /** Chunks that only a person can settle. */
+  readonly blocked: Set<string>;
+  /** Attempts that a place judged to have been made elsewhere, and how many places did. */
+  readonly elsewhere: Map<AttemptRecord, number>;
+}
+
+/**
+ * Decides what these looks can decide, and says which chunks must wait (`session.held`). `unseen`: attempts into whose
+ * workspace nobody could look now.
+ */
 export async function reconcile(
   session: Session,
-  attempts: readonly AttemptRecord[],
-  listing: BatchListing,
+  looks: readonly Look[],
+  unseen: readonly AttemptRecord[] = [],
 ): Promise<void> {
-  const held = new Set<string>();
+  const attempts = [
+    ...new Map([...looks.flatMap((look) => look.attempts), ...unseen].map((one) => [one.id, one])).values(),
+  ];
+  const pass: Pass = {
+    ...{ attempts, held: new Set(unseen.map(chunkKey)), decided: new Set(), blocked: new Set(), elsewhere: new Map() },
+  };
+  for (const look of looks) await reconcilePlace(session, look, pass);
+  for (const [attempt, places] of pass.elsewhere) {
+    // Every workspace that can be looked at was, and none of them knew it after all.
+    if (places < session.keys.seeing || pass.decided.has(attempt.id)) continue;
+    const chunk = await session.engine.store.chunk(attempt.runId, attempt.chunkNo);
+    if (chunk?.state === 'uncertain') await blockElsewhere(session, attempt);
+  }
+  session.held = pass.held;
+  await releaseBlocks(session, pass.blocked);
+}
+
+async function reconcilePlace(session: Session, look: Look, pass: Pass): Promise<void> {
+  const { attempts, listing } = look;
   await noteDoubts(session, attempts, listing);
-  /** Attempts that found their batch in this pass. */
-  const decided = new Set<number>();
-  const blocked = new Set<string>();
   const unknown = await unknownBatches(session, listing);
   for (const [rowCount, group] of groupBy(attempts, (attempt) => attempt.rowCount)) {
     const candidates = listing
@@ -50,22 +91,20 @@ export async function reconcile(
     let unread = 0;
     const stuck: BatchInfo[] = [];
     for (const batch of candidates) {
-      if (await readCandidate(session, batch, { attempts, decided })) continue;
+      if (await readCandidate(session, batch, { look, pass })) continue;
       unread++;
       if (isStuck(session, batch)) stuck.push(batch);
     }
     // What a person has settled waits for nothing any more; a batch that turns up all the same is remembered.
     const waiting = group.filter((attempt) => !attempt.byHand);
     if (stuck.length > 0) {
-      for (const key of await blockGroup(session, waiting, stuck)) blocked.add(key);
+      for (const key of await blockGroup(session, waiting, stuck)) pass.blocked.add(key);
     }
     for (const attempt of waiting) {
-      if (unread > 0) held.add(chunkKey(attempt));
-      else await decideNotMade(session, attempt, listing);
+      if (unread > 0) pass.held.add(chunkKey(attempt));
+      else await decideNotMade(session, attempt, { look, pass });
     }
   }
-  session.held = held;
-  await releaseBlocks(session, blocked);
 }
 
 /**
@@ -125,29 +164,27 @@ async function unknownBatches(session: Session, listing: BatchListing): Promise<
 async function readCandidate(
   session: Session,
   batch: BatchInfo,
-  { attempts, decided }: { readonly attempts: readonly AttemptRecord[]; readonly decided: Set<number> },
+  { look, pass }: { readonly look: Look; readonly pass: Pass },
 ): Promise<boolean> {
   if (batch.status !== 'ended') return false;
   const { driver, engine } = session;
   const wait = session.candidateWaits.get(batch.id);
-  if (engine.clock.monotonicMs() < Math.max(wait?.notBeforeMs ?? 0, session.quietUntilMs)) return false;
-  const ids = await firstWireIds(session, batch);
+  if (engine.clock.monotonicMs() < Math.max(wait?.notBeforeMs ?? 0, session.keys.quietUntilMs(look.place)))
+    return false;
+  const ids = await firstWireIds(session, batch, look.link);
   if (ids === null) return false;
   session.candidateWaits.delete(batch.id);
   const parts = ids.flatMap((id) => parseWireId(id) ?? []);
   if (!(await isFree(session, batch, parts))) return true;
-  const mine = attempts.filter((attempt) =>
+  const ours = pass.attempts.filter((attempt) =>
     parts.some((one) => one.tag === tagOf(attempt.runId) && one.chunkNo === attempt.chunkNo),
   );
-  // An attempt that is undecided is more likely the one than an older one that was judged "not made".
-  const left = mine.filter((one) => !decided.has(one.id));
-  const watched = left.find((one) => one.state === 'uncertain') ?? left[0] ?? mine[0];
-  const attempt = watched ?? (await settledAttempt(session, parts));
+  const attempt = await makerOf(session, parts, { ours, place: look.place, decided: pass.decided });
   if (!attempt) {
-    await driver.recordForeign(batch, engine.api.workspace);
+    await driver.recordForeign(batch, look.link.api.workspace);
     return true;
   }
-  decided.add(attempt.id);
+  pass.decided.add(attempt.id);
   const chunk = await engine.store.chunk(attempt.runId, attempt.chunkNo);
   const step = { attemptId: attempt.id, batch, atMs: engine.clock.now() };
   const waits = chunk?.state === 'uncertain' || chunk?.state === 'sealed';
@@ -157,41 +194,19 @@ async function readCandidate(
   return true;
 }
 
-/**
- * A batch that bears our tag and that no attempt in doubt waits for: one more of a chunk that has its own, or one that
- * turned up after more than a day. It is ours all the same, and paid: the attempt of its chunk that is in doubt takes it
- * (since a moment ago, or the caller would have it), else the newest.
- */
-async function settledAttempt({ engine }: Session, parts: readonly WireIdParts[]): Promise<AttemptRecord | undefined> {
-  const runs = await engine.store.runs();
-  for (const { tag, chunkNo } of parts) {
-    const run = runs.find((one) => tagOf(one.id) === tag);
-    if (!run) continue;
-    let newest: AttemptRecord | undefined;
-    for (let afterId = 0; ;) {
-      const page = await engine.store.attempts(run.id, { afterId, limit: ATTEMPTS_READ });
-      const last = page.at(-1);
-      if (!last) break;
-      const mine = page.filter((one) => one.chunkNo === chunkNo);
-      const inDoubt = mine.findLast((one) => one.state === 'uncertain');
-      if (inDoubt) return inDoubt;
-      newest = mine.at(-1) ?? newest;
-      afterId = last.id;
-    }
-    if (newest) return newest;
-  }
-  return undefined;
-}
-
 /** The custom_ids of the first lines of a batch's results; null when they cannot be had now. */
-export async function firstWireIds(session: Session, batch: BatchInfo): Promise<readonly string[] | null> {
+export async function firstWireIds(
+  session: Session,
+  batch: BatchInfo,
+  link: KeyLink,
+): Promise<readonly string[] | null> {
   try {
-    const ids = await readHead(session.engine, batch);
+    const ids = await readHead({ api: link.api, signal: session.engine.signal }, batch);
     if (ids === null) retryCandidate(session, batch, null);
     return ids;
   } catch (error) {
     const failure = apiFailureOrThrow(error);
-    noteFailure(session, failure);
+    noteFailure(session, failure, link);
     retryCandidate(session, batch, failure.retryAfterMs);
     return null;
   }
@@ -207,15 +222,20 @@ function isStuck(session: Session, batch: BatchInfo): boolean {
   return wait !== undefined && session.engine.clock.monotonicMs() - wait.sinceMs > BATCH_MISSING_MS_MAX;
 }
 
-async function decideNotMade(session: Session, attempt: AttemptRecord, listing: BatchListing): Promise<void> {
+async function decideNotMade(
+  session: Session,
+  attempt: AttemptRecord,
+  { look, pass }: { readonly look: Look; readonly pass: Pass },
+): Promise<void> {
   const { engine, driver } = session;
+  const { listing } = look;
   if (attempt.state !== 'uncertain') return;
   // The attempt may have been decided a moment ago, by a batch that was read.
   const chunk = await engine.store.chunk(attempt.runId, attempt.chunkNo);
   if (chunk?.state !== 'uncertain' || !graceIsOver(session, attempt, listing) || !listing.covers(attempt)) return;
   if (chunk.wire === 'own') return blockAdopted(session, attempt);
-  if (!sameWorkspace(session, attempt, listing)) {
-    await blockElsewhere(session, attempt);
+  if (!sameWorkspace(attempt, look)) {
+    pass.elsewhere.set(attempt, (pass.elsewhere.get(attempt) ?? 0) + 1);
     return;
   }
   await driver.recordNotCreated({ attemptId: attempt.id, atMs: engine.clock.now(), reason: 'not in the list' });
@@ -226,7 +246,7 @@ async function decideNotMade(session: Session, attempt: AttemptRecord, listing: 
  * "Not in the list" proves something only in the workspace that the create went to. Another key may well belong to the
  * same one: then the list shows the batch that was the newest before the attempt.
  */
-function sameWorkspace(session: Session, attempt: AttemptRecord, listing: BatchListing): boolean {
-  if (attempt.workspace === session.engine.api.workspace) return true;
+function sameWorkspace(attempt: AttemptRecord, { place, listing }: Look): boolean {
+  if (place.hasName(attempt.workspace)) return true;
   return attempt.baselineBatchId !== null && listing.get(attempt.baselineBatchId) !== undefined;
 }

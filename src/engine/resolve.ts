@@ -3,19 +3,19 @@
  * up. What the API can still tell is held against it, because a wrong word here is paid for.
  */
 import { BatchrunError } from '../base/errors.ts';
-import { BATCH_MISSING_MS_MAX, RESULT_FETCHES_MAX } from '../domain/limits.ts';
+import { RESULT_FETCHES_MAX } from '../domain/limits.ts';
 import {
   requestCount,
   type AttemptRecord,
-  type BatchInfo,
   type BatchRecord,
   type ChunkRecord,
   type RunRecord,
 } from '../domain/model.ts';
 import { giveUpChunk } from './checkpoint.ts';
-import { listBatches } from './listing.ts';
+import type { KeyLink } from './engine.ts';
 import { firstWireIds } from './reconcile.ts';
-import { apiFailureOf, serverNowMs, type Session } from './session.ts';
+import type { Session } from './session.ts';
+import { attemptsAfter, findShown, isShown, refusal, type Shown } from './shown-batch.ts';
 import { wireIdReader } from './wire-ids.ts';
 
 export type Settlement =
@@ -55,16 +55,25 @@ export async function resolveChunk(
 }
 
 /** The batch as it is now, where it may be this chunk's: nobody's yet, and of its size. */
-async function unclaimedBatch(session: Session, chunk: ChunkRecord, batchId: string): Promise<BatchInfo> {
+async function unclaimedBatch(session: Session, { run, chunk }: Question, batchId: string): Promise<Shown> {
   if (chunk.batchId === batchId) throw refusal(`${batchId} is the batch of chunk ${chunk.chunkNo} already`);
   const known = await session.engine.store.batch(batchId);
   if (known?.runId === null) throw refusal(`${batchId} was read before: it belongs to another program`);
   if (known) throw refusal(`${batchId} is the batch of chunk ${known.chunkNo} of ${known.runId}`);
-  const batch = await look(session, batchId);
-  if (!batch) throw refusal(`the API does not know ${batchId} (404), for this key at least`);
-  const rows = requestCount(batch.counts);
-  if (rows === chunk.rowCount) return batch;
+  const shown = await findShown(session, { run, chunk }, batchId);
+  if (!shown) throw refusal(`the API does not know ${batchId} (404), for ${whomOf(session)} at least`);
+  const rows = requestCount(shown.batch.counts);
+  if (rows === chunk.rowCount) return shown;
   throw refusal(`${batchId} holds ${rows} requests; chunk ${chunk.chunkNo} has ${chunk.rowCount} rows`);
+}
+
+/** Was this attempt sent to where this key looks, as far as is known? */
+function isSentThere({ keys }: Session, { workspace }: AttemptRecord, { api }: KeyLink): boolean {
+  return keys.placeOf(workspace)?.hasName(api.workspace) ?? true;
+}
+
+function whomOf({ keys }: Session): string {
+  return keys.several ? 'the keys of the pool that it may have been made with' : 'this key';
 }
 
 /**
@@ -74,8 +83,8 @@ async function unclaimedBatch(session: Session, chunk: ChunkRecord, batchId: str
 async function takeLateBatch(session: Session, { run, chunk }: Question, batchId: string): Promise<void> {
   const { engine, driver } = session;
   const { chunkNo } = chunk;
-  const batch = await unclaimedBatch(session, chunk, batchId);
-  if (!(await isProven(session, chunk, batch))) {
+  const shown = await unclaimedBatch(session, { run, chunk }, batchId);
+  if (!(await isProven(session, chunk, shown))) {
     throw refusal(
       `chunk ${chunkNo} is sealed, and the results of ${batchId} cannot be read yet: whether it is its batch is not known`,
       `\`batchrun cancel ${run.id}\` keeps it from being sent. Or say it again when the batch has ended.`,
@@ -83,20 +92,17 @@ async function takeLateBatch(session: Session, { run, chunk }: Question, batchId
   }
   let attempt: AttemptRecord | undefined;
   for (let page = await attemptsAfter(session, run, 0); page.length > 0;) {
-    attempt = page.findLast((one) => one.chunkNo === chunkNo) ?? attempt;
+    attempt = page.findLast((one) => one.chunkNo === chunkNo && isSentThere(session, one, shown.link)) ?? attempt;
     page = await attemptsAfter(session, run, page.at(-1)?.id ?? 0);
   }
   if (!attempt) throw refusal(`chunk ${chunkNo} was never sent from here`);
+  const { batch } = shown;
   await driver.recordCreated({ attemptId: attempt.id, batch, atMs: engine.clock.now(), proven: true });
-}
-
-function attemptsAfter({ engine }: Session, run: RunRecord, afterId: number): Promise<readonly AttemptRecord[]> {
-  return engine.store.attempts(run.id, { afterId, limit: 1_000 });
 }
 
 async function takeBatch(session: Session, { run, chunk }: Question, batchId: string): Promise<void> {
   const { engine, driver } = session;
-  const batch = await unclaimedBatch(session, chunk, batchId);
+  const shown = await unclaimedBatch(session, { run, chunk }, batchId);
   for (const own of await batchesOf(session, chunk)) {
     // What only a person named may be corrected by one.
     if (own.proven && (await isShown(session, own))) {
@@ -106,16 +112,17 @@ async function takeBatch(session: Session, { run, chunk }: Question, batchId: st
       );
     }
   }
-  const proven = await isProven(session, chunk, batch);
-  const [attempt] = await doubtsOf(session, { run, chunk }, `${batchId} is named in its place`);
-  await driver.recordCreated({ attemptId: attempt.id, batch, atMs: engine.clock.now(), proven });
+  const proven = await isProven(session, chunk, shown);
+  const doubts = await doubtsOf(session, { run, chunk }, `${batchId} is named in its place`);
+  const attempt = doubts.find((one) => isSentThere(session, one, shown.link)) ?? doubts[0];
+  await driver.recordCreated({ attemptId: attempt.id, batch: shown.batch, atMs: engine.clock.now(), proven });
 }
 
 /** True when its results carry our wire ids of this chunk; false while they cannot be read; throws when they do not. */
-async function isProven(session: Session, chunk: ChunkRecord, batch: BatchInfo): Promise<boolean> {
-  const holds = await holdsRows(session, chunk, batch);
+async function isProven(session: Session, chunk: ChunkRecord, shown: Shown): Promise<boolean> {
+  const holds = await holdsRows(session, chunk, shown);
   if (holds === 'others')
-    throw refusal(`the results of ${batch.id} hold other rows than those of chunk ${chunk.chunkNo}`);
+    throw refusal(`the results of ${shown.batch.id} hold other rows than those of chunk ${chunk.chunkNo}`);
   // Ids of the user's own may stand in any batch of theirs.
   return holds === 'its' && chunk.wire === 'tag';
 }
@@ -150,7 +157,7 @@ async function giveUp(session: Session, { run, chunk }: Question): Promise<void>
   for (const batch of await batchesOf(session, chunk)) {
     const shown = await isShown(session, batch);
     if (!shown) continue;
-    if (shown.status !== 'ended') {
+    if (shown.batch.status !== 'ended') {
       throw refusal(`${batch.id}, the batch of chunk ${chunk.chunkNo}, is still being processed and will be paid`);
     }
     // Fetched again and again and never whole: that they begin well is of no use.
@@ -174,10 +181,10 @@ async function batchesOf({ engine }: Session, chunk: ChunkRecord): Promise<reado
 async function holdsRows(
   session: Session,
   chunk: ChunkRecord,
-  batch: BatchInfo,
+  { batch, link }: Shown,
 ): Promise<'its' | 'others' | 'unreadable'> {
   if (batch.status !== 'ended') return 'unreadable';
-  const ids = await firstWireIds(session, batch);
+  const ids = await firstWireIds(session, batch, link);
   if (ids === null) return 'unreadable';
   const indexOf = await wireIdReader(session.engine.files, chunk);
   return ids.some((id) => indexOf(id) !== null) ? 'its' : 'others';
@@ -203,59 +210,4 @@ async function doubtsOf(
     'E_BUG',
     `this must not happen: chunk ${chunkNo} of ${run.id} is in doubt without an attempt`,
   );
-}
-
-/** A batch of the ledger as the API shows it now; null where it surely has it no more. Throws where a 404 proves nothing. */
-async function isShown(session: Session, batch: BatchRecord): Promise<BatchInfo | null> {
-  const shown = await look(session, batch.id);
-  if (shown) return shown;
-  const { engine } = session;
-  const { api } = engine;
-  // One of them in the list says that this key sees what was made with the other.
-  const ofThere = batch.workspace === api.workspace ? [batch] : await batchesAt(session, batch.workspace);
-  const listing = await listBatches(engine, {
-    batchIds: new Set(ofThere.map((one) => one.id)),
-    attempts: [],
-    oldestBatchMs: Math.min(...ofThere.map((one) => one.createdAtMs)),
-  });
-  const listed = listing.get(batch.id);
-  if (listed) return listed;
-  if (batch.workspace !== api.workspace && ofThere.every((one) => listing.get(one.id) === undefined)) {
-    throw refusal(
-      `${batch.id} answers 404 to this key (${api.workspace}): it was made with ${batch.workspace}, and batches are visible in their own workspace only`,
-      'Say it with a key of the workspace that made it.',
-    );
-  }
-  // By the API's clock: for minutes after a create a 404 may pass.
-  const ageMs = (listing.serverAtMs ?? serverNowMs(session)) - batch.createdAtMs;
-  if (ageMs >= BATCH_MISSING_MS_MAX) return null;
-  throw refusal(
-    `the API does not show ${batch.id} (404), but made it less than an hour ago: that may pass`,
-    `Wait until it is an hour old and say it again. Until then \`batchrun collect ${batch.runId}\` looks for it.`,
-  );
-}
-
-/** Batches that were made in this workspace, in any run. */
-async function batchesAt({ engine }: Session, workspace: string): Promise<readonly BatchRecord[]> {
-  const all: BatchRecord[] = [];
-  for (const run of await engine.store.runs()) {
-    if (run.origin !== engine.api.origin) continue;
-    all.push(...(await engine.store.batches(run.id)).filter((batch) => batch.workspace === workspace));
-  }
-  return all;
-}
-
-/** The batch as the API shows it now; null where it answers 404. */
-async function look(session: Session, batchId: string): Promise<BatchInfo | null> {
-  const { api, signal } = session.engine;
-  try {
-    return await api.retrieveBatch(batchId, signal);
-  } catch (error) {
-    if (apiFailureOf(error)?.status === 404) return null;
-    throw error;
-  }
-}
-
-function refusal(message: string, hint?: string): BatchrunError {
-  return new BatchrunError('E_RESOLVE', `${message}; nothing was changed`, hint === undefined ? {} : { hint });
 }

@@ -5,7 +5,8 @@
 import { routeResult } from '../domain/failure-router.ts';
 import type { RowRecord, RunRecord } from '../domain/model.ts';
 import type { CollectedRow } from '../domain/store-steps.ts';
-import { blockRun, waitBefore, type Session } from './session.ts';
+import { refuseKey } from './key-follow.ts';
+import { blockRun, toBlock, waitBefore, type Session } from './session.ts';
 
 export class RowVerdicts {
   readonly #session: Session;
@@ -45,15 +46,19 @@ export class RowVerdicts {
     }
   }
 
-  async tellHeld(): Promise<void> {
+  /** `workspace`: where the batch was made. */
+  async tellHeld(workspace: string): Promise<void> {
     if (this.#held === 0) return;
-    await blockRun(this.#session, this.#run.id, {
-      reason: 'billing',
-      scope: 'workspace',
+    const verdict = {
+      ...({ kind: 'blocked', reason: 'billing', scope: 'workspace' } as const),
       message: `${this.#held} rows were refused for money reasons: ${this.#heldType}`,
       hint: 'Add credit or raise the spend limit in the Console, then run `batchrun collect` again: these rows wait, no attempt of theirs was used.',
-      sinceMs: this.#session.engine.clock.now(),
-    });
+    };
+    const { keys, engine } = this.#session;
+    const payers = keys.several ? keys.links.filter(({ api }) => keys.placeOf(workspace)?.hasName(api.workspace)) : [];
+    // Of a pool another key may have the money: the rows go out with that one.
+    for (const link of payers) await refuseKey(this.#session, link, verdict, [this.#run.id]);
+    if (payers.length === 0) await blockRun(this.#session, this.#run.id, toBlock(verdict, engine.clock.now()));
   }
 
   #retryAt(attempt: number): number {

@@ -9,7 +9,8 @@ import { backoffMs } from '../domain/failure-router.ts';
 import type { Block } from '../domain/model.ts';
 import { createLocalLimiter } from '../domain/pacing/local-limiter.ts';
 import type { DriverStore } from '../domain/store.ts';
-import type { ApiEngine } from './engine.ts';
+import type { ApiEngine, KeyLink } from './engine.ts';
+import { KeyBook } from './key-book.ts';
 import { Pacer } from './pacing/pacer.ts';
 
 export interface RepeatedWait {
@@ -29,17 +30,17 @@ export interface Session {
   readonly reach: Reach;
   /** When realtime calls may leave, and with which key. */
   readonly pacer: Pacer;
+  readonly keys: KeyBook;
   /** Chunks (`run:no`) that must not be sent again while a batch that may be theirs is unread. */
   held: ReadonlySet<string>;
-  /** No create before this time. */
-  createNotBeforeMs: number;
-  createFailures: number;
+  /** No create before this time, with whatever key. */
+  readonly createNotBeforeMs: number;
   /** No cancel before this time. */
   cancelNotBeforeMs: number;
   /** Batches that the API did not want to stop, with the status that it said so with. */
   readonly cancelRefusals: Map<string, number>;
-  /** The API has asked all batch calls to wait until then. */
-  quietUntilMs: number;
+  /** The API has asked all batch calls to wait until then, with whatever key. */
+  readonly quietUntilMs: number;
   /** No realtime call before this time. */
   callsNotBeforeMs: number;
   /** The key may not even look: nothing moves until a person has mended that. */
@@ -58,6 +59,7 @@ export interface Session {
 
 export function newSession(engine: ApiEngine, driver: DriverStore): Session {
   const limiter = engine.limiter ?? createLocalLimiter(engine.clock);
+  const keys = new KeyBook(engine);
   return {
     engine,
     driver,
@@ -69,12 +71,16 @@ export function newSession(engine: ApiEngine, driver: DriverStore): Session {
       headroom: engine.pacing.headroom ?? 0,
     }),
     reach: new Reach(),
+    keys,
     held: new Set(),
-    createNotBeforeMs: 0,
-    createFailures: 0,
+    get createNotBeforeMs() {
+      return keys.createNotBeforeMs;
+    },
+    get quietUntilMs() {
+      return keys.quietUntilMs(null);
+    },
     cancelNotBeforeMs: 0,
     cancelRefusals: new Map(),
-    quietUntilMs: 0,
     callsNotBeforeMs: 0,
     lookRefused: false,
     candidateWaits: new Map(),
@@ -102,12 +108,13 @@ export function beginDoubt(session: Session, attemptId: number): void {
   session.doubtsSinceMs.set(attemptId, session.engine.clock.monotonicMs());
 }
 
-/** What a failed batch call says about all others: is the API there, and does it want quiet? */
-export function noteFailure(session: Session, failure: ApiFailure): void {
+/** What a failed batch call says about all others: is the API there, and does it want quiet from this organization? */
+export function noteFailure(session: Session, failure: ApiFailure, link: KeyLink = session.keys.links[0]): void {
   const nowMs = session.engine.clock.monotonicMs();
   session.reach.silent(failure, nowMs);
   if (failure.status !== 429 || failure.retryAfterMs === null) return;
-  session.quietUntilMs = Math.max(session.quietUntilMs, nowMs + Math.ceil(failure.retryAfterMs));
+  const pace = session.keys.paceOf(link);
+  pace.quietUntilMs = Math.max(pace.quietUntilMs, nowMs + Math.ceil(failure.retryAfterMs));
 }
 
 /** The next wait of something that fails again and again. */
@@ -258,7 +265,7 @@ export async function unblockChunk(
   await session.driver.setBlocks(chunk.runId, session.blocks.of(chunk.runId), session.engine.clock.now());
 }
 
-/** A refusal of the key or the workspace: every run that is driven stands still with it. */
+/** A refusal of the only key or of all of them (key-follow.ts): every run that is driven stands still with it. */
 export async function blockAll(session: Session, runIds: readonly string[], verdict: BlockedVerdict): Promise<void> {
   const block = toBlock(verdict, session.engine.clock.now());
   if (!session.blocks.add(null, block)) return;

@@ -6,11 +6,14 @@ import { failpoint } from '../base/failpoint.ts';
 import { isBatchrunError, messageOf } from '../base/errors.ts';
 import { routeCreate, type ApiFailure } from '../domain/failure-router.ts';
 import { paths } from '../domain/ids.ts';
-import type { ChunkRecord } from '../domain/model.ts';
+import { requestCount, type ChunkRecord } from '../domain/model.ts';
+import type { KeyLink } from './engine.ts';
+import { KeyLoad, usableKeys } from './key-book.ts';
+import { refuseKey } from './key-follow.ts';
+import { openBatchRecords } from './poll.ts';
 import {
   apiFailureOf,
   beginDoubt,
-  blockAll,
   blockRun,
   causeOf,
   chunkKey,
@@ -36,6 +39,7 @@ export interface UploadRound {
 export async function uploadRound(session: Session, runIds: readonly string[]): Promise<UploadRound> {
   const { store, clock, pacing, signal } = session.engine;
   let uploaded = 0;
+  const load = session.keys.several ? await loadOf(session) : null;
   for (const runId of runIds) {
     for (;;) {
       if (signal.aborted || session.blocks.stopsSending(runId)) break;
@@ -43,10 +47,11 @@ export async function uploadRound(session: Session, runIds: readonly string[]): 
       if (run?.state !== 'ready' && run?.state !== 'active') break;
       const chunk = await nextChunk(session, runId);
       if (!chunk) break;
-      if (clock.monotonicMs() < Math.max(session.createNotBeforeMs, session.quietUntilMs))
-        return { uploaded, full: false, waiting: 1 };
+      const link = usableKeys(session, load).find((one) => session.keys.createTimeOf(one) <= clock.monotonicMs());
+      if (!link) return { uploaded, full: false, waiting: 1 };
       if ((await openBatches(session)) >= pacing.maxBatches) return { uploaded, full: true, waiting: 1 };
-      if (await uploadChunk(session, chunk, runIds)) uploaded++;
+      if (await uploadChunk(session, { chunk, link, runIds })) uploaded++;
+      load?.add(link.api.workspace, chunk.rowCount);
     }
   }
   return { uploaded, full: false, waiting: 0 };
@@ -74,11 +79,32 @@ async function openBatches(session: Session): Promise<number> {
   return open;
 }
 
+/** What each key of a pool has under way: the next batch goes where most room is. */
+async function loadOf(session: Session): Promise<KeyLoad> {
+  const { store, api } = session.engine;
+  const load = new KeyLoad(session.keys);
+  const runs = (await store.runs()).filter((run) => run.state !== 'done' && run.origin === api.origin);
+  const open = await openBatchRecords(
+    session,
+    runs.map((run) => run.id),
+  );
+  for (const { workspace, counts } of open) load.add(workspace, requestCount(counts));
+  return load;
+}
+
+interface Create {
+  readonly chunk: ChunkRecord;
+  /** The key that it goes out with; its workspace is where the batch will live. */
+  readonly link: KeyLink;
+  readonly runIds: readonly string[];
+}
+
 /** One create. True when a batch was made for sure. */
-async function uploadChunk(session: Session, chunk: ChunkRecord, runIds: readonly string[]): Promise<boolean> {
+async function uploadChunk(session: Session, { chunk, link, runIds }: Create): Promise<boolean> {
   const { engine, driver } = session;
-  const { api, clock } = engine;
-  const baseline = await newestBatchId(session, runIds);
+  const { clock } = engine;
+  const { api } = link;
+  const baseline = await newestBatchId(session, link, runIds);
   if (baseline === undefined) return false;
 
   const attemptId = await driver.recordAttempt({
@@ -116,7 +142,7 @@ async function uploadChunk(session: Session, chunk: ChunkRecord, runIds: readonl
     await driver.recordCreated({ attemptId, batch, atMs: clock.now() });
     failpoint('submit.recorded');
     session.reach.heard();
-    session.createFailures = 0;
+    session.keys.paceOf(link).createFailures = 0;
     engine.emit({ kind: 'upload.done', ...place, batchId: batch.id, rows: chunk.rowCount });
     return true;
   } catch (error) {
@@ -127,7 +153,7 @@ async function uploadChunk(session: Session, chunk: ChunkRecord, runIds: readonl
       await blockDamaged(session, chunk, error);
       return false;
     }
-    await afterFailure(session, { chunk, attemptId, failure, bodyComplete, runIds });
+    await afterFailure(session, { chunk, link, attemptId, failure, bodyComplete, runIds });
     return false;
   } finally {
     engine.signal.removeEventListener('abort', onStop);
@@ -173,54 +199,57 @@ async function blockDamaged(session: Session, chunk: ChunkRecord, error: unknown
 }
 
 /** The newest batch that the list shows; null when it shows none; undefined when the list cannot be had now. */
-async function newestBatchId(session: Session, runIds: readonly string[]): Promise<string | null | undefined> {
-  const { api, signal } = session.engine;
+async function newestBatchId(
+  session: Session,
+  link: KeyLink,
+  runIds: readonly string[],
+): Promise<string | null | undefined> {
+  const { signal } = session.engine;
   try {
-    const page = await api.listBatches({ afterId: null, limit: 1, signal });
+    const page = await link.api.listBatches({ afterId: null, limit: 1, signal });
     session.reach.heard();
     return page.batches[0]?.id ?? null;
   } catch (error) {
     const failure = apiFailureOf(error);
     if (!failure) throw error;
-    noteFailure(session, failure);
+    noteFailure(session, failure, link);
     const verdict = routeCreate(failure, false);
-    if (verdict.kind === 'blocked') await blockAll(session, runIds, verdict);
-    else pauseCreates(session, failure);
+    if (verdict.kind === 'blocked') await refuseKey(session, link, verdict, runIds);
+    else pauseCreates(session, failure, link);
     return undefined;
   }
 }
 
-function pauseCreates(session: Session, failure: ApiFailure): number {
-  session.createFailures++;
-  const waitMs = waitBefore(session, session.createFailures, failure.retryAfterMs);
-  session.createNotBeforeMs = session.engine.clock.monotonicMs() + waitMs;
+function pauseCreates(session: Session, failure: ApiFailure, link: KeyLink): number {
+  const pace = session.keys.paceOf(link);
+  pace.createFailures++;
+  const waitMs = waitBefore(session, pace.createFailures, failure.retryAfterMs);
+  pace.createNotBeforeMs = session.engine.clock.monotonicMs() + waitMs;
   return waitMs;
 }
 
-interface FailedCreate {
-  readonly chunk: ChunkRecord;
+interface FailedCreate extends Create {
   readonly attemptId: number;
   readonly failure: ApiFailure;
   readonly bodyComplete: boolean;
-  readonly runIds: readonly string[];
 }
 
 async function afterFailure(session: Session, failed: FailedCreate): Promise<void> {
   const { engine, driver } = session;
-  const { chunk, attemptId, failure } = failed;
+  const { chunk, link, attemptId, failure } = failed;
   const atMs = engine.clock.now();
   const cause = causeOf(failure);
   const place = { runId: chunk.runId, chunkNo: chunk.chunkNo };
-  noteFailure(session, failure);
+  noteFailure(session, failure, link);
   const verdict = routeCreate(failure, failed.bodyComplete);
   switch (verdict.kind) {
     case 'blocked':
       await driver.recordNotCreated({ attemptId, atMs, reason: cause });
-      await blockAll(session, failed.runIds, verdict);
+      await refuseKey(session, link, verdict, failed.runIds);
       return;
     case 'sealed_wait': {
       await driver.recordNotCreated({ attemptId, atMs, reason: cause });
-      const waitMs = pauseCreates(session, failure);
+      const waitMs = pauseCreates(session, failure, link);
       engine.emit({ kind: 'upload.waits', ...place, waitMs, cause });
       return;
     }

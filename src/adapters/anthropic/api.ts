@@ -64,7 +64,7 @@ export async function connectAnthropic(options: AnthropicApiOptions): Promise<Ap
     const { req, url } = await client.buildRequest({ method: 'get', path: probe });
     const headers = new Headers(req.headers);
     const credential = headers.get('authorization')?.replace(/^Bearer /, '') ?? headers.get('x-api-key') ?? '';
-    const workspace = headers.get('anthropic-workspace-id') ?? `key_${fingerprint(credential)}`;
+    const workspace = headers.get(WORKSPACE) ?? `key_${fingerprint(credential)}`;
     const baseUrl = url.slice(0, url.indexOf(probe));
     if (!/^https?:\/\//.test(baseUrl))
       throw new BatchrunError('E_CONFIG', `the base URL ${baseUrl} is not http or https`);
@@ -78,6 +78,11 @@ export async function connectAnthropic(options: AnthropicApiOptions): Promise<Ap
     throw toApiError(error, options.clock.now());
   }
 }
+
+/** What says whose key it is; the second also asks for one of several workspaces. */
+const [ORGANIZATION, WORKSPACE] = ['anthropic-organization-id', 'anthropic-workspace-id'];
+/** For what its headers say. */
+const CHEAP_PATH = '/v1/models?limit=1';
 
 /** Tells keys apart without keeping them. */
 function fingerprint(credential: string): string {
@@ -161,10 +166,11 @@ function createApi(client: Anthropic, parts: ApiParts): BatchApi {
           throw error;
         }
       }),
-    serverTimeMs: (outer) =>
+    serverTimeMs: (outer) => guarded(outer, async (signal) => dateOf((await get(CHEAP_PATH, signal)).headers)),
+    identify: (outer) =>
       guarded(outer, async (signal) => {
-        const { headers } = await get('/v1/models?limit=1', signal);
-        return dateOf(headers);
+        const { headers } = await get(CHEAP_PATH, signal);
+        return { organization: headers.get(ORGANIZATION), workspace: headers.get(WORKSPACE) };
       }),
   };
 }

@@ -155,6 +155,10 @@ export class FakeApi implements BatchApi {
   async serverTimeMs(): Promise<number> {
     return this.#now();
   }
+
+  async identify(): ReturnType<BatchApi['identify']> {
+    return { organization: null, workspace: null };
+  }
 }
 
 export const MESSAGE = JSON.stringify({
