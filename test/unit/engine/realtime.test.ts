@@ -132,7 +132,7 @@ describe('failures', () => {
     await it.round();
     expect(it.calls).toHaveLength(2);
     // Those that wait longer go first.
-    expect(await it.store.rowRecord(it.run.id, 0)).toMatchObject({ state: 'retry', attempts: 1 });
+    expect(await it.store.rowRecord(it.run.id, 0)).toMatchObject({ attempts: 1 });
   });
 
   test.each([
@@ -175,7 +175,7 @@ describe('failures', () => {
     await it.settled();
     await it.round();
     expect(it.calls).toHaveLength(2);
-    expect(await it.store.rowRecord(it.run.id, 0)).toMatchObject({ state: 'retry', attempts: 1 });
+    expect(await it.store.rowRecord(it.run.id, 0)).toMatchObject({ attempts: 1 });
     expect((await it.store.run(it.run.id))?.blocked.map((block) => block.reason)).toEqual([
       'credentials' satisfies BlockedVerdict['reason'],
     ]);
