@@ -30,7 +30,7 @@ export interface ApiFailure {
   readonly connection: 'never_made' | 'lost' | 'timeout' | 'aborted' | null;
   /** A 2xx whose body does not parse. */
   readonly unreadable: boolean;
-  /** What its headers say about limits. */
+  /** What the headers said about limits; only where an answer came. */
   readonly rates?: RateSeen;
 }
 

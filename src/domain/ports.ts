@@ -102,8 +102,14 @@ export interface MessageCall {
   /** Larger answers than a plain call can carry are streamed and put together. */
   readonly stream: boolean;
   readonly signal: AbortSignal;
-  /** Told once, when the headers of an answer are there. */
+  /** Called once, when the headers of a 2xx answer are there; a refusal has them in its `ApiFailure`. Must not throw. */
   readonly onRates?: (seen: RateSeen) => void;
+}
+
+/** Who is behind the key, as the API says; null where it does not. */
+export interface KeyOwner {
+  readonly organization: string | null;
+  readonly workspace: string | null;
 }
 
 export interface ModelInfo {
@@ -135,6 +141,6 @@ export interface BatchApi {
   retrieveModel(id: string, signal: AbortSignal): Promise<ModelInfo | null>;
   /** The server's clock from the `date` header of a cheap call, in ms; null where it sends none. */
   serverTimeMs(signal: AbortSignal): Promise<number | null>;
-  /** Whose key it is, from the headers of a cheap call; null where the API does not say. */
-  identify(signal: AbortSignal): Promise<{ readonly organization: string | null; readonly workspace: string | null }>;
+  /** Whose limits the key draws on, by a cheap call. */
+  identify(signal: AbortSignal): Promise<KeyOwner>;
 }

@@ -7,7 +7,7 @@ import type { ApiFailure } from '../../src/domain/failure-router.ts';
 import type { MessageCall } from '../../src/domain/ports.ts';
 import { answerFor } from '../../src/tools/sim/answer.ts';
 import type { FaultName } from '../../src/tools/sim/faults.ts';
-import { apiBench, collect, failureOf, never, paramsOf, turn, type Connect } from './batch-api.lab.ts';
+import { apiBench, collect, failureOf, KEY, never, paramsOf, turn, type Connect } from './batch-api.lab.ts';
 
 export function batchApiMessagesSuite(name: string, connect: Connect): void {
   describe(`batch api: ${name}`, () => {
@@ -114,6 +114,17 @@ export function batchApiMessagesSuite(name: string, connect: Connect): void {
         const { api, clock } = await bench();
         clock.advance(12_345);
         expect(await api.serverTimeMs(never)).toBe(clock.now() - 345);
+      });
+
+      test('the key’s organization and workspace are those that the API names, by one call', async () => {
+        const keys = { [KEY]: { organization: 'org-a', workspace: 'wrkspc_a' } };
+        const { api, seen } = await bench({ keys });
+        expect(await api.identify(never)).toEqual({ organization: 'org-a', workspace: 'wrkspc_a' });
+        expect(seen).toHaveLength(1);
+        const silent = await bench({ keys, switches: { identityHeaders: false } });
+        expect(await silent.api.identify(never)).toEqual({ organization: null, workspace: null });
+        const refused = await bench({ strictKeys: true });
+        expect(await failureOf(refused.api.identify(never))).toMatchObject({ status: 401 });
       });
     });
   });

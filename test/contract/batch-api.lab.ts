@@ -37,7 +37,7 @@ export type Connect = (parts: {
   readonly apiKey: string;
 }) => Promise<Connection>;
 
-const KEY = 'sk-ant-api03-SECRETSECRETSECRET';
+export const KEY = 'sk-ant-api03-SECRETSECRETSECRET';
 export const HOUR_MS = 3_600_000;
 const MODEL = 'claude-haiku-5-5';
 const BODY = 'runs/a/chunks/000001.json';

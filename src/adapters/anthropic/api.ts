@@ -10,12 +10,16 @@ import Anthropic from '@anthropic-ai/sdk';
 import type { Clock } from '../../base/clock.ts';
 import { BatchrunError, messageOf, systemCodeOf } from '../../base/errors.ts';
 import { RESULT_IDLE_MS_MAX } from '../../domain/limits.ts';
-import type { BatchApi, BatchUpload, Files, MessageCall } from '../../domain/ports.ts';
+import type { RateSeen } from '../../domain/pacing/rate-seen.ts';
+import type { BatchApi, BatchUpload, Files } from '../../domain/ports.ts';
 import type { BatchInfo } from '../../domain/model.ts';
 import { parseBatch, parseModel, parsePage } from './parse.ts';
 import { apiError, retryAfterMs, toApiError, unreadable } from './failure.ts';
 import { webSource, withIdleLimit } from './idle.ts';
+import { betaHeader, createMessage } from './message.ts';
 import { bytesOf, createNodeFetch } from './node-fetch.ts';
+import { ownSignal } from './own-signal.ts';
+import { hasRates, ratesOf } from './rate-headers.ts';
 import { uploadBody } from './upload-body.ts';
 
 export interface AnthropicApiOptions {
@@ -28,6 +32,8 @@ export interface AnthropicApiOptions {
   readonly baseURL?: string;
   /** For simulations without sockets; else a fetch of our own. */
   readonly fetch?: typeof fetch;
+  /** What an answer of the batch endpoints says about limits, where it does. A refusal has it in its `ApiFailure`. */
+  readonly onBatchRates?: (seen: RateSeen) => void;
 }
 
 /** Where the calls go and who makes them, for people: the key is never shown whole. */
@@ -38,10 +44,9 @@ export interface ApiIdentity {
   readonly credential: string;
 }
 
+const BATCHES = '/v1/messages/batches';
 /** A small call is over in seconds; the SDK's ten minutes would hide a dead connection for as long. */
 const SMALL_CALL_TIMEOUT_MS = 60_000;
-/** A message may take as long as the API itself allows for a call that is not streamed. */
-const MESSAGE_TIMEOUT_MS = 600_000;
 /** A create: ten minutes for the API, and the upload at no less than 50 kB/s. */
 const CREATE_TIMEOUT_MS = 600_000;
 const UPLOAD_BYTES_PER_MS_MIN = 50;
@@ -89,25 +94,16 @@ function fingerprint(credential: string): string {
   return createHash('sha256').update(credential).digest('hex').slice(0, 16);
 }
 
-/**
- * A signal for one call. The SDK leaves its listeners on the signal it was given; on one that lives as long as a run
- * of days they would pile up.
- */
-function ownSignal(outer: AbortSignal): {
-  readonly signal: AbortSignal;
-  readonly abort: () => void;
-  readonly release: () => void;
-} {
-  const own = new AbortController();
-  const onAbort = (): void => own.abort();
-  if (outer.aborted) own.abort();
-  outer.addEventListener('abort', onAbort, { once: true });
-  return { signal: own.signal, abort: onAbort, release: () => outer.removeEventListener('abort', onAbort) };
-}
-
 interface ApiParts extends AnthropicApiOptions {
   readonly origin: string;
   readonly workspace: string;
+}
+
+/** Tells what an answer of a batch endpoint says about limits, and hands it on. */
+function seenBatch(parts: ApiParts, response: Response): Response {
+  const seen = ratesOf(response.headers, parts.clock.now());
+  if (hasRates(seen)) parts.onBatchRates?.(seen);
+  return response;
 }
 
 function createApi(client: Anthropic, parts: ApiParts): BatchApi {
@@ -124,6 +120,7 @@ function createApi(client: Anthropic, parts: ApiParts): BatchApi {
   };
   const get = async (path: string, signal: AbortSignal): Promise<{ body: string; headers: Headers }> => {
     const response = await client.get(path, { signal, maxRetries: 0 }).asResponse();
+    if (path.startsWith(BATCHES)) seenBatch(parts, response);
     return { body: await response.text(), headers: response.headers };
   };
   const wait = (headers: Headers): number | null =>
@@ -136,27 +133,27 @@ function createApi(client: Anthropic, parts: ApiParts): BatchApi {
     listBatches: ({ afterId, limit, signal: outer }) =>
       guarded(outer, async (signal) => {
         const after = afterId === null ? '' : `&after_id=${encodeURIComponent(afterId)}`;
-        const { body, headers } = await get(`/v1/messages/batches?limit=${limit}${after}`, signal);
+        const { body, headers } = await get(`${BATCHES}?limit=${limit}${after}`, signal);
         return { ...parsePage(body), retryAfterMs: wait(headers), serverTimeMs: dateOf(headers) };
       }),
     retrieveBatch: (id, outer) =>
       guarded(outer, async (signal) => {
-        const { body, headers } = await get(`/v1/messages/batches/${encodeURIComponent(id)}`, signal);
+        const { body, headers } = await get(`${BATCHES}/${encodeURIComponent(id)}`, signal);
         return { ...parseBatch(body, 'the look at a batch'), retryAfterMs: wait(headers) };
       }),
     cancelBatch: (id, outer) =>
       guarded(outer, async (signal) => {
-        const path = `/v1/messages/batches/${encodeURIComponent(id)}/cancel`;
+        const path = `${BATCHES}/${encodeURIComponent(id)}/cancel`;
         const response = await client.post(path, { signal, maxRetries: 0 }).asResponse();
-        return parseBatch(await response.text(), 'the cancel of a batch');
+        return parseBatch(await seenBatch(parts, response).text(), 'the cancel of a batch');
       }),
     deleteBatch: (id, outer) =>
       guarded(outer, async (signal) => {
-        const path = `/v1/messages/batches/${encodeURIComponent(id)}`;
-        await (await client.delete(path, { signal, maxRetries: 0 }).asResponse()).text();
+        const path = `${BATCHES}/${encodeURIComponent(id)}`;
+        await seenBatch(parts, await client.delete(path, { signal, maxRetries: 0 }).asResponse()).text();
       }),
     streamResults: (batch, signal) => streamResults(client, parts, batch, signal),
-    createMessage: (call) => guarded(call.signal, (signal) => createMessage(client, { ...call, signal })),
+    createMessage: (call) => guarded(call.signal, (signal) => createMessage(client, clock, { ...call, signal })),
     retrieveModel: (id, outer) =>
       guarded(outer, async (signal) => {
         try {
@@ -172,6 +169,12 @@ function createApi(client: Anthropic, parts: ApiParts): BatchApi {
         const { headers } = await get(CHEAP_PATH, signal);
         return { organization: headers.get(ORGANIZATION), workspace: headers.get(WORKSPACE) };
       }),
+    identify: (outer) =>
+      guarded(outer, async (signal) => {
+        const { headers } = await get('/v1/models?limit=1', signal);
+        const { organization, workspace } = ratesOf(headers, clock.now());
+        return { organization, workspace };
+      }),
   };
 }
 
@@ -183,7 +186,7 @@ function dateOf(headers: Headers): number | null {
 
 async function createBatch(client: Anthropic, parts: ApiParts, upload: BatchUpload): Promise<BatchInfo> {
   const response = await client
-    .post('/v1/messages/batches', {
+    .post(BATCHES, {
       // Asked for a piece only when one is wanted: the SDK's own stream around it would hold one in store.
       // Our own fetch has sent a piece before it asks for the next one; another may gather them.
       body: ReadableStream.from(uploadBody(parts.files, upload, { reuse: parts.fetch === undefined })),
@@ -197,7 +200,7 @@ async function createBatch(client: Anthropic, parts: ApiParts, upload: BatchUplo
       signal: upload.signal,
     })
     .asResponse();
-  return parseBatch(await response.text(), 'the create of a batch');
+  return parseBatch(await seenBatch(parts, response).text(), 'the create of a batch');
 }
 
 async function* streamResults(
@@ -216,6 +219,7 @@ async function* streamResults(
         signal: own.signal,
       })
       .asResponse();
+    seenBatch(parts, response);
     if (!response.body) throw unreadable('the download of results');
     const direct = bytesOf(response);
     const pieces = withIdleLimit(direct ?? webSource(response.body), {
@@ -256,44 +260,8 @@ async function* streamResults(
 
 /** The API's own address for the results where it is on our host (the key goes along), else the documented path. */
 function resultsPath(batch: BatchInfo, origin: string): string {
-  const standard = `/v1/messages/batches/${encodeURIComponent(batch.id)}/results`;
+  const standard = `${BATCHES}/${encodeURIComponent(batch.id)}/results`;
   if (batch.resultsUrl === null || !URL.canParse(batch.resultsUrl)) return standard;
   // Below the base URL, path included: a gateway serves nothing outside its prefix.
   return batch.resultsUrl.startsWith(`${origin}/`) ? batch.resultsUrl : standard;
-}
-
-async function createMessage(client: Anthropic, call: MessageCall): Promise<string> {
-  const options = { maxRetries: 0, timeout: MESSAGE_TIMEOUT_MS, signal: call.signal, headers: betaHeader(call.betas) };
-  if (call.stream) {
-    const params = JSON.parse(call.paramsJson) as Anthropic.MessageStreamParams;
-    return JSON.stringify(await client.messages.stream(params, options).finalMessage(), withoutSdkFields);
-  }
-  const response = await client
-    .post('/v1/messages', {
-      ...options,
-      body: call.paramsJson,
-      headers: { ...options.headers, 'content-type': 'application/json' },
-    })
-    .asResponse();
-  const body = await response.text();
-  if (!isMessage(body)) throw unreadable('a message');
-  return body;
-}
-
-/** The SDK adds `parsed_output` to what it puts together; a line has what the API said and nothing else. */
-function withoutSdkFields(key: string, value: unknown): unknown {
-  return key === 'parsed_output' ? undefined : value;
-}
-
-function isMessage(body: string): boolean {
-  try {
-    const parsed: unknown = JSON.parse(body);
-    return typeof parsed === 'object' && parsed !== null && 'type' in parsed && parsed.type === 'message';
-  } catch {
-    return false;
-  }
-}
-
-function betaHeader(betas: readonly string[]): Record<string, string> {
-  return betas.length > 0 ? { 'anthropic-beta': betas.join(',') } : {};
 }

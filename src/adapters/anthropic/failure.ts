@@ -5,6 +5,7 @@
 import { BatchrunError, isBatchrunError, messageOf, systemCodeOf } from '../../base/errors.ts';
 import { redact } from '../../base/log.ts';
 import type { ApiFailure } from '../../domain/failure-router.ts';
+import { ratesOf } from './rate-headers.ts';
 
 /** With these the connection was never made, so nothing of the request can have arrived. */
 const NEVER_MADE: ReadonlySet<string> = new Set([
@@ -97,10 +98,9 @@ function connectionText(message: string, cause: unknown): string {
 }
 
 function httpFailure(error: unknown, status: number, nowMs: number): ApiFailure {
-  const header = (name: string): string | null => {
-    const headers = field(error, 'headers');
-    return headers instanceof Headers ? headers.get(name) : null;
-  };
+  const given = field(error, 'headers');
+  const headers = given instanceof Headers ? given : new Headers();
+  const header = (name: string): string | null => headers.get(name);
   const shouldRetry = header('x-should-retry');
   const body = field(error, 'error');
   // The API nests {type: error, error: {type, message}}; Cloudflare's 413 has the inner part alone.
@@ -116,6 +116,7 @@ function httpFailure(error: unknown, status: number, nowMs: number): ApiFailure 
     requestId: header('request-id'),
     connection: null,
     unreadable: false,
+    rates: ratesOf(headers, nowMs),
   };
 }
 

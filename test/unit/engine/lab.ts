@@ -13,7 +13,7 @@ import { VirtualClock } from '../../../src/base/virtual-clock.ts';
 import type { ApiFailure } from '../../../src/domain/failure-router.ts';
 import { tagOf } from '../../../src/domain/ids.ts';
 import type { BatchInfo, RequestCounts, RunRecord } from '../../../src/domain/model.ts';
-import type { BatchApi, BatchUpload, Files, MessageCall } from '../../../src/domain/ports.ts';
+import type { BatchApi, BatchUpload, Files, KeyOwner, MessageCall } from '../../../src/domain/ports.ts';
 import { createRowReader } from '../../../src/domain/row/reader.ts';
 import { prepareRows } from '../../../src/domain/row/prepare-rows.ts';
 import type { RowSource, SourceRecord } from '../../../src/domain/source.ts';
@@ -156,8 +156,8 @@ export class FakeApi implements BatchApi {
     return this.#now();
   }
 
-  async identify(): ReturnType<BatchApi['identify']> {
-    return { organization: null, workspace: null };
+  async identify(): Promise<KeyOwner> {
+    return { organization: 'org_1', workspace: this.workspace };
   }
 }
 
