@@ -27,6 +27,7 @@ const ENTRIES: Readonly<Record<string, string>> = {
   'src/cli/proving-thread.ts': 'started by cli/prove-results.ts',
   'src/engine/pacing/latency.ts': 'the pacer records the latencies of its calls in it',
   'src/base/virtual-clock.ts': 'the clock of the simulation and of tests; rehearsals will run on it',
+  'src/adapters/anthropic/admin.ts': 'what the Admin API says of limits; the pacer will ask',
   'src/domain/pacing/refusal.ts': 'what a 429 is about; the pacer will ask',
   'src/domain/pacing/tiers.ts': 'the limits of tiers; the pacer will ask',
   'src/tools/sim/fetch.ts': 'the simulator without sockets, for the simulation; rehearsals will run on it',
