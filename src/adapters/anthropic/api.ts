@@ -166,11 +166,6 @@ function createApi(client: Anthropic, parts: ApiParts): BatchApi {
     serverTimeMs: (outer) => guarded(outer, async (signal) => dateOf((await get(CHEAP_PATH, signal)).headers)),
     identify: (outer) =>
       guarded(outer, async (signal) => {
-        const { headers } = await get(CHEAP_PATH, signal);
-        return { organization: headers.get(ORGANIZATION), workspace: headers.get(WORKSPACE) };
-      }),
-    identify: (outer) =>
-      guarded(outer, async (signal) => {
         const { headers } = await get('/v1/models?limit=1', signal);
         const { organization, workspace } = ratesOf(headers, clock.now());
         return { organization, workspace };

@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../../base/clock.ts';
 import type { ApiFailure } from '../../domain/failure-router.ts';
-import type { AdminLimits } from '../../domain/pacing/admin-limits.ts';
+import { inputLimitOf, limitsOfModel, type AdminLimits } from '../../domain/pacing/admin-limits.ts';
 import { KnownLimits, type Caps } from '../../domain/pacing/known-limits.ts';
 import { BUCKET_NAMES, type Amounts, type BucketName, type Limiter } from '../../domain/pacing/limiter.ts';
 import { rateClassOf } from '../../domain/pacing/rate-class.ts';
@@ -283,9 +283,18 @@ export class PoolBook {
 
   #fromAdmin(pool: Pool, model: string): void {
     const nowMs = this.#parts.clock.now();
-    const group = this.#admin.get(pool.organization)?.models.find(({ models }) => models.includes(model));
-    if (!group) return;
-    for (const [bucket, value] of Object.entries(group.limits) as [BucketName, number | null][]) {
+    const admin = this.#admin.get(pool.organization);
+    const limits = admin ? limitsOfModel(admin, model) : null;
+    if (!limits) return;
+    const values: Readonly<Record<BucketName, number | null>> = {
+      requests: limits.requestsPerMinute,
+      input: inputLimitOf(limits),
+      output: limits.outputTokensPerMinute,
+      tokens: limits.tokensPerMinute,
+      day: limits.tokensPerDay,
+    };
+    for (const bucket of BUCKET_NAMES) {
+      const value = values[bucket];
       if (value !== null) pool.known.hear(bucket, value, 'admin', nowMs);
     }
   }
