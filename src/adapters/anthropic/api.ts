@@ -84,8 +84,8 @@ export async function connectAnthropic(options: AnthropicApiOptions): Promise<Ap
   }
 }
 
-/** What says whose key it is; the second also asks for one of several workspaces. */
-const [ORGANIZATION, WORKSPACE] = ['anthropic-organization-id', 'anthropic-workspace-id'];
+/** Asks for one of several workspaces. */
+const WORKSPACE = 'anthropic-workspace-id';
 /** For what its headers say. */
 const CHEAP_PATH = '/v1/models?limit=1';
 
