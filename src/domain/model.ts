@@ -4,6 +4,9 @@
  */
 
 import type { Priority } from './priority.ts';
+import type { RunWishes } from './wishes.ts';
+
+export { wishesOf, type BudgetMode, type LaneMode, type RunWishes } from './wishes.ts';
 
 export type RunState = 'ingesting' | 'ready' | 'active' | 'canceling' | 'done';
 
@@ -122,36 +125,6 @@ export interface RunSettings {
   readonly columns: readonly string[];
   /** What follows is missing in states of batchrun 0.1; `wishesOf` fills it in. */
   readonly wishes?: Partial<RunWishes>;
-}
-
-/** What the user wants of a run beyond its rows; all of it can be changed while the run goes on. */
-export interface RunWishes {
-  readonly priority: Priority;
-  /** `auto`: batches, and realtime for few retries and where a deadline asks for it. */
-  readonly lane: LaneMode;
-  /** When the results are needed. */
-  readonly deadlineMs: number | null;
-  readonly maxCostUsd: number | null;
-  /** What is reserved before something is sent: the most that it can cost, or what it is expected to cost. */
-  readonly budgetMode: BudgetMode;
-  /** How often an answer that was cut by max_tokens is asked for again with twice as many. */
-  readonly retryTruncated: number;
-}
-
-export type LaneMode = 'auto' | 'batch' | 'realtime';
-export type BudgetMode = 'worst' | 'expected';
-
-const NO_WISHES: RunWishes = {
-  priority: 'normal',
-  lane: 'auto',
-  deadlineMs: null,
-  maxCostUsd: null,
-  budgetMode: 'worst',
-  retryTruncated: 0,
-};
-
-export function wishesOf(run: { readonly settings: Pick<RunSettings, 'wishes'> }): RunWishes {
-  return { ...NO_WISHES, ...run.settings.wishes };
 }
 
 export type RetryLaneMode = 'auto' | 'batch' | 'realtime' | 'none';

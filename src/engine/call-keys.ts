@@ -8,10 +8,9 @@ export interface CallKey extends PacedKey {
   readonly link: KeyLink;
 }
 
-/** In the order in which they are asked. Keys of which the API tells no organization may well be of one: they share. */
+/** In the order in which they are asked. */
 export function callKeys(session: Session): readonly CallKey[] {
-  const [first] = session.keys.links;
   return usableKeys(session).map((link) => {
-    return { link, organization: link.organization ?? first.api.workspace, label: link.label };
+    return { link, organization: session.keys.organizationOf(link), label: link.label };
   });
 }

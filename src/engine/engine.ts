@@ -69,4 +69,8 @@ export interface Pacing {
   readonly caps?: Caps;
   /** The share of each limit that is left to other users of the account, from 0 to 1. */
   readonly headroom?: number;
+  /** Requests in batches that are not processed yet, over all programs. */
+  readonly maxQueued?: number;
+  /** Calls of the batch endpoints a minute. */
+  readonly batchRpm?: number;
 }

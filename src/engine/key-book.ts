@@ -138,6 +138,15 @@ export class KeyBook {
     return Math.max(createNotBeforeMs, quietUntilMs);
   }
 
+  /** Whose limits this key draws on. Keys of which the API tells no organization may well be of one. */
+  organizationOf(link: KeyLink): string {
+    return link.organization ?? this.links[0].api.workspace;
+  }
+
+  get organizations(): ReadonlySet<string> {
+    return new Set(this.links.map((link) => this.organizationOf(link)));
+  }
+
   /** The key for the next realtime call: the first that is not set aside. */
   get caller(): KeyLink {
     return this.links.find((link) => !this.isAside(link)) ?? this.links[0];

@@ -26,6 +26,8 @@ export class BatchListing {
   readonly retryAfterMs: number | null;
   /** The API's clock when it answered the first page, or null where it does not say. */
   readonly serverAtMs: number | null;
+  /** Calls that it took. */
+  readonly pages: number;
   readonly #positions: ReadonlyMap<string, number>;
 
   constructor(parts: {
@@ -34,7 +36,9 @@ export class BatchListing {
     complete: boolean;
     retryAfterMs: number | null;
     serverAtMs: number | null;
+    pages?: number;
   }) {
+    this.pages = parts.pages ?? 1;
     this.batches = parts.batches;
     this.startedAtMs = parts.startedAtMs;
     this.complete = parts.complete;
@@ -94,7 +98,10 @@ export async function listBatches(engine: ApiEngine, needs: ListingNeeds): Promi
     for (const batch of page.batches) missing.delete(batch.id);
     if (page.retryAfterMs !== null) retryAfterMs = Math.max(retryAfterMs ?? 0, page.retryAfterMs);
     const complete = !page.hasMore || page.lastId === null;
-    const listing = new BatchListing({ batches, startedAtMs, complete, retryAfterMs, serverAtMs });
+    const listing = new BatchListing({
+      ...{ batches, startedAtMs, complete, retryAfterMs, serverAtMs },
+      pages: pages + 1,
+    });
     if (complete || isEnough(listing, needs, missing)) return listing;
     afterId = page.lastId;
   }

@@ -7,6 +7,7 @@
 import { routeCreate, type BlockedVerdict } from '../domain/failure-router.ts';
 import { BATCH_MISSING_MS_MAX } from '../domain/limits.ts';
 import type { AttemptRecord, BatchInfo, BatchRecord, Block } from '../domain/model.ts';
+import { noteForeign } from './foreign.ts';
 import { blockPlace, refuseLook, releasePlace, type Following } from './key-follow.ts';
 import { listBatches } from './listing.ts';
 import { attemptsInDoubt, reconcile, type Look } from './reconcile.ts';
@@ -125,6 +126,8 @@ async function lookInto(session: Session, following: Following, runIds: readonly
       session.lookRefused = false;
       keys.noteSight(link, true);
       hearServerTime(session, listing.serverAtMs);
+      noteForeign(session, link, { batches: listing.batches, ownIds: needs.batchIds });
+      await session.pacer.noteBatchCalls(keys.organizationOf(link), link.label, listing.pages);
       return { place, link, listing, attempts };
     } catch (error) {
       const failure = apiFailureOrThrow(error);

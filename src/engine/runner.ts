@@ -14,6 +14,7 @@ import { lockedError, tryDrive, type DriveHolder } from './driver.ts';
 import type { ApiEngine } from './engine.ts';
 import { finishOutputs } from './finish-outputs.ts';
 import { openBatchRecords, poll, pollInterval } from './poll.ts';
+import { PoolKeeper } from './pool-keeper.ts';
 import { RealtimeLane } from './realtime.ts';
 import { hasOpenWork, recover } from './recover.ts';
 import { retryRound } from './retry.ts';
@@ -62,8 +63,10 @@ class Runner {
   readonly #scope: DriveScope;
   readonly #lane: RealtimeLane;
   readonly #waits: WaitKeeper;
+  readonly #pools: PoolKeeper;
   #wake = new AbortController();
   #nextPollMs = 0;
+  #waitsForRoom = false;
   #roundMs = 0;
 
   constructor(session: Session, request: DriveRequest) {
@@ -72,12 +75,14 @@ class Runner {
     this.#request = request;
     this.#scope = new DriveScope(session.engine, request);
     this.#waits = new WaitKeeper(session);
+    this.#pools = new PoolKeeper(session);
     this.#lane = new RealtimeLane(session, this.#scope.runIds, () => this.#wake.abort());
   }
 
   async run(): Promise<DriveEnd> {
     await recover(this.#session);
     await this.#waits.load();
+    await this.#pools.load();
     await this.#request.first?.(this.#session);
     await this.#scope.begin();
     await this.#request.onDriving?.(this.#scope.runIds);
@@ -97,6 +102,7 @@ class Runner {
       // Calls under way are answered before the driving ends: nothing can be committed after it.
       await this.#lane.drain();
       await this.#waits.save();
+      await this.#pools.save(true);
       await this.#request.asCompleted?.print(this.#scope.runIds);
       if (end === 'stopped' || end === 'unreachable') {
         await this.#scope.stop(this.#session);
@@ -174,10 +180,12 @@ class Runner {
     const collected = await collectRound(session, this.#scope.runIds);
     const sealed = await retryRound(session, this.#lane, this.#scope.runIds);
     await this.#lane.pump();
-    const { uploaded } = await uploadRound(session, this.#scope.uploading);
+    const { uploaded, full } = await uploadRound(session, this.#scope.uploading);
+    this.#waitsForRoom = full;
     await this.#request.asCompleted?.print(this.#scope.runIds);
     const finished = await this.#finishRuns();
     await this.#waits.save();
+    await this.#pools.save();
     this.#engine.emit({ kind: 'changed' });
     return collected > 0 || sealed > 0 || uploaded > 0 || finished > 0;
   }
@@ -189,7 +197,9 @@ class Runner {
     // How old a batch is goes by the clock of the API, when to look again by the one that never jumps.
     const nowMs = serverNowMs(this.#session);
     const youngest = open.length === 0 ? 0 : nowMs - Math.max(...open.map((batch) => batch.createdAtMs));
-    const intervalMs = pollInterval(pacing.pollIntervalMs, Math.max(0, youngest), result.retryAfterMs);
+    // While chunks wait for room, every batch that has ended is room that stands empty until the next look.
+    const ageMs = this.#waitsForRoom ? 0 : Math.max(0, youngest);
+    const intervalMs = pollInterval(pacing.pollIntervalMs, ageMs, result.retryAfterMs);
     this.#nextPollMs = clock.monotonicMs() + intervalMs;
   }
 

@@ -19,6 +19,12 @@ export interface RepeatedWait {
   readonly sinceMs: number;
 }
 
+/** Batches that are open, and the requests in them. */
+export interface OpenLoad {
+  readonly batches: number;
+  readonly rows: number;
+}
+
 /**
  * Its waits are times on the clock that never jumps (`monotonicMs`): a clock that is set must not break a `retry-after`,
  * nor make one endless.
@@ -31,6 +37,10 @@ export interface Session {
   /** When realtime calls may leave, and with which key. */
   readonly pacer: Pacer;
   readonly keys: KeyBook;
+  /** Batches under way that are not ours, by organization, as the lists last showed them. */
+  readonly foreign: Map<string, OpenLoad>;
+  /** The same by organization and workspace. */
+  readonly foreignAt: Map<string, Map<string, OpenLoad>>;
   /** Chunks (`run:no`) that must not be sent again while a batch that may be theirs is unread. */
   held: ReadonlySet<string>;
   /** No create before this time, with whatever key. */
@@ -69,9 +79,13 @@ export function newSession(engine: ApiEngine, driver: DriverStore): Session {
       clock: engine.clock,
       caps: engine.pacing.caps ?? {},
       headroom: engine.pacing.headroom ?? 0,
+      maxQueued: engine.pacing.maxQueued,
+      batchRpm: engine.pacing.batchRpm,
     }),
     reach: new Reach(),
     keys,
+    foreign: new Map(),
+    foreignAt: new Map(),
     held: new Set(),
     get createNotBeforeMs() {
       return keys.createNotBeforeMs;

@@ -1,31 +1,16 @@
 /**
- * Makes batches of sealed chunks, as many as the caps allow. Each create is an attempt that is committed before its
- * first byte leaves (design, section 3.1): whatever happens, the next process knows what may have been made.
+ * Makes batches of sealed chunks, as many as the caps allow: slots, the queue of the organization, creates a minute, the
+ * budget of the run. What waits for one of these is known and not tried.
  */
-import { failpoint } from '../base/failpoint.ts';
-import { isBatchrunError, messageOf } from '../base/errors.ts';
-import { routeCreate, type ApiFailure } from '../domain/failure-router.ts';
-import { paths } from '../domain/ids.ts';
-import { requestCount, type ChunkRecord } from '../domain/model.ts';
+import type { ChunkRecord, RunRecord } from '../domain/model.ts';
+import { wishesOf } from '../domain/model.ts';
+import { budgetBlock, budgetOf, reservationOf } from './budget.ts';
+import { BatchRoom } from './batch-room.ts';
+import { createBatchOf } from './create-batch.ts';
 import type { KeyLink } from './engine.ts';
-import { KeyLoad, usableKeys } from './key-book.ts';
-import { refuseKey } from './key-follow.ts';
-import { openBatchRecords } from './poll.ts';
-import {
-  apiFailureOf,
-  beginDoubt,
-  blockRun,
-  causeOf,
-  chunkKey,
-  noteFailure,
-  serverNowMs,
-  waitBefore,
-  type Session,
-} from './session.ts';
-import { splitChunk } from './split.ts';
-
-/** A batch ends 24 h after its create; the clocks of two servers may differ. */
-const SECOND_BATCH_SLACK_MS = 3_600_000;
+import { usableKeys } from './key-book.ts';
+import { blockRun, type Session } from './session.ts';
+import { planUploads, type PlannedUpload } from './upload-plan.ts';
 
 export interface UploadRound {
   readonly uploaded: number;
@@ -35,239 +20,192 @@ export interface UploadRound {
   readonly waiting: number;
 }
 
-/** Uploads until a cap, a wait or the end of the chunks. Runs in their order, chunks in theirs. */
+/**
+ * Chunks sent at once. While the API works on one create the line is free for the next; more than this would only share
+ * the line, and hold more creates in doubt if it broke.
+ */
+const UPLOADS_AT_ONCE = 4;
+/** From this size on an upload fills the line for itself: ten seconds at 25 Mbit/s. */
+const ALONE_BYTES_MIN = 32_000_000;
+/** A look at the list, and the create. */
+const CALLS_OF_A_CREATE = 2;
+
+/** Uploads until a cap, a wait or the end of the chunks: by priority, then runs in their order, chunks in theirs. */
 export async function uploadRound(session: Session, runIds: readonly string[]): Promise<UploadRound> {
-  const { store, clock, pacing, signal } = session.engine;
-  let uploaded = 0;
-  const load = session.keys.several ? await loadOf(session) : null;
-  for (const runId of runIds) {
-    for (;;) {
-      if (signal.aborted || session.blocks.stopsSending(runId)) break;
-      const run = await store.run(runId);
-      if (run?.state !== 'ready' && run?.state !== 'active') break;
-      const chunk = await nextChunk(session, runId);
-      if (!chunk) break;
-      const link = usableKeys(session, load).find((one) => session.keys.createTimeOf(one) <= clock.monotonicMs());
-      if (!link) return { uploaded, full: false, waiting: 1 };
-      if ((await openBatches(session)) >= pacing.maxBatches) return { uploaded, full: true, waiting: 1 };
-      if (await uploadChunk(session, { chunk, link, runIds })) uploaded++;
-      load?.add(link.api.workspace, chunk.rowCount);
+  for (let uploaded = 0; ;) {
+    const plan = await planUploads(session, runIds);
+    if (plan.length === 0) return { uploaded, full: false, waiting: 0 };
+    const round = new Round(session, runIds, { plan, room: await BatchRoom.open(session) });
+    const end = await round.run();
+    uploaded += end.uploaded;
+    // The parts of a chunk that was split are chunks like any other.
+    if (!end.split) return { uploaded, full: end.full, waiting: end.waiting };
+  }
+}
+
+class Round {
+  readonly #session: Session;
+  readonly #runIds: readonly string[];
+  readonly #waiting: PlannedUpload[];
+  readonly #room: BatchRoom;
+  /** Reserved by creates of this round that the ledger does not show yet, by run. */
+  readonly #reservedUsd = new Map<string, number>();
+  readonly #overBudget = new Set<string>();
+  #uploaded = 0;
+  #full = false;
+  #stopped = false;
+  #split = false;
+  #underWay = 0;
+  /** One that fills the line is under way. */
+  #alone = false;
+
+  constructor(
+    session: Session,
+    runIds: readonly string[],
+    { plan, room }: { readonly plan: PlannedUpload[]; readonly room: BatchRoom },
+  ) {
+    this.#session = session;
+    this.#runIds = runIds;
+    this.#waiting = plan;
+    this.#room = room;
+  }
+
+  async run(): Promise<UploadRound & { readonly split: boolean }> {
+    // The first goes alone: a key that is refused, or an API that is not there, is found out once.
+    await this.#next();
+    const lanes = Array.from({ length: Math.min(UPLOADS_AT_ONCE, this.#waiting.length) }, () => this.#lane());
+    // All of them are waited for, also where one fails: what is under way must be over before anybody goes on.
+    for (const lane of await Promise.allSettled(lanes)) if (lane.status === 'rejected') throw lane.reason;
+    return { uploaded: this.#uploaded, full: this.#full, waiting: this.#waiting.length, split: this.#split };
+  }
+
+  async #lane(): Promise<void> {
+    try {
+      while (!this.#stopped && (await this.#next()));
+    } catch (error) {
+      this.#stopped = true;
+      throw error;
     }
   }
-  return { uploaded, full: false, waiting: 0 };
-}
 
-async function nextChunk(session: Session, runId: string): Promise<ChunkRecord | undefined> {
-  // A few more than one, because some of the first may be held or blocked.
-  const limit = session.held.size + session.blocks.chunkBlocks(runId) + 1;
-  const sealed = await session.engine.store.chunks(runId, { states: ['sealed'], limit });
-  return sealed.find((chunk) => !session.held.has(chunkKey(chunk)) && !session.blocks.stopsChunk(chunk));
-}
-
-/** Batches that are or may be open, over all runs of this state: the API's caps are the account's, not a run's. */
-async function openBatches(session: Session): Promise<number> {
-  const { store, api } = session.engine;
-  let open = 0;
-  for (const run of await store.runs()) {
-    if (run.state === 'done' || run.origin !== api.origin) continue;
-    const counts = await store.chunkCounts(run.id);
-    open += counts.submitting + counts.uncertain + counts.submitted;
-    // One that the API no longer shows is over a day after it was made, whatever the ledger knows of it.
-    const seconds = await store.secondBatches(run.id);
-    open += seconds.filter((batch) => batch.expiresAtMs + SECOND_BATCH_SLACK_MS > serverNowMs(session)).length;
-  }
-  return open;
-}
-
-/** What each key of a pool has under way: the next batch goes where most room is. */
-async function loadOf(session: Session): Promise<KeyLoad> {
-  const { store, api } = session.engine;
-  const load = new KeyLoad(session.keys);
-  const runs = (await store.runs()).filter((run) => run.state !== 'done' && run.origin === api.origin);
-  const open = await openBatchRecords(
-    session,
-    runs.map((run) => run.id),
-  );
-  for (const { workspace, counts } of open) load.add(workspace, requestCount(counts));
-  return load;
-}
-
-interface Create {
-  readonly chunk: ChunkRecord;
-  /** The key that it goes out with; its workspace is where the batch will live. */
-  readonly link: KeyLink;
-  readonly runIds: readonly string[];
-}
-
-/** One create. True when a batch was made for sure. */
-async function uploadChunk(session: Session, { chunk, link, runIds }: Create): Promise<boolean> {
-  const { engine, driver } = session;
-  const { clock } = engine;
-  const { api } = link;
-  const baseline = await newestBatchId(session, link, runIds);
-  if (baseline === undefined) return false;
-
-  const attemptId = await driver.recordAttempt({
-    runId: chunk.runId,
-    chunkNo: chunk.chunkNo,
-    workspace: api.workspace,
-    baselineBatchId: baseline,
-    atMs: clock.now(),
-  });
-  if (attemptId === null) return false;
-  failpoint('submit.attempt');
-  const place = { runId: chunk.runId, chunkNo: chunk.chunkNo };
-  engine.emit({ kind: 'upload.started', ...place, rows: chunk.rowCount, bytes: chunk.bytes });
-  let bodyComplete = false;
-  // A stop breaks an upload off while that is harmless; once the body is complete its answer is waited for.
-  const breakOff = new AbortController();
-  const onStop = (): void => {
-    if (!bodyComplete) breakOff.abort();
-  };
-  engine.signal.addEventListener('abort', onStop);
-  try {
-    const batch = await api.createBatch({
-      bodyPath: paths.body(chunk.runId, chunk.chunkNo),
-      bytes: chunk.bytes,
-      sha256: chunk.sha256,
-      betas: chunk.betas,
-      beforeTail: async () => {
-        await driver.recordBodyComplete(attemptId);
-        bodyComplete = true;
-        failpoint('submit.body_complete');
-      },
-      signal: breakOff.signal,
-    });
-    failpoint('submit.answered');
-    await driver.recordCreated({ attemptId, batch, atMs: clock.now() });
-    failpoint('submit.recorded');
-    session.reach.heard();
-    session.keys.paceOf(link).createFailures = 0;
-    engine.emit({ kind: 'upload.done', ...place, batchId: batch.id, rows: chunk.rowCount });
-    return true;
-  } catch (error) {
-    const failure = apiFailureOf(error);
-    if (!failure) {
-      await forgetUnsentAttempt(session, attemptId, bodyComplete, error);
-      if (!isDamage(session, { chunk, bodyComplete, error })) throw error;
-      await blockDamaged(session, chunk, error);
+  /** Sends the next chunk that may go. False where none may now. */
+  async #next(): Promise<boolean> {
+    const next = this.#takeNext();
+    if (!next) return false;
+    const { upload, link } = next;
+    const rows = upload.chunk.rowCount;
+    const reservedUsd = await this.#reserve(upload);
+    if (reservedUsd === null) {
+      this.#room.giveBack(link, rows);
+      return true;
+    }
+    const free = await this.#callsAreFree(link);
+    const lease = free ? await this.#room.lease(link, rows, leaseId(upload.chunk)) : null;
+    if (!lease) {
+      if (free) this.#full = true;
+      this.#room.giveBack(link, rows);
+      this.#waiting.unshift(upload);
       return false;
     }
-    await afterFailure(session, { chunk, link, attemptId, failure, bodyComplete, runIds });
-    return false;
-  } finally {
-    engine.signal.removeEventListener('abort', onStop);
+    const made = await this.#create(upload, link);
+    await lease(made);
+    this.#reservedUsd.set(upload.run.id, (this.#reservedUsd.get(upload.run.id) ?? 0) - reservedUsd);
+    if (made) this.#uploaded++;
+    else await this.#lookAgain(upload, link);
+    return true;
   }
-}
 
-/**
- * An error of our own (a full disk, a lost file) in the middle of an upload. Before the body was complete nothing can
- * have been made; after it the attempt stays open, and whoever drives next finds it uncertain.
- */
-async function forgetUnsentAttempt(
-  session: Session,
-  attemptId: number,
-  bodyComplete: boolean,
-  error: unknown,
-): Promise<void> {
-  if (bodyComplete) return;
-  try {
-    await session.driver.recordNotCreated({ attemptId, atMs: session.engine.clock.now(), reason: messageOf(error) });
-  } catch {
-    // The ledger itself cannot be written now; the next process finds an open attempt without a complete body.
+  /** It waits again, unless it is in doubt, or another one's by now. */
+  async #lookAgain(upload: PlannedUpload, link: KeyLink): Promise<void> {
+    const { store } = this.#session.engine;
+    const chunk = await store.chunk(upload.chunk.runId, upload.chunk.chunkNo);
+    const run = await store.run(upload.run.id);
+    // What may have been made holds its room.
+    if (chunk?.state === 'uncertain' || chunk?.state === 'submitted') return;
+    this.#room.giveBack(link, upload.chunk.rowCount);
+    if (chunk?.state === 'split') this.#split = true;
+    if (chunk?.state !== 'sealed' || (run?.state !== 'ready' && run?.state !== 'active')) return;
+    this.#waiting.unshift({ ...upload, chunk });
   }
-}
 
-/** Is it the file of this chunk that is missing or is not what was sealed? */
-function isDamage(
-  session: Session,
-  { chunk, bodyComplete, error }: { chunk: ChunkRecord; bodyComplete: boolean; error: unknown },
-): boolean {
-  if (bodyComplete || (!isBatchrunError(error, 'E_STATE_CORRUPT') && !isBatchrunError(error, 'E_FILE'))) return false;
-  return error.details['file'] === session.engine.files.locate(paths.body(chunk.runId, chunk.chunkNo));
-}
-
-/** Other chunks go on; nothing was made of this one. */
-async function blockDamaged(session: Session, chunk: ChunkRecord, error: unknown): Promise<void> {
-  await blockRun(session, chunk.runId, {
-    reason: 'chunk_damaged',
-    scope: `chunk:${chunk.chunkNo}`,
-    message: `chunk ${chunk.chunkNo} cannot be sent: ${messageOf(error)}`,
-    hint: 'Submit the same input again: the file is made anew from it. Or bring it back from a backup, and `batchrun collect` goes on. Nothing of this chunk was sent.',
-    sinceMs: session.engine.clock.now(),
-  });
-}
-
-/** The newest batch that the list shows; null when it shows none; undefined when the list cannot be had now. */
-async function newestBatchId(
-  session: Session,
-  link: KeyLink,
-  runIds: readonly string[],
-): Promise<string | null | undefined> {
-  const { signal } = session.engine;
-  try {
-    const page = await link.api.listBatches({ afterId: null, limit: 1, signal });
-    session.reach.heard();
-    return page.batches[0]?.id ?? null;
-  } catch (error) {
-    const failure = apiFailureOf(error);
-    if (!failure) throw error;
-    noteFailure(session, failure, link);
-    const verdict = routeCreate(failure, false);
-    if (verdict.kind === 'blocked') await refuseKey(session, link, verdict, runIds);
-    else pauseCreates(session, failure, link);
-    return undefined;
-  }
-}
-
-function pauseCreates(session: Session, failure: ApiFailure, link: KeyLink): number {
-  const pace = session.keys.paceOf(link);
-  pace.createFailures++;
-  const waitMs = waitBefore(session, pace.createFailures, failure.retryAfterMs);
-  pace.createNotBeforeMs = session.engine.clock.monotonicMs() + waitMs;
-  return waitMs;
-}
-
-interface FailedCreate extends Create {
-  readonly attemptId: number;
-  readonly failure: ApiFailure;
-  readonly bodyComplete: boolean;
-}
-
-async function afterFailure(session: Session, failed: FailedCreate): Promise<void> {
-  const { engine, driver } = session;
-  const { chunk, link, attemptId, failure } = failed;
-  const atMs = engine.clock.now();
-  const cause = causeOf(failure);
-  const place = { runId: chunk.runId, chunkNo: chunk.chunkNo };
-  noteFailure(session, failure, link);
-  const verdict = routeCreate(failure, failed.bodyComplete);
-  switch (verdict.kind) {
-    case 'blocked':
-      await driver.recordNotCreated({ attemptId, atMs, reason: cause });
-      await refuseKey(session, link, verdict, failed.runIds);
-      return;
-    case 'sealed_wait': {
-      await driver.recordNotCreated({ attemptId, atMs, reason: cause });
-      const waitMs = pauseCreates(session, failure, link);
-      engine.emit({ kind: 'upload.waits', ...place, waitMs, cause });
-      return;
-    }
-    case 'uncertain':
-      await driver.recordUncertain({ attemptId, atMs, reason: cause });
-      beginDoubt(session, attemptId);
-      engine.emit({ kind: 'upload.uncertain', ...place, cause });
-      return;
-    case 'split':
-      await splitChunk(session, { chunk, attemptId, cause, errorType: 'request_too_large', rowIndex: null });
-      return;
-    case 'rows_refused':
-      await splitChunk(session, {
-        chunk,
-        attemptId,
-        cause,
-        errorType: failure.type ?? 'invalid_request_error',
-        rowIndex: verdict.rowIndex,
+  async #create({ chunk }: PlannedUpload, link: KeyLink): Promise<boolean> {
+    this.#underWay++;
+    this.#alone = chunk.bytes >= ALONE_BYTES_MIN;
+    try {
+      return await createBatchOf(this.#session, {
+        ...{ chunk, link, runIds: this.#runIds },
+        onListed: (batches) => this.#room.noteListed(link, batches),
+        onRefused: (failure) => this.#room.noteRefused(link, failure),
       });
+    } finally {
+      this.#underWay--;
+      this.#alone = false;
+    }
   }
+
+  /** The first in its turn that a key has room for. */
+  #takeNext(): { readonly upload: PlannedUpload; readonly link: KeyLink } | null {
+    const { engine, keys } = this.#session;
+    for (const [at, upload] of this.#waiting.entries()) {
+      const { run, chunk } = upload;
+      if (engine.signal.aborted || this.#stopped) return null;
+      const { blocks } = this.#session;
+      if (blocks.stopsSending(run.id) || blocks.stopsChunk(chunk) || this.#overBudget.has(run.id)) continue;
+      const links = usableKeys(this.#session, keys.several ? this.#room.load : null);
+      const free = links.filter((link) => keys.createTimeOf(link) <= engine.clock.monotonicMs());
+      // A wait: it is over at a known time.
+      if (free.length === 0) return null;
+      const link = this.#room.isFull ? undefined : free.find((one) => this.#room.fits(one, chunk.rowCount));
+      if (!link) {
+        // What comes later in its turn does not go past it: else a large chunk would wait for ever.
+        this.#full = true;
+        return null;
+      }
+      if (this.#underWay > 0 && (this.#alone || chunk.bytes >= ALONE_BYTES_MIN)) return null;
+      this.#waiting.splice(at, 1);
+      this.#room.take(link, chunk.rowCount);
+      return { upload, link };
+    }
+    return null;
+  }
+
+  /** Each create is two calls of the batch endpoints, which have a limit of their own. */
+  async #callsAreFree(link: KeyLink): Promise<boolean> {
+    const { keys, pacer, engine } = this.#session;
+    const waitMs = await pacer.takeBatchCalls(keys.organizationOf(link), link.label, CALLS_OF_A_CREATE);
+    if (waitMs === 0) return true;
+    keys.paceOf(link).createNotBeforeMs = engine.clock.monotonicMs() + waitMs;
+    return false;
+  }
+
+  /** What the batch may cost, reserved; null where the budget of its run does not allow it. */
+  async #reserve({ run, chunk }: PlannedUpload): Promise<number | null> {
+    if (wishesOf(run).maxCostUsd === null) return 0;
+    const fresh = (await this.#session.engine.store.run(run.id)) ?? run;
+    const view = await budgetOf(this.#session, fresh);
+    const usd = await reservationOf(this.#session, fresh, { mix: chunk.mix, lane: 'batch' });
+    if (!view) return 0;
+    const pending = this.#reservedUsd.get(run.id) ?? 0;
+    if (usd !== null && !view.unknown && usd <= view.leftUsd - pending) {
+      this.#reservedUsd.set(run.id, pending + usd);
+      return usd;
+    }
+    this.#overBudget.add(run.id);
+    // While something is under way its settling may make room.
+    const open = (await this.#isUnderWay(fresh)) && usd !== null && !view.unknown;
+    if (!open) {
+      const { clock } = this.#session.engine;
+      await blockRun(this.#session, run.id, budgetBlock(fresh, view, usd, clock.now()));
+    }
+    return null;
+  }
+
+  async #isUnderWay(run: RunRecord): Promise<boolean> {
+    const { submitting, uncertain, submitted, ended } = await this.#session.engine.store.chunkCounts(run.id);
+    return submitting + uncertain + submitted + ended + run.rows.in_realtime > 0;
+  }
+}
+
+function leaseId({ runId, chunkNo }: ChunkRecord): string {
+  return `${runId}:${chunkNo}`;
 }

@@ -45,12 +45,21 @@ export class KnownLimits {
   #ramp: { readonly share: number; readonly atMs: number } | null = null;
 
   /** `headroom`: the share of each limit that is left to others, from 0 to 1. */
-  constructor(caps: Caps, headroom: number, nowMs: number) {
+  constructor(caps: Caps, headroom: number, nowMs: number, assumed: Caps = ASSUMED) {
     this.#caps = caps;
     this.#headroom = headroom;
-    for (const name of ['requests', 'input', 'output'] as const) {
-      this.#known.set(name, { name, value: ASSUMED[name], source: 'assumed', atMs: nowMs });
+    for (const [name, value] of Object.entries(assumed) as [BucketName, number][]) {
+      this.#known.set(name, { name, value, source: 'assumed', atMs: nowMs });
     }
+  }
+
+  /** What the API has said of the three buckets that every class has; null where it has not. */
+  heard(): { readonly requests: number | null; readonly input: number | null; readonly output: number | null } {
+    const of = (name: BucketName): number | null => {
+      const known = this.#known.get(name);
+      return known && known.source !== 'assumed' ? known.value : null;
+    };
+    return { requests: of('requests'), input: of('input'), output: of('output') };
   }
 
   /** True when something changed. */

@@ -9,11 +9,12 @@ import type { Clock } from '../../base/clock.ts';
 import type { ApiFailure } from '../../domain/failure-router.ts';
 import type { TokenUsage } from '../../domain/model.ts';
 import { countedInput, Forecast, type CallSize } from '../../domain/pacing/forecast.ts';
-import type { Amounts, BucketName, Limiter, Marks } from '../../domain/pacing/limiter.ts';
+import type { Amounts, BucketName, CreateLease, Limiter, Marks } from '../../domain/pacing/limiter.ts';
 import type { Caps } from '../../domain/pacing/known-limits.ts';
 import type { RateSeen } from '../../domain/pacing/rate-seen.ts';
 import type { PoolSnapshot } from '../../domain/pacing/snapshot.ts';
-import { PoolBook, type Pool } from './pool-book.ts';
+import type { Pool } from './pool.ts';
+import { BATCH_CLASS, PoolBook } from './pool-book.ts';
 
 /** A key that calls may go out with. */
 export interface PacedKey {
@@ -28,6 +29,8 @@ export interface PacerParts {
   readonly clock: Clock;
   readonly caps: Caps;
   readonly headroom: number;
+  readonly maxQueued?: number | undefined;
+  readonly batchRpm?: number | undefined;
 }
 
 /** A call that has been paid for and is under way. */
@@ -115,6 +118,40 @@ export class Pacer {
     }
   }
 
+  /**
+   * Takes calls of the batch endpoints, for which each organization has one limit. Gives how long until they may be
+   * made; 0 where they are taken.
+   */
+  async takeBatchCalls(organization: string, key: string, calls: number): Promise<number> {
+    const pool = await this.#book.ofClass(organization, BATCH_CLASS, null);
+    const { limiter, clock } = this.#parts;
+    const taken = await limiter.take({ pool: pool.name, amounts: { requests: calls }, waiter: null });
+    if (taken.kind === 'wait') return taken.waitMs;
+    pool.use(key).add(clock.now(), { requests: calls });
+    return 0;
+  }
+
+  /** Calls of the batch endpoints that nobody waits for: looks at the list, results. */
+  async noteBatchCalls(organization: string, key: string, calls: number): Promise<void> {
+    const pool = await this.#book.ofClass(organization, BATCH_CLASS, null);
+    await this.#parts.limiter.correct(pool.name, { requests: calls });
+    pool.use(key).add(this.#parts.clock.now(), { requests: calls });
+  }
+
+  /**
+   * Room for a create that is about to be sent, against other processes that share the limiter. Gives what ends it: after
+   * a create that made a batch it stays for `shownMs`, until everybody's list shows the batch.
+   */
+  async lease(lease: CreateLease, shownMs: number): Promise<((made: boolean) => Promise<void>) | null> {
+    const { limiter } = this.#parts;
+    if (!(await limiter.leaseCreate(lease))) return null;
+    return async (made) => {
+      await limiter.releaseCreate(lease.organization, lease.id);
+      // Only others need it: here the ledger knows of the batch.
+      if (made && limiter.mode !== 'local') await limiter.leaseCreate(shown(lease, shownMs));
+    };
+  }
+
   /** A call that was paid for and never left. */
   async refund(ticket: Ticket<PacedKey>): Promise<void> {
     const pool = this.#close(ticket);
@@ -190,6 +227,19 @@ export class Pacer {
     });
     await this.#parts.limiter.observe(pool.name, sightings);
   }
+}
+
+/** It fits always: the batch is there. */
+function shown(lease: CreateLease, ttlMs: number): CreateLease {
+  return {
+    ...lease,
+    id: `${lease.id}:made`,
+    openBatches: 0,
+    openRows: 0,
+    batchesMax: Infinity,
+    rowsMax: Infinity,
+    ttlMs,
+  };
 }
 
 /** Without a key that may be used, somebody has to act; it is looked at again after this. */

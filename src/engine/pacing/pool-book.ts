@@ -1,6 +1,6 @@
 /**
- * What is known of each pool (an organization and a class of models): its limits and where they are known from, what each
- * key used of it in the last hour, how long its calls take. The levels themselves are the limiter's.
+ * All pools of the accounts that are used: learns their limits from answers, refusals, the Admin API and what an earlier
+ * process kept, tells the limiter, and says how many calls and batches they allow.
  */
 import type { Clock } from '../../base/clock.ts';
 import type { ApiFailure } from '../../domain/failure-router.ts';
@@ -10,19 +10,20 @@ import { BUCKET_NAMES, type Amounts, type BucketName, type Limiter } from '../..
 import { rateClassOf } from '../../domain/pacing/rate-class.ts';
 import type { RateSeen } from '../../domain/pacing/rate-seen.ts';
 import { refusalOf } from '../../domain/pacing/refusal.ts';
-import type { LatencyView, MinuteUse, PoolSnapshot } from '../../domain/pacing/snapshot.ts';
-import { UseRing } from '../../domain/pacing/use-ring.ts';
-import { createLatencies, type Latencies } from './latency.ts';
+import { batchRequestsOfTier, queueOfTier, tierOf, type TierName } from '../../domain/pacing/tiers.ts';
+import type { KnownLimit, PoolSnapshot } from '../../domain/pacing/snapshot.ts';
+import { Pool } from './pool.ts';
 
 export interface BookParts {
   readonly limiter: Limiter;
   readonly clock: Clock;
   readonly caps: Caps;
   readonly headroom: number;
+  /** `--max-queued` and `--batch-rpm`. */
+  readonly maxQueued?: number | undefined;
+  readonly batchRpm?: number | undefined;
 }
 
-/** Of what calls took: how much of it the newest replaces. */
-const LATENCY_NEW_SHARE = 0.1;
 /** Calls that may be under way before the first answer says how long one takes and what the limits are. */
 const CONCURRENCY_FIRST = 4;
 /** More than rate times latency: latencies vary, and a slot too few is a limit not used. */
@@ -30,88 +31,18 @@ const CONCURRENCY_SLACK = 1.5;
 const CONCURRENCY_MIN = 4;
 /** While the account may not speed up, the limits are set anew as often as this. */
 const RAMP_REFRESH_MS = 5_000;
+/** Where nothing is known of an account, it is taken to be on the lowest tier of today. */
+const LOWEST_TIER: TierName = 'start';
 /** What was known longer ago than this is known no more: the account may have moved to another tier. */
 const KNOWN_MS_MAX = 7 * 86_400_000;
 
-export class Pool {
-  readonly name: string;
-  readonly organization: string;
-  readonly rateClass: string;
-  readonly known: KnownLimits;
-  #latencies: Promise<Latencies> | undefined;
-  /** What was noted while the histogram was being loaded. */
-  #noted: number[] = [];
-  readonly #uses = new Map<string, UseRing>();
-  underWay = 0;
-  pausedUntilMs = 0;
-  refreshedAtMs = 0;
-  #latencyMs: number | null = null;
+/** The batch endpoints of an organization, whose limits all models share (facts, section 1.5). */
+export const BATCH_CLASS = 'batches';
 
-  constructor(organization: string, rateClass: string, known: KnownLimits) {
-    this.name = `${organization}|${rateClass}`;
-    this.organization = organization;
-    this.rateClass = rateClass;
-    this.known = known;
-  }
-
-  use(key: string): UseRing {
-    const ring = this.#uses.get(key) ?? new UseRing();
-    this.#uses.set(key, ring);
-    return ring;
-  }
-
-  load(key: string, minutes: readonly MinuteUse[]): void {
-    this.#uses.set(key, UseRing.fromJson(minutes));
-  }
-
-  uses(): ReadonlyMap<string, UseRing> {
-    return this.#uses;
-  }
-
-  noteLatency(tookMs: number): void {
-    this.#noted.push(tookMs);
-    this.#latencies ??= createLatencies();
-    // No answer waits for a picture of how long answers take.
-    this.#latencies.then(
-      (latencies) => {
-        for (const noted of this.#noted.splice(0)) latencies.record(noted);
-      },
-      () => undefined,
-    );
-    this.#latencyMs =
-      this.#latencyMs === null ? tookMs : this.#latencyMs + (tookMs - this.#latencyMs) * LATENCY_NEW_SHARE;
-  }
-
-  async latency(): Promise<LatencyView | null> {
-    return this.#latencies ? (await this.#latencies).view() : null;
-  }
-
-  /** Mean, in ms; null before the first answer. */
-  get latencyMs(): number | null {
-    return this.#latencyMs;
-  }
-
-  requestsOfLastMinute(nowMs: number): number {
-    let requests = 0;
-    for (const ring of this.#uses.values()) requests += ring.lastMinute(nowMs).requests;
-    return requests;
-  }
-
-  usedOfLastMinute(bucket: BucketName, nowMs: number): number {
-    let used = 0;
-    for (const ring of this.#uses.values()) {
-      const { requests, inputTokens, outputTokens } = ring.lastMinute(nowMs);
-      used +=
-        bucket === 'requests'
-          ? requests
-          : bucket === 'input'
-            ? inputTokens
-            : bucket === 'output'
-              ? outputTokens
-              : inputTokens + outputTokens;
-    }
-    return used;
-  }
+/** What batches of an organization may take at once. */
+export interface BatchLimits {
+  readonly rowsMax: number;
+  readonly batchesMax: number;
 }
 
 export class PoolBook {
@@ -119,6 +50,7 @@ export class PoolBook {
   readonly #pools = new Map<string, Pool>();
   readonly #levels = new Map<string, Amounts>();
   readonly #admin = new Map<string, AdminLimits>();
+  readonly #heard = new Map<string, Map<'queue' | 'batches', KnownLimit>>();
 
   constructor(parts: BookParts) {
     this.#parts = parts;
@@ -130,7 +62,9 @@ export class PoolBook {
       const pool = this.#open(snapshot.organization, snapshot.rateClass);
       for (const { name, value, source, atMs } of snapshot.limits) {
         if (source === 'flag' || source === 'assumed' || nowMs - atMs > KNOWN_MS_MAX) continue;
-        if (name !== 'queue' && name !== 'batches') pool.known.hear(name, value, source, atMs);
+        if (name === 'queue' || name === 'batches') {
+          if (source === 'refusal') this.hearBatchLimit(snapshot.organization, name, value);
+        } else pool.known.hear(name, value, source, atMs);
       }
       for (const { key, minutes } of snapshot.use) pool.load(key, minutes);
       this.#levels.set(pool.name, refilled(snapshot, nowMs));
@@ -218,6 +152,50 @@ export class PoolBook {
     await this.apply(pool);
   }
 
+  /**
+   * The queue of an organization: what the user sets, else what the Admin API or a refusal said, else that of the tier
+   * that the limits of its messages show, else that of the lowest tier of today.
+   */
+  batchLimits(organization: string): BatchLimits {
+    const known = this.#batchLimits(organization);
+    const share = 1 - this.#parts.headroom;
+    const of = (name: 'queue' | 'batches'): number => known.find((limit) => limit.name === name)?.value ?? Infinity;
+    const cap = this.#parts.maxQueued ?? Infinity;
+    return { rowsMax: Math.min(cap, Math.floor(of('queue') * share)), batchesMax: of('batches') };
+  }
+
+  /** From a refusal, or from the Admin API. */
+  hearBatchLimit(organization: string, name: 'queue' | 'batches', value: number): void {
+    const heard = this.#heard.get(organization) ?? new Map<'queue' | 'batches', KnownLimit>();
+    heard.set(name, { name, value, source: 'refusal', atMs: this.#parts.clock.now() });
+    this.#heard.set(organization, heard);
+  }
+
+  #batchLimits(organization: string): readonly KnownLimit[] {
+    const nowMs = this.#parts.clock.now();
+    const heard = this.#heard.get(organization);
+    const admin = this.#admin.get(organization)?.batch.queuedRequests ?? null;
+    const refused = heard?.get('queue');
+    const batches = heard?.get('batches');
+    const queue: KnownLimit =
+      refused && (admin === null || refused.value < admin)
+        ? refused
+        : admin !== null
+          ? { name: 'queue', value: admin, source: 'admin', atMs: nowMs }
+          : this.#queueOfTier(organization);
+    return batches ? [queue, batches] : [queue];
+  }
+
+  #queueOfTier(organization: string): KnownLimit {
+    const atMs = this.#parts.clock.now();
+    for (const pool of this.#pools.values()) {
+      if (pool.organization !== organization || pool.rateClass === BATCH_CLASS) continue;
+      const tier = tierOf(pool.rateClass, pool.known.heard());
+      if (tier) return { name: 'queue', value: queueOfTier(tier), source: 'tier', atMs };
+    }
+    return { name: 'queue', value: queueOfTier(LOWEST_TIER), source: 'assumed', atMs };
+  }
+
   /** So many calls under way use all pools in full. */
   concurrency(max: number): number {
     let wanted = 0;
@@ -260,23 +238,39 @@ export class PoolBook {
         organization: pool.organization,
         rateClass: pool.rateClass,
         atMs: nowMs,
-        limits: pool.known.list(nowMs),
+        limits: pool.rateClass === BATCH_CLASS ? this.#withQueue(pool, nowMs) : pool.known.list(nowMs),
         levels,
         open: null,
         pausedUntilMs: pool.pausedUntilMs > nowMs ? pool.pausedUntilMs : null,
         use: [...pool.uses()].map(([key, ring]) => ({ key, minutes: ring.toJson() })),
-        latency: await pool.latency(),
+        latency: pool.latency,
         mode: limiter.mode,
       });
     }
     return snapshots;
   }
 
+  #withQueue(pool: Pool, nowMs: number): readonly KnownLimit[] {
+    const { maxQueued } = this.#parts;
+    const limits = this.#batchLimits(pool.organization).map((limit) =>
+      limit.name === 'queue' && maxQueued !== undefined && maxQueued < limit.value
+        ? ({ name: 'queue', value: maxQueued, source: 'flag', atMs: nowMs } as const)
+        : limit,
+    );
+    return [...pool.known.list(nowMs), ...limits];
+  }
+
   #open(organization: string, rateClass: string): Pool {
-    const { caps, headroom, clock } = this.#parts;
-    const pool = new Pool(organization, rateClass, new KnownLimits(caps, headroom, clock.now()));
-    const known = this.#pools.get(pool.name);
-    if (known) return known;
+    const { caps, headroom, clock, batchRpm } = this.#parts;
+    const known =
+      rateClass === BATCH_CLASS
+        ? new KnownLimits(batchRpm === undefined ? {} : { requests: batchRpm }, headroom, clock.now(), {
+            requests: batchRequestsOfTier(LOWEST_TIER),
+          })
+        : new KnownLimits(caps, headroom, clock.now());
+    const pool = new Pool(organization, rateClass, known);
+    const before = this.#pools.get(pool.name);
+    if (before) return before;
     this.#pools.set(pool.name, pool);
     return pool;
   }

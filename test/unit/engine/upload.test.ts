@@ -35,7 +35,7 @@ describe('the caps', () => {
     it.api.onCreate = () => {
       throw refused({ status: 500, type: 'api_error' });
     };
-    expect(await uploadRound(it.the, [other.id, it.run.id])).toEqual({ uploaded: 0, full: true, waiting: 1 });
+    expect(await uploadRound(it.the, [other.id, it.run.id])).toEqual({ uploaded: 0, full: true, waiting: 2 });
     expect(await chunksOf(it)).toEqual(['uncertain 1', 'sealed 1', 'sealed 1']);
   });
 
@@ -44,7 +44,7 @@ describe('the caps', () => {
     it.api.onCreate = () => {
       throw refused({ status: 429, type: 'rate_limit_error', retryAfterMs: 120_000 });
     };
-    expect(await uploadRound(it.the, [it.run.id])).toEqual({ uploaded: 0, full: false, waiting: 1 });
+    expect(await uploadRound(it.the, [it.run.id])).toEqual({ uploaded: 0, full: false, waiting: 2 });
     it.api.onCreate = (body) => it.api.make(body);
     it.clock.advance(119_999);
     expect(await uploadRound(it.the, [it.run.id])).toMatchObject({ uploaded: 0 });
