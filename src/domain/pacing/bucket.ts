@@ -1,12 +1,15 @@
 /**
  * The arithmetic of one pool of token buckets: pure, and the same for one process and for many. The script of the Redis
- * limiter says it once more in Lua; test/contract/limiter.suite.ts holds both to it.
+ * limiter (adapters/redis/script.ts) says it once more in Lua, line by line; test/contract/limiter-redis.test.ts holds
+ * the two to the same answers.
+ *
+ * Calls that wait stand in a line (waiting-line.ts). Half of what flows in is put aside for them, first come first
+ * served; the rest is for whoever asks.
  */
 import {
   BUCKET_NAMES,
-  windowMs,
+  MINUTE_MS,
   type Amounts,
-  type BucketLimit,
   type BucketName,
   type Marks,
   type PoolLimits,
@@ -15,168 +18,146 @@ import {
   type Taken,
   type TakeRequest,
 } from './limiter.ts';
+import { flowIn, type Bucket, type PoolState } from './pool.ts';
+import { canPay, growAside, joinLine, leaveLine, untilPaid } from './waiting-line.ts';
 
-interface Bucket {
-  limit: BucketLimit;
-  level: number;
-  /** Sum of all corrections by what the API said. */
-  corrected: number;
-}
-
-interface Waiter {
-  sinceMs: number;
-  /** Asked again by then, or it has gone and nothing is kept for it. */
-  untilMs: number;
-  readonly amounts: Amounts;
-}
-
-export interface PoolState {
-  readonly buckets: Map<BucketName, Bucket>;
-  /** In the order in which they came. */
-  readonly waiters: Map<string, Waiter>;
-  atMs: number;
-  pausedUntilMs: number;
-}
-
-/** The share of what flows in that is put aside for a call that waits. */
-export const ASIDE_SHARE = 0.5;
-/** A waiter that has not asked for so long has gone. */
-export const WAITER_GONE_MS = 120_000;
-/** A level is raised only by what the API shows above this share of the bucket: less is noise of calls under way. */
+/** A level is raised only where the API shows more than this share of the bucket above it: less is noise. */
 export const RAISE_FROM_SHARE = 0.05;
-/** Levels are sums of fractions: what is short by less than this is there. */
-const EPSILON = 1e-6;
+/**
+ * A waiter that is so much later than it was told to come has gone. A dead process holds up the others for no longer;
+ * a living one is late by a busy event loop, or by one step on a slow server.
+ */
+export const WAITER_GONE_MS = MINUTE_MS / 4;
+/** No wait is told longer than this: it is asked again, and a limit of nothing may have been changed. */
+export const WAIT_MS_MAX = 60 * MINUTE_MS;
 
-export function newPool(nowMs: number): PoolState {
-  return { buckets: new Map(), waiters: new Map(), atMs: nowMs, pausedUntilMs: 0 };
-}
-
-/** Lets flow in what has come since the last look. */
+/** Lets flow in what has come since the last look, and strikes out those that have gone. */
 export function refill(pool: PoolState, nowMs: number): void {
   const elapsedMs = Math.max(0, nowMs - pool.atMs);
+  // A server's clock that was set back: what was to last so long still does, and no longer.
+  const backMs = Math.max(0, pool.atMs - nowMs);
+  pool.atMs = nowMs;
+  pool.pausedUntilMs -= backMs;
+  for (const waiter of pool.waiters.values()) waiter.untilMs -= backMs;
+  for (const [id, waiter] of pool.waiters) if (waiter.untilMs < nowMs) leaveLine(pool, id);
   for (const [name, bucket] of pool.buckets) {
-    const { perWindow, capacity } = bucket.limit;
-    bucket.level = Math.min(Math.max(capacity, bucket.level), bucket.level + (elapsedMs / windowMs(name)) * perWindow);
-    bucket.level = Math.min(bucket.level, capacity);
+    const flow = flowIn(name, bucket.limit, elapsedMs);
+    bucket.level = Math.min(bucket.limit.capacity, bucket.level + flow);
+    growAside(pool, name, bucket, flow);
   }
-  pool.atMs = Math.max(pool.atMs, nowMs);
-  for (const [id, waiter] of pool.waiters) if (waiter.untilMs < nowMs) pool.waiters.delete(id);
 }
 
-export function take(pool: PoolState, { amounts, waiter }: TakeRequest, nowMs: number): Taken {
+export function take(pool: PoolState, request: TakeRequest, nowMs: number): Taken {
   refill(pool, nowMs);
-  if (nowMs < pool.pausedUntilMs) return { kind: 'wait', waitMs: pool.pausedUntilMs - nowMs, bucket: 'paused' };
-  let waitMs = 0;
-  let binding: BucketName = 'requests';
-  for (const [name, bucket] of pool.buckets) {
-    const short = shortOf(pool, name, bucket, { amounts, waiter, nowMs });
-    if (short <= EPSILON) continue;
-    const ms = (short / bucket.limit.perWindow) * windowMs(name);
-    if (ms <= waitMs) continue;
-    waitMs = ms;
-    binding = name;
+  const { amounts, waiter } = request;
+  if (nowMs < pool.pausedUntilMs) {
+    const place = waiter === null ? undefined : pool.waiters.get(waiter);
+    if (place) place.untilMs = pool.pausedUntilMs + WAITER_GONE_MS;
+    return { kind: 'wait', waitMs: wholeMs(pool.pausedUntilMs - nowMs), bucket: 'paused' };
   }
-  if (waitMs > 0) {
-    if (waiter !== null) keepPlace(pool, waiter, amounts, nowMs + waitMs);
-    return { kind: 'wait', waitMs: Math.max(1, Math.ceil(waitMs)), bucket: binding };
+  if (!canPay(pool, request)) {
+    const { ms, bucket } = untilPaid(pool, request);
+    const waitMs = wholeMs(ms);
+    if (waiter !== null) joinLine(pool, { id: waiter, amounts, untilMs: nowMs + waitMs + WAITER_GONE_MS }, ms);
+    return { kind: 'wait', waitMs, bucket };
   }
+  if (waiter !== null) leaveLine(pool, waiter);
+  return { kind: 'taken', marks: pay(pool, amounts) };
+}
+
+function pay(pool: PoolState, amounts: Amounts): Marks {
   const marks: Record<string, Marks[BucketName]> = {};
   for (const [name, bucket] of pool.buckets) {
-    bucket.level -= amounts[name] ?? 0;
-    marks[name] = { level: bucket.level, corrected: bucket.corrected };
+    const amount = Math.max(0, amounts[name] ?? 0);
+    bucket.level -= amount;
+    bucket.paid += amount;
+    const { level, corrected, paid, returned } = bucket;
+    marks[name] = { life: pool.life, atMs: pool.atMs, level, corrected, paid, returned };
   }
-  if (waiter !== null) pool.waiters.delete(waiter);
-  return { kind: 'taken', marks };
+  return marks;
 }
 
-/** What is missing in a bucket for this call, with what is put aside for those that wait longer than it. */
-function shortOf(
-  pool: PoolState,
-  name: BucketName,
-  bucket: Bucket,
-  { amounts, waiter, nowMs }: { amounts: Amounts; waiter: string | null; nowMs: number },
-): number {
-  const wanted = amounts[name] ?? 0;
-  if (wanted <= 0) return 0;
-  // What is more than the bucket ever holds goes when it is full: else it could never go.
-  const needed = Math.min(wanted, bucket.limit.capacity);
-  return needed + asideOf(pool, name, bucket, { except: waiter, nowMs }) - bucket.level;
+function wholeMs(ms: number): number {
+  return Math.min(WAIT_MS_MAX, Math.max(1, Math.ceil(ms)));
 }
 
-function asideOf(
-  pool: PoolState,
-  name: BucketName,
-  bucket: Bucket,
-  { except, nowMs }: { except: string | null; nowMs: number },
-): number {
-  let aside = 0;
-  for (const [id, { sinceMs, amounts }] of pool.waiters) {
-    // Those that came later put nothing aside against this one.
-    if (id === except) break;
-    const needed = Math.min(amounts[name] ?? 0, bucket.limit.capacity);
-    const flowed = (ASIDE_SHARE * (nowMs - sinceMs) * bucket.limit.perWindow) / windowMs(name);
-    aside += Math.min(needed, flowed);
-  }
-  return Math.min(aside, bucket.limit.capacity);
-}
-
-function keepPlace(pool: PoolState, id: string, amounts: Amounts, dueMs: number): void {
-  const known = pool.waiters.get(id);
-  const untilMs = dueMs + WAITER_GONE_MS;
-  if (known) known.untilMs = untilMs;
-  else pool.waiters.set(id, { sinceMs: pool.atMs, untilMs, amounts });
+export function forget(pool: PoolState, waiter: string, nowMs: number): void {
+  refill(pool, nowMs);
+  leaveLine(pool, waiter);
 }
 
 export function correct(pool: PoolState, amounts: Amounts, nowMs: number): void {
   refill(pool, nowMs);
   for (const [name, bucket] of pool.buckets) {
-    bucket.level = Math.min(bucket.limit.capacity, bucket.level - (amounts[name] ?? 0));
+    const amount = amounts[name] ?? 0;
+    bucket.level = Math.min(bucket.limit.capacity, bucket.level - amount);
+    if (amount > 0) bucket.paid += amount;
+    else bucket.returned -= amount;
   }
 }
 
 export function setLimits(pool: PoolState, limits: PoolLimits, levels: Amounts, nowMs: number): void {
   refill(pool, nowMs);
+  const before = new Map(pool.buckets);
+  pool.buckets.clear();
   for (const name of BUCKET_NAMES) {
     const limit = limits[name];
-    const bucket = pool.buckets.get(name);
-    if (!limit) pool.buckets.delete(name);
-    else if (bucket) {
+    const bucket = before.get(name);
+    if (!limit) continue;
+    if (bucket) {
+      pool.buckets.set(name, bucket);
       bucket.limit = limit;
-      bucket.level = Math.min(bucket.level, limit.capacity);
+      // What is cut off here is cut off at the API, too: answers to calls that were paid before must not do it again.
+      moveLevel(bucket, bucket.level);
+      bucket.aside = Math.min(bucket.aside, limit.capacity);
     } else {
       const level = Math.min(limit.capacity, levels[name] ?? limit.capacity);
-      pool.buckets.set(name, { limit, level, corrected: 0 });
+      pool.buckets.set(name, { limit, level, aside: 0, bornMs: nowMs, corrected: 0, paid: 0, returned: 0 });
     }
   }
 }
 
 export function observe(pool: PoolState, sightings: readonly Sighting[], nowMs: number): void {
   refill(pool, nowMs);
-  for (const { bucket: name, remaining, mark, underWay, roundedTo } of sightings) {
-    const bucket = pool.buckets.get(name);
-    if (!bucket) continue;
-    // As the bucket would have stood when the call was paid, had all corrections since then been made before it.
-    const expected = mark.level + bucket.corrected - mark.corrected;
-    const difference = remaining - expected;
-    let change = 0;
-    if (difference < -roundedTo) change = difference + roundedTo;
-    else {
-      const sure = difference - roundedTo - underWay;
-      if (sure > bucket.limit.capacity * RAISE_FROM_SHARE) change = sure;
-    }
-    bucket.level = Math.min(bucket.limit.capacity, bucket.level + change);
-    bucket.corrected += change;
+  for (const sighting of sightings) {
+    const bucket = pool.buckets.get(sighting.bucket);
+    const { mark } = sighting;
+    if (!bucket || mark.life !== pool.life || mark.atMs < bucket.bornMs) continue;
+    const change = changeBy(bucket, sighting, nowMs);
+    if (change !== 0) moveLevel(bucket, bucket.level + change);
   }
+}
+
+/**
+ * When the API looked at its bucket is not known: at some instant between the payment here and now. In between other
+ * calls were paid, took less than they had paid, or more, and more flowed in. Only what none of this explains is news.
+ */
+function changeBy(
+  bucket: Bucket,
+  { bucket: name, remaining, mark, underWay, roundedTo }: Sighting,
+  nowMs: number,
+): number {
+  const level = mark.level + (bucket.corrected - mark.corrected);
+  const least = level - (bucket.paid - mark.paid) - roundedTo;
+  if (remaining < least) return remaining - least;
+  const flow = flowIn(name, bucket.limit, Math.max(0, nowMs - mark.atMs));
+  const most = level + (bucket.returned - mark.returned) + flow + underWay + roundedTo;
+  return remaining - most > bucket.limit.capacity * RAISE_FROM_SHARE ? remaining - most : 0;
 }
 
 export function drain(pool: PoolState, names: readonly BucketName[], nowMs: number): void {
   refill(pool, nowMs);
   for (const name of names) {
     const bucket = pool.buckets.get(name);
-    if (!bucket || bucket.level <= 0) continue;
-    bucket.corrected -= bucket.level;
-    bucket.level = 0;
+    if (bucket && bucket.level > 0) moveLevel(bucket, 0);
   }
+}
+
+/** Sets a level to what is known better now. Calls that were paid before are judged by it, too. */
+function moveLevel(bucket: Bucket, to: number): void {
+  const level = Math.min(bucket.limit.capacity, to);
+  bucket.corrected += level - bucket.level;
+  bucket.level = level;
 }
 
 export function pause(pool: PoolState, forMs: number, nowMs: number): void {
@@ -187,12 +168,6 @@ export function pause(pool: PoolState, forMs: number, nowMs: number): void {
 export function view(pool: PoolState, nowMs: number): PoolView {
   refill(pool, nowMs);
   const buckets: Record<string, PoolView['buckets'][BucketName]> = {};
-  for (const [name, bucket] of pool.buckets) {
-    buckets[name] = {
-      limit: bucket.limit,
-      level: bucket.level,
-      aside: asideOf(pool, name, bucket, { except: null, nowMs }),
-    };
-  }
+  for (const [name, { limit, level, aside }] of pool.buckets) buckets[name] = { limit, level, aside };
   return { buckets, pausedMs: Math.max(0, pool.pausedUntilMs - nowMs) };
 }

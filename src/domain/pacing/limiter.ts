@@ -22,7 +22,7 @@ export function windowMs(bucket: BucketName): number {
 /** Calls or tokens by bucket; what is not named is nothing. */
 export type Amounts = Readonly<Partial<Record<BucketName, number>>>;
 
-/** What a bucket takes in its window (a minute, a day). One without a limit is not there. */
+/** What a bucket takes in its window (a minute, a day). One without a limit is not there, and calls do not pay for it. */
 export interface BucketLimit {
   readonly perWindow: number;
   /** The most that it holds; a whole window's worth unless the API enforces it in smaller steps. */
@@ -41,11 +41,22 @@ export interface TakeRequest {
   readonly waiter: string | null;
 }
 
-/** How a bucket stood when a call had been paid: what the API says of it later is held against this. */
+/**
+ * How a bucket stood when a call had been paid: what the API says of it later is held against this. The sums are those of
+ * its life so far; what was added since explains a part of the difference. Hand it back as it is.
+ */
 export interface BucketMark {
+  /** Of the pool: a mark says nothing about one that was lost and made again, or is kept elsewhere. */
+  readonly life: string;
+  /** By the clock of the pool. */
+  readonly atMs: number;
   readonly level: number;
-  /** All corrections so far: those that come after this mark are no news. */
+  /** By what the API said. */
   readonly corrected: number;
+  /** By calls, and by answers that took more than had been paid. */
+  readonly paid: number;
+  /** By answers that took less. */
+  readonly returned: number;
 }
 
 export type Marks = Readonly<Partial<Record<BucketName, BucketMark>>>;
@@ -103,7 +114,10 @@ export interface Limiter {
   forget(pool: string, waiter: string): Promise<void>;
   /** After the answer: what it took more (positive) or less (negative) than was paid for it. */
   correct(pool: string, amounts: Amounts): Promise<void>;
-  /** New limits; levels stay, and never stand above what the bucket holds. A bucket that is new begins with `levels`. */
+  /**
+   * New limits, all of them; levels stay, and never stand above what the bucket holds. A bucket that is new begins with
+   * `levels`, or full.
+   */
   setLimits(pool: string, limits: PoolLimits, levels?: Amounts): Promise<void>;
   /** The API has said what is left. Lowers the level where others use the account too, raises it where it was too low. */
   observe(pool: string, sightings: readonly Sighting[]): Promise<void>;
@@ -112,7 +126,10 @@ export interface Limiter {
   /** Nobody calls for so long. */
   pause(pool: string, forMs: number): Promise<void>;
   view(pool: string): Promise<PoolView | null>;
-  /** True where the create fits beside all others under way; it must be given back when its answer is known. */
+  /**
+   * True where the create fits beside all others under way; it must be given back when its answer is known. Asked again
+   * under the same id it is held for longer.
+   */
   leaseCreate(lease: CreateLease): Promise<boolean>;
   releaseCreate(organization: string, id: string): Promise<void>;
   close(): Promise<void>;
