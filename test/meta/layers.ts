@@ -32,6 +32,7 @@ export const LAYERS: readonly Layer[] = [
     packages: [
       'node:*',
       '@anthropic-ai/sdk',
+      '@redis/client',
       'better-sqlite3',
       'csv-parse',
       'csv-parse/sync',

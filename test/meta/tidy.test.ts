@@ -26,6 +26,8 @@ const ENTRIES: Readonly<Record<string, string>> = {
   'src/cli/reading-thread.ts': 'started by cli/read-rows.ts',
   'src/cli/proving-thread.ts': 'started by cli/prove-results.ts',
   'src/engine/pacing/latency.ts': 'the pacer records the latencies of its calls in it',
+  'src/adapters/redis/limiter.ts': 'what --limiter opens; wired up with the flag',
+  'src/domain/pacing/local-limiter.ts': 'the limiter of one process; wired up with the pacing',
   'src/base/virtual-clock.ts': 'the clock of the simulation and of tests; rehearsals will run on it',
   'src/adapters/anthropic/admin.ts': 'what the Admin API says of limits; the pacer will ask',
   'src/domain/pacing/refusal.ts': 'what a 429 is about; the pacer will ask',
