@@ -10,6 +10,7 @@ import { BATCH_BYTES_MAX, BATCH_ROWS_MAX } from '../domain/limits.ts';
 import { requestCount, type BatchInfo, type RunRecord } from '../domain/model.ts';
 import { CUSTOM_ID } from '../domain/result-line.ts';
 import { generatedId } from '../domain/row-file.ts';
+import type { BatchApi } from '../domain/ports.ts';
 import type { RowReading, SourceRecord } from '../domain/source.ts';
 import type { Store } from '../domain/store.ts';
 import { readHead } from '../engine/batch-head.ts';
@@ -41,14 +42,14 @@ export async function runAdopt(context: Context, batchId: string, argv: readonly
     await sweep(engine);
     const followed = await followedBy(engine, batchId, flags.input);
     if (followed) return await goOn(context, { store, run: followed, link, batchId });
-    const batch = await batchToAdopt(engine, batchId);
+    const { batch, api } = await batchToAdopt(engine, batchId);
     const options = { command: 'submit', argv, wait: flags.wait === true } as const;
     // Nothing is sent, so nobody is asked about the cost.
     const asking = { ...context, flags: { ...flags, yes: true } };
     const ids = new Set<string>();
     const onReading = (record: SourceRecord, reading: RowReading): void => void ids.add(checkedId(record, reading));
     const request = await ingestRequest(asking, { engine, inputs: [flags.input], link, options, onReading });
-    const report = await ingest(engine, adopting(engine, request, { batch, ids }));
+    const report = await ingest(engine, adopting({ ...engine, api }, request, { batch, ids }));
     progress.stop();
     const runId = adoptedRun(report, batch);
     if (flags.quiet !== true) tell(context, { runId, batch });
@@ -98,15 +99,23 @@ async function goOn(context: Context, { store, run, link, batchId }: Followed): 
   return EXIT.ok;
 }
 
-async function batchToAdopt(engine: ApiEngine, batchId: string): Promise<BatchInfo> {
-  try {
-    return await engine.api.retrieveBatch(batchId, engine.signal);
-  } catch (error) {
-    if (apiFailureOf(error)?.status !== 404) throw error;
-    throw new BatchrunError('E_ADOPT', `the API does not know ${batchId} (404), for this key at least`, {
-      hint: 'Check the id, and that ANTHROPIC_API_KEY is a key of the workspace that made the batch.',
-    });
+/** The batch, and the key that sees it. */
+async function batchToAdopt(
+  engine: ApiEngine,
+  batchId: string,
+): Promise<{ readonly batch: BatchInfo; readonly api: BatchApi }> {
+  const apis = engine.keys?.filter((key) => !key.refused).map(({ api }) => api) ?? [engine.api];
+  for (const api of apis) {
+    try {
+      return { batch: await api.retrieveBatch(batchId, engine.signal), api };
+    } catch (error) {
+      if (apiFailureOf(error)?.status !== 404) throw error;
+    }
   }
+  const whom = apis.length > 1 ? 'the keys of the pool' : 'this key';
+  throw new BatchrunError('E_ADOPT', `the API does not know ${batchId} (404), for ${whom} at least`, {
+    hint: 'Check the id, and that ANTHROPIC_API_KEY is a key of the workspace that made the batch.',
+  });
 }
 
 /** The ingest of the rows as one chunk with the ids that the script gave them. */

@@ -26,6 +26,7 @@ export async function runAudit(context: Context, wanted: string | undefined): Pr
     const state = flags.state === '.batchrun' ? '' : ` --state ${shellQuote(flags.state)}`;
     const report = await audit(engine, {
       api: link.api,
+      keys: link.keys,
       runs,
       driven: driver !== null && isDriving(driver),
       command: (words) => `\`${words}${state}\``,

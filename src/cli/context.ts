@@ -14,15 +14,16 @@ import type { DbOptions } from '../adapters/sqlite/db.ts';
 import type { LedgerReading } from '../adapters/sqlite/reading.ts';
 import { lostLedger } from '../adapters/sqlite/wholeness.ts';
 import type { RowSource } from '../domain/source.ts';
-import type { BatchApi, FileWriter } from '../domain/ports.ts';
+import type { FileWriter } from '../domain/ports.ts';
 import type { Store } from '../domain/store.ts';
 import { DRIVER_LOCK, type DriveHolder } from '../engine/driver.ts';
 import type { ApiEngine, Engine, Pacing } from '../engine/engine.ts';
 import type { EngineEvent } from '../engine/events.ts';
+import type { ApiLink } from './api-link.ts';
 import type { Flags } from './options.ts';
 import type { Terminal } from './terminal.ts';
 
-export type { LedgerReading };
+export type { ApiLink, LedgerReading };
 
 /** The ledger below the state folder. */
 const LEDGER = 'state.db';
@@ -33,12 +34,6 @@ export interface Context {
   readonly signal: AbortSignal;
   readonly stateFolder: string;
   readonly log: Logger;
-}
-
-export interface ApiLink {
-  readonly api: BatchApi;
-  readonly baseUrl: string;
-  readonly credential: string;
 }
 
 export function stateFolderOf(flags: Pick<Flags, 'state'>): string {
@@ -153,12 +148,31 @@ export async function createEngine(context: Context, parts: EngineParts): Promis
   };
 }
 
-/** Credentials and base URL as the SDK finds them; nothing is sent. */
+/**
+ * Credentials and base URL as the SDK finds them, or the keys of a pool. Nothing is sent for one key; of several each is
+ * asked whose it is, and what they come to is said.
+ */
 export async function connectApi(context: Context): Promise<ApiLink> {
+  const link = await findCredentials(context);
+  if (!link.pool) return link;
+  const { identifyKeys } = await import('./key-pool.ts');
+  const { keys, lines } = await identifyKeys(link.pool, context.signal);
+  if (context.flags.quiet !== true) for (const line of lines) context.terminal.talk(line);
+  return { ...link, keys };
+}
+
+/** The same without a call: nobody knows yet whose the keys are. */
+export async function findCredentials(context: Context): Promise<ApiLink> {
   const { connectAnthropic } = await import('../adapters/anthropic/api.ts');
   const { createDiskFiles } = await import('../adapters/disk-files.ts');
-  const files = createDiskFiles(context.stateFolder);
-  return connectAnthropic({ files, clock: systemClock, stderr: process.stderr });
+  const { poolKeys } = await import('./key-pool.ts');
+  const parts = { files: createDiskFiles(context.stateFolder), clock: systemClock, stderr: process.stderr };
+  const pool: ApiLink[] = [];
+  for (const apiKey of poolKeys(context.flags.apiKeysEnv, process.env))
+    pool.push(await connectAnthropic({ ...parts, apiKey }));
+  const [first, ...others] = pool;
+  if (!first) return connectAnthropic(parts);
+  return others.length === 0 ? first : { ...first, pool };
 }
 
 export function withApi(engine: Engine, link: ApiLink, flags: Flags): ApiEngine {
@@ -170,7 +184,7 @@ export function withApi(engine: Engine, link: ApiLink, flags: Flags): ApiEngine 
     giveUpMs: flags.giveUp,
     backoff: { baseMs: flags.backoffBase, maxMs: flags.backoffMax },
   };
-  return { ...engine, api: link.api, pacing };
+  return { ...engine, api: link.api, ...(link.keys ? { keys: link.keys } : {}), pacing };
 }
 
 /** The workspace as a header names it, or null where the key alone decides. */

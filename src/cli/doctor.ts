@@ -10,7 +10,8 @@ import { BatchrunError, isBatchrunError, messageOf } from '../base/errors.ts';
 import { maskKey } from '../base/log.ts';
 import { formatDuration, plural } from '../base/units.ts';
 import { modelFacts } from '../domain/models.ts';
-import { connectApi, hasState, openStore, probeSqlite, type ApiLink, type Context } from './context.ts';
+import { findCredentials, hasState, openStore, probeSqlite, type ApiLink, type Context } from './context.ts';
+import { credentialText, describeKey } from './key-pool.ts';
 import { EXIT } from './outcome.ts';
 import { createPaint } from './ui.ts';
 
@@ -35,6 +36,7 @@ export async function runDoctor(context: Context): Promise<number> {
   ];
   const { link, check } = await checkCredentials(context);
   checks.push(check);
+  for (const one of link?.pool ?? []) checks.push(await checkKey(context, one));
   if (link) {
     checks.push(await checkApi(context, link));
     const model = context.flags.model;
@@ -106,13 +108,29 @@ async function checkLedger({ stateFolder }: Context): Promise<Check[]> {
 
 async function checkCredentials(context: Context): Promise<{ link: ApiLink | null; check: Check }> {
   try {
-    const link = await connectApi(context);
-    const found = `key ${maskKey(link.credential)} for ${link.baseUrl}, workspace ${link.api.workspace}`;
+    const link = await findCredentials(context);
+    const found = link.pool
+      ? `${credentialText(link)} for ${link.baseUrl}`
+      : `key ${maskKey(link.credential)} for ${link.baseUrl}, workspace ${link.api.workspace}`;
     return { link, check: { name: 'credentials', ok: true, found } };
   } catch (error) {
     const hint = isBatchrunError(error) ? error.hint : 'Set ANTHROPIC_API_KEY.';
     return { link: null, check: { name: 'credentials', ok: false, found: messageOf(error), hint } };
   }
+}
+
+/** Each key of a pool: which organization and workspace does it open? */
+async function checkKey({ signal }: Context, link: ApiLink): Promise<Check> {
+  const name = `key ${maskKey(link.credential)}`;
+  const { ok, found } = await describeKey(link, signal);
+  return ok
+    ? { name, ok, found }
+    : {
+        name,
+        ok,
+        found,
+        hint: 'Mend it in the Console, or take it out of the pool. Batches that it made need a key of its workspace.',
+      };
 }
 
 /** One cheap call: does the API answer, does it take the key, and what time is it there? */

@@ -22,6 +22,11 @@ export const FLAG_SPECS = {
     flags: '--config <file>',
     text: 'a JSON file with values for flags (default: batchrun.config.json if there)',
   },
+  apiKeysEnv: {
+    flags: '--api-keys-env <names>',
+    text: 'environment variables with the keys of a pool (default: ANTHROPIC_API_KEYS, else ANTHROPIC_API_KEY)',
+    read: list,
+  },
   json: { flags: '--json', text: 'one JSON object on stdout (log: one a line)' },
   quiet: { flags: '-q, --quiet', text: 'only errors on stderr' },
   logLevel: {
@@ -212,6 +217,7 @@ const READING: readonly FlagName[] = [
 const OUTPUT: readonly FlagName[] = ['output', 'format', 'errors', 'overwrite', 'defuseFormulas'];
 const SHAPING: readonly FlagName[] = ['name', 'again', 'chunkSize', 'chunkBytes', 'maxAttempts', 'retryLane', 'failIf'];
 const DRIVING: readonly FlagName[] = [
+  'apiKeysEnv',
   'maxBatches',
   'concurrency',
   'pollInterval',
@@ -255,7 +261,7 @@ export const COMMAND_FLAGS: Readonly<Record<string, readonly FlagName[]>> = {
   collect: ['output', 'format', 'errors', 'overwrite', 'once', 'failIf', 'asCompleted', 'json', ...DRIVING, ...COMMON],
   results: ['only', 'row', 'format', 'defuseFormulas', ...COMMON],
   log: ['tail', 'json', ...COMMON],
-  audit: ['json', ...COMMON],
+  audit: ['apiKeysEnv', 'json', ...COMMON],
   export: ['stateOnly', 'output', 'overwrite', ...COMMON],
   cancel: ['json', 'failIf', ...DRIVING, ...COMMON],
   retry: ['only', 'wait', 'failIf', 'json', ...DRIVING, ...COMMON],
@@ -276,8 +282,8 @@ export const COMMAND_FLAGS: Readonly<Record<string, readonly FlagName[]>> = {
   ],
   list: ['json', ...COMMON],
   limits: ['json', ...COMMON],
-  prune: ['keepLast', 'keepWithin', 'dryRun', 'remote', 'json', ...COMMON],
-  doctor: ['model', 'json', ...COMMON],
+  prune: ['keepLast', 'keepWithin', 'dryRun', 'remote', 'apiKeysEnv', 'json', ...COMMON],
+  doctor: ['model', 'apiKeysEnv', 'json', ...COMMON],
   sim: COMMON,
   demo: COMMON,
 };

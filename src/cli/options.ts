@@ -11,6 +11,7 @@ import { COMMAND_FLAGS, FLAG_SPECS, type FlagName, type FlagSpec } from './optio
 export interface Flags {
   readonly state: string;
   readonly config?: string;
+  readonly apiKeysEnv?: readonly string[];
   readonly json?: boolean;
   readonly quiet?: boolean;
   readonly logLevel: LogLevel;

@@ -230,6 +230,8 @@ export class Progress {
         return this.#retryLine(event);
       case 'lane.paused':
         return yellow(`the realtime lane waits until ${new Date(event.untilMs).toISOString()} (${event.cause})`);
+      case 'key.aside':
+        return yellow(`set aside: ${event.message}\n  ${event.hint}`);
       case 'blocked':
         return yellow(`blocked: ${event.message}\n  ${event.hint}`);
       default:

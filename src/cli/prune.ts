@@ -6,8 +6,10 @@ import { systemClock } from '../base/clock.ts';
 import { BatchrunError, isBatchrunError } from '../base/errors.ts';
 import { formatBytes, plural } from '../base/units.ts';
 import { paths } from '../domain/ids.ts';
-import type { RunRecord } from '../domain/model.ts';
+import type { BatchRecord, RunRecord } from '../domain/model.ts';
+import type { BatchApi } from '../domain/ports.ts';
 import type { Engine } from '../engine/engine.ts';
+import { KeyBook } from '../engine/key-book.ts';
 import { isStillDone, removeRun } from '../engine/prune.ts';
 import { apiFailureOf } from '../engine/session.ts';
 import { sweep } from '../engine/sweep.ts';
@@ -89,14 +91,24 @@ async function deleteRemote(
   if (!(await isStillDone(engine, run))) return false;
   for (const batch of batches) {
     if (!batch.proven) continue;
-    try {
-      await link.api.deleteBatch(batch.id, context.signal);
-    } catch (error) {
-      // Deleted by hand, or by an earlier prune that was interrupted.
-      if (!isBatchrunError(error, 'E_API') || apiFailureOf(error)?.status !== 404) throw error;
+    for (const api of apisFor(link, batch)) {
+      try {
+        await api.deleteBatch(batch.id, context.signal);
+        break;
+      } catch (error) {
+        // Deleted by hand, or by an earlier prune that was interrupted; or another key made it.
+        if (!isBatchrunError(error, 'E_API') || apiFailureOf(error)?.status !== 404) throw error;
+      }
     }
   }
   return true;
+}
+
+/** The key of the workspace that made it; of a key that is not in the pool any more, each that may be of its workspace. */
+function apisFor({ api, keys }: ApiLink, { workspace }: BatchRecord): readonly BatchApi[] {
+  const book = new KeyBook(keys ? { api, keys } : { api });
+  const place = book.placeOf(workspace);
+  return (place ? [place] : book.places).map((one) => book.seer(one).api);
 }
 
 async function tell({ flags, terminal }: Context, runs: readonly RunRecord[], freedBytes: number): Promise<void> {

@@ -1,7 +1,7 @@
 /**
  * Values of flags from elsewhere: the environment (BATCHRUN_CHUNK_SIZE=5000) and the configuration file, a JSON object
  * by the flags' long names (`{"chunk-size": 5000}`). Flag > environment > file > default. Keys and prompts do not
- * belong into the file; the API key is read from ANTHROPIC_API_KEY alone.
+ * belong into the file; a pool of keys is named there by environment variables (`api-keys-env`, key-pool.ts).
  */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';

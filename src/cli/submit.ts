@@ -4,7 +4,6 @@
  */
 import { systemClock } from '../base/clock.ts';
 import { BatchrunError, isBatchrunError } from '../base/errors.ts';
-import { maskKey } from '../base/log.ts';
 import { formatBytes, formatCount, formatUsd, plural } from '../base/units.ts';
 import { parseFailIf } from '../domain/fail-if.ts';
 import type { Engine } from '../engine/engine.ts';
@@ -18,6 +17,7 @@ import type { DriverRecord } from '../domain/store-steps.ts';
 import {
   connectApi,
   createEngine,
+  findCredentials,
   holderOf,
   openInput,
   openStore,
@@ -28,6 +28,7 @@ import {
 } from './context.ts';
 import { deliver, reportDone } from './deliver.ts';
 import { driveAndReport, stoppedText } from './drive-runs.ts';
+import { credentialText } from './key-pool.ts';
 import { EXIT } from './outcome.ts';
 import { checkOutputs, chooseOutput, fillIn } from './output-path.ts';
 import { absoluteInputs, hashSettings, readTexts } from './prepare.ts';
@@ -92,7 +93,7 @@ function checkFlags({ flags }: Context, options: SubmitOptions): void {
 
 async function connectIfPossible(context: Context): Promise<ApiLink | null> {
   try {
-    return await connectApi(context);
+    return await findCredentials(context);
   } catch (error) {
     if (isBatchrunError(error, 'E_CREDENTIALS')) return null;
     throw error;
@@ -163,7 +164,7 @@ async function confirm(context: Context, report: IngestReport, link: ApiLink | n
   if (most !== null && most <= flags.confirmOver) return;
   const cost = most === null ? 'an unknown amount (a model without a known price)' : `at most about ${formatUsd(most)}`;
   terminal.talk(
-    `${plural(report.rows - report.invalid, 'row')} to ${link.baseUrl} with key ${maskKey(link.credential)}, ${cost}.`,
+    `${plural(report.rows - report.invalid, 'row')} to ${link.baseUrl} with ${credentialText(link)}, ${cost}.`,
   );
   const answer = await terminal.ask('Send it? [y/N] ');
   if (!/^y(es)?$/i.test(answer.trim()))
@@ -184,7 +185,7 @@ function tellReport(context: Context, report: IngestReport, link: ApiLink | null
   const skipped = report.invalid > 0 ? `, ${formatCount(report.invalid)} skipped` : '';
   terminal.talk(
     `${plural(report.rows, 'row')}${skipped}, ${plural(report.chunks, 'batch', 'batches')}, ${formatBytes(report.bytes)}, ${cost}` +
-      (link === null ? '' : `, to ${link.baseUrl} with key ${maskKey(link.credential)}`),
+      (link === null ? '' : `, to ${link.baseUrl} with ${credentialText(link)}`),
   );
 }
 

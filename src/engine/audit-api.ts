@@ -11,7 +11,8 @@ import type { BatchInfo, UsageEntry } from '../domain/model.ts';
 import type { BatchApi, BatchPage } from '../domain/ports.ts';
 import { parseResultLine } from '../domain/result-line.ts';
 import { readHead } from './batch-head.ts';
-import type { Engine } from './engine.ts';
+import type { ApiEngine, Engine } from './engine.ts';
+import { KeyBook } from './key-book.ts';
 import { tooLong } from './result-proof.ts';
 import { UsageSum } from './result-scan.ts';
 import { apiFailureOrThrow, causeOf } from './session.ts';
@@ -36,17 +37,31 @@ export type FirstIds = { readonly kind: 'read'; readonly customIds: readonly str
 
 export class AuditApi {
   readonly origin: string;
-  readonly workspace: string;
-  readonly #api: BatchApi;
+  /** One for each workspace that the keys open. */
+  readonly apis: readonly [BatchApi, ...BatchApi[]];
+  readonly #book: KeyBook;
   readonly #engine: Engine;
+  /** Where batches were seen that are not in the first workspace. */
+  readonly #homes = new Map<string, BatchApi>();
   #notBeforeMs = 0;
   #aheadMs = 0;
 
-  constructor(engine: Engine, api: BatchApi) {
-    this.origin = api.origin;
-    this.workspace = api.workspace;
-    this.#api = api;
+  constructor(engine: Engine, keys: Pick<ApiEngine, 'api' | 'keys'>) {
+    this.origin = keys.api.origin;
+    this.#book = new KeyBook(keys);
+    const [first, ...others] = this.#book.places;
+    this.apis = [this.#book.seer(first).api, ...others.map((place) => this.#book.seer(place).api)];
     this.#engine = engine;
+  }
+
+  /** Is this the workspace of one of the keys? */
+  hasName(workspace: string): boolean {
+    return this.#book.places.some((place) => place.hasName(workspace));
+  }
+
+  /** The key or keys, for people. */
+  get whom(): string {
+    return this.#book.several ? `every key of the pool (${this.#book.labels})` : `this key (${this.apis[0].workspace})`;
   }
 
   /** The time by the API's clock: what it deletes, and when, goes by that. */
@@ -57,34 +72,42 @@ export class AuditApi {
   /** Takes over what a driver was told to wait. A clock that was set back makes no wait longer than it was. */
   async keepQuiet(): Promise<void> {
     const nowMs = this.#engine.clock.now();
-    for (const { kind, untilMs, askedMs } of await this.#engine.store.waits(this.origin, this.workspace)) {
-      if (kind === 'batches') this.#notBeforeMs = nowMs + Math.min(untilMs - nowMs, askedMs);
+    for (const { api } of this.#book.links) {
+      for (const { kind, untilMs, askedMs } of await this.#engine.store.waits(this.origin, api.workspace)) {
+        if (kind !== 'batches') continue;
+        this.#notBeforeMs = Math.max(this.#notBeforeMs, nowMs + Math.min(untilMs - nowMs, askedMs));
+      }
     }
   }
 
-  page(afterId: string | null, limit: number): Promise<BatchPage> {
+  page(api: BatchApi, afterId: string | null, limit: number): Promise<BatchPage> {
     return this.#patient(async () => {
-      const page = await this.#api.listBatches({ afterId, limit, signal: this.#engine.signal });
+      const page = await api.listBatches({ afterId, limit, signal: this.#engine.signal });
       if (page.retryAfterMs !== null) this.#wait(page.retryAfterMs);
       if (page.serverTimeMs !== null) this.#aheadMs = page.serverTimeMs - this.#engine.clock.now();
+      if (api !== this.apis[0]) for (const batch of page.batches) this.#homes.set(batch.id, api);
       return page;
     });
   }
 
-  /** Null where this key knows no such batch. */
+  /** Null where no key knows such a batch. */
   async batch(id: string): Promise<BatchInfo | null> {
-    try {
-      return await this.#patient(() => this.#api.retrieveBatch(id, this.#engine.signal));
-    } catch (error) {
-      if (apiFailureOrThrow(error).status === 404) return null;
-      throw error;
+    for (const api of this.apis) {
+      try {
+        const batch = await this.#patient(() => api.retrieveBatch(id, this.#engine.signal));
+        if (api !== this.apis[0]) this.#homes.set(id, api);
+        return batch;
+      } catch (error) {
+        if (apiFailureOrThrow(error).status !== 404) throw error;
+      }
     }
+    return null;
   }
 
   /** The custom_ids of its first lines. The download is broken off behind them. */
   firstIds(batch: BatchInfo): Promise<FirstIds> {
     return this.#results(batch, async () => {
-      const customIds = await readHead({ api: this.#api, signal: this.#engine.signal }, batch);
+      const customIds = await readHead({ api: this.#homeOf(batch), signal: this.#engine.signal }, batch);
       return customIds && { kind: 'read', customIds };
     });
   }
@@ -95,7 +118,7 @@ export class AuditApi {
       const sum = new UsageSum('batch');
       const left = { ...batch.counts };
       const limits = { lineBytesMax: RESULT_LINE_BYTES_MAX, tooLong };
-      for await (const { bytes } of linesOf(this.#api.streamResults(batch, this.#engine.signal), limits)) {
+      for await (const { bytes } of linesOf(this.#homeOf(batch).streamResults(batch, this.#engine.signal), limits)) {
         if (bytes.length === 0) continue;
         const line = parseResultLine(bytes.toString());
         if (!line) return null;
@@ -105,6 +128,10 @@ export class AuditApi {
       const whole = Object.values(left).every((rest) => rest === 0);
       return whole ? { kind: 'read', usage: sum.entries() } : null;
     });
+  }
+
+  #homeOf({ id }: BatchInfo): BatchApi {
+    return this.#homes.get(id) ?? this.apis[0];
   }
 
   /** `read` gives null where what came is not whole: then it is fetched again. */

@@ -21,17 +21,17 @@ const NAMED_MAX = 3;
 export function seesRun({ api }: AuditScope, { run, batches, doubts, found }: RunPicture, list: ListScan): boolean {
   const fresh = batches.filter((batch) => api.nowMs() - batch.createdAtMs < RESULTS_KEPT_MS);
   const workspaces = new Set([run, ...batches, ...doubts].map((one) => one.workspace));
-  if (fresh.length + doubts.length === 0 || workspaces.has(api.workspace)) return true;
+  if (fresh.length + doubts.length === 0 || [...workspaces].some((one) => api.hasName(one))) return true;
   if (fresh.some((batch) => list.ours.has(batch.id))) return true;
   if (doubts.some((one) => one.baselineBatchId !== null && list.ours.has(one.baselineBatchId))) return true;
   const made = [...workspaces].join(', ');
   const what =
     fresh.length === 0
-      ? 'this key may belong to another workspace'
-      : `none of the ${plural(fresh.length, 'batch', 'batches')} of this run is visible to this key`;
+      ? `${api.whom} may belong to another workspace`
+      : `none of the ${plural(fresh.length, 'batch', 'batches')} of this run is visible to ${api.whom}`;
   found.add(
     finding('other_workspace', {
-      message: `${what} (${api.workspace}): the run was sent with ${made}, and nothing could be compared`,
+      message: `${what}: the run was sent with ${made}, and nothing could be compared`,
       hint: 'Run the audit with a key of the workspace that the run was sent with.',
     }),
   );

@@ -29,34 +29,57 @@ export interface ListScan {
   readonly complete: boolean;
 }
 
+/** The lists of all workspaces that the keys open. */
 export async function scanList(
   api: AuditApi,
   store: Store,
   needs: ListNeeds,
   onPage: (listed: number) => void,
 ): Promise<ListScan> {
-  const ours = new Map<string, BatchInfo>();
-  const candidates = new Map<string, BatchInfo>();
-  let listed = 0;
-  let leftOut = false;
-  let afterId: string | null = null;
-  for (let pages = 0; pages < LIST_PAGES_MAX; pages++) {
-    const page = await api.page(afterId, LIST_PAGE_MAX);
-    for (const batch of page.batches) {
-      listed++;
-      if (!needs.sizes.has(requestCount(batch.counts))) continue;
-      const known = await store.batch(batch.id);
-      if (known !== null && known.runId !== null) ours.set(batch.id, batch);
-      else if (candidates.size < CANDIDATES_MAX) candidates.set(batch.id, batch);
-      else leftOut = true;
+  const scan = new Scan(store, needs);
+  for (const one of api.apis) {
+    let afterId: string | null = null;
+    for (let pages = 0; ; pages++) {
+      if (pages >= LIST_PAGES_MAX) return scan.result(false);
+      const page = await api.page(one, afterId, LIST_PAGE_MAX);
+      for (const batch of page.batches) await scan.take(batch);
+      onPage(scan.listed);
+      const last = page.batches.at(-1);
+      if (!page.hasMore || page.lastId === null || last === undefined) break;
+      if (last.createdAtMs < horizonMs(api, needs)) break;
+      afterId = page.lastId;
     }
-    onPage(listed);
-    const last = page.batches.at(-1);
-    const end = !page.hasMore || page.lastId === null || last === undefined || last.createdAtMs < horizonMs(api, needs);
-    if (end) return { ours, candidates: [...candidates.values()], listed, complete: !leftOut };
-    afterId = page.lastId;
   }
-  return { ours, candidates: [...candidates.values()], listed, complete: false };
+  return scan.result(true);
+}
+
+class Scan {
+  readonly #store: Store;
+  readonly #needs: ListNeeds;
+  readonly #ours = new Map<string, BatchInfo>();
+  readonly #candidates = new Map<string, BatchInfo>();
+  #leftOut = false;
+  listed = 0;
+
+  constructor(store: Store, needs: ListNeeds) {
+    this.#store = store;
+    this.#needs = needs;
+  }
+
+  async take(batch: BatchInfo): Promise<void> {
+    this.listed++;
+    if (!this.#needs.sizes.has(requestCount(batch.counts))) return;
+    const known = await this.#store.batch(batch.id);
+    if (known !== null && known.runId !== null) this.#ours.set(batch.id, batch);
+    else if (this.#candidates.size < CANDIDATES_MAX) this.#candidates.set(batch.id, batch);
+    else this.#leftOut = true;
+  }
+
+  /** `atEnd`: every list was read as far back as it has to be. */
+  result(atEnd: boolean): ListScan {
+    const candidates = [...this.#candidates.values()];
+    return { ours: this.#ours, candidates, listed: this.listed, complete: atEnd && !this.#leftOut };
+  }
 }
 
 /** Older batches are older than the runs, or their results are gone: nothing of them can be told any more. */

@@ -24,10 +24,12 @@ import {
   type RunAudit,
   type RunCost,
 } from './audit-report.ts';
-import type { Engine } from './engine.ts';
+import type { Engine, KeyLink } from './engine.ts';
 
 export interface AuditRequest {
   readonly api: BatchApi;
+  /** All keys, where there are several. */
+  readonly keys?: readonly KeyLink[] | undefined;
   readonly runs: readonly RunRecord[];
   readonly driven: boolean;
   readonly command: (words: string) => string;
@@ -35,7 +37,7 @@ export interface AuditRequest {
 }
 
 export async function audit(engine: Engine, request: AuditRequest): Promise<AuditReport> {
-  const api = new AuditApi(engine, request.api);
+  const api = new AuditApi(engine, { api: request.api, ...(request.keys ? { keys: request.keys } : {}) });
   const scope: AuditScope = { ...request, engine, api };
   request.tell('checking state.db');
   const findings = (await damageOf(engine)).map(toDamage);

@@ -212,7 +212,7 @@ async function blockUnseen(
   verdict: BlockedVerdict,
 ): Promise<void> {
   const { keys } = session;
-  const place = keys.placeOf(batch.workspace);
+  const place = keys.named(batch.workspace);
   if (!keys.several || !place || keys.canSee(place)) return;
   const { runId, chunkNo } = chunk;
   await blockStuck(session, place, { runId, chunkNo, what: `batch ${batch.id} (chunk ${chunkNo})` }, verdict);

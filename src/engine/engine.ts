@@ -5,7 +5,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Rng } from '../base/random.ts';
-import type { BackoffBounds } from '../domain/failure-router.ts';
+import type { BackoffBounds, BlockedVerdict } from '../domain/failure-router.ts';
 import type { Formats } from '../domain/output-record.ts';
 import type { Caps } from '../domain/pacing/known-limits.ts';
 import type { Limiter } from '../domain/pacing/limiter.ts';
@@ -40,6 +40,8 @@ export interface KeyLink {
   readonly reported: string | null;
   /** The masked key, for people. */
   readonly label: string;
+  /** The API has refused it before anything was done with it. */
+  readonly refused?: BlockedVerdict;
 }
 
 /** The engine with an API to talk to. */

@@ -44,6 +44,13 @@ export class KeyBook {
     const alone: KeyLink = { api, organization: null, reported: null, label: 'the key' };
     this.links = first && second ? [first, second, ...others] : [alone];
     this.places = placesOf(this.links);
+    const refused = this.several ? this.links.filter((link) => link.refused) : [];
+    // Where all were refused the next call says so: somebody has to be told, and what blocks is written down.
+    if (refused.length === this.links.length) return;
+    for (const link of refused) {
+      if (link.refused) this.#aside.set(link, link.refused);
+      this.#blind.add(link);
+    }
   }
 
   /** Is there more than one key? */
@@ -56,20 +63,25 @@ export class KeyBook {
     return this.links.map(({ label }) => label).join(', ');
   }
 
-  /** Where batches of this workspace are followed; null where that is any of several places, or none. */
+  /**
+   * Where batches of this workspace are followed; null where that may be any of several places, because its key is not
+   * in the pool, or is refused before the API has told its workspace: another key may well be of the same one.
+   */
   placeOf(workspace: string): Place | null {
+    const named = this.named(workspace);
     if (this.places.length === 1) return this.places[0];
-    return this.#aliases.get(workspace) ?? this.places.find((place) => place.hasName(workspace)) ?? null;
+    const isUnknown = named?.links.every(({ reported }) => reported === null) === true && !this.canSee(named);
+    return isUnknown ? null : named;
   }
 
-  /** Do we know that this workspace is this place, and do not just have no other? */
-  isSure(workspace: string, place: Place): boolean {
-    return place.hasName(workspace) || this.#aliases.get(workspace) === place;
+  /** The place of the key that this is the workspace of, or that has shown its batches; null where no key is known. */
+  named(workspace: string): Place | null {
+    return this.#aliases.get(workspace) ?? this.places.find((place) => place.hasName(workspace)) ?? null;
   }
 
   /** A batch that was made with another key shows here: that key was one of this workspace. */
   learn(workspace: string, place: Place): void {
-    if (!this.places.some((place) => place.hasName(workspace))) this.#aliases.set(workspace, place);
+    if (this.named(workspace) !== place) this.#aliases.set(workspace, place);
   }
 
   /** The keys of a place for looks, those that may look first. */

@@ -34,7 +34,7 @@ export async function linkFor(
 ): Promise<KeyLink> {
   const { keys } = session;
   const place = keys.placeOf(batch.workspace) ?? (await findPlace(session, batch));
-  return keys.seer(place ?? keys.places[0]);
+  return keys.seer(place ?? keys.named(batch.workspace) ?? keys.places[0]);
 }
 
 /** Its key is not in the pool: another one of its workspace may be. */
@@ -44,7 +44,7 @@ async function findPlace(
 ): Promise<Place | null> {
   const { engine, keys } = session;
   for (const place of keys.places) {
-    if (engine.clock.monotonicMs() < keys.quietUntilMs(place)) continue;
+    if (!keys.canSee(place) || engine.clock.monotonicMs() < keys.quietUntilMs(place)) continue;
     const link = keys.seer(place);
     try {
       await link.api.retrieveBatch(batch.id, engine.signal);
@@ -95,12 +95,12 @@ export async function blockPlace(session: Session, following: Following, refused
   const { store } = session.engine;
   const { place } = following;
   for (const { id, runId, chunkNo, workspace } of following.batches) {
-    if (runId === null || chunkNo === null || !session.keys.isSure(workspace, place)) continue;
+    if (runId === null || chunkNo === null || session.keys.named(workspace) !== place) continue;
     if ((await store.chunk(runId, chunkNo))?.batchId !== id) continue;
     await blockStuck(session, place, { runId, chunkNo, what: `batch ${id} (chunk ${chunkNo})` }, refused);
   }
   for (const { runId, chunkNo, workspace } of following.attempts) {
-    if (!session.keys.isSure(workspace, place)) continue;
+    if (session.keys.named(workspace) !== place) continue;
     const chunk = await store.chunk(runId, chunkNo);
     if (!chunk || !WAITING_STATES.has(chunk.state)) continue;
     await blockStuck(session, place, { runId, chunkNo, what: `chunk ${chunkNo} is in doubt, and its batch` }, refused);

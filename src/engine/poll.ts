@@ -65,6 +65,7 @@ export async function poll(session: Session): Promise<PollResult> {
   const looks: Look[] = [];
   const unseen: AttemptRecord[] = [];
   const asked: (number | null)[] = [];
+  const refused: { readonly following: Following; readonly refusal: BlockedVerdict }[] = [];
   for (const following of followings(session, open, attempts)) {
     const tried = await lookInto(session, following, runIds);
     if ('listing' in tried) {
@@ -77,8 +78,11 @@ export async function poll(session: Session): Promise<PollResult> {
     unseen.push(...following.attempts);
     // A workspace that wants quiet for itself has it; the others are looked at meanwhile.
     if (!tried.itsOwn) asked.push(tried.retryAfterMs);
+    if (tried.refusal) refused.push({ following, refusal: tried.refusal });
   }
   for (const batch of open) asked.push(await lookAt(session, batch, looks));
+  // Only now: another key may have turned out to be of the same workspace.
+  for (const { following, refusal } of refused) await blockPlace(session, following, refusal);
   const retryAfterMs = asked.reduce((most, ms) => (ms === null ? most : Math.max(most ?? 0, ms)), null);
   if (looks.length > 0 && attempts.length > 0) await reconcile(session, looks, unseen);
   else session.held = new Set(attempts.map(chunkKey));
@@ -104,6 +108,8 @@ interface NotLooked {
   readonly retryAfterMs: number | null;
   /** The wait is that of its organization; others have none. */
   readonly itsOwn: boolean;
+  /** No key of this workspace may look. */
+  readonly refusal?: BlockedVerdict | null;
 }
 
 async function lookInto(session: Session, following: Following, runIds: readonly string[]): Promise<Look | NotLooked> {
@@ -139,8 +145,7 @@ async function lookInto(session: Session, following: Following, runIds: readonly
       await refuseLook(session, link, verdict, runIds);
     }
   }
-  if (refusal && keys.several) await blockPlace(session, following, refusal);
-  return { retryAfterMs, itsOwn: false };
+  return { retryAfterMs, itsOwn: false, refusal: keys.several ? refusal : null };
 }
 
 async function unfinishedRuns(session: Session): Promise<readonly string[]> {
@@ -185,7 +190,8 @@ async function lookAt(session: Session, batch: BatchRecord, all: readonly Look[]
     }
   }
   // Only where everybody who may know it was asked, the answer means something.
-  if (unknown > 0 && unknown >= (place === null ? keys.seeing : 1)) {
+  const isRefused = place === null && keys.named(batch.workspace) !== null;
+  if (unknown > 0 && !isRefused && unknown >= (place === null ? keys.seeing : 1)) {
     await driver.recordBatchMissing(batch.id, serverNowMs(session));
     await missing(session, batch, looks);
   }
@@ -214,7 +220,7 @@ async function missing(session: Session, batch: BatchRecord, looks: readonly Loo
  */
 async function isOtherWorkspace(session: Session, batch: BatchRecord, looks: readonly Look[]): Promise<boolean> {
   const { keys, engine } = session;
-  if (batch.runId === null || looks.some(({ place }) => keys.isSure(batch.workspace, place))) return false;
+  if (batch.runId === null || looks.some(({ place }) => keys.named(batch.workspace) === place)) return false;
   const siblings = (await engine.store.batches(batch.runId)).filter((one) => one.workspace === batch.workspace);
   return siblings.every((one) => looks.every(({ listing }) => listing.get(one.id) === undefined));
 }

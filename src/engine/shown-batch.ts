@@ -24,14 +24,15 @@ export async function findShown(
 ): Promise<Shown | null> {
   const { keys } = session;
   const places = new Set<Place>();
+  const anywhere = keys.seeing > 0 ? keys.places.filter((place) => keys.canSee(place)) : keys.places;
   for (let page = await attemptsAfter(session, run, 0); page.length > 0;) {
     for (const { workspace } of page.filter((one) => one.chunkNo === chunk.chunkNo)) {
       const place = keys.placeOf(workspace);
-      for (const one of place ? [place] : keys.places) places.add(one);
+      for (const one of place ? [place] : anywhere) places.add(one);
     }
     page = await attemptsAfter(session, run, page.at(-1)?.id ?? 0);
   }
-  for (const place of places.size > 0 ? places : keys.places) {
+  for (const place of places.size > 0 ? places : anywhere) {
     const link = keys.seer(place);
     const batch = await look(session, link, batchId);
     if (batch) return { batch, link };

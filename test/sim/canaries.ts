@@ -25,6 +25,8 @@ export interface Canary {
 
 const PAID_TWICE = /was accepted in|does not know it/;
 
+const TWO_WORKSPACES = { second: 'workspace', revokeRate: 0, silent: false } as const;
+
 /** The same store, whose driver has some steps of its own. */
 function withDriver(store: Store, change: (driver: DriverStore) => Partial<DriverStore>): Store {
   return {
@@ -230,6 +232,20 @@ function outputInPlace(files: Files): Files {
   };
 }
 
+/** Whichever key a create went out with, the first one's workspace is written down. */
+function workspaceMixedUp(): Sabotage {
+  let first: string | undefined;
+  return {
+    store: (store) =>
+      withDriver(store, (driver) => ({
+        recordAttempt: (start) => {
+          first ??= start.workspace;
+          return driver.recordAttempt({ ...start, workspace: first });
+        },
+      })),
+  };
+}
+
 export const CANARIES: readonly Canary[] = [
   {
     what: 'a create without an answer is taken for one that made nothing',
@@ -315,6 +331,17 @@ export const CANARIES: readonly Canary[] = [
       }),
     }),
     caughtBy: /before the retry-after was over/,
+  },
+  {
+    what: 'a create is looked for in the workspace of another key',
+    seed: 1,
+    plant: workspaceMixedUp,
+    sharpened: (plan) => ({
+      ...plan,
+      faults: { ...plan.faults, 'create.504_after': 0.4 },
+      troubles: { ...plan.troubles, lagsBeyondGrace: false, keys: TWO_WORKSPACES },
+    }),
+    caughtBy: PAID_TWICE,
   },
   {
     what: 'the grace of a doubt goes by a clock that people set',

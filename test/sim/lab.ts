@@ -6,9 +6,11 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { armFailpoints } from '../../src/base/failpoint.ts';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
 import type { LedgerBatch } from '../../src/tools/sim/ledger.ts';
+import type { SimKey } from '../../src/tools/sim/options.ts';
 import { createSimWorld, type SimWorld } from '../../src/tools/sim/world.ts';
 import { Machine, type Incarnation, type Sabotage } from './machine.ts';
 import { secondPlan, type Plan } from './plan.ts';
+import { giveBack, takenKeys } from './sim-keys.ts';
 import { EventLog } from './watch.ts';
 
 /** One for all labs: Node asks each that was ever used at every promise. */
@@ -29,6 +31,8 @@ export class Lab {
   readonly log: EventLog;
   readonly violations: string[] = [];
   readonly machines: readonly Machine[];
+  /** The keys that the API takes now. */
+  readonly keys: Record<string, SimKey>;
   foreignBatches = 0;
   #healedAtMs: number | null = null;
   readonly #owners = new Map<string, Machine>();
@@ -36,9 +40,12 @@ export class Lab {
   constructor(plan: Plan, sabotage: Sabotage = {}, log = new EventLog()) {
     this.plan = plan;
     this.log = log;
+    this.keys = takenKeys(plan.troubles.keys);
     this.world = createSimWorld(
       {
         seed: plan.seed,
+        keys: this.keys,
+        strictKeys: true,
         faults: plan.faults,
         rates: plan.rates,
         batchDurationMs: plan.batchDurationMs,
@@ -79,6 +86,7 @@ export class Lab {
     this.world.setFaults({});
     this.world.setRates({ errorRate: 0, expireRate: 0, billingErrorRate: 0, refusalRate: 0, messageErrorRates: {} });
     for (const machine of this.machines) machine.full.free();
+    giveBack(this.keys, this.plan.troubles.keys);
     this.#healedAtMs = this.clock.now();
   }
 

@@ -9,6 +9,7 @@ import type { Command } from './command.ts';
 import type { FullPart } from './full-disk.ts';
 import { beside, canceledOr, commanded, inLife, interrupt, later, type Happening, type Moment } from './in-life.ts';
 import type { Incarnation, Machine } from './machine.ts';
+import { giveBack, revoke, SECOND_KEY, takenKeys } from './sim-keys.ts';
 import { CLOCK_STEP_MS_MAX, HOUR_MS } from './troubles.ts';
 
 const MINUTE_MS = 60_000;
@@ -54,7 +55,7 @@ export async function faultyLife(machine: Machine, rng: Rng, nth: number): Promi
 }
 
 function troublesOf(machine: Machine, rng: Rng): readonly Happening[] {
-  const { stopRate, clockStepRate, diskFullRate, takeoverRate } = machine.plan.troubles;
+  const { stopRate, clockStepRate, diskFullRate, takeoverRate, keys } = machine.plan.troubles;
   const happens: Happening[] = [];
   if (chance(rng, stopRate)) happens.push({ moment: drawMoment(rng), then: interrupt });
   for (let left = chance(rng, clockStepRate) ? integerBetween(rng, 1, 3) : 0; left > 0; left--) {
@@ -68,6 +69,10 @@ function troublesOf(machine: Machine, rng: Rng): readonly Happening[] {
     const roomBytes = pick(rng, [0, integerBetween(rng, 1, 5_000)]);
     const spellMs = drawTimeMs(rng);
     happens.push({ moment: drawDrivingMoment(rng), then: () => fillDisk(machine, { part, roomBytes, spellMs }) });
+  }
+  if (keys && chance(rng, keys.revokeRate)) {
+    const spellMs = drawTimeMs(rng);
+    happens.push({ moment: drawDrivingMoment(rng), then: () => revokeKey(machine, spellMs) });
   }
   if (chance(rng, takeoverRate)) {
     const what = pick(rng, COMMANDS);
@@ -130,6 +135,15 @@ function fillDisk(machine: Machine, { part, roomBytes, spellMs }: DiskSpell): un
   });
 }
 
+/** The API refuses the second key for a while. */
+function revokeKey(machine: Machine, spellMs: number): undefined {
+  const { lab } = machine;
+  machine.counts.revocations++;
+  machine.log('the second key is revoked');
+  revoke(lab.keys);
+  void lab.clock.sleep(spellMs).then(() => giveBack(lab.keys, lab.plan.troubles.keys));
+}
+
 /**
  * The lock is lost, as on a network file system, and another process takes it while the first goes on: at once, or after
  * it stood still for a while, as on a machine that slept.
@@ -151,7 +165,9 @@ function addForeigners({ plan, lab }: Machine, rng: Rng, spanMs: number): void {
     const rows = Math.max(1, plan.chunkRows - integerBetween(rng, 0, 1));
     void lab.clock.sleep(atMs).then(() => {
       lab.foreignBatches++;
-      lab.world.addForeignBatch({ count: rows });
+      // With a second key every other one is where that looks.
+      const second = nth % 2 === 1 ? takenKeys(plan.troubles.keys)[SECOND_KEY] : undefined;
+      lab.world.addForeignBatch({ count: rows, ...second });
     });
   }
 }

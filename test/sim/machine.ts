@@ -8,12 +8,13 @@ import { connectAnthropic } from '../../src/adapters/anthropic/api.ts';
 import { Db } from '../../src/adapters/sqlite/db.ts';
 import { storeOn } from '../../src/adapters/sqlite/store.ts';
 import type { Clock } from '../../src/base/clock.ts';
+import { invariant } from '../../src/base/errors.ts';
 import type { FailpointName } from '../../src/base/failpoint.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import { seededRng } from '../../src/base/random.ts';
 import type { BatchApi, Files } from '../../src/domain/ports.ts';
 import type { Store } from '../../src/domain/store.ts';
-import type { ApiEngine } from '../../src/engine/engine.ts';
+import type { ApiEngine, KeyLink } from '../../src/engine/engine.ts';
 import type { EngineEvent } from '../../src/engine/events.ts';
 import { createMemoryFiles, type MemoryDisk } from '../support/memory-files.ts';
 import { epochGuard } from './epoch-guard.ts';
@@ -23,6 +24,7 @@ import type { Lab } from './lab.ts';
 import { noteMoves, reopenings } from './moves.ts';
 import type { Plan } from './plan.ts';
 import { cachedReads } from './read-cache.ts';
+import { identityOf, poolOf } from './sim-keys.ts';
 import { SkewedClock } from './skewed-clock.ts';
 import { slowly } from './slow-disk.ts';
 import { Stdout } from './stdout.ts';
@@ -45,6 +47,14 @@ export interface Sabotage {
   readonly zombies?: boolean;
 }
 
+interface Connecting {
+  readonly apiKey: string;
+  readonly files: Files;
+  readonly clock: Clock;
+  readonly watch: CallWatch;
+  readonly fence: Fence;
+}
+
 export interface Incarnation {
   readonly machine: Machine;
   readonly life: Life;
@@ -62,7 +72,8 @@ export interface NotMade {
   readonly runId: string;
   readonly chunkNo: number;
   readonly atMs: number;
-  readonly listedAtMs: number;
+  /** By workspace. */
+  readonly listedAtMs: ReadonlyMap<string, number>;
 }
 
 export class Machine {
@@ -79,6 +90,7 @@ export class Machine {
   readonly counts = {
     ...{ timeouts: 0, requests: 0, crashes: 0, stops: 0, clockSteps: 0, takeovers: 0, fenced: 0 },
     ...{ diskFullEnds: 0, besides: 0, cancels: 0, retries: 0, lives: 0 },
+    ...{ keysAside: 0, revocations: 0 },
   };
   /** Everything that any process printed on stdout. */
   readonly printed: Stdout[] = [];
@@ -89,7 +101,7 @@ export class Machine {
   /** Commands that are reading the input, dead ones too: more than there are is no harm. */
   reading = 0;
   /** Full listings in the healed world. */
-  readonly healedListingsMs: number[] = [];
+  readonly healedListings: { readonly atMs: number; readonly workspace: string }[] = [];
   /** Told of failpoints, which may throw, and of answers. */
   onMoment: ((name: FailpointName | AnswerName) => void) | null = null;
   readonly #sabotage: Sabotage;
@@ -141,14 +153,10 @@ export class Machine {
     const slow = slowly(disk, lab.clock, { rng: seededRng(`${this.stream('disk')}|${nth}`), msMax: plan.diskMsMax });
     const files = fenced(sabotage.files?.(slow, this) ?? slow, fence);
     const watch = new CallWatch(this, plan.diskMsMax * READS_BEFORE_CALL);
-    const { api } = await connectAnthropic({
-      files,
-      clock,
-      apiKey: 'sk-ant-sim',
-      baseURL: ORIGIN,
-      stderr: new Writable({ write: (_chunk, _encoding, done) => done() }),
-      fetch: watchedFetch(watch),
-    });
+    const pool = poolOf(plan.troubles.keys, { seed: `${this.stream('keys')}|${nth}`, healed: lab.isHealed });
+    const [first, ...others] = pool.map((apiKey) => this.#connect({ apiKey, files, clock, watch, fence }));
+    invariant(first, 'there is a key');
+    const keys = [await first, ...(await Promise.all(others))] as const;
     const stop = new AbortController();
     const stdout = new Stdout(KINDS[plan.troubles.output], this.generation);
     this.printed.push(stdout);
@@ -164,7 +172,8 @@ export class Machine {
       openOutput: async (path) => (path === '-' ? stdout.writer(fence.alive) : files.create(path)),
       emit: (event) => this.#heard(process, event),
       signal: stop.signal,
-      api: fenced(sabotage.api?.(api, this) ?? api, fence),
+      api: keys[0].api,
+      keys,
       pacing: {
         maxBatches: plan.maxBatches,
         concurrency: plan.concurrency,
@@ -175,6 +184,16 @@ export class Machine {
     };
     const process: Incarnation = { machine: this, life, engine, stop, stdout, watch };
     return process;
+  }
+
+  /** A key, and what the API says of it. */
+  async #connect({ apiKey, files, clock, watch, fence }: Connecting): Promise<KeyLink> {
+    const { api } = await connectAnthropic({
+      ...{ files, clock, apiKey, baseURL: ORIGIN, fetch: watchedFetch(watch, apiKey) },
+      stderr: new Writable({ write: (_chunk, _encoding, done) => done() }),
+    });
+    const fencedApi = fenced(this.#sabotage.api?.(api, this) ?? api, fence);
+    return { api: fencedApi, label: apiKey, ...identityOf(this.plan.troubles.keys, apiKey) };
   }
 
   /** The process has come to its end by itself. */
@@ -201,10 +220,11 @@ export class Machine {
     this.log(JSON.stringify(event));
     if (event.kind === 'changed') this.#checkCounters();
     if (event.kind === 'reconcile.found') this.foundAtMs.set(event.batchId, atMs);
+    if (event.kind === 'key.aside') this.counts.keysAside++;
     if (event.kind === 'run.done') this.doneAtMs = atMs;
     if (event.kind === 'reconcile.not_made') {
       const { runId, chunkNo } = event;
-      this.notMade.push({ runId, chunkNo, atMs, listedAtMs: process.watch.listedAtMs });
+      this.notMade.push({ runId, chunkNo, atMs, listedAtMs: new Map(process.watch.listedAtMs) });
     }
   }
 

@@ -64,14 +64,16 @@ function acceptedRows(machine: Machine): ReadonlyMap<string, readonly Accepted[]
 function isExcused(machine: Machine, earlier: LedgerBatch, later: LedgerBatch): boolean {
   if (!machine.plan.troubles.lagsBeyondGrace) return false;
   const { tag, chunkNo } = wirePlaceOf(earlier);
-  return machine.notMade.some(
-    (judged) =>
+  return machine.notMade.some((judged) => {
+    const listedAtMs = judged.listedAtMs.get(earlier.workspace) ?? -1;
+    return (
       judged.runId === `run_${tag}` &&
       judged.chunkNo === chunkNo &&
       judged.atMs <= later.createdAtMs &&
-      earlier.createdAtMs <= judged.listedAtMs &&
-      judged.listedAtMs < earlier.visibleAtMs,
-  );
+      earlier.createdAtMs <= listedAtMs &&
+      listedAtMs < earlier.visibleAtMs
+    );
+  });
 }
 
 /** Every batch of ours is in the ledger, and none of somebody else's was taken for ours. */
@@ -123,7 +125,8 @@ function isUnknown(machine: Machine, batch: LedgerBatch, atMs: number): boolean 
 function cameTooLate(machine: Machine, batch: LedgerBatch): boolean {
   if (!machine.plan.troubles.lagsBeyondGrace) return false;
   const readableAtMs = Math.max(batch.visibleAtMs, batch.endsAtMs);
-  return machine.healedListingsMs.filter((atMs) => atMs >= readableAtMs).length < LOOKS_MIN;
+  const looks = machine.healedListings.filter((look) => look.workspace === batch.workspace);
+  return looks.filter(({ atMs }) => atMs >= readableAtMs).length < LOOKS_MIN;
 }
 
 /** Of two batches of one chunk the one that is not used was stopped, unless it ended by itself before. */

@@ -3,6 +3,7 @@
  * come to its end within a bound; and in some seeds once more with `batchrun retry`.
  */
 import { seededRng } from '../../src/base/random.ts';
+import { DEFAULT_WORKSPACE } from '../../src/tools/sim/caller.ts';
 import type { FaultName } from '../../src/tools/sim/faults.ts';
 import { paramsHashOf } from '../../src/tools/sim/prompt.ts';
 import { checkEnd, outputLines, outputText, pending } from './checkers.ts';
@@ -149,6 +150,8 @@ function countsOf(lab: Lab): Record<string, number> {
   const { troubles } = lab.plan;
   const counts: Record<string, number> = {
     foreignBatches: lab.foreignBatches,
+    secondKeys: troubles.keys === null ? 0 : 1,
+    secondKeyBatches: secondKeyBatches(lab),
     secondMachines: troubles.secondMachine ? 1 : 0,
     wrongClocks: troubles.clockWrongMs === 0 ? 0 : 1,
     lagsBeyondGrace: troubles.lagsBeyondGrace ? 1 : 0,
@@ -164,6 +167,11 @@ function countsOf(lab: Lab): Record<string, number> {
     counts['diskFullSpells'] = (counts['diskFullSpells'] ?? 0) + machine.full.spells;
   }
   return counts;
+}
+
+/** Batches of ours that the second key made, where it has a workspace of its own. */
+function secondKeyBatches({ world }: Lab): number {
+  return world.ledger.batches.filter((batch) => !batch.isForeign && batch.workspace !== DEFAULT_WORKSPACE).length;
 }
 
 /** Batches of a chunk that had one before. */

@@ -1,12 +1,13 @@
 /**
  * What goes wrong around the program in one seed, beside the faults of the API: the machine's clock, its disk, its lock,
  * a second machine in the same workspace, Ctrl-C, a list that shows batches only after the grace; and how the command is
- * used: with its output on stdout, row by row, or with `batchrun retry` at the end.
+ * used: with its output on stdout, row by row, with `batchrun retry` at the end, or with a second key.
  *
  * Each is drawn from a stream of its own, so that a new one leaves the others of a seed as they were. Each is off in most
  * seeds. `SIM_WITHOUT=clock,disk` takes some away: that shows which of them a failing seed needs.
  */
 import { chance, integerBetween, pick, seededRng, type Rng } from '../../src/base/random.ts';
+import { keyPlanOf, type KeyPlan } from './sim-keys.ts';
 
 export type RowEnd = 'failed' | 'expired' | 'canceled';
 
@@ -36,6 +37,8 @@ export interface Troubles {
   readonly retryAfterSeconds: readonly [number, number] | null;
   readonly output: 'file' | 'stdout' | 'as-completed';
   readonly retry: RetryPlan | null;
+  /** A second key; null: one key alone. */
+  readonly keys: KeyPlan | null;
 }
 
 export const HOUR_MS = 3_600_000;
@@ -43,7 +46,7 @@ export const HOUR_MS = 3_600_000;
 export const CLOCK_WRONG_MS_MAX = 2 * HOUR_MS;
 export const CLOCK_STEP_MS_MAX = HOUR_MS;
 
-const NAMES = ['clock', 'disk', 'lock', 'stop', 'lag', 'second', 'wait', 'output', 'retry'] as const;
+const NAMES = ['clock', 'disk', 'lock', 'stop', 'lag', 'second', 'wait', 'output', 'retry', 'keys'] as const;
 export type TroubleName = (typeof NAMES)[number];
 
 const without: ReadonlySet<TroubleName> = new Set(namesIn(process.env['SIM_WITHOUT'] ?? ''));
@@ -61,6 +64,8 @@ export function troublesOf(seed: string | number): Troubles {
   const off = (name: TroubleName): boolean => without.has(name);
   const rng = (name: TroubleName): Rng => seededRng(`${name}|${seed}`);
   const [clock, stop, output] = [rng('clock'), rng('stop'), rng('output')];
+  const keys = rng('keys');
+  const hasSecondKey = chance(keys, 0.3) && !off('keys');
   const isWrong = chance(clock, 0.4) && !off('clock');
   const outputKind = pick(output, ['file', 'file', 'file', 'file', 'stdout', 'as-completed', 'as-completed'] as const);
   return {
@@ -74,6 +79,7 @@ export function troublesOf(seed: string | number): Troubles {
     retryAfterSeconds: chance(rng('wait'), 0.4) && !off('wait') ? [1, 50] : null,
     output: off('output') ? 'file' : outputKind,
     retry: off('retry') ? null : retryOf(rng('retry')),
+    keys: hasSecondKey ? keyPlanOf(keys) : null,
   };
 }
 

@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import type { VirtualClock } from '../../src/base/virtual-clock.ts';
 import { simFetch } from '../../src/tools/sim/fetch.ts';
 import type { Machine } from './machine.ts';
+import { takenKeys } from './sim-keys.ts';
 
 /** undici gives up when no header has come for this long. */
 const HEADERS_TIMEOUT_MS = 300_000;
@@ -41,8 +42,8 @@ export class EventLog {
 /** What one process asked, and what it was told about waiting: that dies with it. */
 export class CallWatch {
   readonly machine: Machine;
-  /** When the world answered the last whole look at the list. */
-  listedAtMs = -1;
+  /** When the world answered the last whole look at the list, by workspace. */
+  readonly listedAtMs = new Map<string, number>();
   /** A call that was on its way when a 429 came in (its request is being read from the disk) may still leave. */
   readonly #underWayMs: number;
   readonly #notBeforeMs = new Map<string, { readonly saidAtMs: number; readonly untilMs: number }>();
@@ -53,11 +54,11 @@ export class CallWatch {
     this.#underWayMs = underWayMs;
   }
 
-  begins(kind: string, nowMs: number): void {
+  begins(kind: string, nowMs: number, organization: string): void {
     const { machine } = this;
     machine.counts.requests++;
     this.log(`-> ${kind}`);
-    const limit = this.#notBeforeMs.get(kind);
+    const limit = this.#notBeforeMs.get(`${organization} ${kind}`);
     if (limit && nowMs < limit.untilMs && nowMs > limit.saidAtMs + this.#underWayMs) {
       machine.violation(`${kind} left ${limit.untilMs - nowMs} ms before the retry-after was over`);
     }
@@ -77,14 +78,16 @@ export class CallWatch {
     const seconds = response.headers.get('retry-after');
     if (response.status === 429 && seconds !== null) {
       const untilMs = nowMs + Number(seconds) * 1_000;
-      const before = this.#notBeforeMs.get(kind);
-      if (!before || before.untilMs < untilMs) this.#notBeforeMs.set(kind, { saidAtMs: nowMs, untilMs });
+      const whose = `${response.headers.get('anthropic-organization-id')} ${kind}`;
+      const before = this.#notBeforeMs.get(whose);
+      if (!before || before.untilMs < untilMs) this.#notBeforeMs.set(whose, { saidAtMs: nowMs, untilMs });
     }
     // A look for the newest batch alone is no look at the list.
     const isLook = kind === 'GET /v1/messages/batches' && new URLSearchParams(search).get('limit') !== '1';
     if (isLook && response.status === 200) {
-      this.listedAtMs = nowMs;
-      if (this.machine.lab.isHealed) this.machine.healedListingsMs.push(nowMs);
+      const workspace = response.headers.get('anthropic-workspace-id') ?? '';
+      this.listedAtMs.set(workspace, nowMs);
+      if (this.machine.lab.isHealed) this.machine.healedListings.push({ atMs: nowMs, workspace });
     }
   }
 
@@ -102,16 +105,18 @@ export class CallWatch {
   }
 }
 
-/** One process's way to the API. */
-export function watchedFetch(watch: CallWatch): typeof fetch {
+/** One process's way to the API, with one of its keys. */
+export function watchedFetch(watch: CallWatch, key: string): typeof fetch {
   const { machine } = watch;
-  const { clock, world } = machine.lab;
+  const { clock, world, plan } = machine.lab;
+  // Limits are an organization's: another key of it has to wait as well.
+  const { organization = '' } = takenKeys(plan.troubles.keys)[key] ?? {};
   const inner = simFetch(world);
   return async (input, init) => {
     const method = init?.method?.toUpperCase() ?? 'GET';
     const { pathname, search } = new URL(input instanceof Request ? input.url : String(input));
     const kind = `${method} ${pathname}`;
-    watch.begins(kind, clock.now());
+    watch.begins(kind, clock.now(), organization);
     const answered = new AbortController();
     try {
       const response = await Promise.race([inner(input, init), timeLimit(clock, answered.signal)]);

@@ -16,7 +16,7 @@ const RETRY_AFTER_SECONDS = 2;
 const QUEUE_RETRY_AFTER = { 'retry-after': '30' } as const;
 
 export function createBatch(context: SimContext, caller: Caller, body: Buffer): SimResponse {
-  checkAccount(context);
+  checkAccount(context, caller);
   const before = failBefore(context, caller);
   if (before !== undefined) return before;
   const nowMs = context.clock.now();

@@ -29,6 +29,7 @@ export function identify(settings: SimSettings, request: SimRequest, isAdmin = f
   return {
     organization: adminOf ?? known?.organization ?? DEFAULT_ORGANIZATION,
     workspace: workspaceOf(known, request.headers['anthropic-workspace-id']),
+    accountProblem: known?.accountProblem,
     version,
     betas: betas.filter((beta) => beta !== ''),
     origin: request.origin ?? `http://${request.headers['host'] ?? 'sim.local'}`,

@@ -30,6 +30,7 @@ export interface SimContext extends BatchView {
 export interface Caller {
   readonly organization: string;
   readonly workspace: string;
+  readonly accountProblem?: AccountProblem | undefined;
   readonly version: string;
   readonly betas: readonly string[];
   readonly origin: string;
@@ -47,8 +48,8 @@ export function retryAfter(context: SimContext, usualSeconds: number): { readonl
 }
 
 /** Refuses what costs money while something is wrong with the account (facts 3.5). */
-export function checkAccount(context: SimContext): void {
-  switch (context.current.accountProblem) {
+export function checkAccount(context: SimContext, caller: Caller): void {
+  switch (caller.accountProblem ?? context.current.accountProblem) {
     case undefined:
       return;
     case 'credit_too_low':

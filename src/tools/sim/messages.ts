@@ -20,7 +20,7 @@ import { judgeParams } from './validate.ts';
 const RETRY_AFTER_SECONDS = 1;
 
 export async function createMessage(context: SimContext, caller: Caller, body: Buffer): Promise<SimResponse> {
-  checkAccount(context);
+  checkAccount(context, caller);
   const { params, model } = readParams(context, caller, body, 'message');
   const paramsHash = paramsHashOf(params);
   const early = failBefore(context, caller, paramsHash);

@@ -16,6 +16,8 @@ export interface SimKey {
   readonly workspaces?: readonly string[];
   /** Of its organization: all keys of it share them. */
   readonly limits?: SimLimitsPart;
+  /** What is wrong with the account behind this key alone. */
+  readonly accountProblem?: AccountProblem;
 }
 
 /** What workspaces were set to, by workspace and class of models (`haiku_5.5`): the lower of both holds. */
