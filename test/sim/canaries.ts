@@ -334,7 +334,7 @@ export const CANARIES: readonly Canary[] = [
   },
   {
     what: 'a create is looked for in the workspace of another key',
-    seed: 1,
+    seed: 16,
     plant: workspaceMixedUp,
     sharpened: (plan) => ({
       ...plan,
