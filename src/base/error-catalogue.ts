@@ -68,6 +68,10 @@ export const ERROR_CATALOGUE = {
   },
   E_FILE: { exit: 1, hint: 'Check the path and its permissions, then run the command again: the work goes on.' },
   E_DISK_FULL: { exit: 1, hint: 'Free some space and run the command again: the work goes on where it stopped.' },
+  E_METRICS_PORT: {
+    exit: 2,
+    hint: 'Give another port with --metrics-port, or 0 for a free one, and run the command again.',
+  },
   E_FENCED: {
     exit: 6,
     hint: 'Another process took this state over while this one was stopped. It goes on with the work: `batchrun status`.',

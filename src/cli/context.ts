@@ -10,6 +10,9 @@ import { BatchrunError, messageOf, systemCodeOf } from '../base/errors.ts';
 import { createLogger, type Logger } from '../base/log.ts';
 import { plural } from '../base/units.ts';
 import { fileError } from '../adapters/file-error.ts';
+import type { writeMetrics } from '../adapters/metrics/file.ts';
+import type { toPrometheus } from '../adapters/metrics/prometheus.ts';
+import type { serveMetrics } from '../adapters/metrics/server.ts';
 import type { DbOptions } from '../adapters/sqlite/db.ts';
 import type { LedgerReading } from '../adapters/sqlite/reading.ts';
 import { lostLedger } from '../adapters/sqlite/wholeness.ts';
@@ -146,6 +149,22 @@ export async function createEngine(context: Context, parts: EngineParts): Promis
     emit: parts.emit,
     signal: context.signal,
   };
+}
+
+export interface MetricsParts {
+  readonly toPrometheus: typeof toPrometheus;
+  readonly serveMetrics: typeof serveMetrics;
+  readonly writeMetrics: typeof writeMetrics;
+}
+
+/** Prometheus text and its ways out. prom-client takes 27 ms to load: only where it is asked for. */
+export async function loadMetrics(): Promise<MetricsParts> {
+  const [text, server, file] = await Promise.all([
+    import('../adapters/metrics/prometheus.ts'),
+    import('../adapters/metrics/server.ts'),
+    import('../adapters/metrics/file.ts'),
+  ]);
+  return { ...text, ...server, ...file };
 }
 
 /**

@@ -9,9 +9,11 @@ import type { RunRecord } from '../domain/model.ts';
 import type { Store } from '../domain/store.ts';
 import { AsCompleted } from '../engine/as-completed.ts';
 import type { ApiEngine } from '../engine/engine.ts';
+import type { EngineEvent } from '../engine/events.ts';
 import { drive, type DriveEnd, type DriveRequest } from '../engine/runner.ts';
 import { viewRun, type RunView } from '../engine/status.ts';
 import { connectApi, createEngine, holderOf, withApi, type ApiLink, type Context } from './context.ts';
+import { NO_METRICS, startMetrics } from './metrics.ts';
 import { EXIT, exitOfRun, gravest } from './outcome.ts';
 import { Progress } from './progress.ts';
 import { ThreadProver } from './prove-results.ts';
@@ -30,10 +32,15 @@ export async function driveAndReport(context: Context, store: Store, options: Dr
   const { flags, terminal } = context;
   const progress = new Progress({ terminal, clock: systemClock, quiet: flags.quiet === true });
   const link = options.link ?? (await connectApi(context));
+  let metrics = NO_METRICS;
   const limited = withTimeLimit(context, flags.maxWait);
+  const emit = (event: EngineEvent): void => {
+    metrics.observe(event);
+    progress.emit(event);
+  };
   const prover = new ThreadProver();
   const engine = {
-    ...withApi(await createEngine({ ...context, signal: limited.signal }, { store, emit: progress.emit }), link, flags),
+    ...withApi(await createEngine({ ...context, signal: limited.signal }, { store, emit }), link, flags),
     prover,
   };
   let driven: readonly string[] = options.runIds ?? [];
@@ -42,6 +49,8 @@ export async function driveAndReport(context: Context, store: Store, options: Dr
       ...driveRequest(context, engine, options),
       onDriving: async (runIds) => {
         driven = runIds;
+        // Not before it is the driver: the one that drives may have the port.
+        metrics = await startMetrics(context, store, link.api.origin);
         await opening(context, store, runIds);
         await progress.follow(store, runIds);
       },
@@ -59,6 +68,7 @@ export async function driveAndReport(context: Context, store: Store, options: Dr
   } finally {
     limited.clear();
     await prover.rest();
+    await metrics.stop();
   }
 }
 

@@ -165,6 +165,15 @@ export const FLAG_SPECS = {
     defaultText: '0s',
   },
   skipIfLocked: { flags: '--skip-if-locked', text: 'exit 0 when another process drives this state' },
+  metricsPort: {
+    flags: '--metrics-port <n>',
+    text: 'serve Prometheus metrics on http://127.0.0.1:<n>/metrics while this command drives; 0 is a free port',
+    read: count(0, 65_535),
+  },
+  metricsFile: {
+    flags: '--metrics-file <file>',
+    text: 'write Prometheus metrics to this file every 10 s while this command drives, and at its end',
+  },
   failIf: {
     flags: '--fail-if <condition>',
     text: "when a finished run counts as failed, for example 'failed>0.5%' (default: any row)",
@@ -228,6 +237,8 @@ const DRIVING: readonly FlagName[] = [
   'backoffMax',
   'retryLock',
   'skipIfLocked',
+  'metricsPort',
+  'metricsFile',
 ];
 
 /** Which flags each command takes. */

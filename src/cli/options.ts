@@ -54,6 +54,8 @@ export interface Flags {
   readonly backoffMax: number;
   readonly retryLock: number;
   readonly skipIfLocked?: boolean;
+  readonly metricsPort?: number;
+  readonly metricsFile?: string;
   readonly failIf?: string;
   readonly asCompleted?: boolean;
   readonly yes?: boolean;

@@ -77,6 +77,19 @@ export type EngineEvent =
     }
   | { readonly kind: 'retry.chunk'; readonly runId: string; readonly chunkNo: number; readonly rows: number }
   | { readonly kind: 'rows.settled'; readonly runId: string; readonly succeeded: number; readonly rest: number }
+  /** A call has been answered, or has failed. Tokens only where it is a message. */
+  | {
+      readonly kind: 'call.ended';
+      readonly pool: string;
+      /** As people see it, masked. */
+      readonly key: string;
+      readonly inputTokens: number;
+      readonly outputTokens: number;
+      /** With a 429. */
+      readonly refused: boolean;
+      /** It failed in passing and is made again. */
+      readonly retried: boolean;
+    }
   | { readonly kind: 'lane.paused'; readonly untilMs: number; readonly cause: string }
   | { readonly kind: 'api.unreachable'; readonly sinceMs: number; readonly cause: string }
   | {

@@ -308,6 +308,15 @@ const SCENARIOS: Readonly<Record<ErrorCode, Scenario>> = {
     },
   },
   E_DISK_FULL: { names: /state\.db|\.batchrun/, reach: fullDisk },
+  E_METRICS_PORT: {
+    names: /port \d+ .*is taken/,
+    reach: async () => {
+      const b = await withInput(requests(1));
+      const seen = await cli(b, ['run', 'in.jsonl', '--metrics-port', new URL(b.origin).port]);
+      expect(b.calls('batches.create')).toBe(0);
+      return seen;
+    },
+  },
   E_FENCED: {
     // Nobody gets there while the system keeps its locks: another epoch in the ledger is another driver.
     names: /nothing was written/,

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { COMMAND_FLAGS, FLAG_SPECS, type FlagName, type FlagSpec } from '../../src/cli/option-table.ts';
+import { METRICS } from '../../src/domain/metrics.ts';
 import { createProgram } from '../../src/cli/program.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -73,6 +74,20 @@ describe('the README', () => {
     const inReadme = [...readme.matchAll(/^\| (\d+(?:, \d+)?) +\|/gm)].map((match) => match[1]);
     expect(inReadme).toEqual(inHelp);
     expect(inHelp).toEqual(['0', '1', '2', '3', '4', '5', '6', '130, 143']);
+  });
+
+  it('names every metric with its labels, and no other', () => {
+    const lines = rowsOf(readme).filter((line) => line.startsWith('| `batchrun_'));
+    const found = lines.flatMap((line) => {
+      const [, names = '', labels = ''] = line.split('|').map((cell) => cell.trim());
+      // Where metrics that share a line have labels of their own, these stand in the same order.
+      return [...names.matchAll(/`(batchrun_\w+)`/g)].map((match, at) => [
+        match[1],
+        labels.includes(';') ? labels.split('; ')[at] : labels,
+      ]);
+    });
+    const expected = Object.entries(METRICS).map(([name, { labels }]) => [name, labels.join(', ')]);
+    expect(found.sort()).toEqual(expected.sort());
   });
 
   it('uses only flags that exist in its examples', () => {

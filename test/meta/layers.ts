@@ -36,6 +36,7 @@ export const LAYERS: readonly Layer[] = [
       'better-sqlite3',
       'csv-parse',
       'csv-parse/sync',
+      'prom-client',
       'stream-json/assembler.js',
       'stream-json/core/parser.js',
       'stream-json/core/utils/verifier.js',
