@@ -20,6 +20,7 @@ import { betaHeader, createMessage } from './message.ts';
 import { bytesOf, createNodeFetch } from './node-fetch.ts';
 import { ownSignal } from './own-signal.ts';
 import { hasRates, ratesOf } from './rate-headers.ts';
+import * as calls from './sdk-calls.ts';
 import { uploadBody } from './upload-body.ts';
 
 export interface AnthropicApiOptions {
@@ -86,8 +87,6 @@ export async function connectAnthropic(options: AnthropicApiOptions): Promise<Ap
 
 /** Asks for one of several workspaces. */
 const WORKSPACE = 'anthropic-workspace-id';
-/** For what its headers say. */
-const CHEAP_PATH = '/v1/models?limit=1';
 
 /** Tells keys apart without keeping them. */
 function fingerprint(credential: string): string {
@@ -118,11 +117,13 @@ function createApi(client: Anthropic, parts: ApiParts): BatchApi {
       own.release();
     }
   };
-  const get = async (path: string, signal: AbortSignal): Promise<{ body: string; headers: Headers }> => {
-    const response = await client.get(path, { signal, maxRetries: 0 }).asResponse();
-    if (path.startsWith(BATCHES)) seenBatch(parts, response);
+  const read = async (answer: Promise<Response>): Promise<{ body: string; headers: Headers }> => {
+    const response = await answer;
     return { body: await response.text(), headers: response.headers };
   };
+  const cheap = (signal: AbortSignal): ReturnType<typeof read> =>
+    read(calls.firstModel(client, { signal, maxRetries: 0 }));
+  const batches = async (answer: Promise<Response>): Promise<Response> => seenBatch(parts, await answer);
   const wait = (headers: Headers): number | null =>
     retryAfterMs(headers.get('retry-after-ms'), headers.get('retry-after'), dateOf(headers) ?? clock.now());
 
@@ -132,42 +133,39 @@ function createApi(client: Anthropic, parts: ApiParts): BatchApi {
     createBatch: (upload) => guarded(upload.signal, (signal) => createBatch(client, parts, { ...upload, signal })),
     listBatches: ({ afterId, limit, signal: outer }) =>
       guarded(outer, async (signal) => {
-        const after = afterId === null ? '' : `&after_id=${encodeURIComponent(afterId)}`;
-        const { body, headers } = await get(`${BATCHES}?limit=${limit}${after}`, signal);
+        const answer = calls.listBatches(client, { afterId, limit }, { signal, maxRetries: 0 });
+        const { body, headers } = await read(batches(answer));
         return { ...parsePage(body), retryAfterMs: wait(headers), serverTimeMs: dateOf(headers) };
       }),
     retrieveBatch: (id, outer) =>
       guarded(outer, async (signal) => {
-        const { body, headers } = await get(`${BATCHES}/${encodeURIComponent(id)}`, signal);
+        const { body, headers } = await read(batches(calls.retrieveBatch(client, id, { signal, maxRetries: 0 })));
         return { ...parseBatch(body, 'the look at a batch'), retryAfterMs: wait(headers) };
       }),
     cancelBatch: (id, outer) =>
       guarded(outer, async (signal) => {
-        const path = `${BATCHES}/${encodeURIComponent(id)}/cancel`;
-        const response = await client.post(path, { signal, maxRetries: 0 }).asResponse();
-        return parseBatch(await seenBatch(parts, response).text(), 'the cancel of a batch');
+        const { body } = await read(batches(calls.cancelBatch(client, id, { signal, maxRetries: 0 })));
+        return parseBatch(body, 'the cancel of a batch');
       }),
     deleteBatch: (id, outer) =>
       guarded(outer, async (signal) => {
-        const path = `${BATCHES}/${encodeURIComponent(id)}`;
-        await seenBatch(parts, await client.delete(path, { signal, maxRetries: 0 }).asResponse()).text();
+        await read(batches(calls.deleteBatch(client, id, { signal, maxRetries: 0 })));
       }),
     streamResults: (batch, signal) => streamResults(client, parts, batch, signal),
     createMessage: (call) => guarded(call.signal, (signal) => createMessage(client, clock, { ...call, signal })),
     retrieveModel: (id, outer) =>
       guarded(outer, async (signal) => {
         try {
-          return parseModel((await get(`/v1/models/${encodeURIComponent(id)}`, signal)).body);
+          return parseModel((await read(calls.retrieveModel(client, id, { signal, maxRetries: 0 }))).body);
         } catch (error) {
           if (typeof error === 'object' && error !== null && 'status' in error && error.status === 404) return null;
           throw error;
         }
       }),
-    serverTimeMs: (outer) => guarded(outer, async (signal) => dateOf((await get(CHEAP_PATH, signal)).headers)),
+    serverTimeMs: (outer) => guarded(outer, async (signal) => dateOf((await cheap(signal)).headers)),
     identify: (outer) =>
       guarded(outer, async (signal) => {
-        const { headers } = await get('/v1/models?limit=1', signal);
-        const { organization, workspace } = ratesOf(headers, clock.now());
+        const { organization, workspace } = ratesOf((await cheap(signal)).headers, clock.now());
         return { organization, workspace };
       }),
   };
@@ -180,21 +178,19 @@ function dateOf(headers: Headers): number | null {
 }
 
 async function createBatch(client: Anthropic, parts: ApiParts, upload: BatchUpload): Promise<BatchInfo> {
-  const response = await client
-    .post(BATCHES, {
-      // Asked for a piece only when one is wanted: the SDK's own stream around it would hold one in store.
-      // Our own fetch has sent a piece before it asks for the next one; another may gather them.
-      body: ReadableStream.from(uploadBody(parts.files, upload, { reuse: parts.fetch === undefined })),
-      headers: {
-        'content-type': 'application/json',
-        'content-length': String(upload.bytes),
-        ...betaHeader(upload.betas),
-      },
-      maxRetries: 0,
-      timeout: CREATE_TIMEOUT_MS + Math.ceil(upload.bytes / UPLOAD_BYTES_PER_MS_MIN),
-      signal: upload.signal,
-    })
-    .asResponse();
+  const response = await calls.createBatch(client, {
+    // Asked for a piece only when one is wanted: the SDK's own stream around it would hold one in store.
+    // Our own fetch has sent a piece before it asks for the next one; another may gather them.
+    body: ReadableStream.from(uploadBody(parts.files, upload, { reuse: parts.fetch === undefined })),
+    headers: {
+      'content-type': 'application/json',
+      'content-length': String(upload.bytes),
+      ...betaHeader(upload.betas),
+    },
+    maxRetries: 0,
+    timeout: CREATE_TIMEOUT_MS + Math.ceil(upload.bytes / UPLOAD_BYTES_PER_MS_MIN),
+    signal: upload.signal,
+  });
   return parseBatch(await seenBatch(parts, response).text(), 'the create of a batch');
 }
 

@@ -6,6 +6,7 @@ import type Anthropic from '@anthropic-ai/sdk';
 import type { Clock } from '../../base/clock.ts';
 import type { MessageCall } from '../../domain/ports.ts';
 import { unreadable } from './failure.ts';
+import { createMessage as postMessage } from './sdk-calls.ts';
 import { ratesOf } from './rate-headers.ts';
 
 /** A message may take as long as the API itself allows for a call that is not streamed. */
@@ -22,13 +23,11 @@ export async function createMessage(client: Anthropic, clock: Clock, call: Messa
     stream.once('connect', () => answered(stream.response));
     return JSON.stringify(await stream.finalMessage(), withoutSdkFields);
   }
-  const response = await client
-    .post('/v1/messages', {
-      ...options,
-      body: call.paramsJson,
-      headers: { ...options.headers, 'content-type': 'application/json' },
-    })
-    .asResponse();
+  const response = await postMessage(client, {
+    ...options,
+    body: call.paramsJson,
+    headers: { ...options.headers, 'content-type': 'application/json' },
+  });
   answered(response);
   const body = await response.text();
   if (!isMessage(body)) throw unreadable('a message');
