@@ -16,11 +16,13 @@ import type { serveMetrics } from '../adapters/metrics/server.ts';
 import type { DbOptions } from '../adapters/sqlite/db.ts';
 import type { LedgerReading } from '../adapters/sqlite/reading.ts';
 import { lostLedger } from '../adapters/sqlite/wholeness.ts';
+import type { AdminLimits } from '../domain/pacing/admin-limits.ts';
+import type { Limiter } from '../domain/pacing/limiter.ts';
 import type { RowSource } from '../domain/source.ts';
 import type { FileWriter } from '../domain/ports.ts';
 import type { Store } from '../domain/store.ts';
 import { DRIVER_LOCK, type DriveHolder } from '../engine/driver.ts';
-import type { ApiEngine, Engine, Pacing } from '../engine/engine.ts';
+import type { ApiEngine, Engine, KeyLink, Pacing } from '../engine/engine.ts';
 import type { EngineEvent } from '../engine/events.ts';
 import type { ApiLink } from './api-link.ts';
 import type { Flags } from './options.ts';
@@ -194,7 +196,32 @@ export async function findCredentials(context: Context): Promise<ApiLink> {
   return others.length === 0 ? first : { ...first, pool };
 }
 
-export function withApi(engine: Engine, link: ApiLink, flags: Flags): ApiEngine {
+/** Limits that are shared through a server. Its client takes a while to load: only where it is asked for. */
+export async function connectLimiter(
+  url: string,
+  onMode: (mode: 'shared' | 'alone', cause: string | null) => void,
+): Promise<Limiter> {
+  const { connectRedisLimiter } = await import('../adapters/redis/limiter.ts');
+  const { systemRng } = await import('../base/random.ts');
+  return connectRedisLimiter(url, { clock: systemClock, rng: systemRng, onMode });
+}
+
+/** The limits of the account as the Admin API tells them. */
+export async function readLimits(adminKey: string, link: ApiLink, signal: AbortSignal): Promise<AdminLimits> {
+  const { readAdminLimits } = await import('../adapters/anthropic/admin.ts');
+  const { baseUrl: baseURL, api } = link;
+  return readAdminLimits({ adminKey, baseURL, workspace: api.workspace, clock: systemClock, signal });
+}
+
+/** What an engine needs to know of the account; closed when the driving is over. */
+export interface Account {
+  readonly keys: readonly KeyLink[];
+  readonly limiter: Limiter | null;
+  readonly admin: AdminLimits | null;
+  close(): Promise<void>;
+}
+
+export function withApi(engine: Engine, link: ApiLink, flags: Flags, account?: Account): ApiEngine {
   const pacing: Pacing = {
     maxBatches: flags.maxBatches,
     concurrency: flags.concurrency,
@@ -203,7 +230,15 @@ export function withApi(engine: Engine, link: ApiLink, flags: Flags): ApiEngine 
     giveUpMs: flags.giveUp,
     backoff: { baseMs: flags.backoffBase, maxMs: flags.backoffMax },
   };
-  return { ...engine, api: link.api, ...(link.keys ? { keys: link.keys } : {}), pacing };
+  const keys = account?.keys ?? link.keys;
+  return {
+    ...engine,
+    api: link.api,
+    ...(keys ? { keys } : {}),
+    ...(account?.limiter ? { limiter: account.limiter } : {}),
+    ...(account?.admin ? { admin: account.admin } : {}),
+    pacing,
+  };
 }
 
 /** The workspace as a header names it, or null where the key alone decides. */

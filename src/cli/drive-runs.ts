@@ -12,6 +12,7 @@ import type { ApiEngine } from '../engine/engine.ts';
 import type { EngineEvent } from '../engine/events.ts';
 import { drive, type DriveEnd, type DriveRequest } from '../engine/runner.ts';
 import { viewRun, type RunView } from '../engine/status.ts';
+import { openAccount } from './account.ts';
 import { connectApi, createEngine, holderOf, withApi, type ApiLink, type Context } from './context.ts';
 import { NO_METRICS, startMetrics } from './metrics.ts';
 import { EXIT, exitOfRun, gravest } from './outcome.ts';
@@ -32,6 +33,7 @@ export async function driveAndReport(context: Context, store: Store, options: Dr
   const { flags, terminal } = context;
   const progress = new Progress({ terminal, clock: systemClock, quiet: flags.quiet === true });
   const link = options.link ?? (await connectApi(context));
+  const account = await openAccount(context, link);
   let metrics = NO_METRICS;
   const limited = withTimeLimit(context, flags.maxWait);
   const emit = (event: EngineEvent): void => {
@@ -40,7 +42,7 @@ export async function driveAndReport(context: Context, store: Store, options: Dr
   };
   const prover = new ThreadProver();
   const engine = {
-    ...withApi(await createEngine({ ...context, signal: limited.signal }, { store, emit }), link, flags),
+    ...withApi(await createEngine({ ...context, signal: limited.signal }, { store, emit }), link, flags, account),
     prover,
   };
   let driven: readonly string[] = options.runIds ?? [];
@@ -67,6 +69,7 @@ export async function driveAndReport(context: Context, store: Store, options: Dr
     throw error;
   } finally {
     limited.clear();
+    await account.close();
     await prover.rest();
     await metrics.stop();
   }

@@ -157,6 +157,10 @@ export const FLAG_SPECS = {
     default: 60_000,
     defaultText: '1m',
   },
+  limiter: {
+    flags: '--limiter <url>',
+    text: 'share the limits with other processes and machines through a Redis (redis://host:port)',
+  },
   retryLock: {
     flags: '--retry-lock <duration>',
     text: 'wait so long for another process to finish',
@@ -235,6 +239,7 @@ const DRIVING: readonly FlagName[] = [
   'giveUp',
   'backoffBase',
   'backoffMax',
+  'limiter',
   'retryLock',
   'skipIfLocked',
   'metricsPort',

@@ -52,6 +52,7 @@ export interface Flags {
   readonly giveUp: number;
   readonly backoffBase: number;
   readonly backoffMax: number;
+  readonly limiter?: string;
   readonly retryLock: number;
   readonly skipIfLocked?: boolean;
   readonly metricsPort?: number;

@@ -26,6 +26,7 @@ import {
   type ApiLink,
   type Context,
 } from './context.ts';
+import { openAccount } from './account.ts';
 import { deliver, reportDone } from './deliver.ts';
 import { driveAndReport, stoppedText } from './drive-runs.ts';
 import { credentialText } from './key-pool.ts';
@@ -251,8 +252,9 @@ async function uploadAndReport(context: Context, { engine, store, link, runId, e
   let driver: DriverRecord | null = null;
   let end: Awaited<ReturnType<typeof drive>> | 'locked' | 'nothing' = 'nothing';
   if (before && before.state !== 'done') {
+    const account = await openAccount(context, link);
     try {
-      end = await drive(withApi(engine, link, flags), {
+      end = await drive(withApi(engine, link, flags, account), {
         runIds: [runId],
         goal: 'upload',
         once: false,
@@ -264,6 +266,8 @@ async function uploadAndReport(context: Context, { engine, store, link, runId, e
       if (!isBatchrunError(error, 'E_LOCKED')) throw error;
       driver = await store.driver();
       end = 'locked';
+    } finally {
+      await account.close();
     }
   }
   const view = await submitView(store, { runId, exists, driver });

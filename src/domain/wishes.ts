@@ -1,5 +1,4 @@
 /** What a user wants of a run beyond its rows: how soon, by which lane, for how much. */
-import type { RunSettings } from './model.ts';
 import type { Priority } from './priority.ts';
 
 /** What the user wants of a run beyond its rows; all of it can be changed while the run goes on. */
@@ -28,6 +27,6 @@ const NO_WISHES: RunWishes = {
   retryTruncated: 0,
 };
 
-export function wishesOf(run: { readonly settings: Pick<RunSettings, 'wishes'> }): RunWishes {
+export function wishesOf(run: { readonly settings: { readonly wishes?: Partial<RunWishes> } }): RunWishes {
   return { ...NO_WISHES, ...run.settings.wishes };
 }

@@ -33,7 +33,8 @@ export async function createBatchOf(session: Session, create: Create): Promise<b
   const { clock } = engine;
   const { api } = link;
   const baseline = await newestBatchId(session, create);
-  if (baseline === undefined) return false;
+  // A create beside this one may have been told to wait meanwhile.
+  if (baseline === undefined || session.keys.createTimeOf(link) > clock.monotonicMs()) return false;
 
   const attemptId = await driver.recordAttempt({
     runId: chunk.runId,

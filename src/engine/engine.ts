@@ -7,6 +7,7 @@ import type { Logger } from '../base/log.ts';
 import type { Rng } from '../base/random.ts';
 import type { BackoffBounds, BlockedVerdict } from '../domain/failure-router.ts';
 import type { Formats } from '../domain/output-record.ts';
+import type { AdminLimits } from '../domain/pacing/admin-limits.ts';
 import type { Caps } from '../domain/pacing/known-limits.ts';
 import type { Limiter } from '../domain/pacing/limiter.ts';
 import type { BatchApi, Files, FileWriter, Locks } from '../domain/ports.ts';
@@ -53,6 +54,8 @@ export interface ApiEngine extends Engine {
   readonly pacing: Pacing;
   /** Buckets shared with other processes; without, this process keeps its own. */
   readonly limiter?: Limiter;
+  /** The limits of the account, where an admin key told them. */
+  readonly admin?: AdminLimits;
 }
 
 /** The user's choices about speed and patience. */

@@ -41,7 +41,7 @@ export class KeyBook {
 
   constructor({ api, keys }: Pick<ApiEngine, 'api' | 'keys'>) {
     const [first, second, ...others] = keys ?? [];
-    const alone: KeyLink = { api, organization: null, reported: null, label: 'the key' };
+    const alone: KeyLink = first ?? { api, organization: null, reported: null, label: 'the key' };
     this.links = first && second ? [first, second, ...others] : [alone];
     this.places = placesOf(this.links);
     const refused = this.several ? this.links.filter((link) => link.refused) : [];

@@ -4,7 +4,7 @@
  */
 import type { PoolSnapshot } from '../domain/pacing/snapshot.ts';
 import { BatchRoom } from './batch-room.ts';
-import { BATCH_CLASS } from './pacing/pool-book.ts';
+import { BATCH_CLASS } from './pacing/batch-limits.ts';
 import type { Session } from './session.ts';
 
 /** Not more often than this: a round may last a millisecond. */

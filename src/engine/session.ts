@@ -68,20 +68,12 @@ export interface Session {
 }
 
 export function newSession(engine: ApiEngine, driver: DriverStore): Session {
-  const limiter = engine.limiter ?? createLocalLimiter(engine.clock);
   const keys = new KeyBook(engine);
   return {
     engine,
     driver,
     blocks: new BlockBook(),
-    pacer: new Pacer({
-      limiter,
-      clock: engine.clock,
-      caps: engine.pacing.caps ?? {},
-      headroom: engine.pacing.headroom ?? 0,
-      maxQueued: engine.pacing.maxQueued,
-      batchRpm: engine.pacing.batchRpm,
-    }),
+    pacer: newPacer(engine, keys),
     reach: new Reach(),
     keys,
     foreign: new Map(),
@@ -103,6 +95,20 @@ export function newSession(engine: ApiEngine, driver: DriverStore): Session {
     serverAheadMs: engine.clock.now() - engine.clock.monotonicMs(),
     serverTimeHeard: false,
   };
+}
+
+function newPacer({ clock, limiter, pacing, admin, emit }: ApiEngine, keys: KeyBook): Pacer {
+  const { caps = {}, headroom = 0, maxQueued, batchRpm } = pacing;
+  const pacer = new Pacer({
+    ...{ clock, caps, headroom, maxQueued, batchRpm },
+    limiter: limiter ?? createLocalLimiter(clock),
+    onCall: (call) => emit({ kind: 'call.ended', ...call }),
+  });
+  for (const organization of admin ? keys.organizations : []) {
+    const isIts = admin?.organization === null || keys.links.every((link) => link.organization === null);
+    if (admin && (isIts || organization === admin.organization)) pacer.pools.administer(organization, admin);
+  }
+  return pacer;
 }
 
 /** The time by the API's clock, in whole milliseconds: what it deletes, and when, goes by that. */

@@ -13,8 +13,10 @@ import type { Amounts, BucketName, CreateLease, Limiter, Marks } from '../../dom
 import type { Caps } from '../../domain/pacing/known-limits.ts';
 import type { RateSeen } from '../../domain/pacing/rate-seen.ts';
 import type { PoolSnapshot } from '../../domain/pacing/snapshot.ts';
+import type { UseCounts } from '../../domain/pacing/use-ring.ts';
 import type { Pool } from './pool.ts';
-import { BATCH_CLASS, PoolBook } from './pool-book.ts';
+import { BATCH_CLASS } from './batch-limits.ts';
+import { PoolBook } from './pool-book.ts';
 
 /** A key that calls may go out with. */
 export interface PacedKey {
@@ -31,6 +33,17 @@ export interface PacerParts {
   readonly headroom: number;
   readonly maxQueued?: number | undefined;
   readonly batchRpm?: number | undefined;
+  /** Told of every call, for the metrics. */
+  readonly onCall?: (call: CallCount) => void;
+}
+
+export interface CallCount {
+  readonly pool: string;
+  readonly key: string;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly refused: boolean;
+  readonly retried: boolean;
 }
 
 /** A call that has been paid for and is under way. */
@@ -124,10 +137,10 @@ export class Pacer {
    */
   async takeBatchCalls(organization: string, key: string, calls: number): Promise<number> {
     const pool = await this.#book.ofClass(organization, BATCH_CLASS, null);
-    const { limiter, clock } = this.#parts;
+    const { limiter } = this.#parts;
     const taken = await limiter.take({ pool: pool.name, amounts: { requests: calls }, waiter: null });
     if (taken.kind === 'wait') return taken.waitMs;
-    pool.use(key).add(clock.now(), { requests: calls });
+    this.#count(pool, key, { requests: calls });
     return 0;
   }
 
@@ -135,7 +148,7 @@ export class Pacer {
   async noteBatchCalls(organization: string, key: string, calls: number): Promise<void> {
     const pool = await this.#book.ofClass(organization, BATCH_CLASS, null);
     await this.#parts.limiter.correct(pool.name, { requests: calls });
-    pool.use(key).add(this.#parts.clock.now(), { requests: calls });
+    this.#count(pool, key, { requests: calls });
   }
 
   /**
@@ -172,10 +185,10 @@ export class Pacer {
       this.#forecast.learn(ticket.size, usage);
       const input = countedInput(usage);
       const output = usage.outputTokens;
-      pool.use(ticket.key.label).add(clock.now(), { requests: 1, inputTokens: input, outputTokens: output });
+      this.#count(pool, ticket.key.label, { requests: 1, inputTokens: input, outputTokens: output });
       const more = differences(ticket.paid, amountsFor(input, output));
       if (Object.keys(more).length > 0) await limiter.correct(pool.name, more);
-    } else pool.use(ticket.key.label).add(clock.now(), { requests: 1 });
+    } else this.#count(pool, ticket.key.label, { requests: 1 });
     await this.#hear(pool, ticket, rates);
     if (!rates && pool.known.answered(clock.now())) await this.#book.apply(pool);
   }
@@ -183,18 +196,22 @@ export class Pacer {
   /** `retried`: it will be called again. */
   async failed(ticket: Ticket<PacedKey>, failure: ApiFailure, retried: boolean): Promise<void> {
     const pool = this.#close(ticket);
-    const { clock, limiter } = this.#parts;
+    const { limiter } = this.#parts;
     const refused = failure.status === 429;
-    pool.use(ticket.key.label).add(clock.now(), {
-      requests: refused ? 0 : 1,
-      refused: refused ? 1 : 0,
-      retried: retried ? 1 : 0,
-    });
+    const counts = { requests: refused ? 0 : 1, refused: refused ? 1 : 0, retried: retried ? 1 : 0 };
+    this.#count(pool, ticket.key.label, counts);
     // What is refused or breaks down takes no tokens; a call, it may have been.
     const back = differences(ticket.paid, { requests: 1 });
     if (Object.keys(back).length > 0) await limiter.correct(pool.name, back);
     await this.#hear(pool, ticket, failure.rates ?? null);
     if (refused) await this.#book.refused(pool, failure);
+  }
+
+  #count(pool: Pool, key: string, counts: Partial<UseCounts>): void {
+    pool.use(key).add(this.#parts.clock.now(), counts);
+    const { inputTokens = 0, outputTokens = 0, refused = 0, retried = 0 } = counts;
+    const call = { pool: pool.name, key, inputTokens, outputTokens, refused: refused > 0, retried: retried > 0 };
+    for (let calls = Math.max(1, counts.requests ?? 0); calls > 0; calls--) this.#parts.onCall?.(call);
   }
 
   #close(ticket: Ticket<PacedKey>): Pool {

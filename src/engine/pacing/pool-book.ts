@@ -10,8 +10,9 @@ import { BUCKET_NAMES, type Amounts, type BucketName, type Limiter } from '../..
 import { rateClassOf } from '../../domain/pacing/rate-class.ts';
 import type { RateSeen } from '../../domain/pacing/rate-seen.ts';
 import { refusalOf } from '../../domain/pacing/refusal.ts';
-import { batchRequestsOfTier, queueOfTier, tierOf, type TierName } from '../../domain/pacing/tiers.ts';
-import type { KnownLimit, PoolSnapshot } from '../../domain/pacing/snapshot.ts';
+import { batchRequestsOfTier } from '../../domain/pacing/tiers.ts';
+import type { PoolSnapshot } from '../../domain/pacing/snapshot.ts';
+import { BATCH_CLASS, BatchLimitsBook, LOWEST_TIER, type BatchLimits } from './batch-limits.ts';
 import { Pool } from './pool.ts';
 
 export interface BookParts {
@@ -31,29 +32,19 @@ const CONCURRENCY_SLACK = 1.5;
 const CONCURRENCY_MIN = 4;
 /** While the account may not speed up, the limits are set anew as often as this. */
 const RAMP_REFRESH_MS = 5_000;
-/** Where nothing is known of an account, it is taken to be on the lowest tier of today. */
-const LOWEST_TIER: TierName = 'start';
 /** What was known longer ago than this is known no more: the account may have moved to another tier. */
 const KNOWN_MS_MAX = 7 * 86_400_000;
-
-/** The batch endpoints of an organization, whose limits all models share (facts, section 1.5). */
-export const BATCH_CLASS = 'batches';
-
-/** What batches of an organization may take at once. */
-export interface BatchLimits {
-  readonly rowsMax: number;
-  readonly batchesMax: number;
-}
 
 export class PoolBook {
   readonly #parts: BookParts;
   readonly #pools = new Map<string, Pool>();
   readonly #levels = new Map<string, Amounts>();
   readonly #admin = new Map<string, AdminLimits>();
-  readonly #heard = new Map<string, Map<'queue' | 'batches', KnownLimit>>();
+  readonly #batches: BatchLimitsBook;
 
   constructor(parts: BookParts) {
     this.#parts = parts;
+    this.#batches = new BatchLimitsBook(parts);
   }
 
   restore(snapshots: readonly PoolSnapshot[]): void {
@@ -63,7 +54,7 @@ export class PoolBook {
       for (const { name, value, source, atMs } of snapshot.limits) {
         if (source === 'flag' || source === 'assumed' || nowMs - atMs > KNOWN_MS_MAX) continue;
         if (name === 'queue' || name === 'batches') {
-          if (source === 'refusal') this.hearBatchLimit(snapshot.organization, name, value);
+          if (source === 'refusal') this.#batches.hear(snapshot.organization, name, value);
         } else pool.known.hear(name, value, source, atMs);
       }
       for (const { key, minutes } of snapshot.use) pool.load(key, minutes);
@@ -75,6 +66,7 @@ export class PoolBook {
   /** Limits by the Admin API: they hold until it or an answer says otherwise. */
   administer(organization: string, limits: AdminLimits): void {
     this.#admin.set(organization, limits);
+    this.#batches.administer(organization, limits);
   }
 
   /** The pool that a call of this model is paid from; the limiter knows its limits from here on. */
@@ -152,48 +144,13 @@ export class PoolBook {
     await this.apply(pool);
   }
 
-  /**
-   * The queue of an organization: what the user sets, else what the Admin API or a refusal said, else that of the tier
-   * that the limits of its messages show, else that of the lowest tier of today.
-   */
   batchLimits(organization: string): BatchLimits {
-    const known = this.#batchLimits(organization);
-    const share = 1 - this.#parts.headroom;
-    const of = (name: 'queue' | 'batches'): number => known.find((limit) => limit.name === name)?.value ?? Infinity;
-    const cap = this.#parts.maxQueued ?? Infinity;
-    return { rowsMax: Math.min(cap, Math.floor(of('queue') * share)), batchesMax: of('batches') };
+    return this.#batches.of(organization, this.all());
   }
 
-  /** From a refusal, or from the Admin API. */
+  /** The API has refused a batch for this. */
   hearBatchLimit(organization: string, name: 'queue' | 'batches', value: number): void {
-    const heard = this.#heard.get(organization) ?? new Map<'queue' | 'batches', KnownLimit>();
-    heard.set(name, { name, value, source: 'refusal', atMs: this.#parts.clock.now() });
-    this.#heard.set(organization, heard);
-  }
-
-  #batchLimits(organization: string): readonly KnownLimit[] {
-    const nowMs = this.#parts.clock.now();
-    const heard = this.#heard.get(organization);
-    const admin = this.#admin.get(organization)?.batch.queuedRequests ?? null;
-    const refused = heard?.get('queue');
-    const batches = heard?.get('batches');
-    const queue: KnownLimit =
-      refused && (admin === null || refused.value < admin)
-        ? refused
-        : admin !== null
-          ? { name: 'queue', value: admin, source: 'admin', atMs: nowMs }
-          : this.#queueOfTier(organization);
-    return batches ? [queue, batches] : [queue];
-  }
-
-  #queueOfTier(organization: string): KnownLimit {
-    const atMs = this.#parts.clock.now();
-    for (const pool of this.#pools.values()) {
-      if (pool.organization !== organization || pool.rateClass === BATCH_CLASS) continue;
-      const tier = tierOf(pool.rateClass, pool.known.heard());
-      if (tier) return { name: 'queue', value: queueOfTier(tier), source: 'tier', atMs };
-    }
-    return { name: 'queue', value: queueOfTier(LOWEST_TIER), source: 'assumed', atMs };
+    this.#batches.hear(organization, name, value);
   }
 
   /** So many calls under way use all pools in full. */
@@ -238,7 +195,10 @@ export class PoolBook {
         organization: pool.organization,
         rateClass: pool.rateClass,
         atMs: nowMs,
-        limits: pool.rateClass === BATCH_CLASS ? this.#withQueue(pool, nowMs) : pool.known.list(nowMs),
+        limits:
+          pool.rateClass === BATCH_CLASS
+            ? [...pool.known.list(nowMs), ...this.#batches.list(pool.organization, this.all())]
+            : pool.known.list(nowMs),
         levels,
         open: null,
         pausedUntilMs: pool.pausedUntilMs > nowMs ? pool.pausedUntilMs : null,
@@ -248,16 +208,6 @@ export class PoolBook {
       });
     }
     return snapshots;
-  }
-
-  #withQueue(pool: Pool, nowMs: number): readonly KnownLimit[] {
-    const { maxQueued } = this.#parts;
-    const limits = this.#batchLimits(pool.organization).map((limit) =>
-      limit.name === 'queue' && maxQueued !== undefined && maxQueued < limit.value
-        ? ({ name: 'queue', value: maxQueued, source: 'flag', atMs: nowMs } as const)
-        : limit,
-    );
-    return [...pool.known.list(nowMs), ...limits];
   }
 
   #open(organization: string, rateClass: string): Pool {

@@ -13,12 +13,12 @@ const COLUMNS: Readonly<Record<string, string>> = {
     'id TEXT, workspace TEXT, run_id TEXT?, chunk_no INTEGER?, attempt_id INTEGER?, proven INTEGER, status TEXT, counts TEXT, row_count INTEGER, created_at_ms INTEGER, expires_at_ms INTEGER, ended_at_ms INTEGER?, archived_at_ms INTEGER?, results_url TEXT?, missing_since_ms INTEGER?',
   chunk_index: 'run_id TEXT, chunk_no INTEGER, requests BLOB, outcomes BLOB?, results BLOB?',
   chunks:
-    'run_id TEXT, chunk_no INTEGER, kind TEXT, state TEXT, betas TEXT, row_count INTEGER, bytes INTEGER, sha256 TEXT, first_seq INTEGER, mix TEXT, parent_no INTEGER?, root_no INTEGER?, refusals INTEGER, fetches INTEGER, sealed_at_ms INTEGER, batch_id TEXT?, wire TEXT',
+    'run_id TEXT, chunk_no INTEGER, kind TEXT, state TEXT, betas TEXT, row_count INTEGER, bytes INTEGER, sha256 TEXT, first_seq INTEGER, mix TEXT, parent_no INTEGER?, root_no INTEGER?, refusals INTEGER, fetches INTEGER, sealed_at_ms INTEGER, batch_id TEXT?, wire TEXT, priority TEXT?, hurried_at_ms INTEGER?',
   driver: 'id INTEGER?, epoch INTEGER, pid INTEGER, host TEXT, command TEXT, since_ms INTEGER, let_go_at_ms INTEGER?',
   events: 'id INTEGER?, run_id TEXT, at_ms INTEGER, kind TEXT, chunk_no INTEGER?, seq INTEGER?, data TEXT',
   pools: 'origin TEXT, pool TEXT, data TEXT, at_ms INTEGER',
-  rows: 'run_id TEXT, seq INTEGER, state TEXT, home_chunk_no INTEGER, home_index INTEGER, attempts INTEGER, error_type TEXT?, not_before_ms INTEGER, result_chunk_no INTEGER?, result_offset INTEGER?, result_length INTEGER?',
-  runs: 'id TEXT, name TEXT?, state TEXT, fingerprint TEXT?, again_no INTEGER, canceled INTEGER, origin TEXT, workspace TEXT, created_at_ms INTEGER, ready_at_ms INTEGER?, done_at_ms INTEGER?, inputs TEXT, settings TEXT, setting_hashes TEXT, output TEXT?, format TEXT, errors TEXT?, overwrite INTEGER, total_rows INTEGER, mix TEXT, row_waiting INTEGER, row_in_batch INTEGER, row_retry INTEGER, row_in_realtime INTEGER, row_succeeded INTEGER, row_failed INTEGER, row_expired INTEGER, row_canceled INTEGER, row_invalid INTEGER, blocked TEXT, stop_reasons TEXT, realtime_log_bytes INTEGER',
+  rows: 'run_id TEXT, seq INTEGER, state TEXT, home_chunk_no INTEGER, home_index INTEGER, attempts INTEGER, error_type TEXT?, not_before_ms INTEGER, result_chunk_no INTEGER?, result_offset INTEGER?, result_length INTEGER?, truncations INTEGER, max_tokens INTEGER?',
+  runs: 'id TEXT, name TEXT?, state TEXT, fingerprint TEXT?, again_no INTEGER, canceled INTEGER, origin TEXT, workspace TEXT, created_at_ms INTEGER, ready_at_ms INTEGER?, done_at_ms INTEGER?, inputs TEXT, settings TEXT, setting_hashes TEXT, output TEXT?, format TEXT, errors TEXT?, overwrite INTEGER, total_rows INTEGER, mix TEXT, row_waiting INTEGER, row_in_batch INTEGER, row_retry INTEGER, row_in_realtime INTEGER, row_succeeded INTEGER, row_failed INTEGER, row_expired INTEGER, row_canceled INTEGER, row_invalid INTEGER, blocked TEXT, stop_reasons TEXT, realtime_log_bytes INTEGER, realtime_reserved_usd REAL',
   tombstones:
     'fingerprint TEXT, run_id TEXT, name TEXT?, rows INTEGER, done_at_ms INTEGER?, pruned_at_ms INTEGER, output TEXT?',
   usage:
@@ -49,7 +49,7 @@ const FREE_TEXT: Readonly<Record<string, string>> = {
 };
 
 const MACHINE_TEXT =
-  /(^|_)(id|state|kind|status|lane|sha256|fingerprint|origin|workspace|format|betas|counts|mix|results_url|model|wire)$/;
+  /(^|_)(id|state|kind|status|lane|sha256|fingerprint|origin|workspace|format|betas|counts|mix|results_url|model|wire|priority)$/;
 
 interface Column {
   readonly name: string;
