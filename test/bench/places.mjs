@@ -19,7 +19,11 @@ export function script(name) {
 
 /** A module of the built program. */
 export function loadBuilt(path) {
-  return import(pathToFileURL(join(DIST, path)).href);
+  return import(builtUrl(path));
+}
+
+export function builtUrl(path) {
+  return pathToFileURL(join(DIST, path)).href;
 }
 
 /** A new folder for one bench, to be removed by it. */
