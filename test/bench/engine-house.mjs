@@ -59,7 +59,11 @@ export async function submitRows(engine, { count, paramsAt, settings = {} }) {
   const { api } = engine;
   const report = await ingest(engine, {
     rows: prepareRows({
-      source: { columns: [], records: () => records(count, paramsAt), progress: () => ({ readBytes: 0, totalBytes: null }) },
+      source: {
+        columns: [],
+        records: () => records(count, paramsAt),
+        progress: () => ({ readBytes: 0, totalBytes: null }),
+      },
       read: (record) => reader.read(record),
       ...{ inputCount: 1, limit: null },
     }),

@@ -30,7 +30,7 @@ export async function inVirtualTime(seed, work) {
     const done = work(clockOn(time)).finally(() => (settled = true));
     // A rejection is delivered by the `return` below; until then nobody else is to be told of it.
     done.catch(() => undefined);
-    for (let idle = 0; ; ) {
+    for (let idle = 0; ;) {
       for (let nth = 0; nth < TURNS; nth++) await new Promise((resolve) => turn(resolve));
       if (settled) return await done;
       if (time.countTimers() > 0) {
