@@ -14,6 +14,7 @@ const { connectAnthropic } = await loadBuilt('adapters/anthropic/api.js');
 const { createFormatter, errorsLine } = await loadBuilt('adapters/sinks/formatter.js');
 const { silentLogger } = await loadBuilt('base/log.js');
 const { seededRng } = await loadBuilt('base/random.js');
+const { FLAG_SPECS } = await loadBuilt('cli/option-table.js');
 const { createRowReader } = await loadBuilt('domain/row/reader.js');
 const { prepareRows } = await loadBuilt('domain/row/prepare-rows.js');
 const { ingest } = await loadBuilt('engine/ingest.js');
@@ -21,27 +22,34 @@ const { drive } = await loadBuilt('engine/runner.js');
 
 /** Records that a source hands on at once, as those of files do. */
 const RECORDS_AT_ONCE = 500;
-const CHUNK_BYTES = 256_000_000;
 const HOLDER = { pid: 1, host: 'bench', command: 'batchrun run' };
 
-/** What the flags come to where nobody says anything (cli/option-table.ts). */
+/** What the flags come to where nobody says anything. */
+const unsaid = (name) => FLAG_SPECS[name].default;
 const PACING = {
-  ...{ maxBatches: 100, concurrency: 4, pollIntervalMs: 30_000, reconcileGraceMs: 600_000, giveUpMs: 3_600_000 },
+  maxBatches: unsaid('maxBatches'),
+  concurrency: unsaid('concurrency'),
+  pollIntervalMs: unsaid('pollInterval'),
+  reconcileGraceMs: unsaid('reconcileGrace'),
+  giveUpMs: unsaid('giveUp'),
 };
 const SETTINGS = {
-  ...{ chunkRows: 10_000, chunkBytes: CHUNK_BYTES, maxAttempts: 4, retryLane: 'auto' },
+  chunkRows: unsaid('chunkSize'),
+  chunkBytes: unsaid('chunkBytes'),
+  maxAttempts: unsaid('maxAttempts'),
+  retryLane: unsaid('retryLane'),
   ...{ failIf: null, defuseFormulas: false, columns: [] },
 };
 
-/** `pacing`: what differs from the flags' defaults. `extend` may add ports to the engine. */
-export async function createEngine({ clock, fetch, pacing = {}, extend = (engine) => engine }) {
+/** `pacing`: what differs from the flags' defaults. */
+export async function createEngine({ clock, fetch, pacing = {} }) {
   const disk = createMemoryFiles({ seed: SEED });
   const files = disk.files();
   const { api } = await connectAnthropic({
     ...{ files, clock, fetch, apiKey: 'sk-ant-bench', baseURL: 'http://sim.test' },
     stderr: new Writable({ write: (_chunk, _encoding, done) => done() }),
   });
-  return extend({
+  return {
     ...{ files, clock, api, log: silentLogger, rng: seededRng(`${SEED}|engine`) },
     store: storeOn(new Db(':memory:')),
     locks: { tryAcquire: async () => ({ release: async () => undefined }) },
@@ -50,7 +58,7 @@ export async function createEngine({ clock, fetch, pacing = {}, extend = (engine
     emit: () => undefined,
     signal: new AbortController().signal,
     pacing: { ...PACING, ...pacing },
-  });
+  };
 }
 
 /** Reads and seals rows of these params. Gives the run's id. */

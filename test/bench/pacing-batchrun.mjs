@@ -11,7 +11,7 @@ export const sharedFlags = (redisUrl) => ['--limiter', redisUrl];
 
 /** The engine with what the realtime lane needs, and the setting of a run that takes it. */
 async function realtimeEngine({ clock, fetch }) {
-  return { engine: await createEngine({ clock, fetch }), settings: { lane: 'realtime' } };
+  return { engine: await createEngine({ clock, fetch }), settings: { wishes: { lane: 'realtime' } } };
 }
 
 export const BATCHRUN = {
