@@ -3,6 +3,7 @@
  * output. What was paid is judged in payments.ts.
  */
 import { answerFor } from '../../src/tools/sim/answer.ts';
+import { checkBudget, checkLimits } from './account.ts';
 import { idOf } from './command.ts';
 import { OUTPUT, type Machine } from './machine.ts';
 import { wrongMoves } from './moves.ts';
@@ -54,6 +55,8 @@ export async function checkEnd(machine: Machine): Promise<void> {
     }
   }
   checkPrints(machine);
+  checkLimits(machine.lab);
+  checkBudget(machine);
   checkCap(machine);
   checkPayments(machine);
   await checkFollowed(machine, run.id);

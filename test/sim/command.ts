@@ -12,7 +12,8 @@ import { recover } from '../../src/engine/recover.ts';
 import { drive, type DriveEnd } from '../../src/engine/runner.ts';
 import { newSession } from '../../src/engine/session.ts';
 import { sweep } from '../../src/engine/sweep.ts';
-import { OUTPUT, type Incarnation } from './machine.ts';
+import { budgetOfRows } from './account.ts';
+import { OUTPUT, type Incarnation, type Machine } from './machine.ts';
 import type { InputRow, Plan } from './plan.ts';
 
 export type Command = 'run' | 'submit' | 'collect' | 'once' | 'retry';
@@ -38,7 +39,7 @@ export async function command(process: Incarnation, what: Command): Promise<Comm
     return finished(process, await drive(engine, { ...base, runIds: null, goal: 'finish' }));
   }
   machine.reading++;
-  const report = await submit(engine, plan).finally(() => machine.reading--);
+  const report = await submit(engine, machine).finally(() => machine.reading--);
   const runId = report.verdict.kind === 'exists' ? report.verdict.runId : report.runId;
   if (what === 'submit' && (await engine.store.run(runId))?.state === 'done') return 'nothing';
   return finished(
@@ -70,7 +71,9 @@ async function retry(engine: ApiEngine, plan: Plan): Promise<CommandEnd> {
 }
 
 /** `batchrun submit`'s first half: read, check, seal. */
-async function submit(engine: ApiEngine, plan: Plan): Promise<IngestReport> {
+async function submit(engine: ApiEngine, machine: Machine): Promise<IngestReport> {
+  const { plan } = machine;
+  const { budget } = plan.troubles;
   await sweep(engine);
   const reader = createRowReader({ nowMs: engine.clock.now() });
   return ingest(engine, {
@@ -92,6 +95,9 @@ async function submit(engine: ApiEngine, plan: Plan): Promise<IngestReport> {
         failIf: null,
         defuseFormulas: false,
         columns: [],
+        // A budget that somebody has taken away is away for good, also where the run is read again.
+        wishes:
+          machine.budgetRaisedAtMs === null && budget !== null ? { maxCostUsd: budgetOfRows(plan.rows, budget) } : {},
       },
       settingHashes: {},
       output: plan.troubles.output === 'stdout' ? '-' : OUTPUT,

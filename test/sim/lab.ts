@@ -5,6 +5,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { armFailpoints } from '../../src/base/failpoint.ts';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
+import type { Limiter } from '../../src/domain/pacing/limiter.ts';
+import { createLocalLimiter } from '../../src/domain/pacing/local-limiter.ts';
+import type { MessageLimits } from '../../src/tools/sim/catalogue.ts';
 import type { LedgerBatch } from '../../src/tools/sim/ledger.ts';
 import type { SimKey } from '../../src/tools/sim/options.ts';
 import { createSimWorld, type SimWorld } from '../../src/tools/sim/world.ts';
@@ -24,6 +27,10 @@ class WholeClock extends VirtualClock {
   }
 }
 
+function messageLimits({ troubles: { limits } }: Plan): { readonly messages?: MessageLimits } {
+  return limits === null ? {} : { messages: limits };
+}
+
 export class Lab {
   readonly plan: Plan;
   readonly clock: VirtualClock = new WholeClock();
@@ -31,6 +38,8 @@ export class Lab {
   readonly log: EventLog;
   readonly violations: string[] = [];
   readonly machines: readonly Machine[];
+  /** The buckets that all machines take from, where they share them. */
+  readonly limiter: Limiter | null;
   /** The keys that the API takes now. */
   readonly keys: Record<string, SimKey>;
   foreignBatches = 0;
@@ -54,10 +63,11 @@ export class Lab {
         listLagMs: plan.listLagMs,
         expiresAfterMs: plan.expiresAfterMs,
         retryAfterSeconds: plan.troubles.retryAfterSeconds,
-        limits: { batchQueueMax: plan.queueMax },
+        limits: { batchQueueMax: plan.queueMax, ...messageLimits(plan) },
       },
       this.clock,
     );
+    this.limiter = plan.troubles.limits?.shared === true ? createLocalLimiter(this.clock) : null;
     const plans = plan.troubles.secondMachine ? [plan, secondPlan(plan)] : [plan];
     this.machines = plans.map((one, at) => new Machine(this, one, at === 0 ? '' : 'second', sabotage));
     // Which process reached a failpoint is known by the context in which its work was begun.

@@ -16,6 +16,10 @@ import type { BatchApi, Files } from '../../src/domain/ports.ts';
 import type { Store } from '../../src/domain/store.ts';
 import type { ApiEngine, KeyLink } from '../../src/engine/engine.ts';
 import type { EngineEvent } from '../../src/engine/events.ts';
+import { createLocalLimiter } from '../../src/domain/pacing/local-limiter.ts';
+import type { Limiter } from '../../src/domain/pacing/limiter.ts';
+import type { LedgerMessage } from '../../src/tools/sim/ledger.ts';
+import { paramsHashOf } from '../../src/tools/sim/prompt.ts';
 import { createMemoryFiles, type MemoryDisk } from '../support/memory-files.ts';
 import { epochGuard } from './epoch-guard.ts';
 import { fenced, fencedStore, Life, MemoryLocks, type Fence } from './fence.ts';
@@ -43,6 +47,7 @@ export interface Sabotage {
   readonly api?: (api: BatchApi, machine: Machine) => BatchApi;
   readonly files?: (files: Files, machine: Machine) => Files;
   readonly clock?: (clock: Clock) => Clock;
+  readonly limiter?: (limiter: Limiter) => Limiter;
   /** Ports go on working after the crash of their incarnation. */
   readonly zombies?: boolean;
 }
@@ -98,6 +103,8 @@ export class Machine {
   /** When batches were found to be ours that had not been told to us at their create. */
   readonly foundAtMs = new Map<string, number>();
   doneAtMs: number | null = null;
+  /** When somebody took the budget away, so that the run comes to its end. */
+  budgetRaisedAtMs: number | null = null;
   /** Commands that are reading the input, dead ones too: more than there are is no harm. */
   reading = 0;
   /** Full listings in the healed world. */
@@ -107,6 +114,7 @@ export class Machine {
   readonly #sabotage: Sabotage;
   readonly #living = new Set<Life>();
   #started = 0;
+  #hashes: ReadonlySet<string> | undefined;
 
   constructor(lab: Lab, plan: Plan, name: string, sabotage: Sabotage) {
     this.lab = lab;
@@ -136,6 +144,13 @@ export class Machine {
     return this.db.get('SELECT 1 FROM runs WHERE id = ?', runId) !== undefined;
   }
 
+  /** What was called for rows of this machine. */
+  messages(): readonly LedgerMessage[] {
+    this.#hashes ??= new Set(this.plan.rows.map((row) => paramsHashOf(row.params)));
+    const hashes = this.#hashes;
+    return this.lab.world.ledger.messages.filter((message) => hashes.has(message.paramsHash));
+  }
+
   get generation(): number {
     return reopenings(this.db);
   }
@@ -157,6 +172,9 @@ export class Machine {
     const [first, ...others] = pool.map((apiKey) => this.#connect({ apiKey, files, clock, watch, fence }));
     invariant(first, 'there is a key');
     const keys = [await first, ...(await Promise.all(others))] as const;
+    const shared = sabotage.limiter?.(lab.limiter ?? createLocalLimiter(clock)) ?? lab.limiter;
+    // What is shared outlives the process.
+    const limiter = shared && { ...shared, close: () => Promise.resolve() };
     const stop = new AbortController();
     const stdout = new Stdout(KINDS[plan.troubles.output], this.generation);
     this.printed.push(stdout);
@@ -174,6 +192,7 @@ export class Machine {
       signal: stop.signal,
       api: keys[0].api,
       keys,
+      ...(limiter === null ? {} : { limiter }),
       pacing: {
         maxBatches: plan.maxBatches,
         concurrency: plan.concurrency,

@@ -3,7 +3,7 @@
  * believes.
  */
 import { paramsHashOf } from '../../src/tools/sim/prompt.ts';
-import type { LedgerBatch, LedgerMessage } from '../../src/tools/sim/ledger.ts';
+import type { LedgerBatch } from '../../src/tools/sim/ledger.ts';
 import { wirePlaceOf } from './lab.ts';
 import type { Machine } from './machine.ts';
 
@@ -17,7 +17,7 @@ export function checkPayments(machine: Machine): void {
   const accepted = acceptedRows(machine);
   const executed = new Map<string, number>();
   let lost = 0;
-  for (const message of messagesOf(machine)) {
+  for (const message of machine.messages()) {
     executed.set(message.paramsHash, (executed.get(message.paramsHash) ?? 0) + 1);
     if (!message.wasAnswered) lost++;
   }
@@ -155,7 +155,7 @@ export async function checkUsage(machine: Machine, runId: string): Promise<void>
   if (sum('batch') !== inBatches) {
     machine.violation(`the batches used ${inBatches} output tokens; the ledger says ${sum('batch')}`);
   }
-  const inCalls = messagesOf(machine).reduce((total, message) => total + message.outputTokens, 0);
+  const inCalls = machine.messages().reduce((total, message) => total + message.outputTokens, 0);
   if (sum('realtime') > inCalls) {
     machine.violation(`the calls used ${inCalls} output tokens; the ledger says ${sum('realtime')}`);
   }
@@ -166,13 +166,8 @@ export function timesSent(machine: Machine): ReadonlyMap<string, number> {
   const times = new Map<string, number>();
   const add = (hash: string): void => void times.set(hash, (times.get(hash) ?? 0) + 1);
   for (const batch of machine.lab.batchesOf(machine)) for (const { paramsHash } of batch.rows()) add(paramsHash);
-  for (const { paramsHash } of messagesOf(machine)) add(paramsHash);
+  for (const { paramsHash } of machine.messages()) add(paramsHash);
   return times;
-}
-
-function messagesOf(machine: Machine): readonly LedgerMessage[] {
-  const known = knownHashes(machine);
-  return machine.lab.world.ledger.messages.filter((message) => known.has(message.paramsHash));
 }
 
 const hashes = new WeakMap<Machine, ReadonlySet<string>>();

@@ -85,8 +85,16 @@ async function faultyLives(machine: Machine, { from, lives }: { from: number; li
   for (let nth = from; nth < from + lives && !machine.lab.hasFailed(); nth++) await faultyLife(machine, rng, nth);
 }
 
+/** Somebody raises the budget: else a run that it stopped would never end. */
+async function raiseBudget(machine: Machine): Promise<void> {
+  if (machine.plan.troubles.budget === null || machine.budgetRaisedAtMs !== null) return;
+  machine.budgetRaisedAtMs = machine.lab.clock.now();
+  for (const run of await machine.store.runs()) await machine.store.changeWishes(run.id, { maxCostUsd: null });
+}
+
 async function untilDone(machine: Machine): Promise<void> {
   const ends: string[] = [];
+  await raiseBudget(machine);
   for (let nth = 0; nth < HEALED_LIVES_MAX; nth++) {
     const what = await canceledOr(machine, 'run');
     ends.push(String(await inLife(machine, (process) => commanded(process, what), { timeLimitMs: HEALED_MS_MAX })));

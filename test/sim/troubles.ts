@@ -7,6 +7,7 @@
  * seeds. `SIM_WITHOUT=clock,disk` takes some away: that shows which of them a failing seed needs.
  */
 import { chance, integerBetween, pick, seededRng, type Rng } from '../../src/base/random.ts';
+import { limitPlanOf, type LimitPlan } from './account.ts';
 import { keyPlanOf, type KeyPlan } from './sim-keys.ts';
 
 export type RowEnd = 'failed' | 'expired' | 'canceled';
@@ -39,6 +40,10 @@ export interface Troubles {
   readonly retry: RetryPlan | null;
   /** A second key; null: one key alone. */
   readonly keys: KeyPlan | null;
+  /** How little the account may do in a minute; null: as much as any tier. */
+  readonly limits: LimitPlan | null;
+  /** The budget of the run, as a share of what all rows can cost at most; null: none. */
+  readonly budget: number | null;
 }
 
 export const HOUR_MS = 3_600_000;
@@ -46,7 +51,20 @@ export const HOUR_MS = 3_600_000;
 export const CLOCK_WRONG_MS_MAX = 2 * HOUR_MS;
 export const CLOCK_STEP_MS_MAX = HOUR_MS;
 
-const NAMES = ['clock', 'disk', 'lock', 'stop', 'lag', 'second', 'wait', 'output', 'retry', 'keys'] as const;
+const NAMES = [
+  'clock',
+  'disk',
+  'lock',
+  'stop',
+  'lag',
+  'second',
+  'wait',
+  'output',
+  'retry',
+  'keys',
+  'limits',
+  'budget',
+] as const;
 export type TroubleName = (typeof NAMES)[number];
 
 const without: ReadonlySet<TroubleName> = new Set(namesIn(process.env['SIM_WITHOUT'] ?? ''));
@@ -80,6 +98,8 @@ export function troublesOf(seed: string | number): Troubles {
     output: off('output') ? 'file' : outputKind,
     retry: off('retry') ? null : retryOf(rng('retry')),
     keys: hasSecondKey ? keyPlanOf(keys) : null,
+    limits: chance(rng('limits'), 0.3) && !off('limits') ? limitPlanOf(rng('limits')) : null,
+    budget: chance(rng('budget'), 0.2) && !off('budget') ? 0.2 + 1.5 * rng('budget').next() : null,
   };
 }
 

@@ -34,6 +34,8 @@ export interface LedgerRow {
   readonly customId: string;
   readonly paramsHash: string;
   readonly outcome: 'processing' | 'succeeded' | 'errored' | 'canceled' | 'expired';
+  /** Billed where it succeeded. */
+  readonly input: InputUse;
   /** What is billed for it: 0 unless it succeeded. */
   readonly outputTokens: number;
 }
@@ -153,8 +155,8 @@ function ledgerBatch(view: BatchView, batch: SimBatch): LedgerBatch {
       for (const row of batch.rows) {
         const outcome = isEnded ? outcomeOf(view, batch, row) : undefined;
         const outputTokens = outcome?.type === 'succeeded' ? outcome.answer.outputTokens : 0;
-        const { customId, paramsHash } = row;
-        yield { customId, paramsHash, outcome: outcome?.type ?? 'processing', outputTokens };
+        const { customId, paramsHash, input } = row;
+        yield { customId, paramsHash, outcome: outcome?.type ?? 'processing', input, outputTokens };
       }
     },
   };
