@@ -12,6 +12,7 @@ import { driveAndReport } from './drive-runs.ts';
 import { EXIT } from './outcome.ts';
 import { changedOutputs, checkOutputs } from './output-path.ts';
 import { selectRun } from './select-run.ts';
+import { rememberWishes, wishesAsked } from './wishes.ts';
 
 export async function runCollect(context: Context, wanted: string | undefined): Promise<number> {
   const { flags, terminal, stateFolder } = context;
@@ -35,6 +36,7 @@ export async function runCollect(context: Context, wanted: string | undefined): 
     const link = await connectApi(context);
     refuseOtherOrigin(context, { open, named, link });
     await rememberOutputs(context, store, open);
+    await rememberWishes(context, store, open);
     const runIds = named ? [named.id] : null;
     return await driveAndReport(context, store, { command: 'collect', runIds, once: flags.once === true, link });
   } finally {
@@ -44,6 +46,7 @@ export async function runCollect(context: Context, wanted: string | undefined): 
 
 function checkFlags({ flags }: Context): void {
   if (flags.failIf !== undefined) parseFailIf(flags.failIf);
+  wishesAsked(flags);
   if (flags.json === true && (flags.output === '-' || flags.asCompleted === true)) {
     throw new BatchrunError('E_USAGE', '--json and results on stdout cannot go together', {
       hint: 'Write the results to a file.',

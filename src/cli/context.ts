@@ -18,6 +18,7 @@ import type { LedgerReading } from '../adapters/sqlite/reading.ts';
 import { lostLedger } from '../adapters/sqlite/wholeness.ts';
 import type { AdminLimits } from '../domain/pacing/admin-limits.ts';
 import type { Limiter } from '../domain/pacing/limiter.ts';
+import type { Caps } from '../domain/pacing/known-limits.ts';
 import type { RowSource } from '../domain/source.ts';
 import type { FileWriter } from '../domain/ports.ts';
 import type { Store } from '../domain/store.ts';
@@ -229,6 +230,10 @@ export function withApi(engine: Engine, link: ApiLink, flags: Flags, account?: A
     reconcileGraceMs: flags.reconcileGrace,
     giveUpMs: flags.giveUp,
     backoff: { baseMs: flags.backoffBase, maxMs: flags.backoffMax },
+    caps: capsOf(flags),
+    ...(flags.headroom === undefined ? {} : { headroom: flags.headroom }),
+    ...(flags.maxQueued === undefined ? {} : { maxQueued: flags.maxQueued }),
+    ...(flags.batchRpm === undefined ? {} : { batchRpm: flags.batchRpm }),
   };
   const keys = account?.keys ?? link.keys;
   return {
@@ -239,6 +244,11 @@ export function withApi(engine: Engine, link: ApiLink, flags: Flags, account?: A
     ...(account?.admin ? { admin: account.admin } : {}),
     pacing,
   };
+}
+
+function capsOf({ rpm, itpm, otpm, tpm, tpd }: Flags): Caps {
+  const named = { requests: rpm, input: itpm, output: otpm, tokens: tpm, day: tpd };
+  return Object.fromEntries(Object.entries(named).filter(([, limit]) => limit !== undefined));
 }
 
 /** The workspace as a header names it, or null where the key alone decides. */

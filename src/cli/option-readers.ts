@@ -2,8 +2,10 @@
  * How the values of flags are read: each gives the value or says what it should have been.
  */
 import { InvalidArgumentError } from 'commander';
+import { systemClock } from '../base/clock.ts';
 import { parseBytes, parseDurationMs } from '../base/units.ts';
 import { BATCH_BYTES_MAX } from '../domain/limits.ts';
+import { deadlineMs } from './deadline.ts';
 
 /** A whole number in a range. */
 export function count(min: number, max = Number.MAX_SAFE_INTEGER): (text: string) => number {
@@ -41,6 +43,38 @@ export function amount(text: string): number {
   const value = Number(text);
   if (!Number.isFinite(value) || value < 0) throw new InvalidArgumentError('It must be an amount in USD.');
   return value;
+}
+
+/** USD that a run may cost at most; `none` takes the cap away. */
+export function cap(text: string): number | 'none' {
+  if (text.trim().toLowerCase() === 'none') return 'none';
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value) || value <= 0) {
+    throw new InvalidArgumentError('It must be an amount in USD above 0, or none.');
+  }
+  return value;
+}
+
+/** When something is needed, in milliseconds since 1970; `none` takes the deadline away. */
+export function deadline(text: string): number | 'none' {
+  if (text.trim().toLowerCase() === 'none') return 'none';
+  const ms = deadlineMs(text, systemClock.now());
+  if (ms !== undefined) return ms;
+  throw new InvalidArgumentError('It must be a time such as 06:00, a duration such as 4h, or 2026-11-22T06:00Z.');
+}
+
+/** `10%` or `0.1`. A bare 10 could be meant as either, and 1 as all or as a hundredth. */
+export function share(text: string): number {
+  const [, number, percent] = /^(\d+(?:\.\d+)?)(\s*%)?$/.exec(text.trim()) ?? [];
+  const value = Number(number) / (percent === undefined ? 1 : 100);
+  if (value >= 0 && value < 1) return value;
+  throw new InvalidArgumentError('It must be a share such as 10% or 0.1, below 100%.');
+}
+
+/** Where the limits are shared. What is wrong with it is said without it: it may hold a password. */
+export function limiterUrl(text: string): string {
+  if (/^rediss?:\/\/./.test(text)) return text;
+  throw new InvalidArgumentError('It must begin with redis:// or rediss://.');
 }
 
 /** Words separated by commas. */

@@ -4,7 +4,8 @@
  */
 import { LOG_LEVELS } from '../base/log.ts';
 import { BATCH_BYTES_MAX, BATCH_ROWS_MAX, CHUNK_ROWS_DEFAULT } from '../domain/limits.ts';
-import { amount, bytes, count, duration, list } from './option-readers.ts';
+import { PRIORITIES } from '../domain/priority.ts';
+import { amount, bytes, cap, count, deadline, duration, limiterUrl, list, share } from './option-readers.ts';
 
 export interface FlagSpec {
   readonly flags: string;
@@ -102,7 +103,57 @@ export const FLAG_SPECS = {
     defaultText: '256MB',
   },
   maxBatches: { flags: '--max-batches <n>', text: 'batches open at once', read: count(1), default: 100 },
-  concurrency: { flags: '--concurrency <n>', text: 'realtime calls at once', read: count(1, 1_000), default: 4 },
+  batchRpm: { flags: '--batch-rpm <n>', text: 'calls of the Message Batches API a minute at most', read: count(1) },
+  maxQueued: { flags: '--max-queued <n>', text: 'requests in batches under way at most', read: count(1) },
+  concurrency: {
+    flags: '--concurrency <n>',
+    text: 'realtime calls at once at most; the limits decide how many really are under way',
+    read: count(1, 1_000),
+    default: 50,
+  },
+  rpm: { flags: '--rpm <n>', text: 'realtime calls a minute at most, below the limit of the account', read: count(1) },
+  itpm: { flags: '--itpm <n>', text: 'input tokens a minute at most, likewise', read: count(1) },
+  otpm: { flags: '--otpm <n>', text: 'output tokens a minute at most, likewise', read: count(1) },
+  tpm: { flags: '--tpm <n>', text: 'tokens a minute at most, input and output together', read: count(1) },
+  tpd: { flags: '--tpd <n>', text: 'tokens a day at most, input and output together', read: count(1) },
+  headroom: {
+    flags: '--headroom <percent>',
+    text: 'the share of each limit that is left to other users of the account, for example 10%',
+    read: share,
+  },
+  limiter: {
+    flags: '--limiter <url>',
+    text: 'a Redis (redis://…) in which several processes and machines share the limits of the account',
+    read: limiterUrl,
+  },
+  priority: {
+    flags: '--priority <level>',
+    text: 'which run goes first where there is not room for all; what waits moves up (default: normal)',
+    choices: PRIORITIES,
+  },
+  deadline: {
+    flags: '--deadline <when>',
+    text: 'when the results are needed (06:00, 4h, 2026-11-22T06:00Z, none): rows wait for batches while there is time, then go realtime',
+    read: deadline,
+  },
+  realtime: { flags: '--realtime', text: 'every row as a realtime call, at the full price' },
+  batchOnly: { flags: '--batch-only', text: 'every row in a batch, what is tried again too' },
+  maxCost: {
+    flags: '--max-cost <usd>',
+    text: 'stop before the run has cost more (exit 5), and say what is left undone; none: no cap',
+    read: cap,
+  },
+  budgetMode: {
+    flags: '--budget-mode <mode>',
+    text: 'what --max-cost sets aside before something is sent: the most that it can cost, or what answers cost so far, which may overshoot (default: worst)',
+    choices: ['worst', 'expected'],
+  },
+  retryTruncated: {
+    flags: '--retry-truncated <n>',
+    text: 'ask again up to n times, with twice the max_tokens, where an answer was cut by it (default: 0)',
+    read: count(0, 20),
+  },
+  prices: { flags: '--prices <file>', text: 'prices of models as JSON, in place of those of the built-in table' },
   maxAttempts: {
     flags: '--max-attempts <n>',
     text: 'tries of a row, both lanes together',
@@ -156,10 +207,6 @@ export const FLAG_SPECS = {
     read: duration,
     default: 60_000,
     defaultText: '1m',
-  },
-  limiter: {
-    flags: '--limiter <url>',
-    text: 'share the limits with other processes and machines through a Redis (redis://host:port)',
   },
   retryLock: {
     flags: '--retry-lock <duration>',
@@ -228,18 +275,37 @@ const READING: readonly FlagName[] = [
   'limit',
 ];
 const OUTPUT: readonly FlagName[] = ['output', 'format', 'errors', 'overwrite', 'defuseFormulas'];
+/** What is wanted of a run; it can be changed later. */
+const WISHES: readonly FlagName[] = [
+  'priority',
+  'deadline',
+  'realtime',
+  'batchOnly',
+  'maxCost',
+  'budgetMode',
+  'retryTruncated',
+];
 const SHAPING: readonly FlagName[] = ['name', 'again', 'chunkSize', 'chunkBytes', 'maxAttempts', 'retryLane', 'failIf'];
 const DRIVING: readonly FlagName[] = [
   'apiKeysEnv',
   'maxBatches',
+  'batchRpm',
+  'maxQueued',
   'concurrency',
+  'rpm',
+  'itpm',
+  'otpm',
+  'tpm',
+  'tpd',
+  'headroom',
+  'limiter',
+  'prices',
   'pollInterval',
   'reconcileGrace',
   'maxWait',
   'giveUp',
   'backoffBase',
   'backoffMax',
-  'limiter',
   'retryLock',
   'skipIfLocked',
   'metricsPort',
@@ -252,6 +318,7 @@ export const COMMAND_FLAGS: Readonly<Record<string, readonly FlagName[]>> = {
     ...READING,
     ...OUTPUT,
     ...SHAPING,
+    ...WISHES,
     'dryRun',
     'yes',
     'confirmOver',
@@ -265,6 +332,7 @@ export const COMMAND_FLAGS: Readonly<Record<string, readonly FlagName[]>> = {
     ...READING,
     ...OUTPUT,
     ...SHAPING,
+    ...WISHES,
     'dryRun',
     'yes',
     'confirmOver',
@@ -273,14 +341,26 @@ export const COMMAND_FLAGS: Readonly<Record<string, readonly FlagName[]>> = {
     ...DRIVING,
     ...COMMON,
   ],
-  status: ['json', 'watch', ...COMMON],
-  collect: ['output', 'format', 'errors', 'overwrite', 'once', 'failIf', 'asCompleted', 'json', ...DRIVING, ...COMMON],
+  status: ['json', 'watch', 'prices', ...COMMON],
+  collect: [
+    'output',
+    'format',
+    'errors',
+    'overwrite',
+    ...WISHES,
+    'once',
+    'failIf',
+    'asCompleted',
+    'json',
+    ...DRIVING,
+    ...COMMON,
+  ],
   results: ['only', 'row', 'format', 'defuseFormulas', ...COMMON],
   log: ['tail', 'json', ...COMMON],
-  audit: ['apiKeysEnv', 'json', ...COMMON],
+  audit: ['prices', 'apiKeysEnv', 'json', ...COMMON],
   export: ['stateOnly', 'output', 'overwrite', ...COMMON],
   cancel: ['json', 'failIf', ...DRIVING, ...COMMON],
-  retry: ['only', 'wait', 'failIf', 'json', ...DRIVING, ...COMMON],
+  retry: ['only', ...WISHES, 'wait', 'failIf', 'json', ...DRIVING, ...COMMON],
   resolve: ['chunk', 'batch', 'notCreated', 'lost', 'json', ...DRIVING, ...COMMON],
   adopt: [
     'input',

@@ -4,7 +4,8 @@
  */
 import { Option, type Command } from 'commander';
 import type { LogLevel } from '../base/log.ts';
-import type { OutputFormat, RetryLaneMode } from '../domain/model.ts';
+import type { BudgetMode, OutputFormat, RetryLaneMode } from '../domain/model.ts';
+import type { Priority } from '../domain/priority.ts';
 import { COMMAND_FLAGS, FLAG_SPECS, type FlagName, type FlagSpec } from './option-table.ts';
 
 /** What the flags come to after flag > environment > configuration file > default. */
@@ -41,7 +42,24 @@ export interface Flags {
   readonly chunkSize: number;
   readonly chunkBytes: number;
   readonly maxBatches: number;
+  readonly batchRpm?: number;
+  readonly maxQueued?: number;
   readonly concurrency: number;
+  readonly rpm?: number;
+  readonly itpm?: number;
+  readonly otpm?: number;
+  readonly tpm?: number;
+  readonly tpd?: number;
+  /** From 0 to 1. */
+  readonly headroom?: number;
+  readonly priority?: Priority;
+  readonly deadline?: number | 'none';
+  readonly realtime?: boolean;
+  readonly batchOnly?: boolean;
+  readonly maxCost?: number | 'none';
+  readonly budgetMode?: BudgetMode;
+  readonly retryTruncated?: number;
+  readonly prices?: string;
   readonly maxAttempts: number;
   readonly retryLane: RetryLaneMode;
   readonly pollInterval: number;

@@ -201,6 +201,8 @@ function define(program: Command, parts: ProgramParts, { name, usage, text, run 
     parts.started(command.opts<Flags>());
     const { contextOf } = await import('./begin.ts');
     const context = contextOf(command, parts);
+    const { prices } = context.flags;
+    if (prices !== undefined) (await import('./prices-file.ts')).usePrices(prices);
     parts.finished(await run(context, args, command));
   });
   return command;

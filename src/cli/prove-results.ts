@@ -4,8 +4,14 @@
  */
 import { Worker } from 'node:worker_threads';
 import { BatchrunError } from '../base/errors.ts';
+import { overriddenPrices, type PriceOverrides } from '../domain/pricing.ts';
 import type { ProofOf, ProvedResults, Prover, ResultProof } from '../engine/result-proof.ts';
 import { unpackError, type PackedError } from './packed-error.ts';
+
+/** What the thread is started with. */
+export interface ProverStart {
+  readonly prices: PriceOverrides;
+}
 
 export type ProverJob =
   | { readonly kind: 'begin'; readonly id: number; readonly chunk: ProofOf }
@@ -76,7 +82,9 @@ export class ThreadProver implements Prover {
   }
 
   #start(): Worker {
+    const start: ProverStart = { prices: overriddenPrices() };
     const worker = new Worker(new URL('./proving-thread.js', import.meta.url), {
+      workerData: start,
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB_MAX },
     });
     worker.on('message', (answer: ProverAnswer) => this.#heard(answer));

@@ -2,11 +2,15 @@
  * The thread that proves results (prove-results.ts): it is handed the bytes of several chunks, in order for each, and
  * says of each what its lines come to.
  */
-import { parentPort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
+import { overridePrices } from '../domain/pricing.ts';
 import { ProofHere } from '../engine/result-proof.ts';
 import { taggedIds } from '../engine/wire-ids.ts';
 import { packError } from './packed-error.ts';
-import type { ProverAnswer, ProverJob } from './prove-results.ts';
+import type { ProverAnswer, ProverJob, ProverStart } from './prove-results.ts';
+
+// This thread has a price table of its own.
+overridePrices((workerData as ProverStart).prices);
 
 const proofs = new Map<number, ProofHere>();
 

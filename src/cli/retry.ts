@@ -12,6 +12,7 @@ import { connectApi, createEngine, hasState, holderOf, openStore, withApi, type 
 import { assertOrigin, driveAndReport } from './drive-runs.ts';
 import { EXIT } from './outcome.ts';
 import { selectRun } from './select-run.ts';
+import { rememberWishes } from './wishes.ts';
 
 const RETRYABLE = ['failed', 'expired', 'canceled'] as const;
 
@@ -26,6 +27,7 @@ export async function runRetry(context: Context, wanted: string): Promise<number
       throw new BatchrunError('E_RUN_NOT_DONE', `${run.id} is ${run.state}: its rows are still being tried`);
     const link = await connectApi(context);
     assertOrigin(run, link);
+    await rememberWishes(context, store, [run]);
     const engine = withApi(await createEngine(context, { store, emit: () => undefined }), link, flags);
     await sweep(engine);
     let rows = 0;

@@ -6,6 +6,7 @@ import { systemClock } from '../base/clock.ts';
 import { BatchrunError, isBatchrunError } from '../base/errors.ts';
 import { formatBytes, formatCount, formatUsd, plural } from '../base/units.ts';
 import { parseFailIf } from '../domain/fail-if.ts';
+import { wishesOf } from '../domain/model.ts';
 import type { Engine } from '../engine/engine.ts';
 import { ingest, type IngestReport, type IngestRequest } from '../engine/ingest.ts';
 import { drive } from '../engine/runner.ts';
@@ -37,6 +38,7 @@ import { Progress } from './progress.ts';
 import { readRows } from './read-rows.ts';
 import { settleOutput, tellIdentity } from './submit-identity.ts';
 import { submitView, tellUploads } from './submit-view.ts';
+import { budgetText, refuseUnpriced, rememberWishes, wishesAsked } from './wishes.ts';
 import { noticesText, problemsText } from './render/problems-text.ts';
 
 export interface SubmitOptions {
@@ -67,6 +69,7 @@ export async function runSubmit(context: Context, inputs: readonly string[], opt
     await settleOutput(context, store, { runId, exists, wait: options.wait });
     await tellIdentity(context, store, { runId, exists });
     const done = await store.run(runId);
+    if (exists && done) await rememberWishes(context, store, done.state === 'done' ? [] : [done]);
     if (done?.state === 'done' && options.wait) return await reportDone(context, store, done);
     if (done?.state === 'done') await deliver(context, store, done);
     if (options.wait)
@@ -79,6 +82,7 @@ export async function runSubmit(context: Context, inputs: readonly string[], opt
 
 function checkFlags({ flags }: Context, options: SubmitOptions): void {
   if (flags.failIf !== undefined) parseFailIf(flags.failIf);
+  wishesAsked(flags);
   const stdout = flags.output === '-' || flags.asCompleted === true;
   if (stdout && flags.json === true) {
     throw new BatchrunError('E_USAGE', '--json and results on stdout cannot go together', {
@@ -136,6 +140,7 @@ export async function ingestRequest(
         failIf: flags.failIf ?? null,
         defuseFormulas: flags.defuseFormulas,
         columns: source.columns.filter((column) => column !== (flags.idColumn ?? 'custom_id')),
+        wishes: wishesAsked(flags),
       },
       settingHashes: hashSettings(flags, texts),
       ...choice,
@@ -146,6 +151,7 @@ export async function ingestRequest(
     dryRun: flags.dryRun === true,
     confirm: async (report, known) => {
       if (known) return;
+      refuseUnpriced(wishesOf({ settings: { wishes: wishesAsked(flags) } }), report.mix);
       // A file that another run wrote is refused before anything is sent.
       const nowMs = systemClock.now();
       const fill = (path: string | null): string | null =>
@@ -188,6 +194,8 @@ function tellReport(context: Context, report: IngestReport, link: ApiLink | null
     `${plural(report.rows, 'row')}${skipped}, ${plural(report.chunks, 'batch', 'batches')}, ${formatBytes(report.bytes)}, ${cost}` +
       (link === null ? '' : `, to ${link.baseUrl} with ${credentialText(link)}`),
   );
+  const budget = budgetText(wishesOf({ settings: { wishes: wishesAsked(flags) } }), report.mix);
+  if (budget !== null) terminal.talk(budget);
 }
 
 async function endDryRun(context: Context, report: IngestReport): Promise<number> {

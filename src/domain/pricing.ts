@@ -42,6 +42,20 @@ const NEW_TOKENIZER_FACTOR = 1.3;
 
 const PRICE_BY_MODEL: ReadonlyMap<string, ModelPrice> = new Map<string, ModelPrice>(Object.entries(PRICES));
 
+export type PriceOverrides = Readonly<Record<string, ModelPrice>>;
+
+let overrides: ReadonlyMap<string, ModelPrice> = new Map();
+
+/** `--prices`: from here on these stand in the place of the table's. Each thread has a table of its own. */
+export function overridePrices(prices: PriceOverrides): void {
+  overrides = new Map(Object.entries(prices));
+}
+
+/** What another thread has to be told. */
+export function overriddenPrices(): PriceOverrides {
+  return Object.fromEntries(overrides);
+}
+
 /** What one answer cost in USD; null where its model or a class of its tokens has no known price. */
 export function costUsd(answer: PricedAnswer): number | null {
   const price = priceOf(answer.model);
@@ -92,7 +106,9 @@ export function tokensFromBytes(model: string, bytes: number): number {
  * (`claude-haiku-5-5-20261001`); an exact entry always wins.
  */
 export function priceOf(model: string): ModelPrice | null {
-  return PRICE_BY_MODEL.get(model) ?? PRICE_BY_MODEL.get(model.replace(/-\d{8}$/, '')) ?? null;
+  const undated = model.replace(/-\d{8}$/, '');
+  const given = overrides.get(model) ?? overrides.get(undated);
+  return given ?? PRICE_BY_MODEL.get(model) ?? PRICE_BY_MODEL.get(undated) ?? null;
 }
 
 /** The whole prompt: what the API read, wrote to the cache, or found there. */

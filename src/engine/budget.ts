@@ -7,6 +7,7 @@ import { formatUsd, plural } from '../base/units.ts';
 import type { Block, ChunkState, Lane, ModelMix, RunRecord } from '../domain/model.ts';
 import { wishesOf } from '../domain/model.ts';
 import { expectedCostUsd, worstCostUsd } from '../domain/reserve.ts';
+import type { Store } from '../domain/store.ts';
 import { OPEN_ROW_STATES } from '../domain/transitions.ts';
 import type { Session } from './session.ts';
 
@@ -22,11 +23,16 @@ export interface BudgetView {
   readonly unknown: boolean;
 }
 
-/** Null where the run has no cap. */
-export async function budgetOf(session: Pick<Session, 'engine'>, run: RunRecord): Promise<BudgetView | null> {
+/** What of the ledger a budget is made from. */
+export type BudgetLedger = Pick<Store, 'usage' | 'chunks' | 'chunk' | 'secondBatches'>;
+
+/** Null where the run has no cap. Of a session only the ledger is looked at: `status` has no other. */
+export async function budgetOf(
+  { engine: { store } }: { readonly engine: { readonly store: BudgetLedger } },
+  run: RunRecord,
+): Promise<BudgetView | null> {
   const { maxCostUsd: capUsd } = wishesOf(run);
   if (capUsd === null) return null;
-  const { store } = session.engine;
   const usage = await store.usage(run.id);
   const spentUsd = usage.reduce((sum, entry) => sum + entry.costUsd, 0);
   let unknown = usage.some((entry) => entry.unpricedRows > 0);

@@ -3,16 +3,23 @@
  * fraction of a second whatever the size of the run. Fields may be added, never removed; what is not known is null.
  */
 import { RESULTS_KEPT_MS } from '../domain/limits.ts';
-import { CHUNK_STATES, ROW_STATES, type Block, type RunRecord, type UsageEntry } from '../domain/model.ts';
+import { CHUNK_STATES, ROW_STATES, wishesOf, type Block, type RunRecord, type UsageEntry } from '../domain/model.ts';
 import { estimateCostUsd, tokensFromBytes } from '../domain/pricing.ts';
 import type { Store } from '../domain/store.ts';
 import { OPEN_ROW_STATES } from '../domain/transitions.ts';
+import type { BudgetLedger } from './budget.ts';
 
 export interface RunView {
   readonly id: string;
   readonly name: string | null;
   readonly state: string;
   readonly canceled: boolean;
+  readonly priority: string;
+  /** `auto`, `batch` or `realtime`: where its rows may go. */
+  readonly lane: string;
+  readonly deadline: string | null;
+  /** Null without `--max-cost`. */
+  readonly budget: BudgetShown | null;
   readonly blocked: readonly BlockView[];
   readonly rows: Readonly<Record<string, number>>;
   readonly chunks: Readonly<Record<string, number>>;
@@ -45,6 +52,17 @@ export interface RunView {
   readonly eta: { readonly latest_end: string | null; readonly typical_batch_seconds: number | null };
 }
 
+export interface BudgetShown {
+  readonly max_usd: number;
+  readonly spent_usd: number;
+  /** What batches and calls under way may come to cost. */
+  readonly reserved_usd: number;
+  /** Null where nobody can tell, because a model has no known price. */
+  readonly left_usd: number | null;
+  /** `worst` or `expected`. */
+  readonly mode: string;
+}
+
 export interface BlockView {
   readonly reason: string;
   readonly scope: string;
@@ -69,16 +87,18 @@ export interface BatchView {
 const HISTORY_BATCHES = 50;
 
 /** What of the ledger a view is made from. */
-type Ledger = Pick<Store, 'chunks' | 'chunkCounts' | 'usage' | 'failureCounts' | 'batches' | 'batchHistory'>;
+type Ledger = BudgetLedger & Pick<Store, 'chunkCounts' | 'failureCounts' | 'batches' | 'batchHistory'>;
 
 export async function viewRun(store: Ledger, run: RunRecord): Promise<RunView> {
-  const [doubtful, counts, usage, failures, batches, history] = await Promise.all([
+  const { priority, lane, deadlineMs } = wishesOf(run);
+  const [doubtful, counts, usage, failures, batches, history, budget] = await Promise.all([
     store.chunks(run.id, { states: ['submitting', 'uncertain'] }),
     store.chunkCounts(run.id),
     store.usage(run.id),
     store.failureCounts(run.id),
     openBatches(store, run),
     store.batchHistory(run.origin, HISTORY_BATCHES),
+    viewBudget(store, run),
   ]);
   const chunkTotal = CHUNK_STATES.reduce((sum, state) => sum + counts[state], 0);
   const expiries = batches.map((batch) => batch.expires_at);
@@ -87,6 +107,7 @@ export async function viewRun(store: Ledger, run: RunRecord): Promise<RunView> {
     name: run.name,
     state: run.state,
     canceled: run.canceled,
+    ...{ priority, lane, deadline: deadlineMs === null ? null : iso(deadlineMs), budget },
     blocked: run.blocked.map(viewBlock),
     rows: { total: run.totalRows, ...Object.fromEntries(ROW_STATES.map((state) => [state, run.rows[state]])) },
     chunks: { total: chunkTotal, ...counts },
@@ -135,6 +156,17 @@ async function openBatches(store: Ledger, run: RunRecord): Promise<BatchView[]> 
       },
     ];
   });
+}
+
+async function viewBudget(store: Ledger, run: RunRecord): Promise<BudgetShown | null> {
+  const { maxCostUsd, budgetMode: mode } = wishesOf(run);
+  if (maxCostUsd === null) return null;
+  // Loaded where there is a cap: `status` is called in loops, and most runs have none.
+  const { budgetOf } = await import('./budget.ts');
+  const view = await budgetOf({ engine: { store } }, run);
+  if (!view) return null;
+  const left = view.unknown ? null : Math.max(0, view.leftUsd);
+  return { max_usd: view.capUsd, spent_usd: view.spentUsd, reserved_usd: view.reservedUsd, left_usd: left, mode };
 }
 
 function viewBlock(block: Block): BlockView {

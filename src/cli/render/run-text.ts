@@ -20,6 +20,7 @@ export function runText(view: RunView, options: TextOptions): string {
     table(rowLines(view)),
     batchText(view, options),
     costText(view),
+    wishText(view),
     fileText(view),
     ...view.blocked.map((block) => paint.yellow(`  blocked: ${block.message}\n    ${block.hint}`)),
   ];
@@ -36,6 +37,7 @@ export function summaryText(view: RunView, options: TextOptions): string {
     table([...rowLines(view), ...laneLines(view)]),
     stopText(view),
     costText(view),
+    wishText(view),
     fileText(view),
   ];
   return lines.filter((line) => line !== '').join('\n');
@@ -96,6 +98,24 @@ function costText(view: RunView): string {
     most === null ? '' : `at most about ${formatUsd(most)}`,
   ].filter((part) => part !== '');
   return `  tokens ${tokens}\n  cost   ${cost} so far${parts.length > 0 ? ` (${parts.join(', ')})` : ''}`;
+}
+
+/** The budget in a line, and what else is wanted of the run where it is not the usual. */
+function wishText({ budget, priority, lane, deadline, state }: RunView): string {
+  const lines: string[] = [];
+  if (budget !== null) {
+    const left = budget.left_usd === null ? 'what is left is not known' : `${formatUsd(budget.left_usd)} left`;
+    const mode = budget.mode === 'expected' ? ' (as expected, may overshoot)' : '';
+    const reserved = `${formatUsd(budget.reserved_usd)} reserved${mode}`;
+    lines.push(`  budget ${formatUsd(budget.max_usd)}: ${formatUsd(budget.spent_usd)} spent, ${reserved}, ${left}`);
+  }
+  const wishes = [
+    priority === 'normal' ? '' : `priority ${priority}`,
+    lane === 'auto' ? '' : lane === 'batch' ? 'batches only' : 'realtime only',
+    deadline === null ? '' : `needed by ${deadline}`,
+  ].filter((wish) => wish !== '');
+  if (wishes.length > 0 && state !== 'done') lines.push(`  ${wishes.join(', ')}`);
+  return lines.join('\n');
 }
 
 function fileText(view: RunView): string {
