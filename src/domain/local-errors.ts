@@ -5,6 +5,7 @@
 
 const TEXTS: Readonly<Record<string, string>> = {
   batchrun_canceled: 'the run was canceled before this row was sent',
+  batchrun_truncated: 'its answer was cut by max_tokens and is asked for again with more',
   batchrun_results_lost: 'the results of its batch can no longer be fetched (they are kept for 29 days)',
 };
 

@@ -1,4 +1,5 @@
 /** `--retry-truncated`: an answer that max_tokens cut off is asked for again with more. */
+import { wishesOf, type RunRecord } from './model.ts';
 import { modelFacts } from './models.ts';
 
 /** The same question with the same max_tokens is cut off again (facts, section 10: hindsight#2668). */
@@ -15,6 +16,12 @@ export interface CutOff {
   readonly truncations: number;
   readonly truncationsMax: number;
   readonly nowMs: number;
+}
+
+/** How often an answer of this run may be asked for again, after so many tries of its row. */
+export function truncationsMax({ settings }: Pick<RunRecord, 'settings'>, attempts: number): number {
+  if (settings.retryLane === 'none' || attempts >= settings.maxAttempts) return 0;
+  return wishesOf({ settings }).retryTruncated;
 }
 
 /** max_tokens of the next try; null where the answer stays as it is. */

@@ -6,6 +6,7 @@ import { failpoint } from '../base/failpoint.ts';
 import type { BatchRecord, ChunkRecord, RowRecord, RunRecord } from '../domain/model.ts';
 import { decodeRequestIndex, encodeResultIndex, outcomeByte } from '../domain/packed-index.ts';
 import type { CollectedRow } from '../domain/store-steps.ts';
+import { CutOffs, keepCutOff } from './cut-offs.ts';
 import type { ScannedResults } from './result-scan.ts';
 import { RowVerdicts } from './row-verdicts.ts';
 import type { Session } from './session.ts';
@@ -27,15 +28,23 @@ export async function checkpoint(
   const before = await recordsOf(session, chunk, index.seqs);
   const rows: CollectedRow[] = [];
   const verdicts = new RowVerdicts(session, run, before);
-  for (const { index: at, line } of scan.rest) {
-    const seq = index.at(at).seq;
-    const length = scan.lengths[at] ?? 0;
-    rows.push(
-      verdicts.of({ seq, index: at, line, result: { chunkNo: chunk.chunkNo, offset: scan.offsets[at] ?? 0, length } }),
-    );
-    scan.outcomes[at] = outcomeByte('elsewhere');
+  const cutOffs = new CutOffs(session, { run, chunk, before });
+  try {
+    for (const { index: at, line } of scan.rest) {
+      const seq = index.at(at).seq;
+      const length = scan.lengths[at] ?? 0;
+      const place = { seq, index: at, result: { chunkNo: chunk.chunkNo, offset: scan.offsets[at] ?? 0, length } };
+      const isCut = line.type === 'succeeded';
+      const row = isCut ? await cutOffs.askAgain({ ...place, line }) : cutOffs.keep(verdicts.of({ ...place, line }));
+      if (!row) continue;
+      rows.push(row);
+      scan.outcomes[at] = outcomeByte('elsewhere');
+    }
+  } finally {
+    await cutOffs.close();
   }
-  if (chunk.kind === 'retry') rows.push(...succeededRetries(chunk, { index, scan, before }));
+  if (chunk.kind === 'retry') rows.push(...succeededRetries(chunk, { index, scan, before, others: rows }));
+  const succeeded = scan.counts.succeeded + cutOffs.kept - cutOffs.again;
   await driver.checkpointCollected({
     runId: run.id,
     chunkNo: chunk.chunkNo,
@@ -43,14 +52,14 @@ export async function checkpoint(
     atMs: engine.clock.now(),
     outcomes: scan.outcomes,
     resultIndex: encodeResultIndex(scan.offsets, scan.lengths),
-    succeeded: scan.counts.succeeded,
+    succeeded,
     rows,
     usage: scan.usage,
-    stopReasons: scan.stopReasons,
+    stopReasons: cutOffs.withFinal(scan.stopReasons),
   });
   failpoint('collect.checkpoint');
   const place = { runId: run.id, chunkNo: chunk.chunkNo };
-  engine.emit({ kind: 'chunk.collected', ...place, succeeded: scan.counts.succeeded, rest: scan.rest.length });
+  engine.emit({ kind: 'chunk.collected', ...place, succeeded, rest: chunk.rowCount - succeeded });
   await verdicts.tellHeld(batch.workspace);
 }
 
@@ -71,8 +80,9 @@ export async function giveUpChunk(
   const { seqs } = decodeRequestIndex((await engine.store.chunkIndex(runId, chunkNo)).requests);
   const before = await recordsOf(session, chunk, seqs);
   const rows = [...seqs].map((seq, index): CollectedRow => {
-    const attempts = (before.get(seq)?.attempts ?? 0) + 1;
-    return { seq, index, ...GIVEN_UP[why], attempts, notBeforeMs: 0, result: null };
+    const record = before.get(seq);
+    const attempts = (record?.attempts ?? 0) + 1;
+    return keepCutOff({ seq, index, ...GIVEN_UP[why], attempts, notBeforeMs: 0, result: null }, record);
   });
   await driver.recordLost({ runId, chunkNo, atMs: engine.clock.now(), rows });
   engine.emit({ kind: 'chunk.lost', runId, chunkNo, rows: rows.length });
@@ -99,9 +109,11 @@ function succeededRetries(
     readonly index: ReturnType<typeof decodeRequestIndex>;
     readonly scan: ScannedResults;
     readonly before: ReadonlyMap<number, RowRecord>;
+    /** Rows whose outcome is known already. */
+    readonly others: readonly CollectedRow[];
   },
 ): CollectedRow[] {
-  const rest = new Set(parts.scan.rest.map((line) => line.index));
+  const rest = new Set(parts.others.map((row) => row.index));
   const rows: CollectedRow[] = [];
   for (const [at, seq] of parts.index.seqs.entries()) {
     if (rest.has(at)) continue;

@@ -2,8 +2,8 @@
  * The results of a chunk from the API into a file, in large writes, proved on the way (result-proof.ts).
  */
 import { BlockPair } from '../base/text-block.ts';
-import type { ChunkRecord } from '../domain/model.ts';
 import type { FileWriter } from '../domain/ports.ts';
+import { truncationsMax } from '../domain/truncated.ts';
 import type { CollectTarget } from './checkpoint.ts';
 import type { KeyLink } from './engine.ts';
 import { ProofHere, type ProvedResults, type ResultProof } from './result-proof.ts';
@@ -15,9 +15,17 @@ const WRITE_BYTES = 1024 * 1024;
 /** Lines between two signs of life. */
 const PROGRESS_LINES = 5_000;
 
-async function beginProof({ engine }: Session, chunk: ChunkRecord, prover: boolean): Promise<ResultProof> {
-  if (prover && engine.prover && chunk.wire === 'tag') return engine.prover.begin(chunk);
-  return new ProofHere(chunk, await wireIdReader(engine.files, chunk));
+async function beginProof(
+  { engine }: Session,
+  { run, chunk }: Pick<CollectTarget, 'run' | 'chunk'>,
+  prover: boolean,
+): Promise<ResultProof> {
+  const { runId, chunkNo, rowCount } = chunk;
+  // Of a run that is canceled nothing is asked for again.
+  const cutOffs = run.state === 'active' && truncationsMax(run, 0) > 0;
+  const proof = { runId, chunkNo, rowCount, cutOffs };
+  if (prover && engine.prover && chunk.wire === 'tag') return engine.prover.begin(proof);
+  return new ProofHere(proof, await wireIdReader(engine.files, chunk));
 }
 
 /** Writes the results as they come and proves them on the way; reads no further than a line that cannot be believed. */
@@ -27,7 +35,7 @@ export async function download(
   { writer, prover }: { readonly writer: FileWriter; readonly prover: boolean },
 ): Promise<ProvedResults> {
   const { signal, emit } = session.engine;
-  const proof = await beginProof(session, chunk, prover);
+  const proof = await beginProof(session, { run, chunk }, prover);
   const file = new ProvedFile(writer, proof);
   let told = 0;
   try {

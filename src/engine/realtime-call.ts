@@ -4,10 +4,10 @@
 import { routeRealtime, type ApiFailure } from '../domain/failure-router.ts';
 import { tagOf } from '../domain/ids.ts';
 import { PLAIN_MAX_TOKENS_MAX, RETRY_AFTER_SAID_MS } from '../domain/limits.ts';
-import { wishesOf, type RowRecord, type RunRecord } from '../domain/model.ts';
+import type { RowRecord, RunRecord } from '../domain/model.ts';
 import type { RateSeen } from '../domain/pacing/rate-seen.ts';
 import { localErrorLine, parseResultLine, realtimeResultLine, wireId } from '../domain/result-line.ts';
-import { longerMaxTokens } from '../domain/truncated.ts';
+import { longerMaxTokens, truncationsMax } from '../domain/truncated.ts';
 import type { CallKey } from './call-keys.ts';
 import { refuseKey } from './key-follow.ts';
 import type { Ticket } from './pacing/pacer.ts';
@@ -69,7 +69,7 @@ export class LaneCaller {
     const { model, maxTokens } = request;
     const next = longerMaxTokens({
       ...{ stopReason, model, maxTokens, truncations: row.truncations },
-      truncationsMax: row.attempts < run.settings.maxAttempts ? wishesOf(run).retryTruncated : 0,
+      truncationsMax: truncationsMax(run, row.attempts),
       nowMs: this.#session.engine.clock.now(),
     });
     const base = { notBeforeMs: 0, burnt: true } as const;

@@ -40,6 +40,8 @@ export async function settleAnswers(session: Session, logs: RealtimeLogs, answer
     if (line === null) {
       // An answer that was cut off stays until there is a better one.
       rows.push({ ...settled, result: row.truncations > 0 ? row.result : null });
+      // Where there will be none, it is how the row ended.
+      if (settled.to === 'succeeded') stopReasons.addReason('max_tokens');
       continue;
     }
     const bytes = Buffer.from(`${line}\n`);

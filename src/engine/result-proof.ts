@@ -27,7 +27,10 @@ export interface ResultProof {
 }
 
 /** The chunk whose results they are. */
-export type ProofOf = Pick<ChunkRecord, 'runId' | 'chunkNo' | 'rowCount'>;
+export interface ProofOf extends Pick<ChunkRecord, 'runId' | 'chunkNo' | 'rowCount'> {
+  /** Answers that max_tokens cut are looked for: they may be asked for again. */
+  readonly cutOffs?: boolean;
+}
 
 /** Another thread that proves. */
 export interface Prover {
@@ -47,8 +50,8 @@ export class ProofHere implements ResultProof {
     return this.#problem !== null;
   };
 
-  constructor({ rowCount }: Pick<ProofOf, 'rowCount'>, indexOf: IndexOf) {
-    this.#scan = new ResultScan(rowCount, indexOf);
+  constructor({ rowCount, cutOffs = false }: Pick<ProofOf, 'rowCount' | 'cutOffs'>, indexOf: IndexOf) {
+    this.#scan = new ResultScan(rowCount, indexOf, cutOffs);
   }
 
   get lines(): number {

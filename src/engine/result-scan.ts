@@ -9,7 +9,7 @@ import { outcomeByte } from '../domain/packed-index.ts';
 import type { IndexOf } from './wire-ids.ts';
 import { NOTABLE_STOP_REASONS, parseResultLine, type ResultLine } from '../domain/result-line.ts';
 
-/** A line of a row that did not succeed, with where it lies. */
+/** A line of a row that did not succeed, or whose answer was cut by max_tokens where that is looked for. */
 export interface RestLine {
   readonly index: number;
   readonly line: ResultLine;
@@ -38,12 +38,15 @@ export class ResultScan {
   readonly #stopReasons = new StopReasonSum();
   readonly #rest: RestLine[] = [];
   readonly #indexOf: IndexOf;
+  readonly #cutOffs: boolean;
   readonly #counts = { succeeded: 0, errored: 0, canceled: 0, expired: 0 };
   #foreign = false;
   #lines = 0;
 
-  constructor(rowCount: number, indexOf: IndexOf) {
+  /** `cutOffs`: answers that max_tokens cut are handed out as `rest`: whether they are final is not known here. */
+  constructor(rowCount: number, indexOf: IndexOf, cutOffs = false) {
     this.#indexOf = indexOf;
+    this.#cutOffs = cutOffs;
     this.#offsets = new Float64Array(rowCount);
     this.#lengths = new Float64Array(rowCount);
     this.#outcomes = new Uint8Array(rowCount);
@@ -85,7 +88,8 @@ export class ResultScan {
     if (line.type === 'succeeded') {
       this.#outcomes[index] = outcomeByte('succeeded', line.stopReason);
       this.#usage.add(line);
-      this.#stopReasons.add(line);
+      if (this.#cutOffs && line.stopReason === 'max_tokens') this.#rest.push({ index, line });
+      else this.#stopReasons.add(line);
     } else {
       this.#rest.push({ index, line });
     }
@@ -141,7 +145,10 @@ export class StopReasonSum {
 
   add(line: ResultLine): void {
     const reason = line.stopReason;
-    if (reason === undefined || !(NOTABLE_STOP_REASONS as readonly string[]).includes(reason)) return;
+    if (reason !== undefined && (NOTABLE_STOP_REASONS as readonly string[]).includes(reason)) this.addReason(reason);
+  }
+
+  addReason(reason: string): void {
     this.counts[reason] = (this.counts[reason] ?? 0) + 1;
   }
 }

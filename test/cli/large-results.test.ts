@@ -65,6 +65,15 @@ describe('the thread', () => {
     expect(there).toEqual(here);
   });
 
+  test('hands out answers that max_tokens cut where they may be asked for again', async () => {
+    const bytes = Buffer.from(LINES.join(''));
+    const chunk = { ...CHUNK, cutOffs: true };
+    const there = await prove((await prover()).begin(chunk), bytes, 1);
+    expect(there).toEqual(await prove(new ProofHere(chunk, taggedIds(CHUNK)), bytes, 1));
+    expect(there.results.stopReasons).toEqual({});
+    expect(there.results.rest.filter(({ line: { type } }) => type === 'succeeded')).toHaveLength(36);
+  });
+
   test('keeps several chunks apart', async () => {
     const made = await prover();
     const others = LINES.slice(0, 40).map((one) => one.replace('abcdef-3-', 'abcdef-4-'));

@@ -7,6 +7,7 @@ import type { DriverStore } from '../../domain/store.ts';
 import type { AttemptStart, DisprovedStep, SplitStep } from '../../domain/store-steps.ts';
 import { upsertBatch, type DriverTransaction } from './batch-steps.ts';
 import { insertChunk } from './chunk-insert.ts';
+import { keepCutOffRow } from './cut-offs.ts';
 import type { Db } from './db.ts';
 import { addEvent, moveAttempt, moveChunk, moveRows, moveRun, type ChunkKey } from './moves.ts';
 import type { AttemptColumns } from './records.ts';
@@ -274,7 +275,9 @@ function failWholeChunk(db: Db, step: { runId: string; chunkNo: number; atMs: nu
     chunkNo,
   );
   invariant(chunk?.row_count === 1, 'only a chunk of one row is refused');
-  moveRows(db, runId, 'in_batch', 'failed', 1);
+  const kept = chunk.kind === 'retry' && keepCutOffRow(db, runId, chunk.first_seq);
+  moveRows(db, runId, 'in_batch', kept ? 'succeeded' : 'failed', 1);
+  if (kept) return;
   if (chunk.kind === 'input') {
     db.run(
       `INSERT INTO rows (run_id, seq, state, home_chunk_no, home_index, attempts, error_type) VALUES (?, ?, 'failed', ?, 0, 1, ?)`,

@@ -8,6 +8,7 @@ import type { CollectedRow, CollectedStep } from '../../domain/store-steps.ts';
 import { decodeRequestIndex } from '../../domain/packed-index.ts';
 import { OPEN_CHUNK_STATES } from '../../domain/transitions.ts';
 import type { DriverTransaction } from './batch-steps.ts';
+import { counted, keepCutOffRetries, keepCutOffRow } from './cut-offs.ts';
 import type { Db } from './db.ts';
 import {
   addEvent,
@@ -39,6 +40,7 @@ export function createOutcomeSteps(db: Db, step: DriverTransaction): OutcomeStep
         const rowCount = moveChunk(db, { runId, chunkNo }, from.state, 'lost', atMs);
         invariant(rows.length === rowCount, 'every row of a lost chunk has an outcome');
         writeRows(db, { runId, chunkNo, rows });
+        counted(db, runId, rows.filter((row) => row.to === 'succeeded').length);
         if (from.state === 'uncertain') giveUpAttempts(db, { runId, chunkNo, atMs });
       }),
     setBlocks: (runId, blocks, atMs) =>
@@ -148,9 +150,6 @@ function writeRows(db: Db, step: { runId: string; chunkNo: number; rows: readonl
 /** What an earlier try came to is no longer what became of the row. */
 const CANCELED = "error_type = 'batchrun_canceled', result_chunk_no = NULL, result_offset = NULL, result_length = NULL";
 
-/** An answer that was cut off by max_tokens is paid, and better than none. */
-const KEEP_CUT_OFF = "UPDATE rows SET state = 'succeeded', error_type = NULL WHERE run_id = ? AND truncations > 0";
-
 function cancelUnsent(db: Db, runId: string, atMs: number): void {
   const run = db.get<{ state: string }>('SELECT state FROM runs WHERE id = ?', runId);
   if (run?.state !== 'canceling') {
@@ -168,8 +167,7 @@ function cancelUnsent(db: Db, runId: string, atMs: number): void {
     moveRows(db, runId, 'waiting', 'succeeded', kept);
     moveRows(db, runId, 'waiting', 'canceled', chunk.row_count - kept);
   }
-  const kept = db.run(`${KEEP_CUT_OFF} AND state = 'retry'`, runId);
-  moveRows(db, runId, 'retry', 'succeeded', kept);
+  moveRows(db, runId, 'retry', 'succeeded', keepCutOffRetries(db, runId));
   const waiting = db.run(`UPDATE rows SET state = 'canceled', ${CANCELED} WHERE run_id = ? AND state = 'retry'`, runId);
   moveRows(db, runId, 'retry', 'canceled', waiting);
   if (waiting > 0) addEvent(db, { runId, atMs, kind: 'rows.canceled', data: { rows: waiting } });
@@ -179,9 +177,10 @@ function cancelUnsent(db: Db, runId: string, atMs: number): void {
 function cancelRetryRows(db: Db, runId: string, seqs: Iterable<number>): number {
   let kept = 0;
   for (const seq of seqs) {
-    const cutOff = db.run(`${KEEP_CUT_OFF} AND state = 'waiting' AND seq = ?`, runId, seq);
-    kept += cutOff;
-    if (cutOff > 0) continue;
+    if (keepCutOffRow(db, runId, seq)) {
+      kept++;
+      continue;
+    }
     moveRowRecord(db, { runId, seq, from: 'waiting', to: 'canceled' });
     db.run(`UPDATE rows SET ${CANCELED} WHERE run_id = ? AND seq = ?`, runId, seq);
   }

@@ -9,6 +9,7 @@ import type { RealtimeStep } from '../../domain/store-steps.ts';
 import { isDue } from '../../domain/row-wait.ts';
 import type { DriverTransaction } from './batch-steps.ts';
 import { insertChunk } from './chunk-insert.ts';
+import { counted } from './cut-offs.ts';
 import type { Db } from './db.ts';
 import { addEvent, addStopReasons, addUsage, moveChunk, moveRowRecord, moveRows, moveRun } from './moves.ts';
 import { toRow, type RowColumns } from './records.ts';
@@ -55,6 +56,7 @@ export function createRetrySteps(db: Db, step: DriverTransaction): RetrySteps {
           db.run('UPDATE rows SET error_type = ? WHERE run_id = ? AND seq = ?', errorType, runId, seq);
           moveRows(db, runId, 'retry', to, 1);
         }
+        counted(db, runId, rows.filter((row) => row.to === 'succeeded').length);
         if (rows.length > 0) addEvent(db, { runId, atMs, kind: 'rows.given_up', data: { rows: rows.length } });
       }),
   };

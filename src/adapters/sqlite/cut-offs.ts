@@ -1,0 +1,24 @@
+/**
+ * Answers that were cut off by max_tokens and asked for again: they are paid, and better than none. A row that gets no
+ * better one ends with it.
+ */
+import type { Db } from './db.ts';
+import { addStopReasons } from './moves.ts';
+
+const KEEP = `UPDATE rows SET state = 'succeeded', error_type = NULL WHERE run_id = ? AND truncations > 0`;
+
+/** All rows of a run that wait to be tried again. Gives how many end so. */
+export function keepCutOffRetries(db: Db, runId: string): number {
+  return counted(db, runId, db.run(`${KEEP} AND state = 'retry'`, runId));
+}
+
+/** A row of a chunk of retries. False where it has no such answer. */
+export function keepCutOffRow(db: Db, runId: string, seq: number): boolean {
+  return counted(db, runId, db.run(`${KEEP} AND state = 'waiting' AND seq = ?`, runId, seq)) === 1;
+}
+
+/** That an answer was cut is counted where it is how the row ended. */
+export function counted(db: Db, runId: string, rows: number): number {
+  if (rows > 0) addStopReasons(db, runId, { max_tokens: rows });
+  return rows;
+}
