@@ -17,6 +17,7 @@ export const FAILPOINTS = {
   'poll.ended': 'the end of a batch is committed; its results are not fetched',
   'collect.results_file': 'the whole result file is in place; the ledger does not know it',
   'collect.checkpoint': 'the outcomes of a chunk are committed; nothing was printed of them',
+  'hurry.recorded': 'a chunk is marked to go on in the realtime lane; its batch was not asked to stop',
   'retry.chunk_file': 'the file of a retry chunk is in place; the ledger does not know it',
   'retry.realtime_claim': 'rows are committed as in_realtime; no call was made',
   'retry.realtime_answer': 'an answer has arrived; it is not in the append log',

@@ -13,6 +13,7 @@ import { finishedRows } from '../engine/status.ts';
 import type { Store } from '../domain/store.ts';
 import { rowsNotSucceeded } from '../domain/fail-if.ts';
 import type { Terminal } from './terminal.ts';
+import { deadlineText } from './render/deadline-text.ts';
 import { createPaint, type Paint } from './ui.ts';
 
 interface LinePart {
@@ -220,6 +221,12 @@ export class Progress {
         );
       case 'batch.canceled':
         return `batch ${event.batchId} is being canceled; what it has finished is collected`;
+      case 'batch.hurried':
+        return `batch ${event.batchId} would be late: it is stopped, and of its ${plural(event.rows, 'row')} those that it has not answered are called one by one`;
+      case 'chunk.released':
+        return dim(`chunk ${event.chunkNo}: ${plural(event.rows, 'row')} are called one by one`);
+      case 'deadline.late':
+        return event.lateRows === 0 && !event.missed ? deadlineText(event) : yellow(deadlineText(event));
       case 'collect.refetch':
         return yellow(
           `results of chunk ${event.chunkNo} were not usable (${event.cause}): fetched again in ${formatDuration(event.waitMs)}`,

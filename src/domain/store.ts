@@ -81,7 +81,7 @@ export interface Store {
    * one, so that nobody needs them any more.
    */
   secondBatches(runId: string, only?: 'spare'): Promise<readonly BatchRecord[]>;
-  /** How long the last batches of this origin took, newest first. */
+  /** How long the last batches of this origin took that nobody stopped, newest first. */
   batchHistory(origin: string, limit: number): Promise<readonly { readonly rows: number; readonly tookMs: number }[]>;
   events(
     runId: string | null,

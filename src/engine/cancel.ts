@@ -1,6 +1,6 @@
 /**
  * Stops a run: what was not sent is canceled at once, its batches are asked to stop, and what they had finished by then
- * is collected, because it is paid.
+ * is collected, because it is paid. Batches that a deadline takes rows from are stopped the same way.
  */
 import { BATCH_MISSING_MS_MAX } from '../domain/limits.ts';
 import type { BatchRecord } from '../domain/model.ts';
@@ -22,7 +22,7 @@ export async function cancelRound(session: Session, runIds: readonly string[]): 
     await stopSpares(session, runId);
     if (run?.state !== 'canceling') continue;
     await session.driver.cancelUnsent(runId, clock.now());
-    for (const batch of await openBatchRecords(session, [runId])) await cancelIfOurs(session, batch);
+    for (const batch of await openBatchRecords(session, [runId])) await stopBatch(session, batch);
   }
 }
 
@@ -33,13 +33,13 @@ export async function cancelRound(session: Session, runIds: readonly string[]): 
 export async function stopSpares(session: Session, runId: string): Promise<boolean> {
   let told = true;
   for (const batch of await session.engine.store.secondBatches(runId, 'spare')) {
-    if (!(await cancelIfOurs(session, batch))) told = false;
+    if (!(await stopBatch(session, batch))) told = false;
   }
   return told;
 }
 
 /** Only what is surely ours is canceled (design, section 3.1 point 6). False while it has to be tried again. */
-async function cancelIfOurs(session: Session, batch: BatchRecord): Promise<boolean> {
+export async function stopBatch(session: Session, batch: BatchRecord): Promise<boolean> {
   if (batch.status !== 'in_progress' || !batch.proven) return true;
   const refusal = session.cancelRefusals.get(batch.id);
   if (refusal !== undefined && FINAL.has(refusal)) return true;
@@ -48,6 +48,12 @@ async function cancelIfOurs(session: Session, batch: BatchRecord): Promise<boole
     const link = await linkFor(session, batch);
     if (nowMs >= session.keys.paceOf(link).quietUntilMs) return cancelBatch(session, batch, link);
   }
+  return refusal !== undefined && !mayPass(session, batch, refusal);
+}
+
+/** Has the API said for good that it will not stop this batch? */
+export function cannotStop(session: Session, batch: BatchRecord): boolean {
+  const refusal = session.cancelRefusals.get(batch.id);
   return refusal !== undefined && !mayPass(session, batch, refusal);
 }
 

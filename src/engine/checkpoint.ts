@@ -27,7 +27,7 @@ export async function checkpoint(
   const index = decodeRequestIndex((await engine.store.chunkIndex(run.id, chunk.chunkNo)).requests);
   const before = await recordsOf(session, chunk, index.seqs);
   const rows: CollectedRow[] = [];
-  const verdicts = new RowVerdicts(session, run, before);
+  const verdicts = new RowVerdicts(session, run, before, chunk.hurriedAtMs !== null);
   const cutOffs = new CutOffs(session, { run, chunk, before });
   try {
     for (const { index: at, line } of scan.rest) {

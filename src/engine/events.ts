@@ -44,6 +44,27 @@ export type EngineEvent =
     }
   | { readonly kind: 'chunk.lost'; readonly runId: string; readonly chunkNo: number; readonly rows: number }
   | { readonly kind: 'batch.disproved'; readonly runId: string; readonly chunkNo: number; readonly batchId: string }
+  /** Its rows are called instead of being uploaded. */
+  | { readonly kind: 'chunk.released'; readonly runId: string; readonly chunkNo: number; readonly rows: number }
+  /** It is stopped so that its rows make the deadline in the realtime lane. */
+  | {
+      readonly kind: 'batch.hurried';
+      readonly runId: string;
+      readonly chunkNo: number;
+      readonly batchId: string;
+      readonly rows: number;
+    }
+  | {
+      readonly kind: 'deadline.late';
+      readonly runId: string;
+      readonly deadlineMs: number;
+      /** 0 where it was said before that rows would be late, and now all of them make it. */
+      readonly lateRows: number;
+      /** The deadline is over. */
+      readonly missed: boolean;
+      readonly doneAtMs: number;
+      readonly rowsPerMinute: number;
+    }
   | { readonly kind: 'batch.canceled'; readonly runId: string; readonly batchId: string }
   | {
       readonly kind: 'collect.progress';

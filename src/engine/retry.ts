@@ -3,8 +3,8 @@
  * none at all when the user wants that. One place decides, so that no row can be in two lanes.
  */
 import { failpoint } from '../base/failpoint.ts';
-import { retryLane } from '../domain/failure-router.ts';
 import { tagOf } from '../domain/ids.ts';
+import { laneOfWaiting } from '../domain/lanes.ts';
 import type { ChunkRecord, RowRecord, RunRecord } from '../domain/model.ts';
 import { ChunkWriter } from './chunk-writer.ts';
 import { isHomeBlocked, readHome, standStill } from './home-chunk.ts';
@@ -17,8 +17,16 @@ const PAGE_ROWS = 1_000;
 /** Rows that the lane holds in memory; the others wait in the ledger. */
 const LANE_ROWS_MAX = 5_000;
 
-/** Sends the waiting rows of these runs on their way. Gives how many new chunks were sealed. */
-export async function retryRound(session: Session, lane: RealtimeLane, runIds: readonly string[]): Promise<number> {
+/**
+ * Sends the waiting rows of these runs on their way; those of runs that are `hurrying` to the realtime lane. Gives how many
+ * new chunks were sealed.
+ */
+export async function retryRound(
+  session: Session,
+  lane: RealtimeLane,
+  runIds: readonly string[],
+  hurrying: ReadonlySet<string> = new Set(),
+): Promise<number> {
   let sealed = 0;
   for (const runId of runIds) {
     const run = await session.engine.store.run(runId);
@@ -27,7 +35,7 @@ export async function retryRound(session: Session, lane: RealtimeLane, runIds: r
     // All that wait are in the lane already: reading them again would be for nothing.
     if (run.rows.retry === lane.waiting(runId) || lane.waiting(runId) > LANE_ROWS_MAX / 2) continue;
     if (run.settings.retryLane === 'none') await giveUp(session, run);
-    const assigned = await assign(session, lane, run);
+    const assigned = await assign(session, lane, run, hurrying.has(runId));
     sealed += assigned.sealed;
     if (assigned.stuckRows > 0) await standStill(session, runId, assigned.stuckRows);
   }
@@ -57,7 +65,7 @@ interface Assigned {
   readonly stuckRows: number;
 }
 
-async function assign(session: Session, lane: RealtimeLane, run: RunRecord): Promise<Assigned> {
+async function assign(session: Session, lane: RealtimeLane, run: RunRecord, hurries: boolean): Promise<Assigned> {
   const { store, files } = session.engine;
   const requests = new RequestReader(store, files);
   const chunks = new RetryChunks(session, run, requests);
@@ -78,14 +86,8 @@ async function assign(session: Session, lane: RealtimeLane, run: RunRecord): Pro
           stuckRows++;
           continue;
         }
-        const where = retryLane({
-          // A first try is no retry: with `none` it goes the cheap way.
-          mode: run.settings.retryLane === 'none' ? 'batch' : run.settings.retryLane,
-          waitingNow: run.rows.retry,
-          runRows: run.totalRows,
-          requestBytes: opened.index.at(row.homeIndex).requestBytes,
-          betas: opened.chunk.betas,
-        });
+        const { requestBytes } = opened.index.at(row.homeIndex);
+        const where = laneOfWaiting(run, { requestBytes, betas: opened.chunk.betas, hurries });
         if (where === 'realtime' && lane.waiting(run.id) >= LANE_ROWS_MAX) {
           // Not all rows were looked at: nobody knows yet whether all are stuck.
           return { sealed: await chunks.sealAll(), stuckRows: 0 };

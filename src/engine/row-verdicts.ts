@@ -12,13 +12,16 @@ export class RowVerdicts {
   readonly #session: Session;
   readonly #run: RunRecord;
   readonly #before: ReadonlyMap<number, RowRecord>;
+  readonly #hurried: boolean;
   #held = 0;
   #heldType = '';
 
-  constructor(session: Session, run: RunRecord, before: ReadonlyMap<number, RowRecord>) {
+  /** `hurried`: its batch was stopped for a deadline (hurry.ts). */
+  constructor(session: Session, run: RunRecord, before: ReadonlyMap<number, RowRecord>, hurried = false) {
     this.#session = session;
     this.#run = run;
     this.#before = before;
+    this.#hurried = hurried;
   }
 
   of(
@@ -42,6 +45,8 @@ export class RowVerdicts {
       case 'expired':
         return { ...base, to: 'expired', errorType: 'expired' };
       default:
+        // By us, and for the row's own good: it goes on, and this was no try.
+        if (this.#hurried) return { ...base, to: 'retry', attempts: earlier, errorType: 'canceled' };
         return { ...base, to: 'canceled', errorType: 'canceled' };
     }
   }

@@ -13,6 +13,7 @@ import { collectRound } from './collect.ts';
 import { lockedError, tryDrive, type DriveHolder } from './driver.ts';
 import type { ApiEngine } from './engine.ts';
 import { finishOutputs } from './finish-outputs.ts';
+import { hurryRound, sayDeadlines } from './hurry.ts';
 import { openBatchRecords, poll, pollInterval } from './poll.ts';
 import { PoolKeeper } from './pool-keeper.ts';
 import { RealtimeLane } from './realtime.ts';
@@ -134,6 +135,7 @@ class Runner {
         continue;
       }
       await this.#stopCanceled();
+      await sayDeadlines(this.#session, all);
       return (await this.#allBlocked(all)) ? 'blocked' : 'uploaded';
     }
   }
@@ -178,7 +180,8 @@ class Runner {
     if (clock.monotonicMs() >= this.#nextPollMs) await this.#poll();
     failpoint('poll.ended');
     const collected = await collectRound(session, this.#scope.runIds);
-    const sealed = await retryRound(session, this.#lane, this.#scope.runIds);
+    const hurrying = await hurryRound(session, this.#lane, this.#scope.runIds);
+    const sealed = await retryRound(session, this.#lane, this.#scope.runIds, hurrying);
     await this.#lane.pump();
     const { uploaded, full } = await uploadRound(session, this.#scope.uploading);
     this.#waitsForRoom = full;
@@ -196,10 +199,11 @@ class Runner {
     const open = await openBatchRecords(this.#session, this.#scope.runIds);
     // How old a batch is goes by the clock of the API, when to look again by the one that never jumps.
     const nowMs = serverNowMs(this.#session);
-    const youngest = open.length === 0 ? 0 : nowMs - Math.max(...open.map((batch) => batch.createdAtMs));
-    // While chunks wait for room, every batch that has ended is room that stands empty until the next look.
-    const ageMs = this.#waitsForRoom ? 0 : Math.max(0, youngest);
-    const intervalMs = pollInterval(pacing.pollIntervalMs, ageMs, result.retryAfterMs);
+    // One that is being stopped ends soon, and its rows may be waited for. And while chunks wait for room, every batch
+    // that has ended is room that stands empty until the next look.
+    const isSoon = this.#waitsForRoom || open.length === 0 || open.some((batch) => batch.status === 'canceling');
+    const youngest = isSoon ? 0 : nowMs - Math.max(...open.map((batch) => batch.createdAtMs));
+    const intervalMs = pollInterval(pacing.pollIntervalMs, Math.max(0, youngest), result.retryAfterMs);
     this.#nextPollMs = clock.monotonicMs() + intervalMs;
   }
 

@@ -9,6 +9,7 @@ import { backoffMs } from '../domain/failure-router.ts';
 import type { Block } from '../domain/model.ts';
 import { createLocalLimiter } from '../domain/pacing/local-limiter.ts';
 import type { DriverStore } from '../domain/store.ts';
+import type { DeadlineSaid } from './deadline-word.ts';
 import type { ApiEngine, KeyLink } from './engine.ts';
 import { KeyBook } from './key-book.ts';
 import { Pacer } from './pacing/pacer.ts';
@@ -51,6 +52,9 @@ export interface Session {
   readonly cancelRefusals: Map<string, number>;
   /** The API has asked all batch calls to wait until then, with whatever key. */
   readonly quietUntilMs: number;
+  /** Runs that made their deadline in the realtime lane only at the last look, and what was said of deadlines. */
+  readonly hurried: Set<string>;
+  readonly deadlinesSaid: Map<string, DeadlineSaid>;
   /** No realtime call before this time. */
   callsNotBeforeMs: number;
   /** The key may not even look: nothing moves until a person has mended that. */
@@ -87,6 +91,8 @@ export function newSession(engine: ApiEngine, driver: DriverStore): Session {
     },
     cancelNotBeforeMs: 0,
     cancelRefusals: new Map(),
+    hurried: new Set(),
+    deadlinesSaid: new Map(),
     callsNotBeforeMs: 0,
     lookRefused: false,
     candidateWaits: new Map(),

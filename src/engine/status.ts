@@ -8,6 +8,7 @@ import { estimateCostUsd, tokensFromBytes } from '../domain/pricing.ts';
 import type { Store } from '../domain/store.ts';
 import { OPEN_ROW_STATES } from '../domain/transitions.ts';
 import type { BudgetLedger } from './budget.ts';
+import { lastSaid } from './deadline-word.ts';
 
 export interface RunView {
   readonly id: string;
@@ -17,7 +18,6 @@ export interface RunView {
   readonly priority: string;
   /** `auto`, `batch` or `realtime`: where its rows may go. */
   readonly lane: string;
-  readonly deadline: string | null;
   /** Null without `--max-cost`. */
   readonly budget: BudgetShown | null;
   readonly blocked: readonly BlockView[];
@@ -49,6 +49,8 @@ export interface RunView {
   readonly batches: readonly BatchView[];
   /** When the first results that are not collected yet are deleted by the API; null where none are under way. */
   readonly results_vanish_at: string | null;
+  /** Null where the run has none. */
+  readonly deadline: DeadlineView | null;
   readonly eta: { readonly latest_end: string | null; readonly typical_batch_seconds: number | null };
 }
 
@@ -61,6 +63,14 @@ export interface BudgetShown {
   readonly left_usd: number | null;
   /** `worst` or `expected`. */
   readonly mode: string;
+}
+
+export interface DeadlineView {
+  readonly at: string;
+  /** It is over, and rows were or are not done. */
+  readonly missed: boolean;
+  /** Rows that will be late, as the driver last said; null where nothing was said of late, or the run is done. */
+  readonly late_rows: number | null;
 }
 
 export interface BlockView {
@@ -87,11 +97,11 @@ export interface BatchView {
 const HISTORY_BATCHES = 50;
 
 /** What of the ledger a view is made from. */
-type Ledger = BudgetLedger & Pick<Store, 'chunkCounts' | 'failureCounts' | 'batches' | 'batchHistory'>;
+type Ledger = BudgetLedger & Pick<Store, 'chunkCounts' | 'failureCounts' | 'batches' | 'batchHistory' | 'events'>;
 
 export async function viewRun(store: Ledger, run: RunRecord): Promise<RunView> {
-  const { priority, lane, deadlineMs } = wishesOf(run);
-  const [doubtful, counts, usage, failures, batches, history, budget] = await Promise.all([
+  const { priority, lane } = wishesOf(run);
+  const [doubtful, counts, usage, failures, batches, history, budget, deadline] = await Promise.all([
     store.chunks(run.id, { states: ['submitting', 'uncertain'] }),
     store.chunkCounts(run.id),
     store.usage(run.id),
@@ -99,6 +109,7 @@ export async function viewRun(store: Ledger, run: RunRecord): Promise<RunView> {
     openBatches(store, run),
     store.batchHistory(run.origin, HISTORY_BATCHES),
     viewBudget(store, run),
+    viewDeadline(store, run),
   ]);
   const chunkTotal = CHUNK_STATES.reduce((sum, state) => sum + counts[state], 0);
   const expiries = batches.map((batch) => batch.expires_at);
@@ -107,7 +118,7 @@ export async function viewRun(store: Ledger, run: RunRecord): Promise<RunView> {
     name: run.name,
     state: run.state,
     canceled: run.canceled,
-    ...{ priority, lane, deadline: deadlineMs === null ? null : iso(deadlineMs), budget },
+    ...{ priority, lane, budget },
     blocked: run.blocked.map(viewBlock),
     rows: { total: run.totalRows, ...Object.fromEntries(ROW_STATES.map((state) => [state, run.rows[state]])) },
     chunks: { total: chunkTotal, ...counts },
@@ -127,6 +138,7 @@ export async function viewRun(store: Ledger, run: RunRecord): Promise<RunView> {
     done_at: run.doneAtMs === null ? null : iso(run.doneAtMs),
     batches,
     results_vanish_at: batches.map((batch) => batch.results_until).sort()[0] ?? null,
+    deadline,
     eta: { latest_end: expiries.sort().at(-1) ?? null, typical_batch_seconds: typicalSeconds(history) },
   };
 }
@@ -167,6 +179,17 @@ async function viewBudget(store: Ledger, run: RunRecord): Promise<BudgetShown | 
   if (!view) return null;
   const left = view.unknown ? null : Math.max(0, view.leftUsd);
   return { max_usd: view.capUsd, spent_usd: view.spentUsd, reserved_usd: view.reservedUsd, left_usd: left, mode };
+}
+
+/** Whether an open run has missed it is what its driver has seen and said: the ledger alone does not know the time. */
+async function viewDeadline(store: Ledger, run: RunRecord): Promise<DeadlineView | null> {
+  const { deadlineMs } = wishesOf(run);
+  if (deadlineMs === null) return null;
+  const at = iso(deadlineMs);
+  if (run.doneAtMs !== null) return { at, missed: run.doneAtMs > deadlineMs, late_rows: null };
+  const said = await lastSaid(store, run.id);
+  if (said?.deadlineMs !== deadlineMs) return { at, missed: false, late_rows: null };
+  return { at, missed: said.missed, late_rows: said.lateRows };
 }
 
 function viewBlock(block: Block): BlockView {

@@ -4,6 +4,7 @@
  */
 import type { ChunkRecord, RunRecord } from '../domain/model.ts';
 import { wishesOf } from '../domain/model.ts';
+import { goesRealtime } from '../domain/lanes.ts';
 import { BATCH_AGEING_MS, turnOf } from '../domain/priority.ts';
 import { chunkKey, type Session } from './session.ts';
 
@@ -21,7 +22,7 @@ export async function planUploads(session: Session, runIds: readonly string[]): 
     const run = await store.run(runId);
     if (run?.state !== 'ready' && run?.state !== 'active') continue;
     for (const chunk of await store.chunks(runId, { states: ['sealed'] })) {
-      if (session.held.has(chunkKey(chunk)) || session.blocks.stopsChunk(chunk)) continue;
+      if (session.held.has(chunkKey(chunk)) || session.blocks.stopsChunk(chunk) || goesRealtime(run, chunk)) continue;
       const priority = chunk.priority ?? wishesOf(run).priority;
       plan.push({ run, chunk, turn: turnOf(priority, run.createdAtMs, BATCH_AGEING_MS) });
     }

@@ -108,7 +108,8 @@ export function createReads(db: Db): Reads {
         db
           .all<{ rows: number; took_ms: number }>(
             `SELECT b.row_count AS rows, b.ended_at_ms - b.created_at_ms AS took_ms FROM batches b JOIN runs r ON r.id = b.run_id
-             WHERE r.origin = ? AND b.ended_at_ms IS NOT NULL ORDER BY b.ended_at_ms DESC LIMIT ?`,
+             WHERE r.origin = ? AND b.ended_at_ms IS NOT NULL
+               AND coalesce(json_extract(b.counts, '$.canceled'), 0) = 0 ORDER BY b.ended_at_ms DESC LIMIT ?`,
             origin,
             limit,
           )

@@ -19,6 +19,7 @@ export function runText(view: RunView, options: TextOptions): string {
     `${paint.bold(view.id)}${view.name === null ? '' : ` "${view.name}"`}  ${stateText(view, paint)}  ${paint.dim(`${age} ago`)}`,
     table(rowLines(view)),
     batchText(view, options),
+    deadlineText(view, options),
     costText(view),
     wishText(view),
     fileText(view),
@@ -41,6 +42,16 @@ export function summaryText(view: RunView, options: TextOptions): string {
     fileText(view),
   ];
   return lines.filter((line) => line !== '').join('\n');
+}
+
+/** What is to be done by when, and what will be late. */
+function deadlineText({ deadline, state }: RunView, options: TextOptions): string {
+  if (deadline === null || state === 'done') return '';
+  const leftMs = Date.parse(deadline.at) - options.nowMs;
+  const time = leftMs > 0 ? `in ${formatDuration(leftMs)}` : `over for ${formatDuration(-leftMs)}`;
+  const late = deadline.late_rows ?? 0;
+  const who = leftMs > 0 && late > 0 ? `; ${plural(late, 'row')} will be late as it looks` : '';
+  return `  deadline ${deadline.at} (${time})${who}`;
 }
 
 function stateText(view: RunView, paint: Paint): string {
@@ -101,7 +112,7 @@ function costText(view: RunView): string {
 }
 
 /** The budget in a line, and what else is wanted of the run where it is not the usual. */
-function wishText({ budget, priority, lane, deadline, state }: RunView): string {
+function wishText({ budget, priority, lane, state }: RunView): string {
   const lines: string[] = [];
   if (budget !== null) {
     const left = budget.left_usd === null ? 'what is left is not known' : `${formatUsd(budget.left_usd)} left`;
@@ -112,7 +123,6 @@ function wishText({ budget, priority, lane, deadline, state }: RunView): string 
   const wishes = [
     priority === 'normal' ? '' : `priority ${priority}`,
     lane === 'auto' ? '' : lane === 'batch' ? 'batches only' : 'realtime only',
-    deadline === null ? '' : `needed by ${deadline}`,
   ].filter((wish) => wish !== '');
   if (wishes.length > 0 && state !== 'done') lines.push(`  ${wishes.join(', ')}`);
   return lines.join('\n');

@@ -1,0 +1,45 @@
+/**
+ * Which lane a chunk or a waiting row of a run goes to: what the user forces comes first, then what a row can do at all,
+ * then a deadline that presses, then how many wait at once.
+ */
+import { realtimeAllowed, retryLane } from './failure-router.ts';
+import { REALTIME_BYTES_MAX } from './limits.ts';
+import { wishesOf, type ChunkRecord, type Lane, type RunRecord } from './model.ts';
+
+type ChunkShape = Pick<ChunkRecord, 'kind' | 'betas' | 'mix' | 'bytes'>;
+
+/** May the rows of this chunk be called one by one? */
+export function mayBeCalled(chunk: ChunkShape): boolean {
+  if (!realtimeAllowed({ requestBytes: 0, betas: chunk.betas })) return false;
+  // What the lane does not take comes back as a chunk of retries: such a chunk has no other way than a batch.
+  return chunk.kind === 'input' || largestBytes(chunk) <= REALTIME_BYTES_MAX;
+}
+
+/** Is this sealed chunk not to be uploaded, because its rows are called (engine/release.ts)? */
+export function goesRealtime(run: Pick<RunRecord, 'settings'>, chunk: ChunkShape): boolean {
+  return wishesOf(run).lane === 'realtime' && mayBeCalled(chunk);
+}
+
+export interface WaitingRowQuestion {
+  readonly requestBytes: number;
+  readonly betas: readonly string[];
+  /** The run makes its deadline in the realtime lane only. */
+  readonly hurries: boolean;
+}
+
+/** The lane of a row that waits for another try, or for its first one. */
+export function laneOfWaiting(run: Pick<RunRecord, 'settings' | 'rows' | 'totalRows'>, row: WaitingRowQuestion): Lane {
+  const { lane } = wishesOf(run);
+  if (lane === 'batch' || !realtimeAllowed(row)) return 'batch';
+  if (lane === 'realtime' || row.hurries) return 'realtime';
+  const { retryLane: mode } = run.settings;
+  const { requestBytes, betas } = row;
+  const question = { waitingNow: run.rows.retry, runRows: run.totalRows, requestBytes, betas };
+  // A first try is no retry: with `none` it goes the cheap way.
+  return retryLane({ mode: mode === 'none' ? 'batch' : mode, ...question }) ?? 'batch';
+}
+
+/** States of batchrun 0.1 did not keep it: then no more is known than the size of the whole. */
+function largestBytes({ mix, bytes }: ChunkShape): number {
+  return Math.max(0, ...Object.values(mix).map((part) => part.largestBytes ?? bytes));
+}
