@@ -1,6 +1,7 @@
 /**
  * The commands as the command line would carry them out (src/cli), without its flags and its talk.
  */
+import type { RunWishes } from '../../src/domain/model.ts';
 import { createRowReader } from '../../src/domain/row/reader.ts';
 import { prepareRows } from '../../src/domain/row/prepare-rows.ts';
 import type { RowSource, SourceRecord } from '../../src/domain/source.ts';
@@ -95,9 +96,13 @@ async function submit(engine: ApiEngine, machine: Machine): Promise<IngestReport
         failIf: null,
         defuseFormulas: false,
         columns: [],
-        // A budget that somebody has taken away is away for good, also where the run is read again.
-        wishes:
-          machine.budgetRaisedAtMs === null && budget !== null ? { maxCostUsd: budgetOfRows(plan.rows, budget) } : {},
+        wishes: {
+          ...wishesOf(engine, plan),
+          // A budget that somebody has taken away is away for good, also where the run is read again.
+          ...(machine.budgetRaisedAtMs === null && budget !== null
+            ? { maxCostUsd: budgetOfRows(plan.rows, budget) }
+            : {}),
+        },
       },
       settingHashes: {},
       output: plan.troubles.output === 'stdout' ? '-' : OUTPUT,
@@ -110,6 +115,11 @@ async function submit(engine: ApiEngine, machine: Machine): Promise<IngestReport
     again: false,
     dryRun: false,
   });
+}
+
+function wishesOf(engine: ApiEngine, { troubles }: Plan): Partial<RunWishes> {
+  const { lane, deadlineAfterMs } = troubles;
+  return { lane, deadlineMs: deadlineAfterMs === null ? null : engine.clock.now() + deadlineAfterMs };
 }
 
 /** Rows in memory, a few at a time. */

@@ -96,6 +96,7 @@ export class Machine {
     ...{ timeouts: 0, requests: 0, crashes: 0, stops: 0, clockSteps: 0, takeovers: 0, fenced: 0 },
     ...{ diskFullEnds: 0, besides: 0, cancels: 0, retries: 0, lives: 0 },
     ...{ keysAside: 0, revocations: 0 },
+    ...{ hurriedBatches: 0, releasedChunks: 0, lateSaid: 0 },
   };
   /** Everything that any process printed on stdout. */
   readonly printed: Stdout[] = [];
@@ -240,6 +241,9 @@ export class Machine {
     if (event.kind === 'changed') this.#checkCounters();
     if (event.kind === 'reconcile.found') this.foundAtMs.set(event.batchId, atMs);
     if (event.kind === 'key.aside') this.counts.keysAside++;
+    if (event.kind === 'batch.hurried') this.counts.hurriedBatches++;
+    if (event.kind === 'chunk.released') this.counts.releasedChunks++;
+    if (event.kind === 'deadline.late') this.counts.lateSaid++;
     if (event.kind === 'run.done') this.doneAtMs = atMs;
     if (event.kind === 'reconcile.not_made') {
       const { runId, chunkNo } = event;

@@ -9,6 +9,7 @@
 import { chance, integerBetween, pick, seededRng, type Rng } from '../../src/base/random.ts';
 import { limitPlanOf, type LimitPlan } from './account.ts';
 import { keyPlanOf, type KeyPlan } from './sim-keys.ts';
+import type { LaneMode } from '../../src/domain/model.ts';
 
 export type RowEnd = 'failed' | 'expired' | 'canceled';
 
@@ -44,6 +45,9 @@ export interface Troubles {
   readonly limits: LimitPlan | null;
   /** The budget of the run, as a share of what all rows can cost at most; null: none. */
   readonly budget: number | null;
+  /** The lane that the user forces, and how soon after the submit the results are needed. */
+  readonly lane: LaneMode;
+  readonly deadlineAfterMs: number | null;
 }
 
 export const HOUR_MS = 3_600_000;
@@ -64,6 +68,7 @@ const NAMES = [
   'keys',
   'limits',
   'budget',
+  'wishes',
 ] as const;
 export type TroubleName = (typeof NAMES)[number];
 
@@ -100,7 +105,28 @@ export function troublesOf(seed: string | number): Troubles {
     keys: hasSecondKey ? keyPlanOf(keys) : null,
     limits: chance(rng('limits'), 0.3) && !off('limits') ? limitPlanOf(rng('limits')) : null,
     budget: chance(rng('budget'), 0.2) && !off('budget') ? 0.2 + 1.5 * rng('budget').next() : null,
+    ...(off('wishes') ? NO_WISHES : wishesOf(rng('wishes'))),
   };
+}
+
+const NO_WISHES = { lane: 'auto', deadlineAfterMs: null } as const;
+
+/** Before any batch has ended one is taken to last an hour: of these deadlines all press at some time. */
+function wishesOf(rng: Rng): Pick<Troubles, 'lane' | 'deadlineAfterMs'> {
+  const lane = pick(rng, [
+    'auto',
+    'auto',
+    'auto',
+    'auto',
+    'auto',
+    'auto',
+    'auto',
+    'realtime',
+    'realtime',
+    'batch',
+  ] as const);
+  const deadlineAfterMs = chance(rng, 0.35) ? integerBetween(rng, 1, 25) * 60_000 : null;
+  return { lane, deadlineAfterMs };
 }
 
 function retryOf(rng: Rng): RetryPlan | null {
