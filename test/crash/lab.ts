@@ -15,7 +15,7 @@ import { armFailpoints, type FailpointName } from '../../src/base/failpoint.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import { seededRng } from '../../src/base/random.ts';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
-import type { RetryLaneMode } from '../../src/domain/model.ts';
+import type { LaneMode, RetryLaneMode } from '../../src/domain/model.ts';
 import type { Files } from '../../src/domain/ports.ts';
 import type { Store } from '../../src/domain/store.ts';
 import type { ApiEngine } from '../../src/engine/engine.ts';
@@ -52,6 +52,9 @@ export interface LabSetup {
   /** Ask for the file of rows that did not succeed. */
   readonly errors: boolean;
   readonly sim: SimOptions;
+  /** The lane that is forced, and how long after the submit the results are needed. */
+  readonly lane?: LaneMode;
+  readonly deadlineAfterMs?: number;
 }
 
 /** A command as the command line would carry it out, on one engine. */

@@ -39,6 +39,10 @@ async function submitted(engine: ApiEngine, lab: Lab): Promise<IngestReport> {
         failIf: null,
         defuseFormulas: false,
         columns: [],
+        wishes: {
+          lane: setup.lane ?? 'auto',
+          deadlineMs: setup.deadlineAfterMs === undefined ? null : engine.clock.now() + setup.deadlineAfterMs,
+        },
       },
       settingHashes: {},
       output: OUTPUT,
@@ -243,6 +247,27 @@ const EXPIRED: Scenario = {
   ends: () => ['succeeded', 'expired', 'canceled'],
 };
 
+/** Its batches would take longer than there is time; a second one is released before it was uploaded. */
+const DEADLINE: Scenario = {
+  name: 'a deadline that batches would miss',
+  setup: setupOf({
+    ...{ rows: rowsOf(6), chunkRows: 2, maxBatches: 2, deadlineAfterMs: 8 * 60_000 },
+    sim: { batchDurationMs: [20 * 60_000, 30 * 60_000] },
+  }),
+  prepare: async (lab) => {
+    await lab.mustEnd(submit);
+  },
+  command: collect,
+  ends: SUCCEEDED,
+};
+
+const FORCED: Scenario = {
+  name: 'everything in realtime',
+  setup: setupOf({ rows: rowsOf(5), chunkRows: 2, lane: 'realtime' }),
+  command: run,
+  ends: SUCCEEDED,
+};
+
 export const ERRORS_FILE: Scenario = {
   name: 'output and errors file',
   setup: setupOf({
@@ -265,5 +290,5 @@ export const ERRORS_FILE: Scenario = {
 };
 
 export const SCENARIOS: readonly Scenario[] = [
-  ...[PLAIN, REALTIME, RETRY_CHUNK, SPLIT, REFUSED, CANCEL, RETRY, EXPIRED, ERRORS_FILE],
+  ...[PLAIN, REALTIME, RETRY_CHUNK, SPLIT, REFUSED, CANCEL, RETRY, EXPIRED, DEADLINE, FORCED, ERRORS_FILE],
 ];
