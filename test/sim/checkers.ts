@@ -8,7 +8,7 @@ import { idOf } from './command.ts';
 import { OUTPUT, type Machine } from './machine.ts';
 import { wrongMoves } from './moves.ts';
 import { checkCap, checkFollowed, checkPayments, checkSpares, checkUsage } from './payments.ts';
-import type { InputRow } from './plan.ts';
+import { variantsOf, type InputRow } from './plan.ts';
 import { wrongPrints } from './stdout.ts';
 
 interface OutputLine {
@@ -93,19 +93,31 @@ async function checkOutput(machine: Machine, runId: string): Promise<Map<string,
       continue;
     }
     const wrong =
-      line.result.type === 'succeeded' ? wrongAnswer(row, line) : await wrongFailure(machine, runId, { row, at, line });
+      line.result.type === 'succeeded'
+        ? await wrongAnswer(machine, runId, { row, at, line })
+        : await wrongFailure(machine, runId, { row, at, line });
     if (wrong !== null) machine.violation(`row ${at}: ${wrong}`);
   }
   return kinds;
 }
 
-function wrongAnswer(row: InputRow, line: OutputLine): string | null {
+async function wrongAnswer(
+  { plan, store, counts }: Machine,
+  runId: string,
+  { row, at, line }: { row: InputRow; at: number; line: OutputLine },
+): Promise<string | null> {
   if (!row.valid) return 'it was never sent, and yet it has an answer';
   const { message } = line.result;
+  const { attempts = 1, truncations = 0 } = (await store.rowRecord(runId, at)) ?? {};
+  if (truncations > 0) counts.askedAgain++;
   if (message?.stop_reason === 'refusal') return null;
   const text = message?.content[0]?.text ?? '';
-  const expected = answerFor(row.params);
-  return text === expected ? null : `its answer is "${text}"; "${expected}" was expected`;
+  const answers = variantsOf(plan, row).map((params) => answerFor(params));
+  if (!answers.includes(text)) return `its answer is "${text}"; ${JSON.stringify(answers)} was expected`;
+  if (message?.stop_reason !== 'max_tokens' || plan.retryTruncated === 0) return null;
+  // It stays cut only where it was asked for again in vain, or nothing is.
+  const isOver = attempts >= plan.maxAttempts || plan.retryLane === 'none' || plan.cancelRate > 0;
+  return truncations > 0 || isOver ? null : 'its answer was cut, and it was not asked for again';
 }
 
 const HOPELESS: ReadonlySet<string> = new Set(['invalid_request_error', 'request_too_large', 'not_found_error']);
@@ -118,6 +130,8 @@ async function wrongFailure(
 ): Promise<string | null> {
   const type = line.result.error?.error?.type ?? line.result.type;
   if (!row.valid) return type.startsWith('batchrun_') ? null : `it was skipped, and its line says ${type}`;
+  const record = await store.rowRecord(runId, at);
+  if ((record?.truncations ?? 0) > 0) return `it ended as ${type} although it had an answer, if a cut one`;
   const fired = (fault: Parameters<typeof world.faultsFired.get>[0]): boolean =>
     (world.faultsFired.get(fault) ?? 0) > 0;
   if (line.result.type === 'canceled') {
@@ -135,7 +149,6 @@ async function wrongFailure(
       : null;
   }
   // What may be tried again was tried until the attempts were used up.
-  const record = await store.rowRecord(runId, at);
   const attempts = record?.attempts ?? 0;
   const unreadable = type === 'batchrun_unreadable_answer' && attempts >= 2;
   if (unreadable || attempts >= plan.maxAttempts || plan.retryLane === 'none') return null;

@@ -98,6 +98,7 @@ async function submit(engine: ApiEngine, machine: Machine): Promise<IngestReport
         columns: [],
         wishes: {
           ...wishesOf(engine, plan),
+          retryTruncated: plan.retryTruncated,
           // A budget that somebody has taken away is away for good, also where the run is read again.
           ...(machine.budgetRaisedAtMs === null && budget !== null
             ? { maxCostUsd: budgetOfRows(plan.rows, budget) }

@@ -94,7 +94,7 @@ export class Machine {
   readonly locks = new MemoryLocks();
   readonly counts = {
     ...{ timeouts: 0, requests: 0, crashes: 0, stops: 0, clockSteps: 0, takeovers: 0, fenced: 0 },
-    ...{ diskFullEnds: 0, besides: 0, cancels: 0, retries: 0, lives: 0 },
+    ...{ diskFullEnds: 0, besides: 0, cancels: 0, retries: 0, lives: 0, askedAgain: 0 },
     ...{ keysAside: 0, revocations: 0 },
     ...{ hurriedBatches: 0, releasedChunks: 0, lateSaid: 0 },
   };

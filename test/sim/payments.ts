@@ -6,6 +6,7 @@ import { paramsHashOf } from '../../src/tools/sim/prompt.ts';
 import type { LedgerBatch } from '../../src/tools/sim/ledger.ts';
 import { wirePlaceOf } from './lab.ts';
 import type { Machine } from './machine.ts';
+import { variantsOf } from './plan.ts';
 
 interface Accepted {
   readonly batch: LedgerBatch;
@@ -173,7 +174,10 @@ export function timesSent(machine: Machine): ReadonlyMap<string, number> {
 const hashes = new WeakMap<Machine, ReadonlySet<string>>();
 
 function knownHashes(machine: Machine): ReadonlySet<string> {
-  const known = hashes.get(machine) ?? new Set(machine.plan.rows.map((row) => paramsHashOf(row.params)));
+  const { plan } = machine;
+  // Each of them is a request of its own: none is paid twice.
+  const asked = plan.rows.flatMap((row) => variantsOf(plan, row));
+  const known = hashes.get(machine) ?? new Set(asked.map((params) => paramsHashOf(params)));
   hashes.set(machine, known);
   return known;
 }

@@ -24,6 +24,8 @@ export interface Plan {
   readonly concurrency: number;
   readonly maxAttempts: number;
   readonly retryLane: RetryLaneMode;
+  /** Where it is not 0, some rows have so few max_tokens that their answers are cut. */
+  readonly retryTruncated: number;
   readonly graceMs: number;
   readonly listLagMs: number;
   readonly batchDurationMs: readonly [number, number];
@@ -55,11 +57,33 @@ const CANCEL_FAULTS = { 'cancel.500': 0.3, 'cancel.500_after': 0.3 } as const;
 const LAG_FAULTS = { 'list.lag': 0.5, 'create.hang_after': 0.2, 'create.504_after': 0.2 } as const;
 
 export function planOf(seed: string | number): Plan {
-  const plan = drawn(seed);
+  const plan = withCutOffs(drawn(seed));
   if (!plan.troubles.lagsBeyondGrace) return plan;
   const rng = seededRng(`lag|share|${seed}`);
   const listLagMs = Math.floor(plan.graceMs * (1.2 + 2 * rng.next()));
   return { ...plan, listLagMs, faults: { ...plan.faults, ...LAG_FAULTS } };
+}
+
+/** From a stream of its own, so that the rest of a seed stays as it is. */
+function withCutOffs(plan: Plan): Plan {
+  const rng = seededRng(`truncated|${plan.seed}`);
+  if (!chance(rng, 0.3)) return plan;
+  const rows = plan.rows.map((row) => {
+    // 12 bytes of an answer of about 30: three tries bring it whole.
+    const params = chance(rng, 0.4) ? { ...row.params, max_tokens: 3 } : row.params;
+    return { ...row, params };
+  });
+  // Few rows would nearly always go realtime.
+  const retryLane = chance(rng, 0.5) ? 'batch' : plan.retryLane;
+  return { ...plan, rows, retryLane, retryTruncated: pick(rng, [1, 2, 5]) };
+}
+
+/** What a row may be asked as: with max_tokens as it stands, and with those of its later tries. */
+export function variantsOf(plan: Pick<Plan, 'retryTruncated'>, { params }: InputRow): InputRow['params'][] {
+  const first = Number(params['max_tokens']);
+  return Array.from({ length: plan.retryTruncated + 1 }, (_unused, nth) =>
+    nth === 0 ? params : { ...params, max_tokens: first * 2 ** nth },
+  );
 }
 
 /** The same work with other questions: its batches have the sizes of the first one's. */
@@ -88,6 +112,7 @@ function drawn(seed: string | number): Plan {
     concurrency: integerBetween(rng, 1, 4),
     maxAttempts: integerBetween(rng, 2, 5),
     retryLane: pick(rng, ['auto', 'auto', 'batch', 'realtime', 'none']),
+    retryTruncated: 0,
     graceMs,
     // Below the grace: a list that lags longer may make a second batch by design (design, section 3.1 point 5).
     listLagMs: Math.floor(graceMs * rng.next() * 0.9),
