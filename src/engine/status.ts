@@ -177,8 +177,14 @@ async function viewBudget(store: Ledger, run: RunRecord): Promise<BudgetShown | 
   const { budgetOf } = await import('./budget.ts');
   const view = await budgetOf({ engine: { store } }, run);
   if (!view) return null;
-  const left = view.unknown ? null : Math.max(0, view.leftUsd);
-  return { max_usd: view.capUsd, spent_usd: view.spentUsd, reserved_usd: view.reservedUsd, left_usd: left, mode };
+  const left = view.unknown ? null : rounded(Math.max(0, view.leftUsd));
+  const reserved = rounded(view.reservedUsd);
+  return { max_usd: view.capUsd, spent_usd: view.spentUsd, reserved_usd: reserved, left_usd: left, mode };
+}
+
+/** Sums of fractions end a hair beside what they should be: to a billionth of a dollar. */
+function rounded(usd: number): number {
+  return Math.round(usd * 1e9) / 1e9;
 }
 
 /** Whether an open run has missed it is what its driver has seen and said: the ledger alone does not know the time. */

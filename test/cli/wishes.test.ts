@@ -120,6 +120,26 @@ describe('a budget', () => {
   });
 });
 
+describe('a budget that is used', () => {
+  test('blocks the run with exit 5 and says what is left undone; raised, the run goes on', async () => {
+    // All fail in their batch for nothing; their realtime calls would cost more than there is.
+    const b = await bench({ rates: { errorRate: 1, errorTypes: { overloaded_error: 1 } } });
+    b.write('in.jsonl', requests(3));
+    const capped = ['--max-cost', '0.0001', '--retry-lane', 'realtime', '--backoff-base', '10ms'];
+    const blocked = await b.exits(5, ['run', 'in.jsonl', '--yes', ...capped]);
+    expect(blocked.stderr).toMatch(/3 rows of run_\w+ are left undone/);
+    const status = await b.ok(['status']);
+    expect(status.stdout).toMatch(/blocked: the budget of \$\S+ is used/);
+    expect(status.stdout).toMatch(/batchrun collect run_\w+ --max-cost \d+/);
+    expect((await shown(b)).blocked).toMatchObject([{ reason: 'budget', scope: 'budget' }]);
+    expect(b.calls('messages.create')).toBe(0);
+    await b.ok(['collect', '--max-cost', '5']);
+    expect(await shown(b)).toMatchObject({ state: 'done', blocked: [], rows: { succeeded: 3 } });
+    const { budget, cost_usd: cost } = await shown(b);
+    expect(budget).toMatchObject({ max_usd: 5, spent_usd: cost['spent'], reserved_usd: 0 });
+  });
+});
+
 describe('prices of a file', () => {
   test('that cannot be read are refused before anything is sent', async () => {
     const b = await bench();
