@@ -355,7 +355,33 @@ export const CANARIES: readonly Canary[] = [
     }),
     caughtBy: PAID_TWICE,
   },
+  {
+    what: 'a batch is stopped for a deadline, and nothing says so',
+    seed: 1,
+    plant: () => ({ store: (store) => withDriver(store, () => ({ recordHurried: async () => undefined })) }),
+    sharpened: pressing,
+    caughtBy: /it is canceled, and nobody canceled anything/,
+  },
+  {
+    what: 'rows are called for a deadline although a batch of theirs may have been made',
+    seed: 98,
+    plant: () => ({
+      store: (store) => withDriver(store, (driver) => ({ recordUncertain: (step) => driver.recordNotCreated(step) })),
+    }),
+    sharpened: (plan) => {
+      const calm = pressing(plan);
+      return { ...calm, crashRate: 0, faults: { 'create.504_after': 0.7 }, rates: {} };
+    },
+    caughtBy: /might still answer for it|were paid again in realtime/,
+  },
 ];
+
+/** A deadline that the batches of the plan miss. */
+function pressing(plan: Plan): Plan {
+  const { 'batch.canceled_by_other': _others, ...faults } = plan.faults;
+  const troubles = { ...plan.troubles, lane: 'auto', deadlineAfterMs: 8 * 60_000, lagsBeyondGrace: false } as const;
+  return { ...plan, faults, cancelRate: 0, batchDurationMs: [600_000, 720_000], troubles };
+}
 
 /** The same failure without the wait that the API asks for. */
 function deaf(error: unknown): unknown {

@@ -24,7 +24,9 @@ export function checkPayments(machine: Machine): void {
   }
   let repeats = 0;
   for (const [hash, times] of executed) {
-    const inBatches = (accepted.get(hash) ?? []).filter((one) => one.outcome === 'succeeded').length;
+    const inBatches = (accepted.get(hash) ?? []).filter(
+      (one) => one.outcome === 'succeeded' && !isJudgedNotMade(machine, one.batch),
+    ).length;
     repeats += Math.max(0, times + Math.min(1, inBatches) - 1);
   }
   const { counts, plan } = machine;
@@ -33,9 +35,29 @@ export function checkPayments(machine: Machine): void {
   const allowed = lost + counts.timeouts + ends * plan.concurrency;
   if (repeats > allowed)
     machine.violation(`${repeats} rows were paid again in realtime; at most ${allowed} can be excused`);
+  checkCallsAlone(machine, accepted);
   for (const batch of machine.lab.world.ledger.batches) {
     if (!batch.isForeign && machine.lab.ownerOf(batch) === null) machine.violation(`batch ${batch.id} is nobody's`);
   }
+}
+
+/** No row is called while a batch of it is under way, also not one that is being stopped: both may answer. */
+function checkCallsAlone(machine: Machine, accepted: ReadonlyMap<string, readonly Accepted[]>): void {
+  for (const { paramsHash, atMs, id } of messagesOf(machine)) {
+    for (const { batch } of accepted.get(paramsHash) ?? []) {
+      if (atMs < batch.createdAtMs || atMs >= batch.endsAtMs || isJudgedNotMade(machine, batch)) continue;
+      machine.violation(`a row was called as ${id} while ${batch.id} might still answer for it`);
+    }
+  }
+}
+
+/** Was it judged "not made" by a list that did not show it yet? Then its rows may go by another way, by design. */
+function isJudgedNotMade(machine: Machine, batch: LedgerBatch): boolean {
+  if (!machine.plan.troubles.lagsBeyondGrace) return false;
+  const { tag, chunkNo } = wirePlaceOf(batch);
+  return machine.notMade.some(
+    (judged) => judged.runId === `run_${tag}` && judged.chunkNo === chunkNo && judged.listedAtMs < batch.visibleAtMs,
+  );
 }
 
 /** By the hash of its params: the batches that each row was accepted in, oldest first. */
