@@ -9,7 +9,7 @@ import {
   type DeadlineQuestion,
   type SealedPiece,
 } from '../domain/deadline.ts';
-import { mayBeCalled } from '../domain/lanes.ts';
+import { goesRealtime, mayBeCalled } from '../domain/lanes.ts';
 import { wishesOf, type BatchRecord, type ChunkRecord, type RunRecord } from '../domain/model.ts';
 import { budgetOf, reservationOf } from './budget.ts';
 import { cannotStop } from './cancel.ts';
@@ -19,6 +19,8 @@ import { serverNowMs, type Session } from './session.ts';
 
 /** How long the API takes to stop a batch is not documented: calls under way may finish (facts, section 1.8). */
 const STOP_MS = 5 * 60_000;
+/** Rows that are in no chunk yet. */
+const NO_CHUNK = 0;
 
 export interface Standing {
   readonly question: DeadlineQuestion;
@@ -33,8 +35,17 @@ export async function deadlineQuestion(session: Session, run: RunRecord, othersM
   const free = new Set((await releasable(session, run)).map(({ chunkNo }) => chunkNo));
   const chunks = new Map<number, ChunkRecord>();
   const sealed: SealedPiece[] = [];
+  const { lane, deadlineMs } = wishesOf(run);
+  let laneRows = run.rows.in_realtime;
+  // Where only batches are allowed, rows that wait go into one more.
+  if (lane !== 'batch') laneRows += run.rows.retry;
+  else if (run.rows.retry > 0) sealed.push({ chunkNo: NO_CHUNK, rows: run.rows.retry, movable: false });
   for (const chunk of await store.chunks(run.id, { states: ['sealed'] })) {
-    const movable = free.has(chunk.chunkNo) && mayBeCalled(chunk) && (await purse.pays(chunk));
+    if (goesRealtime(run, chunk)) {
+      laneRows += chunk.rowCount;
+      continue;
+    }
+    const movable = lane === 'auto' && free.has(chunk.chunkNo) && mayBeCalled(chunk) && (await purse.pays(chunk));
     sealed.push({ chunkNo: chunk.chunkNo, rows: chunk.rowCount, movable });
     chunks.set(chunk.chunkNo, chunk);
   }
@@ -42,10 +53,10 @@ export async function deadlineQuestion(session: Session, run: RunRecord, othersM
   for (const [chunkNo, chunk] of open.chunks) chunks.set(chunkNo, chunk);
   const question = {
     nowMs: clock.now(),
-    deadlineMs: wishesOf(run).deadlineMs ?? Infinity,
+    deadlineMs: deadlineMs ?? Infinity,
     sealed,
     batches: open.pieces,
-    laneRows: run.rows.retry + run.rows.in_realtime + open.comingRows,
+    laneRows: laneRows + open.comingRows,
     othersMs,
     rowsPerMinute: await laneRateOf(session, run),
     batchMs: slowBatchMs(await store.batchHistory(run.origin, HISTORY_BATCHES)),
@@ -78,8 +89,9 @@ async function openChunks(session: Session, run: RunRecord, purse: Purse): Promi
   );
   // A second batch would go on and answer for the same rows.
   const doubled = new Set((await store.secondBatches(run.id)).map(({ chunkNo }) => chunkNo));
-  const youngestFirst = [...open].reverse();
-  for (const chunk of youngestFirst) {
+  const { lane } = wishesOf(run);
+  // The youngest first: they get of the budget what there is.
+  for (const chunk of [...open].reverse()) {
     const { chunkNo, rowCount: rows } = chunk;
     const batch = chunk.batchId === null ? undefined : known.get(chunk.batchId);
     if (batch) batches.set(chunkNo, batch);
@@ -92,7 +104,7 @@ async function openChunks(session: Session, run: RunRecord, purse: Purse): Promi
     if (batch && batch.status !== 'in_progress') continue;
     const ageMs = batch ? Math.max(0, serverNowMs(session) - batch.createdAtMs) : 0;
     const stoppable = batch?.proven === true && !doubled.has(chunkNo) && !cannotStop(session, batch);
-    const movable = stoppable && mayBeCalled(chunk) && (await purse.pays(chunk));
+    const movable = lane === 'auto' && stoppable && mayBeCalled(chunk) && (await purse.pays(chunk));
     pieces.push({ chunkNo, rows, ageMs, movable });
   }
   return { pieces, comingRows, chunks, batches };

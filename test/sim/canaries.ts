@@ -317,7 +317,7 @@ export const CANARIES: readonly Canary[] = [
   },
   {
     what: 'retry-after is not listened to',
-    seed: 44,
+    seed: 8,
     plant: () => ({
       api: (api) => ({
         ...bound(api),

@@ -218,6 +218,17 @@ describe('a deadline', () => {
     expect(it.said()).toMatchObject([{ lateRows: 4 }]);
   });
 
+  test('is estimated without the lane where only batches are allowed, and without batches where none are made', async () => {
+    // An hour is what a batch takes before one has ended: the lane could do it, and must not.
+    const batches = await underWay(30 * MINUTE_MS, { lane: 'batch' });
+    await batches.hurry();
+    expect(batches.said()).toMatchObject([{ lateRows: 4 }]);
+    const called = await room(rows(4_500), { lane: 'realtime', inMs: 30 * MINUTE_MS }, { chunkRows: 1_000 });
+    await called.hurry();
+    // 56 a minute are 1,674 in half an hour.
+    expect(called.said()).toMatchObject([{ lateRows: 2_826, missed: false }]);
+  });
+
   test.each([
     ['is only said where batches are forced', { lane: 'batch' } as const, (it: Hurry) => it.hurry()],
     ['is only said by a submit', {}, (it: Hurry) => sayDeadlines(it.the, [it.run.id])],
