@@ -43,7 +43,7 @@ export function checkPayments(machine: Machine): void {
 
 /** No row is called while a batch of it is under way, also not one that is being stopped: both may answer. */
 function checkCallsAlone(machine: Machine, accepted: ReadonlyMap<string, readonly Accepted[]>): void {
-  for (const { paramsHash, atMs, id } of messagesOf(machine)) {
+  for (const { paramsHash, atMs, id } of machine.messages()) {
     for (const { batch } of accepted.get(paramsHash) ?? []) {
       if (atMs < batch.createdAtMs || atMs >= batch.endsAtMs || isJudgedNotMade(machine, batch)) continue;
       machine.violation(`a row was called as ${id} while ${batch.id} might still answer for it`);
@@ -56,7 +56,10 @@ function isJudgedNotMade(machine: Machine, batch: LedgerBatch): boolean {
   if (!machine.plan.troubles.lagsBeyondGrace) return false;
   const { tag, chunkNo } = wirePlaceOf(batch);
   return machine.notMade.some(
-    (judged) => judged.runId === `run_${tag}` && judged.chunkNo === chunkNo && judged.listedAtMs < batch.visibleAtMs,
+    (judged) =>
+      judged.runId === `run_${tag}` &&
+      judged.chunkNo === chunkNo &&
+      (judged.listedAtMs.get(batch.workspace) ?? -1) < batch.visibleAtMs,
   );
 }
 

@@ -26,10 +26,10 @@ export interface BookParts {
 }
 
 /** Calls that may be under way before the first answer says how long one takes and what the limits are. */
-const CONCURRENCY_FIRST = 4;
+const CONCURRENCY_FIRST = 8;
 /** More than rate times latency: latencies vary, and a slot too few is a limit not used. */
-const CONCURRENCY_SLACK = 1.5;
-const CONCURRENCY_MIN = 4;
+const CONCURRENCY_SLACK = 2;
+const CONCURRENCY_MIN = 8;
 /** While the account may not speed up, the limits are set anew as often as this. */
 const RAMP_REFRESH_MS = 5_000;
 /** What was known longer ago than this is known no more: the account may have moved to another tier. */
