@@ -374,6 +374,39 @@ export const CANARIES: readonly Canary[] = [
     },
     caughtBy: /might still answer for it|were paid again in realtime/,
   },
+  {
+    what: 'nobody asks the limiter before a call',
+    seed: 17,
+    plant: () => ({
+      limiter: (limiter) => ({
+        ...limiter,
+        take: async () => ({ kind: 'taken', marks: {} }),
+      }),
+    }),
+    sharpened: (plan) => {
+      const limits = { rpm: 6, itpm: 20_000, otpm: 20_000, shared: true };
+      const troubles = { ...plan.troubles, limits, lane: 'realtime', budget: null } as const;
+      return { ...plan, lives: 1, crashRate: 0, concurrency: 3, troubles };
+    },
+    caughtBy: /calls ran into the limits/,
+  },
+  {
+    what: 'the budget forgets the batches that are under way',
+    seed: 92,
+    plant: () => ({
+      store: (store) => ({
+        ...bound(store),
+        chunks: async (runId, filter) =>
+          filter?.states?.join() === 'submitting,uncertain,submitted,ended' ? [] : store.chunks(runId, filter),
+      }),
+    }),
+    sharpened: (plan) => {
+      const troubles = { ...plan.troubles, budget: 0.02, lagsBeyondGrace: false };
+      const rows = plan.rows.map((row) => ({ ...row, params: { ...row.params, max_tokens: 4 } }));
+      return { ...plan, rows, chunkRows: 2, maxBatches: 6, troubles };
+    },
+    caughtBy: /the budget was/,
+  },
 ];
 
 /** A deadline that the batches of the plan miss. */
