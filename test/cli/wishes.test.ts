@@ -24,12 +24,13 @@ describe('wishes', () => {
     const said = await b.ok(['submit', 'in.jsonl', ...wishes]);
     expect(said.stderr).toContain('Budget: $50.00; all rows fit.');
     expect(await shown(b)).toMatchObject({
-      ...{ priority: 'high', lane: 'batch', deadline: '2036-01-02T03:04:00.000Z' },
+      ...{ priority: 'high', lane: 'batch', deadline: { at: '2036-01-02T03:04:00.000Z', missed: false } },
       budget: { max_usd: 50, spent_usd: 0, mode: 'worst', reserved_usd: expect.any(Number) },
     });
     const text = (await b.ok(['status'])).stdout;
     expect(text).toMatch(/budget \$50\.00: \$\S+ spent, \$\S+ reserved, \$\S+ left/);
-    expect(text).toContain('priority high, batches only, needed by 2036-01-02T03:04:00.000Z');
+    expect(text).toContain('priority high, batches only');
+    expect(text).toContain('deadline 2036-01-02T03:04:00.000Z');
   });
 
   test('without flags are the usual ones', async () => {

@@ -25,8 +25,11 @@ const STALE_MS = 60_000;
 const GROWTH_BY_ANSWER = 1;
 /** After a 429 that names no number: what went through in the last minute, less a tenth. */
 const AFTER_REFUSAL_SHARE = 0.9;
-/** Below this nothing would move any more. */
-const PER_MINUTE_MIN = 1;
+const AFTER_REFUSAL_SHARE_MIN = 0.5;
+/** No guess falls below a tenth of what is assumed at first: nothing would move any more, and nothing be learnt. */
+const FLOOR: Caps = { requests: ASSUMED.requests / 10, input: ASSUMED.input / 10, output: ASSUMED.output / 10 };
+/** With each answer a bucket is taken to hold a little more again, up to its whole window. */
+const CAPACITY_GROWTH = 1.02;
 /** A limit of nothing (`--rpm 0` is refused, but an account may have none) must not be divided by. */
 const PER_WINDOW_MIN = 1e-9;
 /** "60 requests a minute may be enforced as 1 a second" (facts, section 3.3): no less than a second's worth. */
@@ -72,8 +75,12 @@ export class KnownLimits {
     return before?.value !== value;
   }
 
-  /** An answer without a word about limits: an assumption grows. */
+  /** An answer: what was only assumed after refusals, or before anything was heard, grows. True when something did. */
   answered(nowMs: number): boolean {
+    if (this.#capacityShare < 1) {
+      this.#capacityShare = Math.min(1, this.#capacityShare * CAPACITY_GROWTH);
+      return true;
+    }
     const requests = this.#known.get('requests');
     if (requests?.source !== 'assumed') return false;
     const growth = (requests.value + GROWTH_BY_ANSWER) / requests.value;
@@ -95,8 +102,11 @@ export class KnownLimits {
       this.#capacityShare = smaller;
       return changed;
     }
-    const value = Math.max(PER_MINUTE_MIN, Math.min(before?.value ?? Infinity, used * AFTER_REFUSAL_SHARE));
-    return this.hear(name, value, 'refusal', nowMs);
+    // A guess follows a guess: one refusal may have passed by itself, so no more than half is given up for it.
+    const least = Math.max(FLOOR[name] ?? 0, (before?.value ?? 0) * AFTER_REFUSAL_SHARE_MIN);
+    const value = Math.max(least, Math.min(before?.value ?? Infinity, used * AFTER_REFUSAL_SHARE));
+    this.#known.set(name, { name, value, source: 'assumed', atMs: nowMs });
+    return true;
   }
 
   /** `ramp_limit_exceeded`: the account may not speed up so fast. `used`: requests of the last minute. */

@@ -21,6 +21,12 @@ export interface BatchLimits {
 
 type Name = 'queue' | 'batches';
 
+/**
+ * A refusal says that what is open is too much, not how much may be: batches that no list of ours shows may have been the
+ * reason. After this it is tried again.
+ */
+const REFUSAL_MS_MAX = 3_600_000;
+
 export interface BatchLimitParts {
   readonly clock: Clock;
   readonly headroom: number;
@@ -46,9 +52,9 @@ export class BatchLimitsBook {
   }
 
   /** A refusal said so. */
-  hear(organization: string, name: Name, value: number): void {
+  hear(organization: string, name: Name, value: number, atMs = this.#parts.clock.now()): void {
     const heard = this.#heard.get(organization) ?? new Map<Name, KnownLimit>();
-    heard.set(name, { name, value, source: 'refusal', atMs: this.#parts.clock.now() });
+    heard.set(name, { name, value, source: 'refusal', atMs });
     this.#heard.set(organization, heard);
   }
 
@@ -68,8 +74,10 @@ export class BatchLimitsBook {
 
   #known(organization: string, pools: readonly Pool[]): readonly KnownLimit[] {
     const heard = this.#heard.get(organization);
-    const refused = heard?.get('queue');
-    const batches = heard?.get('batches');
+    const fresh = (limit: KnownLimit | undefined): KnownLimit | undefined =>
+      limit && this.#parts.clock.now() - limit.atMs < REFUSAL_MS_MAX ? limit : undefined;
+    const refused = fresh(heard?.get('queue'));
+    const batches = fresh(heard?.get('batches'));
     const admin = this.#admin.get(organization);
     const atMs = this.#parts.clock.now();
     const told: KnownLimit | null = admin === undefined ? null : { name: 'queue', value: admin, source: 'admin', atMs };

@@ -190,7 +190,7 @@ export class Pacer {
       if (Object.keys(more).length > 0) await limiter.correct(pool.name, more);
     } else this.#count(pool, ticket.key.label, { requests: 1 });
     await this.#hear(pool, ticket, rates);
-    if (!rates && pool.known.answered(clock.now())) await this.#book.apply(pool);
+    if (pool.known.answered(clock.now())) await this.#book.apply(pool);
   }
 
   /** `retried`: it will be called again. */

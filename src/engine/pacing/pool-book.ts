@@ -54,7 +54,7 @@ export class PoolBook {
       for (const { name, value, source, atMs } of snapshot.limits) {
         if (source === 'flag' || source === 'assumed' || nowMs - atMs > KNOWN_MS_MAX) continue;
         if (name === 'queue' || name === 'batches') {
-          if (source === 'refusal') this.#batches.hear(snapshot.organization, name, value);
+          if (source === 'refusal') this.#batches.hear(snapshot.organization, name, value, atMs);
         } else pool.known.hear(name, value, source, atMs);
       }
       for (const { key, minutes } of snapshot.use) pool.load(key, minutes);
