@@ -62,7 +62,7 @@ export async function deadlineQuestion(session: Session, run: RunRecord, othersM
     batchMs: slowBatchMs(await store.batchHistory(run.origin, HISTORY_BATCHES)),
     stopMs: STOP_MS,
     batchesMax: pacing.maxBatches,
-    hurried: session.hurried.has(run.id),
+    hurried: session.deadlines.hurried.has(run.id),
   };
   return { question, chunks, batches: open.batches };
 }

@@ -16,11 +16,11 @@ export async function sayDeadline(
   const { deadlineMs, nowMs, rowsPerMinute } = question;
   const { lateRows, doneAtMs } = plan;
   const now: DeadlineSaid = { deadlineMs, lateRows, missed: deadlineMs <= nowMs };
-  const before = session.deadlinesSaid.get(run.id) ?? (await lastSaid(engine.store, run.id));
+  const before = session.deadlines.said.get(run.id) ?? (await lastSaid(engine.store, run.id));
   const known = before?.deadlineMs === deadlineMs ? before : null;
-  session.deadlinesSaid.set(run.id, known ?? { deadlineMs, lateRows: 0, missed: false });
+  session.deadlines.said.set(run.id, known ?? { deadlineMs, lateRows: 0, missed: false });
   if (!isNews(known, now)) return;
-  session.deadlinesSaid.set(run.id, now);
+  session.deadlines.said.set(run.id, now);
   const rate = Math.max(1, Math.round(rowsPerMinute));
   engine.emit({ kind: 'deadline.late', runId: run.id, ...now, doneAtMs, rowsPerMinute: rate });
   await driver.note(run.id, DEADLINE_EVENT, nowMs, {

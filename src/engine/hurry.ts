@@ -35,9 +35,9 @@ export async function hurryRound(
     // Who is due later has the lane when these have gone.
     othersMs += (standing.question.laneRows * 60_000) / standing.question.rowsPerMinute;
     if (wishesOf(run).lane !== 'auto') continue;
-    session.hurried.delete(run.id);
+    session.deadlines.hurried.delete(run.id);
     if (plan.hurries) {
-      session.hurried.add(run.id);
+      session.deadlines.hurried.add(run.id);
       hurrying.add(run.id);
     }
     if (!isDue(standing.question) && mayRelease(session, run)) await move(session, standing, plan);

@@ -54,8 +54,7 @@ export interface Session {
   /** The API has asked all batch calls to wait until then, with whatever key. */
   readonly quietUntilMs: number;
   /** Runs that made their deadline in the realtime lane only at the last look, and what was said of deadlines. */
-  readonly hurried: Set<string>;
-  readonly deadlinesSaid: Map<string, DeadlineSaid>;
+  readonly deadlines: { readonly hurried: Set<string>; readonly said: Map<string, DeadlineSaid> };
   /** No realtime call before this time. */
   callsNotBeforeMs: number;
   /** The key may not even look: nothing moves until a person has mended that. */
@@ -92,8 +91,7 @@ export function newSession(engine: ApiEngine, driver: DriverStore): Session {
     },
     cancelNotBeforeMs: 0,
     cancelRefusals: new Map(),
-    hurried: new Set(),
-    deadlinesSaid: new Map(),
+    deadlines: { hurried: new Set(), said: new Map() },
     callsNotBeforeMs: 0,
     lookRefused: false,
     candidateWaits: new Map(),

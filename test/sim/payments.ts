@@ -56,10 +56,10 @@ function isJudgedNotMade(machine: Machine, batch: LedgerBatch): boolean {
   if (!machine.plan.troubles.lagsBeyondGrace) return false;
   const { tag, chunkNo } = wirePlaceOf(batch);
   return machine.notMade.some(
-    (judged) =>
+    ({ listedAtMs, ...judged }) =>
       judged.runId === `run_${tag}` &&
       judged.chunkNo === chunkNo &&
-      (judged.listedAtMs.get(batch.workspace) ?? -1) < batch.visibleAtMs,
+      (listedAtMs.get(batch.workspace) ?? -1) < batch.visibleAtMs,
   );
 }
 
