@@ -54,6 +54,7 @@ export interface UseView {
 
 /** From this share of a limit on it is worth a warning. */
 export const WARN_SHARE = 0.8;
+const NEWS_SHARE = 0.5;
 const MINUTE_MS = 60_000;
 
 export function viewLimits(pools: readonly PoolRecord[], nowMs: number): LimitsView[] {
@@ -62,7 +63,12 @@ export function viewLimits(pools: readonly PoolRecord[], nowMs: number): LimitsV
 
 /** Pools that somebody used in the last hour. */
 export function usedLately(views: readonly LimitsView[]): LimitsView[] {
-  return views.filter((view) => view.use.last_hour.requests > 0);
+  return views.filter((view) => view.use.last_hour.requests > 0 && (view.rate_class !== 'batches' || isPressed(view)));
+}
+
+/** Every run makes a few batch calls; they are news only where something comes near its limit. */
+function isPressed(view: LimitsView): boolean {
+  return view.limits.some(({ share }) => share !== null && share >= NEWS_SHARE);
 }
 
 function viewPool(pool: PoolRecord, nowMs: number): LimitsView {

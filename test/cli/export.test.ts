@@ -27,14 +27,19 @@ const LINES: Readonly<Record<Type, Fields>> = {
     settings: {
       ...{ chunk_rows: 3, chunk_bytes: COUNT, max_attempts: COUNT, retry_lane: 'auto', fail_if: null },
       ...{ defuse_formulas: true, columns: 2 },
+      wishes: {
+        ...{ priority: 'normal', lane: 'auto', deadline: null, max_cost_usd: null, budget_mode: 'worst' },
+        retry_truncated: 0,
+      },
     },
     setting_hashes: expect.objectContaining({ prompt: TEXT }),
     ...{ output: TEXT, format: 'jsonl', errors: null, overwrite: false, rows: expect.objectContaining({ total: 5 }) },
-    ...{ mix: MIX, blocked: [], stop_reasons: {}, realtime_log_bytes: COUNT },
+    ...{ mix: MIX, blocked: [], stop_reasons: {}, realtime_log_bytes: COUNT, realtime_reserved_usd: COUNT },
   },
   chunk: {
     ...{ run: RUN, chunk: 1, kind: 'input', state: 'collected', rows: 3, first_row: 0, bytes: COUNT, sha256: TEXT },
     ...{ betas: [], wire: 'tag', mix: MIX, batch: BATCH, parent: null, root: 1, refusals: 0, fetches: 0 },
+    ...{ priority: null, hurried_at: null },
     ...{ sealed_at: TIME, outcomes: expect.objectContaining({ succeeded: COUNT, elsewhere: COUNT }) },
   },
   attempt: {
@@ -50,7 +55,13 @@ const LINES: Readonly<Record<Type, Fields>> = {
   },
   row: {
     ...{ run: RUN, row: COUNT, state: 'succeeded', home_chunk: COUNT, home_index: COUNT, attempts: 2 },
-    ...{ error_type: null, not_before: null, result: { chunk: 0, offset: COUNT, length: COUNT } },
+    ...{
+      error_type: null,
+      truncations: 0,
+      max_tokens: null,
+      not_before: null,
+      result: { chunk: 0, offset: COUNT, length: COUNT },
+    },
   },
   usage: {
     ...{ run: RUN, model: 'claude-haiku-5-5', lane: TEXT, rows: COUNT, input_tokens: COUNT, output_tokens: COUNT },
