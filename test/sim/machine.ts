@@ -26,7 +26,7 @@ import { fenced, fencedStore, Life, MemoryLocks, type Fence } from './fence.ts';
 import { filesOnDisk, FullDisk, storeOnDisk } from './full-disk.ts';
 import type { Lab } from './lab.ts';
 import { noteMoves, reopenings } from './moves.ts';
-import type { Plan } from './plan.ts';
+import { variantsOf, type Plan } from './plan.ts';
 import { cachedReads } from './read-cache.ts';
 import { identityOf, poolOf } from './sim-keys.ts';
 import { SkewedClock } from './skewed-clock.ts';
@@ -145,10 +145,15 @@ export class Machine {
     return this.db.get('SELECT 1 FROM runs WHERE id = ?', runId) !== undefined;
   }
 
+  /** What its rows may be sent as. Each is a request of its own: none is paid twice. */
+  requestHashes(): ReadonlySet<string> {
+    this.#hashes ??= new Set(this.plan.rows.flatMap((row) => variantsOf(this.plan, row)).map(paramsHashOf));
+    return this.#hashes;
+  }
+
   /** What was called for rows of this machine. */
   messages(): readonly LedgerMessage[] {
-    this.#hashes ??= new Set(this.plan.rows.map((row) => paramsHashOf(row.params)));
-    const hashes = this.#hashes;
+    const hashes = this.requestHashes();
     return this.lab.world.ledger.messages.filter((message) => hashes.has(message.paramsHash));
   }
 

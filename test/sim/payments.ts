@@ -2,11 +2,9 @@
  * The judges of what was paid: whose each batch is they read from the run tag in its wire ids, not from what the engine
  * believes.
  */
-import { paramsHashOf } from '../../src/tools/sim/prompt.ts';
 import type { LedgerBatch } from '../../src/tools/sim/ledger.ts';
 import { wirePlaceOf } from './lab.ts';
 import type { Machine } from './machine.ts';
-import { variantsOf } from './plan.ts';
 
 interface Accepted {
   readonly batch: LedgerBatch;
@@ -66,7 +64,7 @@ function isJudgedNotMade(machine: Machine, batch: LedgerBatch): boolean {
 /** By the hash of its params: the batches that each row was accepted in, oldest first. */
 function acceptedRows(machine: Machine): ReadonlyMap<string, readonly Accepted[]> {
   const accepted = new Map<string, Accepted[]>();
-  const known = knownHashes(machine);
+  const known = machine.requestHashes();
   for (const batch of machine.lab.batchesOf(machine)) {
     for (const { paramsHash, outcome } of batch.rows()) {
       if (!known.has(paramsHash)) machine.violation(`a request ${paramsHash} was sent that is no row of the input`);
@@ -194,15 +192,4 @@ export function timesSent(machine: Machine): ReadonlyMap<string, number> {
   for (const batch of machine.lab.batchesOf(machine)) for (const { paramsHash } of batch.rows()) add(paramsHash);
   for (const { paramsHash } of machine.messages()) add(paramsHash);
   return times;
-}
-
-const hashes = new WeakMap<Machine, ReadonlySet<string>>();
-
-function knownHashes(machine: Machine): ReadonlySet<string> {
-  const { plan } = machine;
-  // Each of them is a request of its own: none is paid twice.
-  const asked = plan.rows.flatMap((row) => variantsOf(plan, row));
-  const known = hashes.get(machine) ?? new Set(asked.map((params) => paramsHashOf(params)));
-  hashes.set(machine, known);
-  return known;
 }
