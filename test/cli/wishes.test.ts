@@ -8,7 +8,7 @@ import { bench, ENDLESS, jsonl, MODEL, params, requests, type Bench, type RunJso
 interface Shown extends RunJson {
   readonly priority: string;
   readonly lane: string;
-  readonly deadline: string | null;
+  readonly deadline: { readonly at: string } | null;
   readonly budget: Readonly<Record<string, unknown>> | null;
 }
 
