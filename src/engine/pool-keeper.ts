@@ -21,7 +21,14 @@ export class PoolKeeper {
 
   async load(): Promise<void> {
     const { store, api } = this.#session.engine;
-    this.#session.pacer.restore(await store.pools(api.origin));
+    const { keys, pacer } = this.#session;
+    const known = await store.pools(api.origin);
+    // What was noted while nobody knew whose the key is, is its organization's.
+    const named = known.map((pool) => {
+      const link = keys.links.find((one) => one.api.workspace === pool.organization);
+      return link ? { ...pool, organization: keys.organizationOf(link) } : pool;
+    });
+    pacer.restore(named);
   }
 
   /** `now`: at the end, whenever the last time was. */

@@ -127,7 +127,7 @@ class Reader {
     if (findings.problems.length > 0) return { ok: false, problems: findings.problems, customId, params, columns };
     const model = params['model'] as string;
     const maxTokens = params['max_tokens'] as number;
-    const priority = shape.priority === undefined ? null : this.#priority(shape.priority, findings);
+    const priority = this.#priority(shape.priority, findings);
     const caches = mayCache(params) && paramsJson.includes('"cache_control"');
     return {
       ok: true,
@@ -165,6 +165,7 @@ class Reader {
   }
 
   #priority(value: unknown, findings: Findings): Priority | null {
+    if (value === undefined || value === null || value === '') return null;
     const priority = toPriority(value);
     if (priority === null) findings.notice(OTHER_PRIORITY);
     return priority;
