@@ -7,7 +7,7 @@ import { requestCount, type BatchInfo } from '../domain/model.ts';
 import { refusalOf } from '../domain/pacing/refusal.ts';
 import type { KeyLink } from './engine.ts';
 import { KeyLoad } from './key-book.ts';
-import { noteForeign } from './foreign.ts';
+import { noteForeign, noteOwn } from './foreign.ts';
 import { openBatchRecords } from './poll.ts';
 import { serverNowMs, type Session } from './session.ts';
 
@@ -28,10 +28,10 @@ export class BatchRoom {
   readonly #load: KeyLoad;
   /** What is open of ours, by organization. */
   readonly #own = new Map<string, Load>();
-  readonly #ownIds: ReadonlySet<string>;
+  readonly #ownIds: Set<string>;
   #slots: number;
 
-  private constructor(session: Session, parts: { slots: number; load: KeyLoad; ids: ReadonlySet<string> }) {
+  private constructor(session: Session, parts: { slots: number; load: KeyLoad; ids: Set<string> }) {
     this.#session = session;
     this.#slots = parts.slots;
     this.#load = parts.load;
@@ -119,6 +119,12 @@ export class BatchRoom {
   /** The newest batches of a workspace: those that are not ours take room as well. */
   noteListed(link: KeyLink, batches: readonly BatchInfo[]): void {
     noteForeign(this.#session, link, { batches, ownIds: this.#ownIds });
+  }
+
+  /** A create was answered: its batch is ours, also where a look beside it has shown it already. */
+  noteMade(link: KeyLink, batchId: string): void {
+    this.#ownIds.add(batchId);
+    noteOwn(this.#session, link, batchId);
   }
 
   /** The API says that the queue, or the number of batches, is at its limit: then what is open is the limit. */

@@ -22,6 +22,7 @@ export interface Create {
   readonly runIds: readonly string[];
   /** The newest batches of the workspace, as its list shows them before the create. */
   readonly onListed: (batches: readonly BatchInfo[]) => void;
+  readonly onMade: (batchId: string) => void;
   /** A refusal for the queue, or for too many batches at once. */
   readonly onRefused: (failure: ApiFailure) => void;
 }
@@ -68,6 +69,7 @@ export async function createBatchOf(session: Session, create: Create): Promise<b
       signal: breakOff.signal,
     });
     failpoint('submit.answered');
+    create.onMade(batch.id);
     await driver.recordCreated({ attemptId, batch, atMs: clock.now() });
     failpoint('submit.recorded');
     session.reach.heard();

@@ -4,7 +4,8 @@
  */
 import { requestCount, type BatchInfo } from '../domain/model.ts';
 import type { KeyLink } from './engine.ts';
-import type { OpenLoad, Session } from './session.ts';
+import type { Place } from './key-book.ts';
+import type { Session } from './session.ts';
 
 /** Batches under way that the list shows and that are not ours. Of several workspaces of an organization the sum. */
 export function noteForeign(
@@ -13,14 +14,31 @@ export function noteForeign(
   { batches, ownIds }: { readonly batches: readonly BatchInfo[]; readonly ownIds: ReadonlySet<string> },
 ): void {
   const others = batches.filter((batch) => batch.status !== 'ended' && !ownIds.has(batch.id));
-  const rows = others.reduce((sum, batch) => sum + requestCount(batch.counts), 0);
-  const organization = session.keys.organizationOf(link);
-  const byWorkspace = session.foreignAt.get(organization) ?? new Map<string, OpenLoad>();
-  session.foreignAt.set(organization, byWorkspace);
-  byWorkspace.set(link.api.workspace, { batches: others.length, rows });
-  const sums = [...byWorkspace.values()];
-  session.foreign.set(organization, {
-    batches: sums.reduce((sum, one) => sum + one.batches, 0),
-    rows: sums.reduce((sum, one) => sum + one.rows, 0),
-  });
+  const place = placeOf(session, link);
+  session.foreignAt.set(place, new Map(others.map((batch) => [batch.id, requestCount(batch.counts)])));
+  addUp(session, link);
+}
+
+/** One that the list showed before our own create was answered: it is ours. */
+export function noteOwn(session: Session, link: KeyLink, batchId: string): void {
+  if (session.foreignAt.get(placeOf(session, link))?.delete(batchId) === true) addUp(session, link);
+}
+
+/** Do batches of others take room there, as far as is known? Only another look tells when they have ended. */
+export function hasForeign(session: Session, place: Place): boolean {
+  return (session.foreignAt.get(place)?.size ?? 0) > 0;
+}
+
+function addUp(session: Session, link: KeyLink): void {
+  const { keys } = session;
+  const organization = keys.organizationOf(link);
+  const rows: number[] = [];
+  for (const [place, open] of session.foreignAt) {
+    if (keys.organizationOf(place.links[0]) === organization) rows.push(...open.values());
+  }
+  session.foreign.set(organization, { batches: rows.length, rows: rows.reduce((sum, one) => sum + one, 0) });
+}
+
+function placeOf({ keys }: Session, link: KeyLink): Place {
+  return keys.places.find(({ links }) => links.includes(link)) ?? keys.places[0];
 }

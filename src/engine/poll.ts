@@ -7,7 +7,7 @@
 import { routeCreate, type BlockedVerdict } from '../domain/failure-router.ts';
 import { BATCH_MISSING_MS_MAX } from '../domain/limits.ts';
 import type { AttemptRecord, BatchInfo, BatchRecord, Block } from '../domain/model.ts';
-import { noteForeign } from './foreign.ts';
+import { hasForeign, noteForeign } from './foreign.ts';
 import { blockPlace, refuseLook, releasePlace, type Following } from './key-follow.ts';
 import { listBatches } from './listing.ts';
 import { attemptsInDoubt, reconcile, type Look } from './reconcile.ts';
@@ -89,19 +89,23 @@ export async function poll(session: Session): Promise<PollResult> {
   return { answered: looks.length > 0 || open.length + attempts.length === 0, retryAfterMs };
 }
 
-/** What is looked for where. Of a key that is not in the pool nobody knows the workspace: it is looked for everywhere. */
+/**
+ * What is looked for where, and where batches of others take room: only a look tells that they have ended. Of a key that is not in the pool nobody
+ * knows the workspace: it is looked for everywhere.
+ */
 function followings(
-  { keys }: Session,
+  session: Session,
   open: readonly BatchRecord[],
   attempts: readonly AttemptRecord[],
 ): readonly Following[] {
+  const { keys } = session;
   return keys.places
     .map((place) => {
       const isHere = ({ workspace }: { readonly workspace: string }): boolean =>
         (keys.placeOf(workspace) ?? place) === place;
       return { place, batches: open.filter(isHere), attempts: attempts.filter(isHere) };
     })
-    .filter(({ batches, attempts: doubts }) => batches.length + doubts.length > 0);
+    .filter(({ place, batches, attempts: doubts }) => batches.length + doubts.length > 0 || hasForeign(session, place));
 }
 
 interface NotLooked {

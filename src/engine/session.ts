@@ -12,7 +12,7 @@ import type { DriverStore } from '../domain/store.ts';
 import type { DeadlineSaid } from './deadline-word.ts';
 import { BlockBook } from './block-book.ts';
 import type { ApiEngine, KeyLink } from './engine.ts';
-import { KeyBook } from './key-book.ts';
+import { KeyBook, type Place } from './key-book.ts';
 import { Pacer } from './pacing/pacer.ts';
 
 export interface RepeatedWait {
@@ -41,8 +41,8 @@ export interface Session {
   readonly keys: KeyBook;
   /** Batches under way that are not ours, by organization, as the lists last showed them. */
   readonly foreign: Map<string, OpenLoad>;
-  /** The same by organization and workspace. */
-  readonly foreignAt: Map<string, Map<string, OpenLoad>>;
+  /** Their requests, by workspace and id. */
+  readonly foreignAt: Map<Place, Map<string, number>>;
   /** Chunks (`run:no`) that must not be sent again while a batch that may be theirs is unread. */
   held: ReadonlySet<string>;
   /** No create before this time, with whatever key. */

@@ -135,6 +135,7 @@ class Round {
       return await createBatchOf(this.#session, {
         ...{ chunk, link, runIds: this.#runIds },
         onListed: (batches) => this.#room.noteListed(link, batches),
+        onMade: (batchId) => this.#room.noteMade(link, batchId),
         onRefused: (failure) => this.#room.noteRefused(link, failure),
       });
     } finally {
