@@ -51,6 +51,15 @@ export async function budgetOf(
   return { capUsd, spentUsd, reservedUsd, leftUsd: capUsd - spentUsd - reservedUsd, unknown };
 }
 
+/** The same, where no pledge was kept since the look at the ledger began: what is left less what is promised is true. */
+export async function surely<T>({ pledges }: Pick<Session, 'pledges'>, look: () => Promise<T>): Promise<T> {
+  for (;;) {
+    const { kept } = pledges;
+    const seen = await look();
+    if (pledges.kept === kept) return seen;
+  }
+}
+
 /** What is to be reserved for these rows before they are sent; null where a model has no known price. */
 export async function reservationOf(
   session: Pick<Session, 'engine'>,

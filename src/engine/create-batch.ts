@@ -22,6 +22,8 @@ export interface Create {
   readonly runIds: readonly string[];
   /** The newest batches of the workspace, as its list shows them before the create. */
   readonly onListed: (batches: readonly BatchInfo[]) => void;
+  /** The attempt is in the ledger. */
+  readonly onRecorded: () => void;
   readonly onMade: (batchId: string) => void;
   /** A refusal for the queue, or for too many batches at once. */
   readonly onRefused: (failure: ApiFailure) => void;
@@ -45,6 +47,7 @@ export async function createBatchOf(session: Session, create: Create): Promise<b
     atMs: clock.now(),
   });
   if (attemptId === null) return false;
+  create.onRecorded();
   failpoint('submit.attempt');
   const place = { runId: chunk.runId, chunkNo: chunk.chunkNo };
   engine.emit({ kind: 'upload.started', ...place, rows: chunk.rowCount, bytes: chunk.bytes });

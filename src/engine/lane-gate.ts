@@ -4,7 +4,7 @@
  * in; smaller ones go past it meanwhile.
  */
 import { wishesOf, type RowRecord, type RunRecord } from '../domain/model.ts';
-import { budgetBlock, budgetOf, reservationOf, type BudgetView } from './budget.ts';
+import { budgetBlock, budgetOf, reservationOf, surely, type BudgetView } from './budget.ts';
 import type { CallKey } from './call-keys.ts';
 import { readHome } from './home-chunk.ts';
 import type { Ticket } from './pacing/pacer.ts';
@@ -140,7 +140,7 @@ export class LaneGate {
 }
 
 interface Purse {
-  /** What the call may cost, set aside; null where the budget does not allow it. */
+  /** What the call may cost, promised until the ledger shows it; null where the budget does not allow it. */
   reserve(request: SizedRequest): Promise<number | null>;
   giveBack(usd: number): void;
 }
@@ -150,24 +150,33 @@ const FREE: Purse = { reserve: () => Promise.resolve(0), giveBack: () => undefin
 /** The budget of a run as long as one round takes. */
 async function openPurse(session: Session, known: RunRecord): Promise<Purse> {
   if (wishesOf(known).maxCostUsd === null) return FREE;
-  const run = (await session.engine.store.run(known.id)) ?? known;
-  const view = await budgetOf(session, run);
-  if (!view) return FREE;
-  let leftUsd = view.unknown ? 0 : view.leftUsd;
+  const { pledges } = session;
+  const look = async (): Promise<Look> => {
+    const run = (await session.engine.store.run(known.id)) ?? known;
+    return { run, view: await budgetOf(session, run), kept: pledges.kept };
+  };
+  let now = await surely(session, look);
   return {
     reserve: async (request) => {
+      if (pledges.kept !== now.kept) now = await surely(session, look);
+      const { run, view } = now;
+      if (!view) return 0;
       const usd = await callUsd(session, run, request);
-      if (usd !== null && usd <= leftUsd && !view.unknown) {
-        leftUsd -= usd;
+      if (usd !== null && usd <= view.leftUsd - pledges.of(run.id) && !view.unknown) {
+        pledges.add(run.id, usd);
         return usd;
       }
       await stopAtCap(session, run, view, usd);
       return null;
     },
-    giveBack: (usd) => {
-      leftUsd += usd;
-    },
+    giveBack: (usd) => pledges.takeBack(known.id, usd),
   };
+}
+
+interface Look {
+  readonly run: RunRecord;
+  readonly view: BudgetView | null;
+  readonly kept: number;
 }
 
 async function callUsd(session: Session, run: RunRecord, request: SizedRequest): Promise<number | null> {
@@ -181,6 +190,7 @@ async function callUsd(session: Session, run: RunRecord, request: SizedRequest):
 async function stopAtCap(session: Session, run: RunRecord, view: BudgetView, nextUsd: number | null): Promise<void> {
   const counts = await session.engine.store.chunkCounts(run.id);
   const underWay = counts.submitting + counts.uncertain + counts.submitted + counts.ended + run.rows.in_realtime;
-  if (underWay > 0 && nextUsd !== null && !view.unknown) return;
+  // Calls of this round are not in the ledger yet.
+  if ((underWay > 0 || session.pledges.of(run.id) > 0) && nextUsd !== null && !view.unknown) return;
   await blockRun(session, run.id, budgetBlock(run, view, nextUsd, session.engine.clock.now()));
 }

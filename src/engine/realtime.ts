@@ -149,6 +149,8 @@ export class RealtimeLane {
 
   async #claimAndStart(runId: string, group: readonly PaidRow[]): Promise<void> {
     const claimed = await this.#guarded(() => this.#claim(runId, group));
+    const pledgedUsd = group.reduce((sum, { reservedUsd }) => sum + reservedUsd, 0);
+    this.#session.pledges.keep(runId, pledgedUsd);
     failpoint('retry.realtime_claim');
     const calls = new Map(claimed.map((row) => [row.seq, row]));
     for (const paid of group) {

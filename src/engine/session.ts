@@ -14,6 +14,8 @@ import { BlockBook } from './block-book.ts';
 import type { ApiEngine, KeyLink } from './engine.ts';
 import { KeyBook, type Place } from './key-book.ts';
 import { Pacer } from './pacing/pacer.ts';
+import { Pledges } from './pledges.ts';
+import { Reach } from './reach.ts';
 
 export interface RepeatedWait {
   readonly notBeforeMs: number;
@@ -39,6 +41,7 @@ export interface Session {
   /** When realtime calls may leave, and with which key. */
   readonly pacer: Pacer;
   readonly keys: KeyBook;
+  readonly pledges: Pledges;
   /** Batches under way that are not ours, by organization, as the lists last showed them. */
   readonly foreign: Map<string, OpenLoad>;
   /** Their requests, by workspace and id. */
@@ -80,6 +83,7 @@ export function newSession(engine: ApiEngine, driver: DriverStore): Session {
     pacer: newPacer(engine, keys),
     reach: new Reach(),
     keys,
+    pledges: new Pledges(),
     foreign: new Map(),
     foreignAt: new Map(),
     held: new Set(),
@@ -196,31 +200,6 @@ export function waitBefore(session: Session, attempt: number, askedMs: number | 
 export function toBlock(verdict: BlockedVerdict, sinceMs: number): Block {
   const { reason, scope, message, hint } = verdict;
   return { reason, scope, message, hint, sinceMs };
-}
-
-/** Is the API there at all? Remembers since when not, for --give-up. */
-export class Reach {
-  #sinceMs: number | null = null;
-  #cause = '';
-
-  heard(): void {
-    this.#sinceMs = null;
-  }
-
-  /** A call that got no answer. */
-  silent(failure: ApiFailure, nowMs: number): void {
-    if (failure.status !== null || failure.connection === 'aborted') return this.heard();
-    this.#sinceMs ??= nowMs;
-    this.#cause = failure.message;
-  }
-
-  get cause(): string {
-    return this.#cause;
-  }
-
-  silentForMs(nowMs: number): number {
-    return this.#sinceMs === null ? 0 : nowMs - this.#sinceMs;
-  }
 }
 
 /** Tells the user once, and keeps it for `status`. */

@@ -4,7 +4,7 @@
  */
 import type { ChunkRecord, RunRecord } from '../domain/model.ts';
 import { wishesOf } from '../domain/model.ts';
-import { budgetBlock, budgetOf, reservationOf } from './budget.ts';
+import { budgetBlock, budgetOf, reservationOf, surely } from './budget.ts';
 import { BatchRoom } from './batch-room.ts';
 import { createBatchOf } from './create-batch.ts';
 import type { KeyLink } from './engine.ts';
@@ -48,8 +48,6 @@ class Round {
   readonly #runIds: readonly string[];
   readonly #waiting: PlannedUpload[];
   readonly #room: BatchRoom;
-  /** Reserved by creates of this round that the ledger does not show yet, by run. */
-  readonly #reservedUsd = new Map<string, number>();
   readonly #overBudget = new Set<string>();
   #uploaded = 0;
   #full = false;
@@ -103,13 +101,13 @@ class Round {
     const lease = free ? await this.#room.lease(link, rows, leaseId(upload.chunk)) : null;
     if (!lease) {
       if (free) this.#full = true;
+      this.#session.pledges.takeBack(upload.run.id, reservedUsd);
       this.#room.giveBack(link, rows);
       this.#waiting.unshift(upload);
       return false;
     }
-    const made = await this.#create(upload, link);
+    const made = await this.#create(upload, link, reservedUsd);
     await lease(made);
-    this.#reservedUsd.set(upload.run.id, (this.#reservedUsd.get(upload.run.id) ?? 0) - reservedUsd);
     if (made) this.#uploaded++;
     else await this.#lookAgain(upload, link);
     return true;
@@ -128,17 +126,24 @@ class Round {
     this.#waiting.unshift({ ...upload, chunk });
   }
 
-  async #create({ chunk }: PlannedUpload, link: KeyLink): Promise<boolean> {
+  async #create({ chunk, run }: PlannedUpload, link: KeyLink, reservedUsd: number): Promise<boolean> {
+    let pledgedUsd = reservedUsd;
+    const keep = (): void => {
+      this.#session.pledges.keep(run.id, pledgedUsd);
+      pledgedUsd = 0;
+    };
     this.#underWay++;
     this.#alone = chunk.bytes >= ALONE_BYTES_MIN;
     try {
       return await createBatchOf(this.#session, {
         ...{ chunk, link, runIds: this.#runIds },
         onListed: (batches) => this.#room.noteListed(link, batches),
+        onRecorded: keep,
         onMade: (batchId) => this.#room.noteMade(link, batchId),
         onRefused: (failure) => this.#room.noteRefused(link, failure),
       });
     } finally {
+      keep();
       this.#underWay--;
       this.#alone = false;
     }
@@ -182,21 +187,23 @@ class Round {
   /** What the batch may cost, reserved; null where the budget of its run does not allow it. */
   async #reserve({ run, chunk }: PlannedUpload): Promise<number | null> {
     if (wishesOf(run).maxCostUsd === null) return 0;
-    const fresh = (await this.#session.engine.store.run(run.id)) ?? run;
-    const view = await budgetOf(this.#session, fresh);
-    const usd = await reservationOf(this.#session, fresh, { mix: chunk.mix, lane: 'batch' });
+    const session = this.#session;
+    const { fresh, view, usd } = await surely(session, async () => {
+      const now = (await session.engine.store.run(run.id)) ?? run;
+      const cost = await reservationOf(session, now, { mix: chunk.mix, lane: 'batch' });
+      return { fresh: now, view: await budgetOf(session, now), usd: cost };
+    });
     if (!view) return 0;
-    const pending = this.#reservedUsd.get(run.id) ?? 0;
-    if (usd !== null && !view.unknown && usd <= view.leftUsd - pending) {
-      this.#reservedUsd.set(run.id, pending + usd);
+    const pledgedUsd = session.pledges.of(run.id);
+    if (usd !== null && !view.unknown && usd <= view.leftUsd - pledgedUsd) {
+      session.pledges.add(run.id, usd);
       return usd;
     }
     this.#overBudget.add(run.id);
     // While something is under way its settling may make room.
-    const open = (await this.#isUnderWay(fresh)) && usd !== null && !view.unknown;
+    const open = (pledgedUsd > 0 || (await this.#isUnderWay(fresh))) && usd !== null && !view.unknown;
     if (!open) {
-      const { clock } = this.#session.engine;
-      await blockRun(this.#session, run.id, budgetBlock(fresh, view, usd, clock.now()));
+      await blockRun(session, run.id, budgetBlock(fresh, view, usd, session.engine.clock.now()));
     }
     return null;
   }
