@@ -10,12 +10,7 @@ import { readHome } from './home-chunk.ts';
 import type { Ticket } from './pacing/pacer.ts';
 import type { RequestReader, SizedRequest } from './requests.ts';
 import { blockRun, type Session } from './session.ts';
-import { rowKey, type WaitingRow } from './waiting-rows.ts';
-
-export interface TakenRow {
-  readonly waiting: WaitingRow;
-  readonly turn: number;
-}
+import { rowKey, type TakenRow } from './waiting-rows.ts';
 
 export interface PaidRow {
   readonly run: RunRecord;

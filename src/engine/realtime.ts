@@ -44,6 +44,7 @@ export class RealtimeLane {
   #settling: Promise<void> | undefined;
   #pumping: Promise<void> | undefined;
   #pumpAgain = false;
+  #draining = false;
   /** Waits until a limit lets the next row through. */
   #timer: { readonly stop: AbortController; readonly atMs: number } | undefined;
   #failure: { readonly error: unknown } | undefined;
@@ -83,7 +84,12 @@ export class RealtimeLane {
   }
 
   get busy(): boolean {
-    return this.#running > 0 || this.#settling !== undefined || this.#timer !== undefined;
+    return this.#isMoving || this.#timer !== undefined;
+  }
+
+  /** A pump may be about to start calls: it has paid for them already. */
+  get #isMoving(): boolean {
+    return this.#running > 0 || this.#settling !== undefined || this.#pumping !== undefined;
   }
 
   /** When the next waiting row may go, in the past where it only lacks a slot or is blocked; null when none waits. */
@@ -103,13 +109,12 @@ export class RealtimeLane {
     await this.#pumping;
   }
 
-  /** Waits for the calls under way and commits their answers. */
+  /** Waits for the calls under way and commits their answers. Until it is over no other call begins. */
   async drain(): Promise<void> {
+    this.#draining = true;
     this.#stopTimer();
-    while (this.busy && !this.#failure) {
-      await new Promise<void>((resolve) => this.#drained.push(resolve));
-      this.#stopTimer();
-    }
+    while (this.#isMoving && !this.#failure) await new Promise<void>((resolve) => this.#drained.push(resolve));
+    this.#draining = false;
     await this.#requests.close();
     await this.#logs.close();
     if (this.#failure) throw this.#failure.error;
@@ -125,7 +130,7 @@ export class RealtimeLane {
 
   async #pumpOnce(): Promise<void> {
     const { clock, pacing, signal } = this.#session.engine;
-    if (signal.aborted || clock.monotonicMs() < this.#session.callsNotBeforeMs) return;
+    if (this.#draining || signal.aborted || clock.monotonicMs() < this.#session.callsNotBeforeMs) return;
     const slots = this.#session.pacer.concurrency(pacing.concurrency) - this.#running;
     if (slots <= 0) return;
     const nowMs = clock.now();
@@ -139,7 +144,7 @@ export class RealtimeLane {
     const passed = await this.#guarded(() => this.#gate.pass(taken, slots, callKeys(this.#session)));
     const paid = new Set(passed.paid.map(({ row }) => rowKey(row)));
     for (const { waiting } of taken) if (!paid.has(rowKey(waiting.row))) this.#underWay.delete(rowKey(waiting.row));
-    for (const { waiting, turn } of passed.left) this.#waiting.putBack(waiting, turn);
+    for (const left of passed.left) this.#waiting.putBack(left);
     // Whoever plans looks at them again, and finds their chunk blocked.
     if (passed.unread > 0) this.#wake();
     this.#running += passed.paid.length;
@@ -157,7 +162,7 @@ export class RealtimeLane {
       const row = calls.get(paid.row.seq);
       if (row) this.#start({ ...paid, row });
       else {
-        await this.#session.pacer.refund(paid.ticket);
+        await this.#guarded(() => this.#session.pacer.refund(paid.ticket));
         this.#release(paid.row);
       }
     }
@@ -199,6 +204,7 @@ export class RealtimeLane {
   }
 
   #setTimer(waitMs: number): void {
+    if (this.#draining) return;
     const { clock } = this.#session.engine;
     const ms = Math.max(PUMP_INTERVAL_MS_MIN, Math.ceil(waitMs));
     const atMs = clock.monotonicMs() + ms;
@@ -212,7 +218,7 @@ export class RealtimeLane {
         if (this.#timer !== timer) return;
         this.#timer = undefined;
         await this.pump();
-        if (!this.busy) this.#tellAll();
+        if (!this.#isMoving) this.#tellAll();
       })
       .catch((error: unknown) => this.#fail(error));
   }

@@ -1,9 +1,13 @@
 /** What waits, by its turn: the smallest first, and of equal turns the one that came first. A binary heap. */
 
-interface Entry<T> {
-  readonly item: T;
+/** One that is pushed again with its turn and order has its old place. */
+export interface Turn {
   readonly turn: number;
   readonly order: number;
+}
+
+interface Entry<T> extends Turn {
+  readonly item: T;
 }
 
 export class TurnHeap<T> {
@@ -14,9 +18,9 @@ export class TurnHeap<T> {
     return this.#entries.length;
   }
 
-  push(item: T, turn: number): void {
+  push(item: T, turn: number, order = this.#order++): void {
     const entries = this.#entries;
-    const entry = { item, turn, order: this.#order++ };
+    const entry = { item, turn, order };
     let at = entries.length;
     entries.push(entry);
     while (at > 0) {
@@ -29,7 +33,7 @@ export class TurnHeap<T> {
     entries[at] = entry;
   }
 
-  pop(): { readonly item: T; readonly turn: number } | undefined {
+  pop(): Entry<T> | undefined {
     const entries = this.#entries;
     const first = entries[0];
     const last = entries.pop();

@@ -6,12 +6,17 @@
 import type { RowRecord, RunRecord } from '../domain/model.ts';
 import { REALTIME_AGEING_MS, turnOf, type Priority } from '../domain/priority.ts';
 import { isDue, ROW_WAIT_MS_MAX } from '../domain/row-wait.ts';
-import { TurnHeap } from './turn-heap.ts';
+import { TurnHeap, type Turn } from './turn-heap.ts';
 
 export interface WaitingRow {
   readonly run: RunRecord;
   readonly row: RowRecord;
   readonly priority: Priority;
+}
+
+/** A row whose turn it is. */
+export interface TakenRow extends Turn {
+  readonly waiting: WaitingRow;
 }
 
 export class WaitingRows {
@@ -41,27 +46,24 @@ export class WaitingRows {
     this.#noteLater(waiting.row.notBeforeMs);
   }
 
-  /** One that was taken and could not go after all keeps its turn. */
-  putBack(waiting: WaitingRow, turn: number): void {
+  /** One that was taken and could not go after all keeps its turn, also among those that came with it. */
+  putBack({ waiting, turn, order }: TakenRow): void {
     this.#remember(waiting);
-    this.#ready.push(waiting, turn);
+    this.#ready.push(waiting, turn, order);
   }
 
   /** Takes up to `max` rows whose time has come and that `may` go, in their turns; the others keep their place. */
-  take(
-    nowMs: number,
-    max: number,
-    may: (waiting: WaitingRow) => boolean,
-  ): { readonly waiting: WaitingRow; readonly turn: number }[] {
+  take(nowMs: number, max: number, may: (waiting: WaitingRow) => boolean): TakenRow[] {
     this.#ripen(nowMs);
-    const taken: { waiting: WaitingRow; turn: number }[] = [];
-    const left: { waiting: WaitingRow; turn: number }[] = [];
+    const taken: TakenRow[] = [];
+    const left: TakenRow[] = [];
     while (taken.length < max) {
       const next = this.#ready.pop();
       if (!next) break;
-      (may(next.item) ? taken : left).push({ waiting: next.item, turn: next.turn });
+      const { item: waiting, turn, order } = next;
+      (may(waiting) ? taken : left).push({ waiting, turn, order });
     }
-    for (const { waiting, turn } of left) this.#ready.push(waiting, turn);
+    for (const { waiting, turn, order } of left) this.#ready.push(waiting, turn, order);
     for (const { waiting } of taken) this.#forget(waiting.row);
     return taken;
   }
