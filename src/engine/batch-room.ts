@@ -28,6 +28,8 @@ export class BatchRoom {
   readonly #load: KeyLoad;
   /** What is open of ours, by organization. */
   readonly #own = new Map<string, Load>();
+  /** Of these what was taken for creates whose answer is not there yet. */
+  readonly #asked = new Map<string, Load>();
   readonly #ownIds: Set<string>;
   #slots: number;
 
@@ -61,9 +63,10 @@ export class BatchRoom {
       doubtRows += doubtful.reduce((sum, chunk) => sum + chunk.rowCount, 0);
     }
     const room = new BatchRoom(session, { slots, load, ids: new Set(records.map((batch) => batch.id)) });
-    for (const { workspace, counts } of records) room.#add(room.#organizationAt(workspace), requestCount(counts));
+    for (const { workspace, counts } of records)
+      room.#add(room.#own, room.#organizationAt(workspace), requestCount(counts));
     // Nobody knows yet where a batch in doubt is: it counts everywhere.
-    for (const organization of session.keys.organizations) room.#of(organization).rows += doubtRows;
+    for (const organization of session.keys.organizations) loadOf(room.#own, organization).rows += doubtRows;
     return room;
   }
 
@@ -89,14 +92,18 @@ export class BatchRoom {
   /** Takes the room for a create at once: the next one is asked about while this one is under way. */
   take(link: KeyLink, rows: number): void {
     this.#slots++;
-    this.#add(this.#session.keys.organizationOf(link), rows);
+    const organization = this.#session.keys.organizationOf(link);
+    this.#add(this.#own, organization, rows);
+    this.#add(this.#asked, organization, rows);
     this.#load.add(link.api.workspace, rows);
   }
 
   /** Nothing was made of it. */
   giveBack(link: KeyLink, rows: number): void {
     this.#slots--;
-    this.#add(this.#session.keys.organizationOf(link), -rows);
+    const organization = this.#session.keys.organizationOf(link);
+    this.#add(this.#own, organization, -rows);
+    this.#add(this.#asked, organization, -rows);
   }
 
   /**
@@ -122,19 +129,22 @@ export class BatchRoom {
   }
 
   /** A create was answered: its batch is ours, also where a look beside it has shown it already. */
-  noteMade(link: KeyLink, batchId: string): void {
+  noteMade(link: KeyLink, rows: number, batchId: string): void {
+    this.#add(this.#asked, this.#session.keys.organizationOf(link), -rows);
     this.#ownIds.add(batchId);
     noteOwn(this.#session, link, batchId);
   }
 
-  /** The API says that the queue, or the number of batches, is at its limit: then what is open is the limit. */
+  /** The API says that the queue, or the number of batches, is at its limit: then what is surely open is the limit. */
   noteRefused(link: KeyLink, failure: ApiFailure): void {
     const refusal = refusalOf(failure);
     if (refusal?.kind !== 'rate' || (refusal.bucket !== 'queue' && refusal.bucket !== 'batches')) return;
     const organization = this.#session.keys.organizationOf(link);
     const open = this.#openAt(organization);
-    const seen = refusal.bucket === 'queue' ? open.rows : open.batches;
-    this.#session.pacer.pools.hearBatchLimit(organization, refusal.bucket, refusal.limit ?? seen);
+    const asked = loadOf(this.#asked, organization);
+    const seen = Math.max(1, refusal.bucket === 'queue' ? open.rows - asked.rows : open.batches - asked.batches);
+    const limit = { value: refusal.limit ?? seen, isTold: refusal.limit !== null };
+    this.#session.pacer.pools.hearBatchLimit(organization, refusal.bucket, limit);
   }
 
   /** What is open there, by the ledger and by the list. */
@@ -143,7 +153,7 @@ export class BatchRoom {
   }
 
   #openAt(organization: string): Load {
-    const own = this.#of(organization);
+    const own = loadOf(this.#own, organization);
     const foreign = this.#session.foreign.get(organization);
     return { batches: own.batches + (foreign?.batches ?? 0), rows: own.rows + (foreign?.rows ?? 0) };
   }
@@ -153,15 +163,15 @@ export class BatchRoom {
     return keys.organizationOf(keys.placeOf(workspace)?.links[0] ?? keys.links[0]);
   }
 
-  #add(organization: string, rows: number): void {
-    const load = this.#of(organization);
+  #add(loads: Map<string, Load>, organization: string, rows: number): void {
+    const load = loadOf(loads, organization);
     load.batches += rows < 0 ? -1 : 1;
     load.rows += rows;
   }
+}
 
-  #of(organization: string): Load {
-    const load = this.#own.get(organization) ?? { batches: 0, rows: 0 };
-    this.#own.set(organization, load);
-    return load;
-  }
+function loadOf(loads: Map<string, Load>, organization: string): Load {
+  const load = loads.get(organization) ?? { batches: 0, rows: 0 };
+  loads.set(organization, load);
+  return load;
 }

@@ -139,7 +139,7 @@ class Round {
         ...{ chunk, link, runIds: this.#runIds },
         onListed: (batches) => this.#room.noteListed(link, batches),
         onRecorded: keep,
-        onMade: (batchId) => this.#room.noteMade(link, batchId),
+        onMade: (batchId) => this.#room.noteMade(link, chunk.rowCount, batchId),
         onRefused: (failure) => this.#room.noteRefused(link, failure),
       });
     } finally {

@@ -23,6 +23,12 @@ const TRUST: Readonly<Record<LimitSource, number>> = { assumed: 0, tier: 1, refu
 const STALE_MS = 60_000;
 /** Without headers an assumed limit grows by so many calls a minute with each answer: it doubles about every minute. */
 const GROWTH_BY_ANSWER = 1;
+/**
+ * Near to where a 429 without a number came it grows by so many: from nine tenths of a limit to the limit takes five
+ * minutes of it in full, so that one call in some thousand is refused. Far below it was somebody else who used it up.
+ */
+const GROWTH_NEAR_REFUSAL = 0.02;
+const NEAR_REFUSAL_SHARE = 0.5;
 /** After a 429 that names no number: what went through in the last minute, less a tenth. */
 const AFTER_REFUSAL_SHARE = 0.9;
 const AFTER_REFUSAL_SHARE_MIN = 0.5;
@@ -44,7 +50,11 @@ export class KnownLimits {
   readonly #caps: Caps;
   readonly #headroom: number;
   readonly #known = new Map<BucketName, KnownLimit>();
+  /** Limits after a 429 without a number: what was taken for the limit before it. */
+  readonly #guesses = new Map<BucketName, { readonly refusedAt: number; readonly atMs: number }>();
   #capacityShare = 1;
+  /** Stands for the calls a minute of an assumption where only other limits are assumed. */
+  #calls: number = ASSUMED.requests;
   #ramp: { readonly share: number; readonly atMs: number } | null = null;
 
   /** `headroom`: the share of each limit that is left to others, from 0 to 1. */
@@ -72,22 +82,40 @@ export class KnownLimits {
     const isOld = before !== undefined && nowMs - before.atMs > STALE_MS;
     if (before && TRUST[source] < TRUST[before.source] && !(source === 'refusal' && isOld)) return false;
     this.#known.set(name, { name, value, source, atMs: nowMs });
+    this.#guesses.delete(name);
+    // Where there is one limit of all tokens, nobody has to assume two others.
+    if (name === 'tokens' && TRUST[source] > TRUST.refusal) this.#forgetAssumed(['input', 'output']);
     return before?.value !== value;
   }
 
-  /** An answer: what was only assumed after refusals, or before anything was heard, grows. True when something did. */
+  /** What an earlier process knew. It does not say which 429 had named its number: such a limit may grow. */
+  recall(name: BucketName, { value, source, atMs }: Omit<KnownLimit, 'name'>): void {
+    if (!this.hear(name, value, source, atMs) || source !== 'refusal') return;
+    const most = Math.max(value, (ASSUMED as Caps)[name] ?? value);
+    this.#guesses.set(name, { refusedAt: most, atMs });
+  }
+
+  /** An answer: what nobody has told a number of grows. */
   answered(nowMs: number): boolean {
-    if (this.#capacityShare < 1) {
-      this.#capacityShare = Math.min(1, this.#capacityShare * CAPACITY_GROWTH);
-      return true;
-    }
+    let grew = this.#capacityShare < 1;
+    this.#capacityShare = Math.min(1, this.#capacityShare * CAPACITY_GROWTH);
     const requests = this.#known.get('requests');
-    if (requests?.source !== 'assumed') return false;
-    const growth = (requests.value + GROWTH_BY_ANSWER) / requests.value;
+    const calls = requests && this.#isGuess(requests) ? Math.max(1, requests.value) : this.#calls;
+    this.#calls += GROWTH_BY_ANSWER;
     for (const [name, limit] of this.#known) {
-      if (limit.source === 'assumed') this.#known.set(name, { ...limit, value: limit.value * growth, atMs: nowMs });
+      if (!this.#isGuess(limit)) continue;
+      const refusedAt = this.#guesses.get(name)?.refusedAt ?? Infinity;
+      const isNear = limit.value >= refusedAt * NEAR_REFUSAL_SHARE;
+      const more = (isNear ? GROWTH_NEAR_REFUSAL : GROWTH_BY_ANSWER) / calls;
+      this.#known.set(name, { ...limit, value: limit.value * (1 + more), atMs: nowMs });
+      grew = true;
     }
-    return true;
+    return grew;
+  }
+
+  /** Did nobody tell this number? */
+  #isGuess({ name, source }: KnownLimit): boolean {
+    return source === 'assumed' || (source === 'refusal' && this.#guesses.has(name as BucketName));
   }
 
   /** A 429 for this bucket, with its number where it names one; else by what went through in the last minute. */
@@ -102,11 +130,19 @@ export class KnownLimits {
       this.#capacityShare = smaller;
       return changed;
     }
-    // A guess follows a guess: one refusal may have passed by itself, so no more than half is given up for it.
+    // One refusal may have passed by itself: no more than half is given up for it.
     const least = Math.max(FLOOR[name] ?? 0, (before?.value ?? 0) * AFTER_REFUSAL_SHARE_MIN);
     const value = Math.max(least, Math.min(before?.value ?? Infinity, used * AFTER_REFUSAL_SHARE));
-    this.#known.set(name, { name, value, source: 'assumed', atMs: nowMs });
-    return true;
+    const earlier = this.#guesses.get(name);
+    // Calls that were under way together are refused together: the first of them says where the limit was.
+    const isSame = earlier !== undefined && nowMs - earlier.atMs <= STALE_MS;
+    const changed = this.hear(name, value, 'refusal', nowMs);
+    this.#guesses.set(name, isSame ? earlier : { refusedAt: before?.value ?? used, atMs: nowMs });
+    return changed;
+  }
+
+  #forgetAssumed(names: readonly BucketName[]): void {
+    for (const name of names) if (this.isAssumed(name)) this.#known.delete(name);
   }
 
   /** `ramp_limit_exceeded`: the account may not speed up so fast. `used`: requests of the last minute. */
@@ -123,7 +159,7 @@ export class KnownLimits {
 
   #rampShare(nowMs: number): number {
     if (!this.#ramp) return 1;
-    const share = this.#ramp.share * RAMP_GROWTH ** ((nowMs - this.#ramp.atMs) / RAMP_STEP_MS);
+    const share = this.#ramp.share * RAMP_GROWTH ** (Math.max(0, nowMs - this.#ramp.atMs) / RAMP_STEP_MS);
     if (share >= 1) this.#ramp = null;
     return Math.min(1, share);
   }

@@ -13,6 +13,12 @@ export const BATCH_CLASS = 'batches';
 /** Where nothing is known of an account, it is taken to be on the lowest tier of today. */
 export const LOWEST_TIER: TierName = 'start';
 
+/**
+ * A refusal without a number says how much room there was then: batches of another workspace may have filled the rest,
+ * which no list shows here. After this it is tried again, at the cost of one upload.
+ */
+const GUESS_MS_MAX = 30 * 60_000;
+
 export interface BatchLimits {
   /** Requests that are not processed yet, over all batches. */
   readonly rowsMax: number;
@@ -20,12 +26,6 @@ export interface BatchLimits {
 }
 
 type Name = 'queue' | 'batches';
-
-/**
- * A refusal says that what is open is too much, not how much may be: batches that no list of ours shows may have been the
- * reason. After this it is tried again.
- */
-const REFUSAL_MS_MAX = 3_600_000;
 
 export interface BatchLimitParts {
   readonly clock: Clock;
@@ -51,10 +51,14 @@ export class BatchLimitsBook {
     return { rowsMax: Math.min(cap, Math.floor(valueOf('queue') * share)), batchesMax: valueOf('batches') };
   }
 
-  /** A refusal said so. */
-  hear(organization: string, name: Name, value: number, atMs = this.#parts.clock.now()): void {
+  /** A refusal said so; where it `isTold`, with this number. */
+  hear(
+    organization: string,
+    name: Name,
+    { value, isTold, atMs }: { value: number; isTold: boolean; atMs: number },
+  ): void {
     const heard = this.#heard.get(organization) ?? new Map<Name, KnownLimit>();
-    heard.set(name, { name, value, source: 'refusal', atMs });
+    heard.set(name, { name, value, source: isTold ? 'refusal' : 'assumed', atMs });
     this.#heard.set(organization, heard);
   }
 
@@ -73,17 +77,20 @@ export class BatchLimitsBook {
   }
 
   #known(organization: string, pools: readonly Pool[]): readonly KnownLimit[] {
-    const heard = this.#heard.get(organization);
-    const fresh = (limit: KnownLimit | undefined): KnownLimit | undefined =>
-      limit && this.#parts.clock.now() - limit.atMs < REFUSAL_MS_MAX ? limit : undefined;
-    const refused = fresh(heard?.get('queue'));
-    const batches = fresh(heard?.get('batches'));
+    const refused = this.#refused(organization, 'queue');
+    const batches = this.#refused(organization, 'batches');
     const admin = this.#admin.get(organization);
     const atMs = this.#parts.clock.now();
     const told: KnownLimit | null = admin === undefined ? null : { name: 'queue', value: admin, source: 'admin', atMs };
     const lower = refused && (!told || refused.value < told.value) ? refused : told;
     const queue = lower ?? this.#ofTier(organization, pools);
     return batches ? [queue, batches] : [queue];
+  }
+
+  #refused(organization: string, name: Name): KnownLimit | undefined {
+    const heard = this.#heard.get(organization)?.get(name);
+    const isOver = heard?.source === 'assumed' && this.#parts.clock.now() - heard.atMs > GUESS_MS_MAX;
+    return isOver ? undefined : heard;
   }
 
   #ofTier(organization: string, pools: readonly Pool[]): KnownLimit {

@@ -54,12 +54,13 @@ export class PoolBook {
       for (const { name, value, source, atMs } of snapshot.limits) {
         if (source === 'flag' || source === 'assumed' || nowMs - atMs > KNOWN_MS_MAX) continue;
         if (name === 'queue' || name === 'batches') {
-          if (source === 'refusal') this.#batches.hear(snapshot.organization, name, value, atMs);
-        } else pool.known.hear(name, value, source, atMs);
+          if (source === 'refusal') this.#batches.hear(snapshot.organization, name, { value, isTold: true, atMs });
+        } else pool.known.recall(name, { value, source, atMs });
       }
       for (const { key, minutes } of snapshot.use) pool.load(key, minutes);
       this.#levels.set(pool.name, refilled(snapshot, nowMs));
-      pool.pausedUntilMs = snapshot.pausedUntilMs ?? 0;
+      // A clock that was set back makes no pause longer than it was asked for.
+      pool.pausedUntilMs = (snapshot.pausedUntilMs ?? 0) - Math.max(0, snapshot.atMs - nowMs);
     }
   }
 
@@ -149,8 +150,8 @@ export class PoolBook {
   }
 
   /** The API has refused a batch for this. */
-  hearBatchLimit(organization: string, name: 'queue' | 'batches', value: number): void {
-    this.#batches.hear(organization, name, value);
+  hearBatchLimit(organization: string, name: 'queue' | 'batches', limit: { value: number; isTold: boolean }): void {
+    this.#batches.hear(organization, name, { ...limit, atMs: this.#parts.clock.now() });
   }
 
   /** So many calls under way use all pools in full. */

@@ -2,7 +2,9 @@
 import { describe, expect, test } from 'vitest';
 import { poll } from '../../../src/engine/poll.ts';
 import { uploadRound } from '../../../src/engine/upload.ts';
-import { countsOf, lab, rows } from './lab.ts';
+import { newSession } from '../../../src/engine/session.ts';
+import { PoolKeeper } from '../../../src/engine/pool-keeper.ts';
+import { countsOf, lab, MINUTE_MS, refused, rows } from './lab.ts';
 
 const ONE_ROW_CHUNKS = { settings: { chunkRows: 1 } } as const;
 
@@ -28,5 +30,50 @@ describe('the queue of the organization', () => {
     it.api.listed = it.api.listed.map((batch) => ({ ...batch, status: 'ended', counts: countsOf({ succeeded: 10 }) }));
     await poll(the);
     expect(await uploadRound(the, [run.id])).toMatchObject({ uploaded: 1, waiting: 0 });
+  });
+
+  test('that others fill unseen is tried again after half an hour, also by the next process', async () => {
+    const it = lab();
+    const run = await it.submit(rows(6), ONE_ROW_CHUNKS);
+    const the = await it.session();
+    const full = { status: 429, type: 'rate_limit_error', message: 'too many batch requests in the processing queue' };
+    let room = 2;
+    it.api.onCreate = (body) => {
+      if (room === 0) throw refused(full);
+      room--;
+      return it.api.make(body);
+    };
+    expect(await uploadRound(the, [run.id])).toMatchObject({ uploaded: 2 });
+    it.clock.advance(MINUTE_MS);
+    room = 4;
+    expect(await uploadRound(the, [run.id])).toEqual({ uploaded: 0, full: true, waiting: 4 });
+    await new PoolKeeper(the).save(true);
+    const next = newSession(it.engine, the.driver);
+    await new PoolKeeper(next).load();
+    expect(next.pacer.pools.batchLimits(it.api.workspace).rowsMax).toBe(200_000);
+    it.clock.advance(30 * MINUTE_MS);
+    expect(await uploadRound(the, [run.id])).toMatchObject({ uploaded: 4, waiting: 0 });
+  });
+
+  test('whose limit the API told is the limit, and as old as it is', async () => {
+    const it = lab();
+    const run = await it.submit(rows(3), ONE_ROW_CHUNKS);
+    const the = await it.session();
+    const message = "This would exceed your organization's limit of 1 batch requests in the processing queue";
+    it.api.onCreate = (body) => {
+      if (it.api.listed.length > 0) throw refused({ status: 429, type: 'rate_limit_error', message });
+      return it.api.make(body);
+    };
+    await uploadRound(the, [run.id]);
+    it.clock.advance(60 * MINUTE_MS);
+    await new PoolKeeper(the).save(true);
+    const next = newSession(it.engine, the.driver);
+    await new PoolKeeper(next).load();
+    expect(next.pacer.pools.batchLimits(it.api.workspace).rowsMax).toBe(1);
+    it.clock.advance(7 * 24 * 60 * MINUTE_MS);
+    await new PoolKeeper(next).save(true);
+    const later = newSession(it.engine, the.driver);
+    await new PoolKeeper(later).load();
+    expect(later.pacer.pools.batchLimits(it.api.workspace).rowsMax).toBe(200_000);
   });
 });
