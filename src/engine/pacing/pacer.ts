@@ -16,6 +16,7 @@ import type { PoolSnapshot } from '../../domain/pacing/snapshot.ts';
 import type { UseCounts } from '../../domain/pacing/use-ring.ts';
 import type { Pool } from './pool.ts';
 import { BATCH_CLASS } from './batch-limits.ts';
+import { OwnLeases } from './own-leases.ts';
 import { PoolBook } from './pool-book.ts';
 
 /** A key that calls may go out with. */
@@ -79,10 +80,12 @@ export class Pacer {
   readonly #parts: PacerParts;
   readonly #book: PoolBook;
   readonly #forecast = new Forecast();
+  readonly #leases: OwnLeases;
 
   constructor(parts: PacerParts) {
     this.#parts = parts;
     this.#book = new PoolBook(parts);
+    this.#leases = new OwnLeases(parts.clock);
   }
 
   /** What an earlier process knew of the account. */
@@ -157,12 +160,21 @@ export class Pacer {
    */
   async lease(lease: CreateLease, shownMs: number): Promise<((made: boolean) => Promise<void>) | null> {
     const { limiter } = this.#parts;
-    if (!(await limiter.leaseCreate(lease))) return null;
+    if (!(await this.#leaseCreate(this.#leases.without(lease)))) return null;
     return async (made) => {
+      this.#leases.remove(lease.organization, lease.id);
       await limiter.releaseCreate(lease.organization, lease.id);
       // Only others need it: here the ledger knows of the batch.
-      if (made && limiter.mode !== 'local') await limiter.leaseCreate(shown(lease, shownMs));
+      if (made && limiter.mode !== 'local') await this.#leaseCreate(shown(lease, shownMs));
     };
+  }
+
+  async #leaseCreate(lease: CreateLease): Promise<boolean> {
+    const { limiter, clock } = this.#parts;
+    const atMs = clock.monotonicMs();
+    const isHeld = await limiter.leaseCreate(lease);
+    if (isHeld) this.#leases.add(lease, atMs);
+    return isHeld;
   }
 
   /** A call that was paid for and never left. */

@@ -1,5 +1,6 @@
 /** Batches of other programs take room, ours take theirs once, and what the others leave is seen and used. */
 import { describe, expect, test } from 'vitest';
+import { createLocalLimiter } from '../../../src/domain/pacing/local-limiter.ts';
 import { poll } from '../../../src/engine/poll.ts';
 import { uploadRound } from '../../../src/engine/upload.ts';
 import { newSession } from '../../../src/engine/session.ts';
@@ -16,6 +17,22 @@ describe('the queue of the organization', () => {
     expect(await uploadRound(the, [run.id])).toEqual({ uploaded: 10, full: true, waiting: 2 });
     expect([...the.foreign.values()]).toEqual([{ batches: 0, rows: 0 }]);
   });
+
+  test.each(['local', 'shared'] as const)(
+    'is used in full with a %s limiter, by creates side by side',
+    async (mode) => {
+      const it = lab({ pacing: { maxQueued: 20, maxBatches: 100 } });
+      const limiter = createLocalLimiter(it.clock);
+      Object.assign(it.engine, { limiter: { ...limiter, mode } });
+      const run = await it.submit(rows(22), ONE_ROW_CHUNKS);
+      const the = await it.session();
+      expect(await uploadRound(the, [run.id])).toEqual({ uploaded: 20, full: true, waiting: 2 });
+      // Another process knows of them before its list shows them.
+      const room = { organization: it.api.workspace, id: 'other', rows: 1, openBatches: 0, openRows: 0, ttlMs: 1_000 };
+      const fits = await limiter.leaseCreate({ ...room, batchesMax: 100, rowsMax: 20 });
+      expect(fits).toBe(mode === 'local');
+    },
+  );
 
   test('is looked at again while only others fill it', async () => {
     const it = lab({ pacing: { maxQueued: 10 } });
