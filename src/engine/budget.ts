@@ -11,8 +11,8 @@ import type { Store } from '../domain/store.ts';
 import { OPEN_ROW_STATES } from '../domain/transitions.ts';
 import type { Session } from './session.ts';
 
-/** Batches of chunks in these states may be billed, and what for is not known yet. */
-const RESERVING: readonly ChunkState[] = ['submitting', 'uncertain', 'submitted', 'ended'];
+/** Batches of chunks in these states may be billed, and what for is not known yet; of lost ones it never will be. */
+const RESERVING: readonly ChunkState[] = ['submitting', 'uncertain', 'submitted', 'ended', 'lost'];
 
 export interface BudgetView {
   readonly capUsd: number;

@@ -142,6 +142,8 @@ const POOL_WAIT_MS_MAX = 60_000;
 /** Is it sure that this call cost nothing? A timeout, a broken connection and an unreadable answer may have been paid. */
 function isUnpaid(failure: ApiFailure): boolean {
   if (failure.unreadable) return false;
+  // It says that it did not even begin.
+  if (failure.type === 'overloaded_error') return true;
   if (failure.status !== null) return failure.status < 500 && failure.status !== 408;
   return failure.connection === 'never_made';
 }

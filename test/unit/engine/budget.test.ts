@@ -2,12 +2,13 @@
 import { expect, test } from 'vitest';
 import type { RunRecord, RunWishes } from '../../../src/domain/model.ts';
 import { budgetOf } from '../../../src/engine/budget.ts';
+import { giveUpChunk } from '../../../src/engine/checkpoint.ts';
 import { RealtimeLane } from '../../../src/engine/realtime.ts';
 import { releaseRound } from '../../../src/engine/release.ts';
 import { retryRound } from '../../../src/engine/retry.ts';
 import type { Session } from '../../../src/engine/session.ts';
 import { uploadRound } from '../../../src/engine/upload.ts';
-import { lab, MESSAGE, rows, type Lab } from './lab.ts';
+import { lab, MESSAGE, refused, rows, type Lab } from './lab.ts';
 
 /** Of one of the rows here, at the most: a call, and half of it in a batch. */
 const CALL_USD = 0.000061;
@@ -78,3 +79,29 @@ test.each(['the create', 'the call'])(
     expect(it.the.blocks.of(it.run.id)).toEqual([]);
   },
 );
+
+test('a batch whose results are lost was paid all the same', async () => {
+  const it = await room(2, 10, { maxCostUsd: 1 });
+  await uploadRound(it.the, [it.run.id]);
+  const before = await leftUsd(it);
+  const [chunk] = await it.store.chunks(it.run.id);
+  if (!chunk) throw new Error('there is a chunk');
+  await giveUpChunk(it.the, chunk);
+  expect((await it.store.chunk(it.run.id, 1))?.state).toBe('lost');
+  expect(await leftUsd(it)).toBeCloseTo(before, 9);
+});
+
+test.each([
+  ['529 costs nothing', { status: 529, type: 'overloaded_error' }, 1],
+  ['500 may have cost something', { status: 500, type: 'api_error' }, 1 - CALL_USD],
+] as const)('an answer of %s', async (_name, failure, left) => {
+  const it = await room(1, 10, { lane: 'realtime', maxCostUsd: 1 });
+  it.api.onMessage = async () => {
+    throw refused(failure);
+  };
+  await releaseRound(it.the, it.lane, [it.run.id]);
+  await retryRound(it.the, it.lane, [it.run.id]);
+  await it.lane.pump();
+  await settled();
+  expect(await leftUsd(it)).toBeCloseTo(left, 5);
+});
