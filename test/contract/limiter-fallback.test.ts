@@ -242,6 +242,18 @@ describe.skipIf(isMissing)('a Redis that is away', () => {
     expect(await other.leaseCreate(create('too many', room))).toBe(false);
   });
 
+  test('tells nothing of creates whose time is over', async () => {
+    const { lab, limiter } = await opened();
+    const other = await lab.other();
+    const room = { batchesMax: 2, ttlMs: 1_000 };
+    expect(await limiter.leaseCreate(create('made', room))).toBe(true);
+    lab.clock.advance(1_000);
+    await lab.cut();
+    await lab.mend();
+    expect(await other.leaseCreate(create('one', room))).toBe(true);
+    expect(await other.leaseCreate(create('two', room))).toBe(true);
+  });
+
   test('lets one create at a time through where there is room', async () => {
     const { lab, limiter } = await opened();
     await lab.cut();

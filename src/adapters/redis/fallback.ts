@@ -23,6 +23,7 @@ import {
   type TakeRequest,
 } from '../../domain/pacing/limiter.ts';
 import { Alone, shareOf } from './alone.ts';
+import { HeldCreates } from './held-creates.ts';
 import { NOTHING, type SharedSteps } from './shared-steps.ts';
 
 /** The first pause before Redis is tried again: a server that is started anew is back in about this time. */
@@ -55,7 +56,7 @@ export class FallbackLimiter implements Limiter {
   readonly #options: FallbackOptions;
   readonly #closing = new AbortController();
   readonly #limits = new Map<string, KnownLimits>();
-  readonly #creates = new Map<string, CreateLease>();
+  readonly #creates: HeldCreates;
   /** Creates given back of which Redis does not know. */
   readonly #released = new Map<string, CreateLease>();
   #shared: SharedSteps | null = null;
@@ -69,6 +70,7 @@ export class FallbackLimiter implements Limiter {
   /** `first` is the connection, or why there is none. */
   constructor(options: FallbackOptions, first: SharedSteps | { readonly cause: string }) {
     this.#options = options;
+    this.#creates = new HeldCreates(options.clock);
     this.#alone = this.#newAlone();
     if ('cause' in first) this.#beginAlone(first.cause);
     else this.#join(first);
@@ -144,15 +146,14 @@ export class FallbackLimiter implements Limiter {
       (alone) => alone.leaseCreate(lease),
     );
     const name = leaseName(lease.organization, lease.id);
-    if (fits) this.#creates.set(name, lease);
+    if (fits) this.#creates.add(name, lease);
     this.#released.delete(name);
     return fits;
   }
 
   async releaseCreate(organization: string, id: string): Promise<void> {
     const name = leaseName(organization, id);
-    const lease = this.#creates.get(name);
-    this.#creates.delete(name);
+    const lease = this.#creates.take(name);
     await this.#step(
       (steps) => steps.releaseCreate(organization, id),
       async (alone) => {
@@ -211,7 +212,7 @@ export class FallbackLimiter implements Limiter {
     this.#alone = alone;
     // How full they were is Redis's secret; from nothing they fill at the rate of the share.
     for (const [pool, { limits }] of this.#limits) void alone.setLimits(pool, limits, NOTHING);
-    for (const lease of this.#creates.values()) void alone.holdCreate(lease);
+    for (const lease of this.#creates.all()) void alone.holdCreate(lease);
     this.#beginAlone(cause);
   }
 
@@ -270,7 +271,7 @@ export class FallbackLimiter implements Limiter {
     for (const { organization, id } of this.#released.values()) send(steps.releaseCreate(organization, id));
     this.#released.clear();
     // They are under way, whatever room there is.
-    for (const lease of this.#creates.values()) {
+    for (const lease of this.#creates.all()) {
       send(steps.leaseCreate({ ...lease, batchesMax: Infinity, rowsMax: Infinity }));
     }
   }
