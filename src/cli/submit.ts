@@ -133,7 +133,8 @@ export async function ingestRequest(
       origin,
       workspace: link?.api.workspace ?? '',
       settings: {
-        chunkRows: flags.chunkSize,
+        // A chunk goes whole or not at all: one that is larger than the queue would not keep to it.
+        chunkRows: Math.min(flags.chunkSize, flags.maxQueued ?? Infinity),
         chunkBytes: flags.chunkBytes,
         maxAttempts: flags.maxAttempts,
         retryLane: flags.retryLane,

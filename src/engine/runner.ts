@@ -204,7 +204,7 @@ class Runner {
     const isSoon = this.#waitsForRoom || open.length === 0 || open.some((batch) => batch.status === 'canceling');
     const youngest = isSoon ? 0 : nowMs - Math.max(...open.map((batch) => batch.createdAtMs));
     const intervalMs = pollInterval(pacing.pollIntervalMs, Math.max(0, youngest), result.retryAfterMs);
-    this.#nextPollMs = clock.monotonicMs() + intervalMs;
+    this.#nextPollMs = clock.monotonicMs() + Math.max(intervalMs, this.#session.pacer.pools.lookIntervalMs);
   }
 
   async #finishRuns(): Promise<number> {

@@ -106,7 +106,14 @@ class Round {
       this.#waiting.unshift(upload);
       return false;
     }
-    const made = await this.#create(upload, link, reservedUsd);
+    let made: boolean;
+    try {
+      made = await this.#create(upload, link, reservedUsd);
+    } catch (error) {
+      // Nobody here comes back to it, and it may have been made: others count it as long as a list may not show it.
+      await lease(true).catch(() => undefined);
+      throw error;
+    }
     await lease(made);
     if (made) this.#uploaded++;
     else await this.#lookAgain(upload, link);

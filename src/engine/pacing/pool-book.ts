@@ -6,7 +6,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { ApiFailure } from '../../domain/failure-router.ts';
 import { inputLimitOf, limitsOfModel, type AdminLimits } from '../../domain/pacing/admin-limits.ts';
 import { KnownLimits, type Caps } from '../../domain/pacing/known-limits.ts';
-import { BUCKET_NAMES, type Amounts, type BucketName, type Limiter } from '../../domain/pacing/limiter.ts';
+import { BUCKET_NAMES, MINUTE_MS, type Amounts, type BucketName, type Limiter } from '../../domain/pacing/limiter.ts';
 import { rateClassOf } from '../../domain/pacing/rate-class.ts';
 import type { RateSeen } from '../../domain/pacing/rate-seen.ts';
 import { refusalOf } from '../../domain/pacing/refusal.ts';
@@ -25,6 +25,8 @@ export interface BookParts {
   readonly batchRpm?: number | undefined;
 }
 
+/** Of the calls of the batch endpoints. */
+const LOOKS_SHARE_MAX = 0.5;
 /** Calls that may be under way before the first answer says how long one takes and what the limits are. */
 const CONCURRENCY_FIRST = 8;
 /** More than rate times latency: latencies vary, and a slot too few is a limit not used. */
@@ -147,6 +149,14 @@ export class PoolBook {
 
   batchLimits(organization: string): BatchLimits {
     return this.#batches.of(organization, this.all());
+  }
+
+  /** Looks at the lists are not asked about, so they must leave the other half of these calls to creates and results. */
+  get lookIntervalMs(): number {
+    const limits = this.all().map(({ rateClass, known }) =>
+      rateClass === BATCH_CLASS ? known.usable('requests') : null,
+    );
+    return Math.max(0, ...limits.map((limit) => (limit === null ? 0 : MINUTE_MS / (limit * LOOKS_SHARE_MAX))));
   }
 
   /** The API has refused a batch for this. */

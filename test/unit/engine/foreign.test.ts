@@ -93,4 +93,20 @@ describe('the queue of the organization', () => {
     await new PoolKeeper(later).load();
     expect(later.pacer.pools.batchLimits(it.api.workspace).rowsMax).toBe(200_000);
   });
+
+  test('a create that breaks off here holds its room for others until a list would show it, and no longer', async () => {
+    const it = lab();
+    const limiter = createLocalLimiter(it.clock);
+    Object.assign(it.engine, { limiter: { ...limiter, mode: 'shared' } });
+    const run = await it.submit(rows(1));
+    it.api.onCreate = () => {
+      throw new Error('no space left on the device');
+    };
+    await expect(uploadRound(await it.session(), [run.id])).rejects.toThrow('no space');
+    const room = { organization: it.api.workspace, id: 'other', rows: 1, openBatches: 0, openRows: 0, ttlMs: 1_000 };
+    const fits = (): Promise<boolean> => limiter.leaseCreate({ ...room, batchesMax: 1, rowsMax: 20 });
+    expect(await fits()).toBe(false);
+    it.clock.advance(MINUTE_MS);
+    expect(await fits()).toBe(true);
+  });
 });

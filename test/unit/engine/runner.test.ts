@@ -78,6 +78,14 @@ describe('the end', () => {
     expect(it.clock.monotonicMs()).toBeLessThan(MINUTE_MS);
   });
 
+  test('finish: few calls of the batch endpoints are shared between looks and creates', async () => {
+    const it = road({ pacing: { batchRpm: 4, pollIntervalMs: 5_000 } });
+    await it.submit(rows(4), { settings: { chunkRows: 1 } });
+    expect(await it.clock.run(it.drive())).toBe('done');
+    expect(it.clock.monotonicMs()).toBeLessThan(15 * MINUTE_MS);
+    expect(it.api.calls.length).toBeLessThan((4 * it.clock.monotonicMs()) / MINUTE_MS + 12);
+  });
+
   test('once: a single pass', async () => {
     const it = road();
     await it.submit(rows(2));
