@@ -29,7 +29,8 @@ const SUBMIT = ['submit', 'in.jsonl', '--chunk-size', '3'];
 const inSubmit = ALL.filter((name) => name.startsWith('ingest.') || name.startsWith('submit.'));
 const inRealtime = ALL.filter((name) => name.startsWith('retry.realtime'));
 const inRetryChunk = ALL.filter((name) => name === 'retry.chunk_file');
-const inCollect = ALL.filter((name) => ![...inSubmit, ...inRealtime, ...inRetryChunk].includes(name));
+const inHurry = ALL.filter((name) => name.startsWith('hurry.'));
+const inCollect = ALL.filter((name) => ![...inSubmit, ...inRealtime, ...inRetryChunk, ...inHurry].includes(name));
 
 describe('killed at', () => {
   test.each([...inSubmit, 'submit.body_complete:2', 'submit.answered:2'])('%s in submit', async (failpoint) => {
@@ -64,6 +65,19 @@ describe('killed at', () => {
     expect(acceptances(b.world)).toEqual(Array.from({ length: ROWS }, () => 1));
     expect(b.world.ledger.messages.length).toBeGreaterThanOrEqual(ROWS);
     expect(b.world.ledger.messages.length).toBeLessThanOrEqual(ROWS + CONCURRENCY);
+  });
+
+  test.each(inHurry)('%s before a deadline', async (failpoint) => {
+    const b = await bench({ batchDurationMs: [3_600_000, 3_600_000], cancelDurationMs: 500 });
+    b.write('in.jsonl', requests(ROWS));
+    await b.ok(SUBMIT);
+    // A stop is taken to need five minutes: a few seconds later than that is the last moment.
+    const collect = ['collect', '--deadline', '306s', '--poll-interval', '200ms'];
+    await killedAt(b, collect, failpoint);
+    await b.ok(collect);
+    expectAnswers(b.lines('in.results.jsonl'), asked(ROWS));
+    expect(acceptances(b.world)).toEqual(Array.from({ length: ROWS }, () => 1));
+    expect(b.world.ledger.messages).toHaveLength(ROWS);
   });
 
   test.each([...inRetryChunk, 'submit.answered'])('%s of a retry chunk', async (failpoint) => {
