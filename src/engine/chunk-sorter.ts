@@ -7,6 +7,7 @@ import type { WireIds } from '../domain/model.ts';
 import type { BlockRow } from '../domain/row/row-block.ts';
 import type { NewChunk } from '../domain/store-steps.ts';
 import { ChunkWriter } from './chunk-writer.ts';
+import { worstCostUsd } from '../domain/reserve.ts';
 import type { Engine } from './engine.ts';
 
 export interface SorterOptions {
@@ -15,8 +16,13 @@ export interface SorterOptions {
   readonly chunkRows: number;
   readonly chunkBytes: number;
   readonly wire: WireIds;
+  /** What one chunk may cost at most; null: as much as it likes. */
+  readonly chunkUsdMax: number | null;
   readonly onSealed: (chunk: NewChunk) => Promise<void>;
 }
+
+/** Rows between two looks at what a chunk may cost. */
+const DEAR_LOOK_ROWS = 50;
 
 interface OpenChunk {
   readonly writer: ChunkWriter;
@@ -59,8 +65,15 @@ export class ChunkSorter {
   }
 
   #hasRoom({ writer, rowsMax }: OpenChunk, row: BlockRow): boolean {
-    if (writer.rowCount >= rowsMax) return false;
+    if (writer.rowCount >= rowsMax || this.#isDear(writer)) return false;
     return writer.bytes + writer.requestBytes(row.params.length) <= this.#options.chunkBytes;
+  }
+
+  /** A batch goes as a whole: with a budget each may take only a small part of it. Looked at now and then. */
+  #isDear({ rowCount, mix }: ChunkWriter): boolean {
+    const { chunkUsdMax } = this.#options;
+    if (chunkUsdMax === null || rowCount === 0 || rowCount % DEAR_LOOK_ROWS !== 0) return false;
+    return (worstCostUsd(mix, 'batch') ?? 0) >= chunkUsdMax;
   }
 
   async #addToNew(key: string, full: OpenChunk | undefined, row: BlockRow): Promise<void> {

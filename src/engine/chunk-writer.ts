@@ -11,7 +11,7 @@ import { BlockPair } from '../base/text-block.ts';
 import { bodyBytes, requestHead, REQUEST_TAIL, type MixSums } from '../domain/chunk-text.ts';
 import { paths } from '../domain/ids.ts';
 import { BODY_HEAD, BODY_TAIL } from '../domain/limits.ts';
-import type { ChunkKind, WireIds } from '../domain/model.ts';
+import type { ChunkKind, ModelMix, WireIds } from '../domain/model.ts';
 import type { Priority } from '../domain/priority.ts';
 import { RequestIndexBuilder } from '../domain/packed-index.ts';
 import type { Files, FileWriter } from '../domain/ports.ts';
@@ -74,6 +74,11 @@ export class ChunkWriter {
     const numberAt = head.lastIndexOf('0"');
     this.#headStart = head.slice(0, numberAt);
     this.#headEnd = head.slice(numberAt + 1);
+  }
+
+  /** What its rows come to so far. */
+  get mix(): ModelMix {
+    return this.#mix;
   }
 
   get rowCount(): number {

@@ -10,7 +10,7 @@ import { failpoint } from '../base/failpoint.ts';
 import { Fingerprint, type FingerprintScope } from '../domain/fingerprint.ts';
 import { addMix, type MixSums } from '../domain/chunk-text.ts';
 import { newRunId, paths, tagOf } from '../domain/ids.ts';
-import type { BatchInfo, ModelMix } from '../domain/model.ts';
+import { wishesOf, type BatchInfo, type ModelMix } from '../domain/model.ts';
 import type { PreparedRows } from '../domain/row/prepare-rows.ts';
 import { idHashAt, rowAt, type RowBlock } from '../domain/row/row-block.ts';
 import type { RowNotice } from '../domain/source.ts';
@@ -111,6 +111,7 @@ class Ingest {
       chunkRows: request.run.settings.chunkRows,
       chunkBytes: request.run.settings.chunkBytes,
       wire: request.adopt ? 'own' : 'tag',
+      chunkUsdMax: chunkUsdMax(request),
       onSealed: (chunk) => this.#sealed(chunk),
     });
   }
@@ -269,4 +270,13 @@ class Ingest {
       restored: 0,
     };
   }
+}
+
+/** With a budget a chunk is at most this part of it, so that the cap is come near to and not only stayed below. */
+const CHUNK_BUDGET_SHARE = 0.05;
+
+function chunkUsdMax({ run, adopt }: IngestRequest): number | null {
+  const { maxCostUsd } = wishesOf(run);
+  // An adopted batch is paid already, and is as large as it is.
+  return maxCostUsd === null || adopt ? null : maxCostUsd * CHUNK_BUDGET_SHARE;
 }

@@ -98,7 +98,7 @@ describe('rows', () => {
     const [first] = rows.take(100, 1, any);
     if (!first) throw new Error('one was due');
     expect(rows.has(first.waiting.row)).toBe(false);
-    rows.putBack(first.waiting, first.turn);
+    rows.putBack(first);
     expect(rows.has(first.waiting.row)).toBe(true);
     expect(rows.count('run-1')).toBe(3);
     expect([...rows.keys()].toSorted()).toEqual(['run-1:0', 'run-1:1', 'run-1:2']);
@@ -132,10 +132,11 @@ test('whatever is added, taken and put back: the turns are those of a sorted lis
       const taken = rows.take(nowMs, max, may);
       const due = model.filter(({ waiting, turn }) => turn !== null && may(waiting)).map(({ turn }) => turn ?? 0);
       expect(taken.map(({ turn }) => turn)).toEqual(due.toSorted((a, b) => a - b).slice(0, max));
-      for (const { waiting, turn } of taken) {
-        const at = model.findIndex((one) => one.waiting === waiting);
+      for (const one of taken) {
+        const { waiting, turn } = one;
+        const at = model.findIndex((known) => known.waiting === waiting);
         expect(model[at]?.turn).toBe(turn);
-        if (chance(rng, 0.3)) rows.putBack(waiting, turn);
+        if (chance(rng, 0.3)) rows.putBack(one);
         else model.splice(at, 1);
       }
       expect([...rows.keys()].toSorted()).toEqual(model.map(({ waiting }) => rowKey(waiting.row)).toSorted());
