@@ -37,7 +37,7 @@ export async function createBatchOf(session: Session, create: Create): Promise<b
   const { api } = link;
   const baseline = await newestBatchId(session, create);
   // A create beside this one may have been told to wait meanwhile.
-  if (baseline === undefined || session.keys.createTimeOf(link) > clock.monotonicMs()) return false;
+  if (baseline === undefined || session.keys.toldTimeOf(link) > clock.monotonicMs()) return false;
 
   const attemptId = await driver.recordAttempt({
     runId: chunk.runId,

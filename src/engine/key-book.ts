@@ -17,6 +17,8 @@ export interface Place {
 export interface Pace {
   quietUntilMs: number;
   createNotBeforeMs: number;
+  /** Calls of the batch endpoints are used up until then: those that are paid for go out. */
+  callsNotBeforeMs: number;
   /** Creates in a row that came to nothing. */
   createFailures: number;
 }
@@ -128,7 +130,9 @@ export class KeyBook {
   paceOf(link: KeyLink): Pace {
     // Keys of which the API tells no organization may well be of one: they wait together.
     const name = link.organization ?? '';
-    const pace = this.#paces.get(name) ?? { quietUntilMs: 0, createNotBeforeMs: 0, createFailures: 0 };
+    const pace = this.#paces.get(name) ?? {
+      ...{ quietUntilMs: 0, createNotBeforeMs: 0, callsNotBeforeMs: 0, createFailures: 0 },
+    };
     this.#paces.set(name, pace);
     return pace;
   }
@@ -146,6 +150,11 @@ export class KeyBook {
   }
 
   createTimeOf(link: KeyLink): number {
+    return Math.max(this.toldTimeOf(link), this.paceOf(link).callsNotBeforeMs);
+  }
+
+  /** The same for a create whose calls are paid for. */
+  toldTimeOf(link: KeyLink): number {
     const { createNotBeforeMs, quietUntilMs } = this.paceOf(link);
     return Math.max(createNotBeforeMs, quietUntilMs);
   }

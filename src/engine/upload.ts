@@ -43,6 +43,11 @@ export async function uploadRound(session: Session, runIds: readonly string[]): 
   }
 }
 
+interface Next {
+  readonly upload: PlannedUpload;
+  readonly link: KeyLink;
+}
+
 class Round {
   readonly #session: Session;
   readonly #runIds: readonly string[];
@@ -90,7 +95,17 @@ class Round {
   async #next(): Promise<boolean> {
     const next = this.#takeNext();
     if (!next) return false;
-    const { upload, link } = next;
+    this.#underWay++;
+    this.#alone = next.upload.chunk.bytes >= ALONE_BYTES_MIN;
+    try {
+      return await this.#send(next);
+    } finally {
+      this.#underWay--;
+      this.#alone = false;
+    }
+  }
+
+  async #send({ upload, link }: Next): Promise<boolean> {
     const rows = upload.chunk.rowCount;
     const reservedUsd = await this.#reserve(upload);
     if (reservedUsd === null) {
@@ -139,8 +154,6 @@ class Round {
       this.#session.pledges.keep(run.id, pledgedUsd);
       pledgedUsd = 0;
     };
-    this.#underWay++;
-    this.#alone = chunk.bytes >= ALONE_BYTES_MIN;
     try {
       return await createBatchOf(this.#session, {
         ...{ chunk, link, runIds: this.#runIds },
@@ -151,13 +164,11 @@ class Round {
       });
     } finally {
       keep();
-      this.#underWay--;
-      this.#alone = false;
     }
   }
 
   /** The first in its turn that a key has room for. */
-  #takeNext(): { readonly upload: PlannedUpload; readonly link: KeyLink } | null {
+  #takeNext(): Next | null {
     const { engine, keys } = this.#session;
     for (const [at, upload] of this.#waiting.entries()) {
       const { run, chunk } = upload;
@@ -187,7 +198,7 @@ class Round {
     const { keys, pacer, engine } = this.#session;
     const waitMs = await pacer.takeBatchCalls(keys.organizationOf(link), link.label, CALLS_OF_A_CREATE);
     if (waitMs === 0) return true;
-    keys.paceOf(link).createNotBeforeMs = engine.clock.monotonicMs() + waitMs;
+    keys.paceOf(link).callsNotBeforeMs = engine.clock.monotonicMs() + waitMs;
     return false;
   }
 
