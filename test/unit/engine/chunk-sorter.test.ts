@@ -19,7 +19,14 @@ async function sort(
   const chunks: NewChunk[] = [];
   const { engine } = lab({ rng: { next: () => drawn } });
   const sorter = new ChunkSorter(engine, {
-    ...{ runId: 'run_0123456789abcdef', tag: '0123456789abcdef', chunkRows, chunkBytes, wire: 'tag', chunkUsdMax: null },
+    ...{
+      runId: 'run_0123456789abcdef',
+      tag: '0123456789abcdef',
+      chunkRows,
+      chunkBytes,
+      wire: 'tag',
+      chunkUsdMax: null,
+    },
     onSealed: async (chunk) => void chunks.push(chunk),
   });
   for (const [seq, { betas = [], bytes = 10 }] of rows.entries()) {
