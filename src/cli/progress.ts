@@ -235,6 +235,8 @@ export class Progress {
         return `chunk ${event.chunkNo}: another try for ${plural(event.rows, 'row')}`;
       case 'retry.scheduled':
         return this.#retryLine(event);
+      case 'lane.limited':
+        return yellow(limitedText(event));
       case 'lane.paused':
         return yellow(`the realtime lane waits until ${new Date(event.untilMs).toISOString()} (${event.cause})`);
       case 'key.aside':
@@ -278,3 +280,19 @@ function shortCount(count: number): string {
   if (count < 1_000_000) return `${(count / 1_000).toFixed(1)}k`;
   return `${(count / 1_000_000).toFixed(1)}M`;
 }
+
+/** Which limit holds the realtime lane up; `<organization>|<class>` is for machines. */
+function limitedText({ untilMs, pool, bucket }: Extract<EngineEvent, { kind: 'lane.limited' }>): string {
+  const rateClass = pool.slice(pool.lastIndexOf('|') + 1);
+  const what =
+    bucket === 'paused' ? 'the API asks to wait' : `its limit of ${BUCKET_WORDS[bucket] ?? bucket} is used up`;
+  return `the realtime lane waits for ${rateClass} until ${new Date(untilMs).toISOString()}: ${what} (\`batchrun limits\`)`;
+}
+
+const BUCKET_WORDS: Readonly<Record<string, string>> = {
+  requests: 'requests a minute',
+  input: 'input tokens a minute',
+  output: 'output tokens a minute',
+  tokens: 'tokens a minute',
+  day: 'tokens a day',
+};

@@ -111,6 +111,8 @@ export type EngineEvent =
       /** It failed in passing and is made again. */
       readonly retried: boolean;
     }
+  /** No key has room for the next call before that time: whose limit it is, and which bucket is empty. */
+  | { readonly kind: 'lane.limited'; readonly untilMs: number; readonly pool: string; readonly bucket: string }
   | { readonly kind: 'lane.paused'; readonly untilMs: number; readonly cause: string }
   | { readonly kind: 'api.unreachable'; readonly sinceMs: number; readonly cause: string }
   | {

@@ -7,7 +7,7 @@ import { wishesOf, type RowRecord, type RunRecord } from '../domain/model.ts';
 import { budgetBlock, budgetOf, reservationOf, surely, type BudgetView } from './budget.ts';
 import type { CallKey } from './call-keys.ts';
 import { readHome } from './home-chunk.ts';
-import type { Ticket } from './pacing/pacer.ts';
+import type { Go, Ticket } from './pacing/pacer.ts';
 import type { RequestReader, SizedRequest } from './requests.ts';
 import { blockRun, type Session } from './session.ts';
 import { rowKey, type TakenRow } from './waiting-rows.ts';
@@ -35,11 +35,16 @@ const WAITERS_MAX = 2;
 const KEPT_REQUESTS_MAX = 64;
 const KEPT_BYTES_MAX = 4_000_000;
 
+/** Shorter waits are the usual pace. */
+const WAIT_SAID_MS_MIN = 10_000;
+
 export class LaneGate {
   readonly #session: Session;
   readonly #requests: RequestReader;
   readonly #kept = new Map<string, SizedRequest>();
   readonly #waiters = new Set<string>();
+  /** Until when each pool was last said to have no room. */
+  readonly #said = new Map<string, number>();
   #keptBytes = 0;
 
   constructor(session: Session, requests: RequestReader) {
@@ -89,11 +94,21 @@ export class LaneGate {
       purse.giveBack(reservedUsd);
       if (go.everyone) closed.add(request.model);
       if (waiter !== null) this.#waiters.add(waiter);
+      if (waiter !== null) this.#sayWait(go);
       waitMs = Math.min(waitMs ?? Infinity, go.waitMs);
       this.#keep(row, request);
       left.push(one);
     }
     return { paid, left, unread, waitMs: paid.length < slots ? waitMs : null };
+  }
+
+  /** A wait that a person would wonder about, once for each. */
+  #sayWait({ pool, bucket, waitMs }: Extract<Go<CallKey>, { kind: 'wait' }>): void {
+    const { clock, emit } = this.#session.engine;
+    const atMs = clock.monotonicMs() + waitMs;
+    if (waitMs < WAIT_SAID_MS_MIN || pool === '' || atMs < (this.#said.get(pool) ?? 0) + WAIT_SAID_MS_MIN) return;
+    this.#said.set(pool, atMs);
+    emit({ kind: 'lane.limited', untilMs: clock.now() + waitMs, pool, bucket });
   }
 
   /** Null where the chunk file cannot be read: then its chunk is blocked, and the row waits. */

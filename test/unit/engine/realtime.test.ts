@@ -119,6 +119,26 @@ describe('slots', () => {
   });
 });
 
+describe('a limit without room', () => {
+  test('is waited for and said once: whose it is, and until when', async () => {
+    // Two calls a minute: the bucket holds two, and then one comes every half minute.
+    const it = await waiting(4, { pacing: { concurrency: 4, caps: { requests: 2 } } });
+    await it.round();
+    expect(it.calls).toHaveLength(2);
+    await it.round();
+    const said = it.events.filter((event) => event.kind === 'lane.limited');
+    expect(said).toMatchObject([{ bucket: 'requests', untilMs: it.clock.now() + 30_000 }]);
+    it.clock.advance(29_000);
+    await it.round();
+    expect(it.calls).toHaveLength(2);
+    it.clock.advance(1_000);
+    await it.round();
+    expect(it.calls).toHaveLength(3);
+    // Rows that only wait are not written down as being called.
+    expect(await it.counts()).toMatchObject({ retry: 1, in_realtime: 3 });
+  });
+});
+
 describe('failures', () => {
   test('429 pauses the whole lane until the time that the API names, and burns no attempt', async () => {
     const it = await waiting(3, { pacing: { concurrency: 1 } });
