@@ -180,7 +180,10 @@ end
 function steps.drain()
   for _, name in ipairs(said.buckets) do
     local bucket = pool.buckets[name]
-    if bucket and bucket.level > 0 then moveLevel(bucket, 0) end
+    if bucket then
+      if bucket.level > 0 then moveLevel(bucket, 0) end
+      bucket.born = now + 1
+    end
   end
 end
 

@@ -152,7 +152,10 @@ export function drain(pool: PoolState, names: readonly BucketName[], nowMs: numb
   refill(pool, nowMs);
   for (const name of names) {
     const bucket = pool.buckets.get(name);
-    if (bucket && bucket.level > 0) moveLevel(bucket, 0);
+    if (!bucket) continue;
+    if (bucket.level > 0) moveLevel(bucket, 0);
+    // What answers to calls from before say is older than the refusal.
+    bucket.bornMs = nowMs + 1;
   }
 }
 

@@ -6,7 +6,7 @@ export interface Bucket {
   level: number;
   /** Of the level, what is kept for those that wait. */
   aside: number;
-  readonly bornMs: number;
+  bornMs: number;
   /** Sums over its life, for the marks: see `BucketMark`. */
   corrected: number;
   paid: number;
