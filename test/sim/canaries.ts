@@ -396,8 +396,8 @@ export const CANARIES: readonly Canary[] = [
     plant: () => ({
       store: (store) => ({
         ...bound(store),
-        chunks: async (runId, filter) =>
-          filter?.states?.join() === 'submitting,uncertain,submitted,ended' ? [] : store.chunks(runId, filter),
+        // What the budget looks at: chunks whose batch is open, or lost with what it cost.
+        chunks: async (runId, filter) => (filter?.states?.includes('lost') === true ? [] : store.chunks(runId, filter)),
       }),
     }),
     sharpened: (plan) => {
