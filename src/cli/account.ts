@@ -16,6 +16,11 @@ export async function openAccount(context: Context, link: ApiLink): Promise<Acco
   const url = context.flags.limiter;
   const adminKey = process.env[ADMIN_VARIABLE] ?? '';
   const keys = link.keys ?? [await theKey(context, link, url !== undefined || adminKey !== '')];
+  if (url !== undefined && keys.some((key) => key.organization === null)) {
+    context.terminal.talk(
+      'The API does not say whose organization a key is of: its limits are shared only with processes that use the same key.',
+    );
+  }
   const limiter = url === undefined ? null : await connectLimiter(url, (mode, cause) => tellMode(context, mode, cause));
   const admin = adminKey === '' ? null : await limitsOf(context, link, { adminKey, keys });
   return { keys, limiter, admin, close: () => limiter?.close() ?? Promise.resolve() };
