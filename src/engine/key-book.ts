@@ -167,11 +167,6 @@ export class KeyBook {
   get organizations(): ReadonlySet<string> {
     return new Set(this.links.map((link) => this.organizationOf(link)));
   }
-
-  /** The key for the next realtime call: the first that is not set aside. */
-  get caller(): KeyLink {
-    return this.links.find((link) => !this.isAside(link)) ?? this.links[0];
-  }
 }
 
 /** How much is under way, by organization and by key's workspace. */

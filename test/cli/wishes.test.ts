@@ -16,6 +16,22 @@ async function shown(b: Bench): Promise<Shown> {
   return (await b.json(0, ['status', 'latest'])).runs[0] as Shown;
 }
 
+describe('the priority of rows', () => {
+  test('decides which batch goes first', async () => {
+    const b = await bench(ENDLESS);
+    const words = ['low', undefined, 'critical', 'low', 'critical'];
+    b.write(
+      'in.jsonl',
+      jsonl(words.map((priority, at) => ({ custom_id: `r${at}`, params: params(`q ${at}`), priority }))),
+    );
+    await b.ok(['submit', 'in.jsonl', '--max-batches', '2']);
+    const { rows } = (await b.json(0, ['status', 'latest'])).runs[0] as Shown & { rows: Record<string, number> };
+    expect(rows).toMatchObject({ in_batch: 3, waiting: 2 });
+    // Those of two rows first, then the one that has none: the two that can wait are left.
+    expect(b.world.ledger.batches.map((batch) => batch.rowCount)).toEqual([2, 1]);
+  });
+});
+
 describe('wishes', () => {
   test('are kept by submit and shown by status', async () => {
     const b = await bench(ENDLESS);

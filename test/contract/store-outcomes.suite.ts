@@ -20,6 +20,41 @@ export function storeOutcomesSuite(name: string, open: OpenStore): void {
       ({ store, driver } = bench);
     });
 
+    describe('a chunk that goes row by row', () => {
+      test('gives its rows records of their own, and is never sent', async () => {
+        await ready([2, 2]);
+        expect(await driver.releaseChunk(RUN, 2, AT)).toBe(2);
+        expect(await rowsOf()).toEqual({ waiting: 2, retry: 2 });
+        expect(await store.chunk(RUN, 2)).toMatchObject({ state: 'canceled' });
+        expect(await store.rowRecord(RUN, 3)).toMatchObject({
+          ...{ state: 'retry', attempts: 0, homeChunkNo: 2, homeIndex: 1, errorType: null },
+        });
+        // Its rows are called now: a run is under way from here on.
+        expect(await store.run(RUN)).toMatchObject({ state: 'active' });
+        expect(await driver.claimRealtime(RUN, [2, 3], AT)).toHaveLength(2);
+        await checkLedger(store);
+        await refused(() => driver.releaseChunk(RUN, 2, AT), ['E_TRANSITION']);
+      });
+
+      test('of retries gives them back', async () => {
+        await withRetries(3);
+        await sealRetry(2, [0, 2]);
+        expect(await driver.releaseChunk(RUN, 2, AT)).toBe(2);
+        expect(await rowsOf()).toEqual({ retry: 3 });
+        expect(await store.rowRecord(RUN, 2)).toMatchObject({ state: 'retry', homeChunkNo: 1, attempts: 1 });
+      });
+
+      test('is not one whose batch is under way: that is marked, once', async () => {
+        await ready([2]);
+        await submitted(1);
+        await refused(() => driver.releaseChunk(RUN, 1, AT), ['E_TRANSITION']);
+        await driver.recordHurried(RUN, 1, AT);
+        await driver.recordHurried(RUN, 1, AT + 5);
+        expect(await store.chunk(RUN, 1)).toMatchObject({ state: 'submitted', hurriedAtMs: AT });
+        expect((await kinds()).filter((kind) => kind === 'chunk.hurried')).toHaveLength(1);
+      });
+    });
+
     describe('retries', () => {
       test('are sealed into a chunk of their own', async () => {
         await withRetries(4);
@@ -117,6 +152,21 @@ export function storeOutcomesSuite(name: string, open: OpenStore): void {
           () => driver.settleRealtime({ runId: RUN, atMs: AT, logBytes: 80, rows: [done], usage: [], stopReasons: {} }),
           ['E_TRANSITION'],
         );
+      });
+
+      test('in realtime keep their money reserved until they are settled, through a crash too', async () => {
+        const reserved = async (): Promise<number | undefined> => (await store.run(RUN))?.realtimeReservedUsd;
+        await withRetries(3);
+        // Only what was claimed is reserved: row 7 is not there.
+        await driver.claimRealtime(RUN, [0, 1, 7], AT, new Map([0, 1, 7].map((seq) => [seq, 0.25])));
+        expect(await reserved()).toBe(0.5);
+        const settled = { to: 'succeeded', errorType: null, notBeforeMs: 0, result: null, burnt: true } as const;
+        const sums = { usage: [], stopReasons: {} };
+        const rows = [{ seq: 0, ...settled }];
+        await driver.settleRealtime({ runId: RUN, atMs: AT, logBytes: 0, releasedUsd: 0.25, rows, ...sums });
+        expect(await reserved()).toBe(0.25);
+        await driver.releaseRealtime(RUN, AT);
+        expect(await reserved()).toBe(0.25);
       });
 
       test('in realtime that were under way when a process died are released', async () => {

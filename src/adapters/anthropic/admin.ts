@@ -8,6 +8,7 @@ import type { AdminBatchLimits, AdminLimits, AdminModelLimits } from '../../doma
 import { toApiError, unreadable } from './failure.ts';
 import { createNodeFetch } from './node-fetch.ts';
 import { ownSignal } from './own-signal.ts';
+import { asJson, parseJson } from './parse.ts';
 import { ratesOf } from './rate-headers.ts';
 
 export interface AdminLimitsQuestion {
@@ -97,8 +98,6 @@ async function readEntries(
   throw unreadable('the look at the limits');
 }
 
-type Json = Readonly<Record<string, unknown>>;
-
 function parsePage(body: string): { entries: Entry[]; next: string | null } {
   const page = parseJson(body);
   const data = page?.['data'];
@@ -167,16 +166,4 @@ function toBatchLimits(limits: ReadonlyMap<string, number>): AdminBatchLimits {
 
 function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isFinite(value) && value >= 0;
-}
-
-function parseJson(body: string): Json | null {
-  try {
-    return asJson(JSON.parse(body));
-  } catch {
-    return null;
-  }
-}
-
-function asJson(value: unknown): Json | null {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : null;
 }

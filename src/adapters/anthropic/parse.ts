@@ -6,7 +6,7 @@ import type { BatchInfo, ProcessingStatus, RequestCounts } from '../../domain/mo
 import type { BatchPage, ModelInfo } from '../../domain/ports.ts';
 import { unreadable } from './failure.ts';
 
-type Json = Readonly<Record<string, unknown>>;
+export type Json = Readonly<Record<string, unknown>>;
 
 export function parseBatch(body: string, what: string): BatchInfo {
   const batch = toBatchInfo(parseJson(body));
@@ -70,7 +70,7 @@ function isStatus(value: unknown): value is ProcessingStatus {
   return value === 'in_progress' || value === 'canceling' || value === 'ended';
 }
 
-function parseJson(body: string): Json | null {
+export function parseJson(body: string): Json | null {
   try {
     return asJson(JSON.parse(body));
   } catch {
@@ -78,7 +78,7 @@ function parseJson(body: string): Json | null {
   }
 }
 
-function asJson(value: unknown): Json | null {
+export function asJson(value: unknown): Json | null {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Json) : null;
 }
 

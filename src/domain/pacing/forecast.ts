@@ -57,11 +57,6 @@ export class Forecast {
     learnt.inputPerByte += (inputPerByte - learnt.inputPerByte) * share;
     learnt.output += (usage.outputTokens - learnt.output) * share;
   }
-
-  /** Null before the first answer. */
-  outputOf(runId: string, model: string): number | null {
-    return this.#learnt.get(keyOf(runId, model))?.output ?? null;
-  }
 }
 
 /** What counts against the input limit: cache reads are free for all current models (facts, section 3.3). */

@@ -164,6 +164,13 @@ export class KnownLimits {
     return Math.min(1, share);
   }
 
+  /** A better guess in the place of an assumption; what is known stays. */
+  assume(name: BucketName, value: number, nowMs: number): void {
+    const before = this.#known.get(name);
+    if (before && before.source !== 'assumed') return;
+    this.#known.set(name, { name, value, source: 'assumed', atMs: nowMs });
+  }
+
   isAssumed(name: BucketName): boolean {
     return this.#known.get(name)?.source === 'assumed';
   }

@@ -126,14 +126,6 @@ export class Pacer {
     return least ?? { kind: 'wait', waitMs: NO_KEY_WAIT_MS, everyone: true, bucket: 'paused', pool: '' };
   }
 
-  /** A call that waited is called no more. */
-  async forget(size: CallSize, keys: readonly PacedKey[], waiter: string): Promise<void> {
-    for (const { organization } of keys) {
-      const pool = await this.#book.of(organization, size.model);
-      await this.#parts.limiter.forget(pool.name, waiter);
-    }
-  }
-
   /**
    * Takes calls of the batch endpoints, for which each organization has one limit. Gives how long until they may be
    * made; 0 where they are taken.

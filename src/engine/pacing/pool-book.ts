@@ -3,6 +3,7 @@
  * process kept, tells the limiter, and says how many calls and batches they allow.
  */
 import type { Clock } from '../../base/clock.ts';
+import { invariant } from '../../base/errors.ts';
 import type { ApiFailure } from '../../domain/failure-router.ts';
 import { inputLimitOf, limitsOfModel, type AdminLimits } from '../../domain/pacing/admin-limits.ts';
 import { KnownLimits, type Caps } from '../../domain/pacing/known-limits.ts';
@@ -86,6 +87,7 @@ export class PoolBook {
     }
     const pool = known ?? this.#open(organization, rateClass);
     if (model !== null) this.#fromAdmin(pool, model);
+    if (this.#parts.limiter.mode === 'shared') await this.#fromOthers(pool);
     await this.apply(pool);
     const pauseMs = pool.pausedUntilMs - nowMs;
     if (pauseMs > 0) await this.#parts.limiter.pause(pool.name, pauseMs);
@@ -94,7 +96,7 @@ export class PoolBook {
 
   named(name: string): Pool {
     const pool = this.#pools.get(name);
-    if (!pool) throw new Error(`pool ${name} was asked for before`);
+    invariant(pool, `pool ${name} was asked for before`);
     return pool;
   }
 
@@ -187,7 +189,7 @@ export class PoolBook {
       const each = pool.usedOfLastMinute(bucket, nowMs) / calls;
       if (limit !== null && bucket !== 'day' && each > 0) perMinute = Math.min(perMinute, limit / each);
     }
-    return perMinute / 60_000;
+    return perMinute / MINUTE_MS;
   }
 
   async snapshots(): Promise<PoolSnapshot[]> {
@@ -195,6 +197,8 @@ export class PoolBook {
     const nowMs = clock.now();
     const snapshots: PoolSnapshot[] = [];
     for (const pool of this.#pools.values()) {
+      // What an earlier process noted and this one never used stays as that one left it.
+      if (pool.refreshedAtMs === 0) continue;
       const view = await limiter.view(pool.name);
       const levels: Partial<Record<BucketName, number>> = {};
       for (const name of BUCKET_NAMES) {
@@ -236,6 +240,15 @@ export class PoolBook {
     return pool;
   }
 
+  /** What others who share the limiter know by now: an assumption of this process must not be put in its place. */
+  async #fromOthers({ name, known }: Pool): Promise<void> {
+    const view = await this.#parts.limiter.view(name);
+    for (const bucket of BUCKET_NAMES) {
+      const limit = view?.buckets[bucket]?.limit.perWindow;
+      if (limit !== undefined) known.assume(bucket, limit / (1 - this.#parts.headroom), this.#parts.clock.now());
+    }
+  }
+
   #fromAdmin(pool: Pool, model: string): void {
     const nowMs = this.#parts.clock.now();
     const admin = this.#admin.get(pool.organization);
@@ -262,7 +275,7 @@ function bucketOf(named: string | null): BucketName {
 /** What the buckets hold by now, if nobody else used the account meanwhile. */
 function refilled({ levels, limits, atMs }: PoolSnapshot, nowMs: number): Amounts {
   const now: Partial<Record<BucketName, number>> = {};
-  const elapsed = Math.max(0, nowMs - atMs) / 60_000;
+  const elapsed = Math.max(0, nowMs - atMs) / MINUTE_MS;
   for (const { name, value } of limits) {
     if (name === 'queue' || name === 'batches') continue;
     const level = levels[name];

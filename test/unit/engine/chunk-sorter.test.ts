@@ -1,10 +1,14 @@
 /** Rows are sorted into chunks by betas, up to so many rows and bytes, each a little smaller than asked for. */
 import { describe, expect, test } from 'vitest';
 import { OPEN_CHUNKS_MAX } from '../../../src/domain/limits.ts';
+import type { Priority } from '../../../src/domain/priority.ts';
+import { worstCostUsd } from '../../../src/domain/reserve.ts';
 import type { NewChunk } from '../../../src/domain/store-steps.ts';
 import { ChunkSorter } from '../../../src/engine/chunk-sorter.ts';
 import { decodeRequestIndex } from '../../../src/domain/packed-index.ts';
 import { lab } from './lab.ts';
+
+const MODEL = 'claude-haiku-5-5';
 
 interface Sorted {
   readonly chunks: readonly NewChunk[];
@@ -12,10 +16,20 @@ interface Sorted {
 }
 
 async function sort(
-  rows: readonly { readonly betas?: readonly string[]; readonly bytes?: number }[],
-  limits: { readonly chunkRows?: number; readonly chunkBytes?: number; readonly drawn?: number },
+  rows: readonly {
+    readonly betas?: readonly string[];
+    readonly bytes?: number;
+    readonly priority?: Priority | null;
+    readonly maxTokens?: number;
+  }[],
+  limits: {
+    readonly chunkRows?: number;
+    readonly chunkBytes?: number;
+    readonly drawn?: number;
+    readonly chunkUsdMax?: number;
+  },
 ): Promise<Sorted> {
-  const { chunkRows = 1_000, chunkBytes = 1_000_000, drawn = 0 } = limits;
+  const { chunkRows = 1_000, chunkBytes = 1_000_000, drawn = 0, chunkUsdMax = null } = limits;
   const chunks: NewChunk[] = [];
   const { engine } = lab({ rng: { next: () => drawn } });
   const sorter = new ChunkSorter(engine, {
@@ -25,20 +39,43 @@ async function sort(
       chunkRows,
       chunkBytes,
       wire: 'tag',
-      chunkUsdMax: null,
+      chunkUsdMax,
     },
     onSealed: async (chunk) => void chunks.push(chunk),
   });
-  for (const [seq, { betas = [], bytes = 10 }] of rows.entries()) {
+  for (const [seq, { betas = [], bytes = 10, priority = null, maxTokens = 1 }] of rows.entries()) {
     const paramsJson = JSON.stringify('x'.repeat(bytes - 2));
     const [params, line] = [Buffer.from(paramsJson), Buffer.from(`{"id":"${seq}","line":1}\n`)];
-    await sorter.add({ seq, params, line, kind: { model: 'm', maxTokens: 1, betas } });
+    await sorter.add({ seq, params, line, kind: { model: MODEL, maxTokens, betas, priority } });
   }
   await sorter.sealAll();
   return { chunks, seqs: chunks.map((chunk) => [...decodeRequestIndex(chunk.requestIndex).seqs]) };
 }
 
 const plain = (count: number): object[] => Array.from({ length: count }, () => ({}));
+
+describe('rows of a priority of their own', () => {
+  test('are in chunks of their own, which say it', async () => {
+    const { chunks, seqs } = await sort([{}, { priority: 'low' }, {}, { priority: 'high' }, { priority: 'low' }], {});
+    expect(chunks.map((chunk) => chunk.priority)).toEqual([null, 'low', 'high']);
+    expect(seqs).toEqual([[0, 2], [1, 4], [3]]);
+  });
+});
+
+describe('with a budget', () => {
+  test('no chunk may cost much more than its part of it', async () => {
+    const rows = plain(400).map(() => ({ maxTokens: 1_000 }));
+    const { chunks } = await sort(rows, { chunkUsdMax: 0.02 });
+    expect(chunks.length).toBeGreaterThan(3);
+    for (const chunk of chunks.slice(0, -1)) {
+      const usd = worstCostUsd(chunk.mix, 'batch') ?? 0;
+      expect(usd).toBeGreaterThanOrEqual(0.02);
+      // It is looked at every fifty rows.
+      expect(usd).toBeLessThan(0.04);
+    }
+    expect((await sort(rows, {})).chunks).toHaveLength(1);
+  });
+});
 
 describe('the number of rows', () => {
   test('is kept without jitter', async () => {

@@ -23,7 +23,6 @@ describe('one key', () => {
       const alone = new KeyBook({ api: link('a', 'one').api, keys });
       expect(alone.several).toBe(false);
       expect(alone.placeOf('key_of_somebody')).toBe(alone.places[0]);
-      expect(alone.caller).toBe(alone.links[0]);
     }
   });
 });
@@ -86,7 +85,6 @@ describe('a key that is set aside', () => {
     expect(keys.setAside(a, NO_MONEY)).toBe(true);
     expect(keys.setAside(a, NO_MONEY)).toBe(false);
     expect(usableKeys({ keys })).toEqual([b]);
-    expect(keys.caller).toBe(b);
     expect(keys.refusals.map(({ message }) => message)).toEqual(['key sk-…a: no money']);
     expect(naming(a, NO_MONEY).hint).toBe('Add credit.');
   });

@@ -25,6 +25,46 @@ function codes(value: unknown, defaults: Partial<RowDefaults> = {}): string[] {
   return reading.ok ? [] : reading.problems.map((problem) => problem.code);
 }
 
+describe('the priority of a row', () => {
+  const prompt = compileTemplate('Say {{text}}', '--prompt');
+
+  it.each([
+    ['a request', { params: PARAMS, priority: 'high' }, {}],
+    ['bare params', { ...PARAMS, priority: ' HIGH ' }, {}],
+    ['a record with a column', { text: 'x', priority: 'High' }, { ...PARAMS, prompt, maxTokens: 9 }],
+    ['a request as other tools write it', { body: PARAMS, url: '/v1/messages', priority: 'high' }, {}],
+  ])('is read from %s, and carried on', (_what, value, defaults) => {
+    const read = row(value, defaults);
+    expect(read.priority).toBe('high');
+    expect(read.columns).toHaveProperty('priority');
+    expect(read.params).not.toHaveProperty('priority');
+  });
+
+  it.each([undefined, null, ''])('is that of the run where it is %j', (priority) => {
+    const reading = read({ params: PARAMS, ...(priority === undefined ? {} : { priority }) });
+    expect(reading).toMatchObject({ ok: true, row: { priority: null }, notices: [] });
+  });
+
+  it('that is another word is noted, and the row goes all the same', () => {
+    const reading = read({ params: PARAMS, priority: 'P1' });
+    expect(reading).toMatchObject({ ok: true, row: { priority: null }, notices: [{ code: 'priority' }] });
+  });
+});
+
+describe('the prompt cache', () => {
+  const cached = { type: 'text', text: 'x', cache_control: { type: 'ephemeral' } };
+
+  it.each([
+    ['a block of the system prompt', { ...PARAMS, system: [cached] }, true],
+    ['a block of a message', { ...PARAMS, messages: [{ role: 'user', content: [cached] }] }, true],
+    ['the params themselves', { ...PARAMS, cache_control: { type: 'ephemeral' } }, true],
+    ['blocks without it', { ...PARAMS, system: [{ type: 'text', text: 'x' }] }, false],
+    ['a text that names it', { ...PARAMS, messages: [{ role: 'user', content: '"cache_control"' }] }, false],
+  ])('is found in %s', (_where, params, caches) => {
+    expect(row({ params }).caches).toBe(caches);
+  });
+});
+
 describe('the shape of a row', () => {
   it('may be a request as the API takes it', () => {
     expect(row({ custom_id: 'a', params: PARAMS })).toMatchObject({

@@ -23,6 +23,22 @@ function ofPool(snapshots: readonly PoolSnapshot[], name: string): PoolSnapshot 
   return found;
 }
 
+describe('buckets that are shared', () => {
+  test('keep what others know of them when a process comes that knows nothing yet', async () => {
+    const it = pacerLab();
+    await it.pacer.answered(await it.go(), answer(headers({ requests: 600, ...LARGE })));
+    const level = await it.level('requests');
+    const shared = { ...it.limiter, mode: 'shared' as const };
+    const other = pacerLab({ limiter: shared, clock: it.clock, headroom: 0.1 });
+    await other.go();
+    expect(await it.perMinute('requests')).toBeCloseTo(600);
+    expect(await it.level('requests')).toBeCloseTo((level ?? 0) - 1);
+    // What it hears itself counts as ever.
+    await other.pacer.answered(await other.go(), answer(headers({ requests: 300, ...LARGE })));
+    expect(await it.perMinute('requests')).toBeCloseTo(270);
+  });
+});
+
 describe('what is kept', () => {
   test('brings limits, levels and use back; what flowed in meanwhile is there', async () => {
     const it = pacerLab();
@@ -37,6 +53,15 @@ describe('what is kept', () => {
     expect(await after.perMinute('requests')).toBe(60);
     expect(after.pacer.pools.named(POOL).requestsOfLastMinute(after.clock.now())).toBeCloseTo(1, 6);
     expect(await (await next(it, HOUR_MS)).burst()).toHaveLength(60);
+  });
+
+  test('of a pool that this process never used is left as the earlier one wrote it', async () => {
+    const it = pacerLab();
+    await it.pacer.answered(await it.go(), answer(headers({ requests: 60, ...LARGE })));
+    await it.burst();
+    const idle = await next(it, 1_000);
+    // Its levels are known to nobody here: written down, they would be lost.
+    expect(await idle.pacer.pools.snapshots()).toEqual([]);
   });
 
   test('brings a pause back, for as long as it still lasts', async () => {
