@@ -84,3 +84,15 @@ export function list(text: string): readonly string[] {
     .map((part) => part.trim())
     .filter((part) => part !== '');
 }
+
+/** `body=4000,title=200`: to how many characters which columns are cut. */
+export function cuts(text: string): Readonly<Record<string, number>> {
+  const found: Record<string, number> = {};
+  for (const part of list(text)) {
+    const [, column = '', chars] = /^(.+)=(\d+)$/.exec(part) ?? [];
+    if (column === '' || Number(chars) < 1) throw new InvalidArgumentError('It must be columns such as body=4000.');
+    found[column] = Number(chars);
+  }
+  if (Object.keys(found).length === 0) throw new InvalidArgumentError('It must be columns such as body=4000.');
+  return found;
+}

@@ -4,8 +4,9 @@
  */
 import { LOG_LEVELS } from '../base/log.ts';
 import { BATCH_BYTES_MAX, BATCH_ROWS_MAX, CHUNK_ROWS_DEFAULT } from '../domain/limits.ts';
+import { TIER_NAMES } from '../domain/pacing/tiers.ts';
 import { PRIORITIES } from '../domain/priority.ts';
-import { amount, bytes, cap, count, deadline, duration, limiterUrl, list, share } from './option-readers.ts';
+import { amount, bytes, cap, count, cuts, deadline, duration, limiterUrl, list, share } from './option-readers.ts';
 
 export interface FlagSpec {
   readonly flags: string;
@@ -21,8 +22,9 @@ export const FLAG_SPECS = {
   state: { flags: '--state <dir>', text: 'the state folder', default: '.batchrun' },
   config: {
     flags: '--config <file>',
-    text: 'a JSON file with values for flags (default: batchrun.config.json if there)',
+    text: 'a JSON or YAML file with values for flags (default: batchrun.config.json, .yaml or .yml if there)',
   },
+  profile: { flags: '--profile <name>', text: 'the values of this profile of the configuration file go first' },
   apiKeysEnv: {
     flags: '--api-keys-env <names>',
     text: 'environment variables with the keys of a pool (default: ANTHROPIC_API_KEYS, else ANTHROPIC_API_KEY)',
@@ -61,6 +63,13 @@ export const FLAG_SPECS = {
   name: { flags: '--name <name>', text: 'a label; the same content under another name is another run' },
   again: { flags: '--again', text: 'a new run although the same exists' },
   limit: { flags: '--limit <n>', text: 'only the first n rows', read: count(1) },
+  sample: {
+    flags: '--sample <share>',
+    text: 'only this share of the rows, for example 1%, chosen by --seed',
+    read: share,
+  },
+  shuffle: { flags: '--shuffle', text: 'the rows in an order that is drawn by --seed; with --limit a random sample' },
+  seed: { flags: '--seed <n>', text: 'what --sample and --shuffle draw by (default: 1)', read: count(0) },
   dryRun: {
     flags: '--dry-run',
     text: 'show what would happen (counts, cost, the first request); send and delete nothing',
@@ -82,6 +91,41 @@ export const FLAG_SPECS = {
   dropUnsupported: {
     flags: '--drop-unsupported',
     text: 'leave out params that the API refuses (temperature, top_p, top_k, …)',
+  },
+  truncate: {
+    flags: '--truncate <columns>',
+    text: 'cut columns to so many characters before they are used, for example body=4000,title=200',
+    read: cuts,
+  },
+  routes: {
+    flags: '--routes <file>',
+    text: 'rules (JSON or YAML) that choose model, max_tokens, priority and lane of a row by its columns, its own fields and its tokens',
+  },
+  explainRouting: {
+    flags: '--explain-routing <row>',
+    text: 'say which rule of --routes takes the row with this custom_id or line, and why; send nothing',
+  },
+  cache: {
+    flags: '--cache <mode>',
+    text: 'prompt caching of the prefix that rows share: auto only where it pays; 5m and 1h say how long it is kept (default: off)',
+    choices: ['auto', '5m', '1h', 'off'],
+  },
+  dedupe: { flags: '--dedupe', text: 'send identical requests once; each row that asks gets the answer' },
+  reuse: { flags: '--reuse', text: 'take answers to identical requests from earlier runs of this state' },
+  schema: { flags: '--schema <file>', text: 'a JSON Schema that answers must follow: asked for, and checked' },
+  onSchemaError: {
+    flags: '--on-schema-error <mode>',
+    text: 'answers that do not follow --schema: fail the row, or ask again as often as --max-attempts allows (default: fail)',
+    choices: ['fail', 'retry'],
+  },
+  preflight: {
+    flags: '--no-preflight',
+    text: 'do not ask the API about models and a sample of the rows before anything is sent',
+  },
+  pilot: {
+    flags: '--pilot <n>',
+    text: 'call n rows realtime first, and stop if any of them is refused',
+    read: count(1, 1_000),
   },
   onInvalid: {
     flags: '--on-invalid <mode>',
@@ -253,12 +297,27 @@ export const FLAG_SPECS = {
   lost: { flags: '--lost', text: 'its rows are given up' },
   input: { flags: '--input <file>', text: 'the rows that the batch was made of' },
   tail: { flags: '--tail <n>', text: 'only the last n events', read: count(1) },
+  tier: {
+    flags: '--tier <name>',
+    text: 'whose limits an account has that is not asked (start, build, scale; tier_1 to tier_4 of 2025)',
+    choices: TIER_NAMES,
+  },
+  models: { flags: '--models <list>', text: 'models to compare side by side, separated by commas', read: list },
+  rows: { flags: '--rows <n>', text: 'plan without a file: so many rows (1e6 works)', read: amount },
+  inputTokens: { flags: '--input-tokens <n>', text: 'input tokens of a row', read: amount },
+  outputTokens: { flags: '--output-tokens <n>', text: 'output tokens of a row', read: amount },
+  html: { flags: '--html <file>', text: 'write the report with its charts to this file' },
+  faults: {
+    flags: '--faults <level>',
+    text: 'how much goes wrong in a rehearsal (default: light)',
+    choices: ['none', 'light', 'heavy'],
+  },
 } as const satisfies Record<string, FlagSpec>;
 
 export type FlagName = keyof typeof FLAG_SPECS;
 
 /** Flags that every command takes. */
-const COMMON: readonly FlagName[] = ['state', 'config', 'quiet', 'logLevel', 'logFormat', 'color'];
+const COMMON: readonly FlagName[] = ['state', 'config', 'profile', 'quiet', 'logLevel', 'logFormat', 'color'];
 const READING: readonly FlagName[] = [
   'model',
   'maxTokens',
@@ -273,7 +332,15 @@ const READING: readonly FlagName[] = [
   'dropUnsupported',
   'onInvalid',
   'limit',
+  'sample',
+  'shuffle',
+  'seed',
+  'truncate',
+  'routes',
+  'schema',
 ];
+/** What makes a run cheaper. */
+const SAVING: readonly FlagName[] = ['cache', 'dedupe', 'reuse'];
 const OUTPUT: readonly FlagName[] = ['output', 'format', 'errors', 'overwrite', 'defuseFormulas'];
 /** What is wanted of a run; it can be changed later. */
 const WISHES: readonly FlagName[] = [
@@ -316,6 +383,11 @@ const DRIVING: readonly FlagName[] = [
 export const COMMAND_FLAGS: Readonly<Record<string, readonly FlagName[]>> = {
   submit: [
     ...READING,
+    ...SAVING,
+    'onSchemaError',
+    'preflight',
+    'pilot',
+    'explainRouting',
     ...OUTPUT,
     ...SHAPING,
     ...WISHES,
@@ -330,6 +402,11 @@ export const COMMAND_FLAGS: Readonly<Record<string, readonly FlagName[]>> = {
   ],
   run: [
     ...READING,
+    ...SAVING,
+    'onSchemaError',
+    'preflight',
+    'pilot',
+    'explainRouting',
     ...OUTPUT,
     ...SHAPING,
     ...WISHES,
@@ -380,6 +457,54 @@ export const COMMAND_FLAGS: Readonly<Record<string, readonly FlagName[]>> = {
   limits: ['json', ...COMMON],
   prune: ['keepLast', 'keepWithin', 'dryRun', 'remote', 'apiKeysEnv', 'json', ...COMMON],
   doctor: ['model', 'apiKeysEnv', 'json', ...COMMON],
+  plan: [
+    ...READING,
+    ...SAVING,
+    'models',
+    'tier',
+    'rows',
+    'inputTokens',
+    'outputTokens',
+    'rpm',
+    'deadline',
+    'maxCost',
+    'chunkSize',
+    'chunkBytes',
+    'apiKeysEnv',
+    'prices',
+    'html',
+    'json',
+    ...COMMON,
+  ],
+  rehearse: [
+    ...READING,
+    ...SAVING,
+    ...WISHES,
+    'chunkSize',
+    'chunkBytes',
+    'maxBatches',
+    'batchRpm',
+    'maxQueued',
+    'concurrency',
+    'maxAttempts',
+    'retryLane',
+    'pollInterval',
+    'tier',
+    'outputTokens',
+    'faults',
+    'apiKeysEnv',
+    'prices',
+    'html',
+    'json',
+    ...COMMON,
+  ],
+  advise: [...READING, 'prices', 'json', ...COMMON],
+  check: [...READING, 'json', ...COMMON],
+  sample: ['limit', 'sample', 'seed', 'inputFormat', 'output', 'overwrite', ...COMMON],
+  stats: ['json', 'prices', ...COMMON],
+  diff: ['json', ...COMMON],
+  init: ['yes', 'overwrite', ...COMMON],
+  config: ['json', ...COMMON],
   sim: COMMON,
   demo: COMMON,
 };

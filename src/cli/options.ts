@@ -5,6 +5,7 @@
 import { Option, type Command } from 'commander';
 import type { LogLevel } from '../base/log.ts';
 import type { BudgetMode, OutputFormat, RetryLaneMode } from '../domain/model.ts';
+import type { TierName } from '../domain/pacing/tiers.ts';
 import type { Priority } from '../domain/priority.ts';
 import { COMMAND_FLAGS, FLAG_SPECS, type FlagName, type FlagSpec } from './option-table.ts';
 
@@ -26,6 +27,29 @@ export interface Flags {
   readonly name?: string;
   readonly again?: boolean;
   readonly limit?: number;
+  /** From 0 to 1. */
+  readonly sample?: number;
+  readonly shuffle?: boolean;
+  readonly seed?: number;
+  /** Characters by column. */
+  readonly truncate?: Readonly<Record<string, number>>;
+  readonly routes?: string;
+  readonly explainRouting?: string;
+  readonly cache?: 'auto' | '5m' | '1h' | 'off';
+  readonly dedupe?: boolean;
+  readonly reuse?: boolean;
+  readonly schema?: string;
+  readonly onSchemaError?: 'fail' | 'retry';
+  readonly preflight?: boolean;
+  readonly pilot?: number;
+  readonly profile?: string;
+  readonly tier?: TierName;
+  readonly models?: readonly string[];
+  readonly rows?: number;
+  readonly inputTokens?: number;
+  readonly outputTokens?: number;
+  readonly html?: string;
+  readonly faults?: 'none' | 'light' | 'heavy';
   readonly dryRun?: boolean;
   readonly model?: string;
   readonly maxTokens?: number;

@@ -54,7 +54,9 @@ export function createProgram(parts: ProgramParts): Command {
     .addHelpText('after', EXAMPLES + EXIT_HELP);
   addInputCommands(program, parts);
   addRunCommands(program, parts);
+  addPlanningCommands(program, parts);
   addLedgerCommands(program, parts);
+  addFileCommands(program, parts);
   addToolCommands(program, parts);
   return program;
 }
@@ -161,6 +163,67 @@ function addLedgerCommands(program: Command, parts: ProgramParts): void {
     text: 'write the ledger of a run as JSON lines, for inspection (--state-only)',
     run: async (context, [run], command) =>
       (await import('./export.ts')).runExport(context, word(run) ?? 'latest', typedTarget(command)),
+  });
+}
+
+function addPlanningCommands(program: Command, parts: ProgramParts): void {
+  const { argv } = parts;
+  define(program, parts, {
+    name: 'plan',
+    usage: '[input...]',
+    text: 'what a job will cost and how long it will take, before anything is sent',
+    run: async (context, [inputs]) => (await import('./plan.ts')).runPlan(context, words(inputs), argv),
+  });
+  define(program, parts, {
+    name: 'rehearse',
+    usage: '<input...>',
+    text: 'the whole job on the simulator in virtual time: when it would end, and what goes wrong',
+    run: async (context, [inputs]) => (await import('./rehearse.ts')).runRehearse(context, words(inputs), argv),
+  });
+  define(program, parts, {
+    name: 'advise',
+    usage: '<input...>',
+    text: 'what makes the prompts shorter, with the tokens and dollars that it saves',
+    run: async (context, [inputs]) => (await import('./advise.ts')).runAdvise(context, words(inputs), argv),
+  });
+  define(program, parts, {
+    name: 'check',
+    usage: '<input...>',
+    text: 'all problems of an input; makes no run and sends nothing',
+    run: async (context, [inputs]) => (await import('./check.ts')).runCheck(context, words(inputs), argv),
+  });
+  define(program, parts, {
+    name: 'sample',
+    usage: '<input...>',
+    text: 'some rows of an input as they are, drawn at random',
+    run: async (context, [inputs]) => (await import('./sample.ts')).runSample(context, words(inputs)),
+  });
+}
+
+function addFileCommands(program: Command, parts: ProgramParts): void {
+  define(program, parts, {
+    name: 'stats',
+    usage: '<results>',
+    text: 'what is in a results file: outcomes, stop reasons, tokens, lengths, cost',
+    run: async (context, [results]) => (await import('./stats.ts')).runStats(context, word(results) ?? ''),
+  });
+  define(program, parts, {
+    name: 'diff',
+    usage: '<a> <b>',
+    text: 'which rows differ between two results files',
+    run: async (context, [a, b]) => (await import('./diff.ts')).runDiff(context, word(a) ?? '', word(b) ?? ''),
+  });
+  define(program, parts, {
+    name: 'init',
+    usage: '',
+    text: 'write a configuration file by asking a few questions',
+    run: async (context) => (await import('./init.ts')).runInit(context),
+  });
+  define(program, parts, {
+    name: 'config',
+    usage: '[command]',
+    text: 'the value of every flag of a command, and where it comes from',
+    run: async (context, [name]) => (await import('./config.ts')).runConfig(context, word(name)),
   });
 }
 

@@ -25,41 +25,40 @@ export interface ModelFacts {
   /** The same in a batch with the 300k beta, where the model takes it. */
   readonly longMaxTokens?: number;
   readonly contextTokens?: number;
+  /** A prefix shorter than this is not kept by the prompt cache. */
+  readonly cacheTokensMin?: number;
 }
 
-interface ModelEntry {
-  readonly retires?: string;
-  readonly successor?: string;
-  readonly maxTokens?: number;
-  readonly longMaxTokens?: number;
-  readonly contextTokens?: number;
-}
+type ModelEntry = Omit<ModelFacts, 'status' | 'retiresAtMs'>;
 
 const NOW: ModelEntry = { contextTokens: 1_000_000, maxTokens: 128_000 };
 const NOW_LONG: ModelEntry = { ...NOW, longMaxTokens: 300_000 };
 const OLDER: ModelEntry = { contextTokens: 200_000, maxTokens: 64_000 };
 
-/** By alias; an id with a date (`claude-haiku-4-5-20251001`) is found by its alias. */
+/**
+ * By alias; an id with a date (`claude-haiku-4-5-20251001`) is found by its alias. The shortest prefixes that are cached are
+ * those of facts section 2; Sonnet 5.5 and Haiku 5.5 are not in it and are taken to have those of their lines.
+ */
 const MODELS: ReadonlyMap<string, ModelEntry> = new Map<string, ModelEntry>([
-  ['claude-fable-5-2', NOW],
-  ['claude-mythos-5-2', NOW],
-  ['claude-fable-5-1', NOW],
-  ['claude-mythos-5-1', NOW],
-  ['claude-fable-5', NOW],
-  ['claude-mythos-5', NOW],
-  ['claude-mythos-preview', {}],
-  ['claude-opus-5-5', NOW_LONG],
-  ['claude-opus-5', NOW_LONG],
-  ['claude-opus-4-8', NOW_LONG],
-  ['claude-opus-4-7', NOW_LONG],
-  ['claude-opus-4-6', NOW_LONG],
-  ['claude-opus-4-5', OLDER],
-  ['claude-sonnet-5-5', NOW_LONG],
-  ['claude-sonnet-5', NOW_LONG],
-  ['claude-sonnet-4-6', NOW_LONG],
-  ['claude-sonnet-4-5', { ...OLDER, retires: '2026-11-30', successor: 'claude-sonnet-5-5' }],
-  ['claude-haiku-5-5', NOW_LONG],
-  ['claude-haiku-4-5', OLDER],
+  ['claude-fable-5-2', { ...NOW, cacheTokensMin: 512 }],
+  ['claude-mythos-5-2', { ...NOW, cacheTokensMin: 512 }],
+  ['claude-fable-5-1', { ...NOW, cacheTokensMin: 512 }],
+  ['claude-mythos-5-1', { ...NOW, cacheTokensMin: 512 }],
+  ['claude-fable-5', { ...NOW, cacheTokensMin: 512 }],
+  ['claude-mythos-5', { ...NOW, cacheTokensMin: 512 }],
+  ['claude-mythos-preview', { cacheTokensMin: 2_048 }],
+  ['claude-opus-5-5', { ...NOW_LONG, cacheTokensMin: 512 }],
+  ['claude-opus-5', { ...NOW_LONG, cacheTokensMin: 512 }],
+  ['claude-opus-4-8', { ...NOW_LONG, cacheTokensMin: 1_024 }],
+  ['claude-opus-4-7', { ...NOW_LONG, cacheTokensMin: 2_048 }],
+  ['claude-opus-4-6', { ...NOW_LONG, cacheTokensMin: 4_096 }],
+  ['claude-opus-4-5', { ...OLDER, cacheTokensMin: 4_096 }],
+  ['claude-sonnet-5-5', { ...NOW_LONG, cacheTokensMin: 1_024 }],
+  ['claude-sonnet-5', { ...NOW_LONG, cacheTokensMin: 1_024 }],
+  ['claude-sonnet-4-6', { ...NOW_LONG, cacheTokensMin: 1_024 }],
+  ['claude-sonnet-4-5', { ...OLDER, cacheTokensMin: 1_024, retires: '2026-11-30', successor: 'claude-sonnet-5-5' }],
+  ['claude-haiku-5-5', { ...NOW_LONG, cacheTokensMin: 4_096 }],
+  ['claude-haiku-4-5', { ...OLDER, cacheTokensMin: 4_096 }],
   ['claude-sonnet-4', { retires: '2026-06-15', successor: 'claude-sonnet-5-5' }],
   ['claude-sonnet-4-0', { retires: '2026-06-15', successor: 'claude-sonnet-5-5' }],
   ['claude-opus-4', { retires: '2026-06-15', successor: 'claude-opus-5-5' }],

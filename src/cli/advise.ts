@@ -1,0 +1,9 @@
+/**
+ * `batchrun advise`: see its issue.
+ */
+import { BatchrunError } from '../base/errors.ts';
+import type { Context } from './context.ts';
+
+export function runAdvise(_context: Context, _inputs: readonly string[], _argv: readonly string[]): Promise<number> {
+  return Promise.reject(new BatchrunError('E_BUG', 'this must not happen: advise is being built'));
+}

@@ -1,0 +1,9 @@
+/**
+ * `batchrun rehearse`: see its issue.
+ */
+import { BatchrunError } from '../base/errors.ts';
+import type { Context } from './context.ts';
+
+export function runRehearse(_context: Context, _inputs: readonly string[], _argv: readonly string[]): Promise<number> {
+  return Promise.reject(new BatchrunError('E_BUG', 'this must not happen: rehearse is being built'));
+}
