@@ -112,11 +112,25 @@ export interface KeyOwner {
   readonly workspace: string | null;
 }
 
+/** What the API says of a model; null where it does not say. */
 export interface ModelInfo {
   readonly id: string;
-  /** Null where the API does not say. */
-  readonly batchSupported: boolean | null;
+  readonly lifecycle: 'active' | 'deprecated' | 'retired' | null;
+  readonly deprecatedAtMs: number | null;
   readonly retiresAtMs: number | null;
+  readonly contextTokens: number | null;
+  /** Output tokens of one answer at most. */
+  readonly maxTokens: number | null;
+  readonly batchSupported: boolean | null;
+  /** Which of the further capabilities it has, by their path: `structured_outputs`, `thinking.types.enabled`. */
+  readonly capabilities: Readonly<Record<string, boolean>>;
+}
+
+export interface CountCall {
+  /** The params of a row as JSON text. What count_tokens does not take of them is left out. */
+  readonly paramsJson: string;
+  readonly betas: readonly string[];
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -137,6 +151,8 @@ export interface BatchApi {
   streamResults(batch: BatchInfo, signal: AbortSignal): AsyncIterable<Buffer>;
   /** The answer as JSON text. */
   createMessage(call: MessageCall): Promise<string>;
+  /** Input tokens of a request as the API counts them: free, and checks its shape. */
+  countTokens(call: CountCall): Promise<number>;
   /** Null where there is no such model. */
   retrieveModel(id: string, signal: AbortSignal): Promise<ModelInfo | null>;
   /** The server's clock from the `date` header of a cheap call, in ms; null where it sends none. */

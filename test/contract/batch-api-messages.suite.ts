@@ -102,12 +102,31 @@ export function batchApiMessagesSuite(name: string, connect: Connect): void {
     describe('models and time', () => {
       test('a model is told with what it can do; one that does not exist is null', async () => {
         const { api } = await bench();
-        expect(await api.retrieveModel('claude-sonnet-4-5', never)).toEqual({
+        const found = await api.retrieveModel('claude-sonnet-4-5', never);
+        expect(found).toMatchObject({
           id: 'claude-sonnet-4-5-20250929',
-          batchSupported: true,
+          lifecycle: 'deprecated',
+          deprecatedAtMs: Date.UTC(2026, 4, 29),
           retiresAtMs: Date.UTC(2026, 10, 30),
+          contextTokens: 200_000,
+          maxTokens: 64_000,
+          batchSupported: true,
         });
+        expect(found?.capabilities).toMatchObject({ structured_outputs: true, 'thinking.types.adaptive': false });
         expect(await api.retrieveModel('claude-9', never)).toBeNull();
+      });
+
+      test('tokens are counted of what count_tokens takes of a row, and its shape is judged', async () => {
+        const { api } = await bench();
+        const params = {
+          model: 'claude-haiku-5-5',
+          max_tokens: 8,
+          messages: [{ role: 'user', content: 'x'.repeat(40) }],
+        };
+        const call = { betas: [], signal: never };
+        expect(await api.countTokens({ ...call, paramsJson: JSON.stringify(params) })).toBe(10);
+        const wrong = JSON.stringify({ ...params, thinking: { type: 'disabled' }, tool_choice: { type: 'sometimes' } });
+        await expect(api.countTokens({ ...call, paramsJson: wrong })).rejects.toMatchObject({ code: 'E_API' });
       });
 
       test('the server’s clock is read to the second', async () => {

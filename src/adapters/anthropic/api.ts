@@ -16,6 +16,7 @@ import type { BatchInfo } from '../../domain/model.ts';
 import { parseBatch, parseModel, parsePage } from './parse.ts';
 import { apiError, retryAfterMs, toApiError, unreadable } from './failure.ts';
 import { webSource, withIdleLimit } from './idle.ts';
+import { countTokens } from './count-tokens.ts';
 import { betaHeader, createMessage } from './message.ts';
 import { bytesOf, createNodeFetch } from './node-fetch.ts';
 import { ownSignal } from './own-signal.ts';
@@ -153,6 +154,7 @@ function createApi(client: Anthropic, parts: ApiParts): BatchApi {
       }),
     streamResults: (batch, signal) => streamResults(client, parts, batch, signal),
     createMessage: (call) => guarded(call.signal, (signal) => createMessage(client, clock, { ...call, signal })),
+    countTokens: (call) => guarded(call.signal, (signal) => countTokens(client, { ...call, signal })),
     retrieveModel: (id, outer) =>
       guarded(outer, async (signal) => {
         try {

@@ -30,12 +30,34 @@ export function parsePage(body: string): Omit<BatchPage, 'retryAfterMs' | 'serve
 export function parseModel(body: string): ModelInfo {
   const model = parseJson(body);
   if (!model || typeof model['id'] !== 'string') throw unreadable('the look at a model');
-  const batch = asJson(asJson(model['capabilities'])?.['batch'])?.['supported'];
+  const { lifecycle } = model;
+  const capabilities = supported(asJson(model['capabilities']));
   return {
     id: model['id'],
-    batchSupported: typeof batch === 'boolean' ? batch : null,
+    lifecycle: lifecycle === 'active' || lifecycle === 'deprecated' || lifecycle === 'retired' ? lifecycle : null,
+    deprecatedAtMs: dateMs(model['deprecated_at']),
     retiresAtMs: dateMs(model['retires_at']),
+    contextTokens: countOrNull(model['max_input_tokens']),
+    maxTokens: countOrNull(model['max_tokens']),
+    batchSupported: capabilities['batch'] ?? null,
+    capabilities,
   };
+}
+
+/** Capabilities lie in each other: each with its path, `thinking.types.enabled`. */
+function supported(capabilities: Json | null, path = ''): Record<string, boolean> {
+  const found: Record<string, boolean> = {};
+  for (const [name, value] of Object.entries(capabilities ?? {})) {
+    const capability = asJson(value);
+    if (!capability) continue;
+    if (typeof capability['supported'] === 'boolean') found[path + name] = capability['supported'];
+    Object.assign(found, supported(capability, `${path}${name}.`));
+  }
+  return found;
+}
+
+function countOrNull(value: unknown): number | null {
+  return typeof value === 'number' ? value : null;
 }
 
 function toBatchInfo(batch: Json | null): BatchInfo | null {

@@ -40,6 +40,11 @@ export function createMessage(client: Anthropic, options: Options): Promise<Resp
   return client.messages.create({} as Anthropic.MessageCreateParamsNonStreaming, options).asResponse();
 }
 
+/** `options.body` is the body. */
+export function countTokens(client: Anthropic, options: Options): Promise<Response> {
+  return client.messages.countTokens({} as Anthropic.MessageCountTokensParams, options).asResponse();
+}
+
 export function retrieveModel(client: Anthropic, id: string, options: Options): Promise<Response> {
   return client.models.retrieve(id, {}, options).asResponse();
 }

@@ -13,7 +13,7 @@ import { VirtualClock } from '../../../src/base/virtual-clock.ts';
 import type { ApiFailure } from '../../../src/domain/failure-router.ts';
 import { tagOf } from '../../../src/domain/ids.ts';
 import type { BatchInfo, RequestCounts, RunRecord } from '../../../src/domain/model.ts';
-import type { BatchApi, BatchUpload, Files, KeyOwner, MessageCall } from '../../../src/domain/ports.ts';
+import type { BatchApi, BatchUpload, CountCall, Files, KeyOwner, MessageCall } from '../../../src/domain/ports.ts';
 import { createRowReader } from '../../../src/domain/row/reader.ts';
 import { prepareRows } from '../../../src/domain/row/prepare-rows.ts';
 import type { RowSource, SourceRecord } from '../../../src/domain/source.ts';
@@ -146,6 +146,10 @@ export class FakeApi implements BatchApi {
   createMessage(call: MessageCall): Promise<string> {
     this.calls.push('message');
     return this.onMessage(call);
+  }
+
+  async countTokens({ paramsJson }: CountCall): Promise<number> {
+    return Math.ceil(paramsJson.length / 4);
   }
 
   async retrieveModel(): Promise<null> {

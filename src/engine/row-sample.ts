@@ -1,0 +1,95 @@
+/**
+ * Rows of a run that are looked at in place of all of them: spread evenly over the input, and the longest. They are
+ * found by the packed indexes of the chunks, so an input of any size costs a few reads. Also while a run is being read
+ * and does not count yet (the `confirm` of ingest.ts).
+ */
+import type { ChunkRecord } from '../domain/model.ts';
+import { decodeRequestIndex } from '../domain/packed-index.ts';
+import type { Files } from '../domain/ports.ts';
+import type { Store } from '../domain/store.ts';
+import { RequestReader, type SizedRequest } from './requests.ts';
+
+export interface SampledRow extends SizedRequest {
+  readonly seq: number;
+  /** UTF-8 bytes of its params. */
+  readonly bytes: number;
+  /** It is here because it is long: it says nothing about the others. */
+  readonly isLongest: boolean;
+}
+
+export interface SampleOptions {
+  /** Rows spread over all chunks; fewer where there are fewer. */
+  readonly count: number;
+  /** The longest rows beside them. */
+  readonly longest: number;
+}
+
+interface Place {
+  readonly chunkNo: number;
+  readonly index: number;
+  readonly seq: number;
+  readonly requestBytes: number;
+}
+
+/** In the order of the input. The same input gives the same rows. */
+export async function sampleRows(
+  { store, files }: { readonly store: Store; readonly files: Files },
+  runId: string,
+  { count, longest }: SampleOptions,
+): Promise<readonly SampledRow[]> {
+  const chunks = (await store.chunks(runId)).filter((chunk) => chunk.kind === 'input');
+  const spread = new Map<number, Place>();
+  const tallest: Place[] = [];
+  const total = chunks.reduce((sum, chunk) => sum + chunk.rowCount, 0);
+  let before = 0;
+  for (const chunk of chunks) {
+    const { seqs, requestBytes } = decodeRequestIndex((await store.chunkIndex(runId, chunk.chunkNo)).requests);
+    const placeOf = (index: number): Place => ({
+      ...{ chunkNo: chunk.chunkNo, index, seq: seqs[index] ?? -1, requestBytes: requestBytes[index] ?? 0 },
+    });
+    for (const index of evenly(chunk, { before, total, count })) spread.set(seqs[index] ?? -1, placeOf(index));
+    keepTallest(tallest, { requestBytes, placeOf, most: longest });
+    before += chunk.rowCount;
+  }
+  const longOnes = tallest.filter(({ seq }) => !spread.has(seq));
+  const places = [...spread.values(), ...longOnes].sort((one, other) => one.seq - other.seq);
+  const requests = new RequestReader(store, files);
+  try {
+    const rows: SampledRow[] = [];
+    for (const { chunkNo, index, seq } of places) {
+      const request = await requests.sized(runId, { homeChunkNo: chunkNo, homeIndex: index });
+      const bytes = Buffer.byteLength(request.paramsJson);
+      rows.push({ ...request, seq, bytes, isLongest: !spread.has(seq) });
+    }
+    return rows;
+  } finally {
+    await requests.close();
+  }
+}
+
+/** The rows of this chunk that an even spread over all rows meets. */
+function* evenly(
+  { rowCount }: ChunkRecord,
+  { before, total, count }: { readonly before: number; readonly total: number; readonly count: number },
+): Generator<number> {
+  const step = Math.max(1, total / count);
+  for (let nth = Math.ceil((before - step / 2) / step); ; nth++) {
+    const index = Math.floor(nth * step + step / 2) - before;
+    if (index >= rowCount) return;
+    if (index >= 0) yield index;
+  }
+}
+
+function keepTallest(
+  tallest: Place[],
+  of: { readonly requestBytes: Float64Array; readonly placeOf: (index: number) => Place; readonly most: number },
+): void {
+  if (of.most === 0) return;
+  for (let index = 0; index < of.requestBytes.length; index++) {
+    const bytes = of.requestBytes[index] ?? 0;
+    if (tallest.length === of.most && bytes <= (tallest.at(-1)?.requestBytes ?? 0)) continue;
+    tallest.push(of.placeOf(index));
+    tallest.sort((one, other) => other.requestBytes - one.requestBytes);
+    if (tallest.length > of.most) tallest.pop();
+  }
+}
