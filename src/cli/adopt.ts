@@ -44,8 +44,8 @@ export async function runAdopt(context: Context, batchId: string, argv: readonly
     if (followed) return await goOn(context, { store, run: followed, link, batchId });
     const { batch, api } = await batchToAdopt(engine, batchId);
     const options = { command: 'submit', argv, wait: flags.wait === true } as const;
-    // Nothing is sent, so nobody is asked about the cost.
-    const asking = { ...context, flags: { ...flags, yes: true } };
+    // Nothing is sent, so nobody is asked about the cost, and nothing can be refused any more.
+    const asking = { ...context, flags: { ...flags, yes: true, preflight: false } };
     const ids = new Set<string>();
     const onReading = (record: SourceRecord, reading: RowReading): void => void ids.add(checkedId(record, reading));
     const request = await ingestRequest(asking, { engine, inputs: [flags.input], link, options, onReading });

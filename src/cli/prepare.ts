@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { BatchrunError, messageOf } from '../base/errors.ts';
 import { settingHash } from '../domain/fingerprint.ts';
-import { modelFacts } from '../domain/models.ts';
+import { MODEL_FACTS_AS_OF, modelFacts } from '../domain/models.ts';
 import { createRowReader, type RowDefaults } from '../domain/row/reader.ts';
 import { isObject, type JsonObject } from '../domain/row/shape.ts';
 import { assertPlaceholders, compileTemplate, type Template } from '../domain/row/template.ts';
@@ -21,6 +21,7 @@ export interface Texts {
   readonly params: JsonObject | undefined;
 }
 
+const KNOWN_BETTER = `That is known as of ${MODEL_FACTS_AS_OF}; if it is served all the same, add --no-preflight.`;
 /** Examples in corrected commands: the cheapest model of the price table, and room for a short answer. */
 const EXAMPLE_MODEL = 'claude-haiku-5-5';
 const EXAMPLE_MAX_TOKENS = '1024';
@@ -81,7 +82,7 @@ export function rowReading(
 ): (record: SourceRecord) => RowReading {
   const { flags, texts, argv } = request;
   const nowMs = systemNow();
-  if (flags.model !== undefined) refuseRetired(flags.model, nowMs);
+  if (flags.model !== undefined && flags.preflight !== false) refuseRetired(flags.model, nowMs);
   const prompt = texts.prompt === undefined ? undefined : templateFor(texts.prompt, source, '--prompt');
   const system = texts.system === undefined ? undefined : templateFor(texts.system, source, '--system');
   const hasModel = flags.model !== undefined || texts.params?.['model'] !== undefined;
@@ -112,6 +113,7 @@ function defaultsOf(
     ...(flags.betas === undefined ? {} : { betas: flags.betas }),
     ...(flags.idColumn === undefined ? {} : { idColumn: flags.idColumn }),
     ...(flags.dropUnsupported === true ? { dropUnsupported: true } : {}),
+    ...(flags.preflight === false ? { modelRules: false } : {}),
   };
 }
 
@@ -129,7 +131,7 @@ function refuseRetired(model: string, nowMs: number): void {
     'E_MODEL_RETIRED',
     `${model} is no longer served (ended ${facts.retires ?? 'some time ago'})`,
     {
-      hint: `Choose a model that is still served with --model.${successor}`,
+      hint: `Choose a model that is still served with --model.${successor} ${KNOWN_BETTER}`,
     },
   );
 }

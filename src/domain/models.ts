@@ -1,9 +1,11 @@
 /**
- * What is known about models as of 2026-11-20: which are gone, which end soon, and how much they can write.
+ * What is known about models as of 2026-11-20: which are gone, which end soon, how much they can write, and what of a
+ * request each of them refuses.
  *
- * Source: facts/api.md sections 5 (sizes) and 8 (models that are gone), and the deprecation table of SDK 1.10.0.
+ * Source: facts/api.md sections 2 (what is refused, with the marks "documentation mid/late 2026, third-party summaries for
+ * part"), 5 (sizes) and 8 (models that are gone, system turns), and the deprecation table of SDK 1.10.0.
  * A model that is not listed here is `unknown`, never refused: new ones appear between two releases of batchrun,
- * and `batchrun doctor` asks the API itself.
+ * and the preflight and `batchrun doctor` ask the API itself.
  */
 
 export const MODEL_FACTS_AS_OF = '2026-11-20';
@@ -12,6 +14,13 @@ export const MODEL_FACTS_AS_OF = '2026-11-20';
 export const MODEL_ENDING_MS = 60 * 86_400_000;
 
 export type ModelStatus = 'active' | 'ending' | 'retired' | 'unknown';
+
+/**
+ * What a model is known to answer with 400, so that a batch would say so only at its end: a last turn of the assistant
+ * that it shall go on with, a type of thinking, a tool_choice that forces a tool, a system turn among the messages.
+ */
+export type ModelRefusal =
+  'prefill' | 'thinking_enabled' | 'thinking_adaptive' | 'thinking_disabled' | 'forced_tools' | 'system_turns';
 
 export interface ModelFacts {
   readonly status: ModelStatus;
@@ -27,6 +36,8 @@ export interface ModelFacts {
   readonly contextTokens?: number;
   /** A prefix shorter than this is not kept by the prompt cache. */
   readonly cacheTokensMin?: number;
+  /** Missing where nothing is known. */
+  readonly refuses?: readonly ModelRefusal[];
 }
 
 type ModelEntry = Omit<ModelFacts, 'status' | 'retiresAtMs'>;
@@ -35,30 +46,44 @@ const NOW: ModelEntry = { contextTokens: 1_000_000, maxTokens: 128_000 };
 const NOW_LONG: ModelEntry = { ...NOW, longMaxTokens: 300_000 };
 const OLDER: ModelEntry = { contextTokens: 200_000, maxTokens: 64_000 };
 
+/** Facts section 2, by generation: 4.5 and before, 4.6, 4.7 and later; then those that refuse more. */
+const AT_4_5 = { refuses: ['thinking_adaptive'] } as const;
+const AT_4_6 = { refuses: ['prefill'] } as const;
+const FROM_4_7 = { refuses: ['prefill', 'thinking_enabled'] } as const;
+const ALWAYS_THINKS = { refuses: ['prefill', 'thinking_enabled', 'thinking_disabled'] } as const;
+const SONNET_5_5 = { refuses: ['prefill', 'thinking_enabled', 'forced_tools'] } as const;
+const REFUSES_MOST = { refuses: ['prefill', 'thinking_enabled', 'thinking_disabled', 'forced_tools'] } as const;
+/** Section 8: "Haiku 4.5 refuses it anywhere"; of other older models nothing is said. */
+const HAIKU_4_5 = { refuses: ['thinking_adaptive', 'system_turns'] } as const;
+
 /**
- * By alias; an id with a date (`claude-haiku-4-5-20251001`) is found by its alias. The shortest prefixes that are cached are
+ * By alias; an id with a date (`claude-haiku-4-5-20251001`) is found by its alias. What Mythos refuses beyond its generation
+ * is not said anywhere, and of the preview nothing: the API is asked. The shortest prefixes that are cached are
  * those of facts section 2; Sonnet 5.5 and Haiku 5.5 are not in it and are taken to have those of their lines.
  */
 const MODELS: ReadonlyMap<string, ModelEntry> = new Map<string, ModelEntry>([
-  ['claude-fable-5-2', { ...NOW, cacheTokensMin: 512 }],
-  ['claude-mythos-5-2', { ...NOW, cacheTokensMin: 512 }],
-  ['claude-fable-5-1', { ...NOW, cacheTokensMin: 512 }],
-  ['claude-mythos-5-1', { ...NOW, cacheTokensMin: 512 }],
-  ['claude-fable-5', { ...NOW, cacheTokensMin: 512 }],
-  ['claude-mythos-5', { ...NOW, cacheTokensMin: 512 }],
+  ['claude-fable-5-2', { ...NOW, ...ALWAYS_THINKS, cacheTokensMin: 512 }],
+  ['claude-mythos-5-2', { ...NOW, ...FROM_4_7, cacheTokensMin: 512 }],
+  ['claude-fable-5-1', { ...NOW, ...REFUSES_MOST, cacheTokensMin: 512 }],
+  ['claude-mythos-5-1', { ...NOW, ...FROM_4_7, cacheTokensMin: 512 }],
+  ['claude-fable-5', { ...NOW, ...ALWAYS_THINKS, cacheTokensMin: 512 }],
+  ['claude-mythos-5', { ...NOW, ...FROM_4_7, cacheTokensMin: 512 }],
   ['claude-mythos-preview', { cacheTokensMin: 2_048 }],
-  ['claude-opus-5-5', { ...NOW_LONG, cacheTokensMin: 512 }],
-  ['claude-opus-5', { ...NOW_LONG, cacheTokensMin: 512 }],
-  ['claude-opus-4-8', { ...NOW_LONG, cacheTokensMin: 1_024 }],
-  ['claude-opus-4-7', { ...NOW_LONG, cacheTokensMin: 2_048 }],
-  ['claude-opus-4-6', { ...NOW_LONG, cacheTokensMin: 4_096 }],
-  ['claude-opus-4-5', { ...OLDER, cacheTokensMin: 4_096 }],
-  ['claude-sonnet-5-5', { ...NOW_LONG, cacheTokensMin: 1_024 }],
-  ['claude-sonnet-5', { ...NOW_LONG, cacheTokensMin: 1_024 }],
-  ['claude-sonnet-4-6', { ...NOW_LONG, cacheTokensMin: 1_024 }],
-  ['claude-sonnet-4-5', { ...OLDER, cacheTokensMin: 1_024, retires: '2026-11-30', successor: 'claude-sonnet-5-5' }],
-  ['claude-haiku-5-5', { ...NOW_LONG, cacheTokensMin: 4_096 }],
-  ['claude-haiku-4-5', { ...OLDER, cacheTokensMin: 4_096 }],
+  ['claude-opus-5-5', { ...NOW_LONG, ...REFUSES_MOST, cacheTokensMin: 512 }],
+  ['claude-opus-5', { ...NOW_LONG, ...FROM_4_7, cacheTokensMin: 512 }],
+  ['claude-opus-4-8', { ...NOW_LONG, ...FROM_4_7, cacheTokensMin: 1_024 }],
+  ['claude-opus-4-7', { ...NOW_LONG, ...FROM_4_7, cacheTokensMin: 2_048 }],
+  ['claude-opus-4-6', { ...NOW_LONG, ...AT_4_6, cacheTokensMin: 4_096 }],
+  ['claude-opus-4-5', { ...OLDER, ...AT_4_5, cacheTokensMin: 4_096 }],
+  ['claude-sonnet-5-5', { ...NOW_LONG, ...SONNET_5_5, cacheTokensMin: 1_024 }],
+  ['claude-sonnet-5', { ...NOW_LONG, ...FROM_4_7, cacheTokensMin: 1_024 }],
+  ['claude-sonnet-4-6', { ...NOW_LONG, ...AT_4_6, cacheTokensMin: 1_024 }],
+  [
+    'claude-sonnet-4-5',
+    { ...OLDER, ...AT_4_5, cacheTokensMin: 1_024, retires: '2026-11-30', successor: 'claude-sonnet-5-5' },
+  ],
+  ['claude-haiku-5-5', { ...NOW_LONG, ...FROM_4_7, cacheTokensMin: 4_096 }],
+  ['claude-haiku-4-5', { ...OLDER, ...HAIKU_4_5, cacheTokensMin: 4_096 }],
   ['claude-sonnet-4', { retires: '2026-06-15', successor: 'claude-sonnet-5-5' }],
   ['claude-sonnet-4-0', { retires: '2026-06-15', successor: 'claude-sonnet-5-5' }],
   ['claude-opus-4', { retires: '2026-06-15', successor: 'claude-opus-5-5' }],
@@ -80,6 +105,11 @@ export function modelFacts(id: string, nowMs: number): ModelFacts {
   const left = retiresAtMs - nowMs;
   const status = left <= 0 ? 'retired' : left <= MODEL_ENDING_MS ? 'ending' : 'active';
   return { status, ...entry, retiresAtMs };
+}
+
+/** Models that can be asked for, as far as is known: for "did you mean …?". */
+export function knownModels(nowMs: number): readonly string[] {
+  return [...MODELS.keys()].filter((id) => modelFacts(id, nowMs).status !== 'retired');
 }
 
 /** The end of the day, or of the month, in UTC. */

@@ -22,12 +22,19 @@ export function checkMessages(messages: unknown, findings: Findings): void {
     findings.problem('bad_param', `messages has ${messages.length} entries; the most is ${MESSAGES_MAX}`);
   } else {
     for (let index = 0; index < messages.length && !findings.full; index++) {
-      checkMessage(messages[index], { index, last: index === messages.length - 1 }, findings);
+      const at = { index, last: index === messages.length - 1, before: messages[index - 1] as unknown };
+      checkMessage(messages[index], at, findings);
     }
   }
 }
 
-function checkMessage(message: unknown, at: { index: number; last: boolean }, findings: Findings): void {
+interface Turn {
+  readonly index: number;
+  readonly last: boolean;
+  readonly before: unknown;
+}
+
+function checkMessage(message: unknown, at: Turn, findings: Findings): void {
   if (!isObject(message)) {
     findings.problem('bad_param', `messages[${at.index}] must be an object, and is ${kindOf(message)}`);
     return;
@@ -41,19 +48,28 @@ function checkMessage(message: unknown, at: { index: number; last: boolean }, fi
     );
   } else if (at.index === 0 && role !== 'user') {
     findings.problem('bad_param', `messages[0].role must be "user", and is ${shown(role)}`);
+  } else if (role === 'system' && !(isObject(at.before) && at.before['role'] === 'user')) {
+    findings.problem('bad_param', `messages[${at.index}] is a system message, which may follow a user message only`);
   }
   // Only the answer that the model is to go on with may be empty.
   if (!(at.last && role === 'assistant' && content === ''))
-    checkContent(content, `messages[${at.index}].content`, findings);
+    checkContent(content, { where: `messages[${at.index}].content`, role }, findings);
 }
 
-function checkContent(content: unknown, where: string, findings: Findings): void {
+interface Place {
+  readonly where: string;
+  readonly role: unknown;
+}
+
+function checkContent(content: unknown, { where, role }: Place, findings: Findings): void {
   if (typeof content === 'string') {
     if (isBlank(content)) findings.problem('bad_param', `${where} is empty`);
   } else if (Array.isArray(content)) {
     if (content.length === 0) findings.problem('bad_param', `${where} is empty`);
     for (let index = 0; index < content.length && !findings.full; index++) {
-      checkBlock(content[index], `${where}[${index}]`, findings);
+      const place = { where: `${where}[${index}]`, role };
+      checkBlock(content[index], place.where, findings);
+      checkVersion(content[index], place, findings);
     }
   } else {
     findings.problem('bad_param', `${where} must be text or a list of blocks, and is ${kindOf(content)}`);
@@ -74,6 +90,18 @@ function checkBlock(block: unknown, where: string, findings: Findings): void {
     } else if (isBlank(block['text'])) {
       findings.problem('bad_param', `${where}.text is empty`);
     }
+  }
+}
+
+/** What version 2026-10-21 no longer takes (facts/api.md section 0). */
+function checkVersion(block: unknown, { where, role }: Place, findings: Findings): void {
+  if (!isObject(block)) return;
+  if (role === 'assistant' && block['type'] === 'document') {
+    findings.problem('bad_param', `${where} is a document in an assistant message: put it into a user message`);
+  } else if (role === 'user' && block['type'] === 'text') {
+    const { citations } = block;
+    if (!Array.isArray(citations) || citations.length === 0) return;
+    findings.problem('bad_param', `${where}.citations must be left out: a text of the user has none`);
   }
 }
 

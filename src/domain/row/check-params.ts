@@ -12,6 +12,7 @@ import type { RowNotice } from '../source.ts';
 import { checkMessages, checkSystem } from './check-messages.ts';
 import { closest } from './closest.ts';
 import type { Findings } from './findings.ts';
+import { modelRule, RULES_DATED, type ModelRule } from './model-rules.ts';
 import { BETA_PARAM_NAMES, FOREIGN_PARAMS, PARAM_NAMES } from './param-names.ts';
 import { isObject, kindOf, shown } from './shape.ts';
 import type { JsonObject } from './shape.ts';
@@ -24,23 +25,27 @@ const UNKNOWN_NOTICES_MAX = 100;
 /** Checks rows one after the other; what it found out about a model or a name is not worked out again. */
 export class ParamChecker {
   readonly #nowMs: number;
+  readonly #modelRules: boolean;
   /** The model of the row before: nearly always the same one. */
   #lastModel: KnownModel | undefined;
   readonly #unknownNotices = new Map<string, RowNotice>();
 
-  constructor(nowMs: number) {
+  /** Without `modelRules` what is known of models refuses nothing: facts get outdated. */
+  constructor(nowMs: number, modelRules = true) {
     this.#nowMs = nowMs;
+    this.#modelRules = modelRules;
   }
 
   check(params: JsonObject, betas: readonly string[], findings: Findings): void {
     this.#checkNames(params, findings);
     const model = own(params, 'model');
-    const facts = this.#checkModel(model, findings);
-    checkMaxTokens(own(params, 'max_tokens'), { model, facts, betas }, findings);
+    const known = this.#checkModel(model, findings);
+    checkMaxTokens(own(params, 'max_tokens'), { model, facts: known?.facts, betas }, findings);
     checkMessages(own(params, 'messages'), findings);
     for (const [name, check] of OPTIONAL) {
       if (Object.hasOwn(params, name)) check(params[name], findings, { params, betas });
     }
+    known?.rule?.(params, findings);
   }
 
   #checkNames(params: JsonObject, findings: Findings): void {
@@ -66,7 +71,7 @@ export class ParamChecker {
     return notice;
   }
 
-  #checkModel(model: unknown, findings: Findings): ModelFacts | undefined {
+  #checkModel(model: unknown, findings: Findings): KnownModel | undefined {
     if (model === undefined) {
       findings.problem('no_model', 'model is missing: give --model, or put it in the row');
       return undefined;
@@ -76,11 +81,14 @@ export class ParamChecker {
       findings.problem('bad_param', `model must be the name of a model, and is ${is}`);
       return undefined;
     }
-    const known = this.#lastModel?.id === model ? this.#lastModel : knownModel(model, this.#nowMs);
+    const known =
+      this.#lastModel?.id === model
+        ? this.#lastModel
+        : (this.#modelRules ? knownModel : trustedModel)(model, this.#nowMs);
     this.#lastModel = known;
     if (known.problem !== undefined) findings.problem('model_retired', known.problem);
     if (known.notice !== undefined) findings.notice(known.notice);
-    return known.facts;
+    return known;
   }
 }
 
@@ -90,23 +98,41 @@ function own(params: JsonObject, name: string): unknown {
 
 interface KnownModel {
   readonly id: string;
-  readonly facts: ModelFacts;
+  /** Undefined where they shall refuse nothing. */
+  readonly facts: ModelFacts | undefined;
   readonly problem: string | undefined;
   readonly notice: RowNotice | undefined;
+  readonly rule: ModelRule | null;
 }
 
 function knownModel(id: string, nowMs: number): KnownModel {
   const facts = modelFacts(id, nowMs);
-  const { status, retires, successor } = facts;
-  const next = successor === undefined ? '' : `; use ${successor}, or another model that is still served`;
-  const gone = `the model ${shown(id)} is no longer served (it ended ${retires ?? 'before'})${next}`;
-  const ending = `the model ${shown(id)} ends on ${retires ?? 'a day soon'}: what is sent or tried again after that fails${next}`;
+  const problem = facts.status === 'retired' ? `${goneText(id, facts)} ${RULES_DATED}` : undefined;
+  return { id, facts, problem, notice: endingNotice(id, facts), rule: modelRule(id, facts) };
+}
+
+/** With --no-preflight: the API has the last word, and what is known is only said. */
+function trustedModel(id: string, nowMs: number): KnownModel {
+  const facts = modelFacts(id, nowMs);
+  const gone = facts.status === 'retired' ? { code: 'model_retired', message: goneText(id, facts) } : undefined;
+  return { id, facts: undefined, problem: undefined, notice: gone ?? endingNotice(id, facts), rule: null };
+}
+
+function goneText(id: string, facts: ModelFacts): string {
+  return `the model ${shown(id)} is no longer served (it ended ${facts.retires ?? 'before'})${nextText(facts)}`;
+}
+
+function endingNotice(id: string, facts: ModelFacts): RowNotice | undefined {
+  if (facts.status !== 'ending') return undefined;
+  const when = `the model ${shown(id)} ends on ${facts.retires ?? 'a day soon'}`;
   return {
-    id,
-    facts,
-    problem: status === 'retired' ? gone : undefined,
-    notice: status === 'ending' ? { code: 'model_ending', message: ending } : undefined,
+    code: 'model_ending',
+    message: `${when}: what is sent or tried again after that fails${nextText(facts)}`,
   };
+}
+
+function nextText({ successor }: ModelFacts): string {
+  return successor === undefined ? '' : `; use ${successor}, or another model that is still served`;
 }
 
 interface OutputContext {
@@ -132,7 +158,7 @@ function checkMaxTokens(maxTokens: unknown, context: OutputContext, findings: Fi
       long !== undefined && most < long ? `; up to ${formatCount(long)} with --betas ${LONG_OUTPUT_BETA}` : '';
     findings.problem(
       'max_tokens',
-      `max_tokens is ${formatCount(maxTokens)}, and ${shown(context.model)} writes ${formatCount(most)} at most${hint}`,
+      `max_tokens is ${formatCount(maxTokens)}, and ${shown(context.model)} writes ${formatCount(most)} at most${hint} ${RULES_DATED}`,
     );
   }
 }

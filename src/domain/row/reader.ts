@@ -30,6 +30,8 @@ export interface RowDefaults {
   /** The column with the custom id; `custom_id` unless given. */
   readonly idColumn?: string;
   readonly dropUnsupported?: boolean;
+  /** False: what is known of models refuses no row (--no-preflight). */
+  readonly modelRules?: boolean;
   readonly nowMs: number;
 }
 
@@ -82,7 +84,7 @@ class Reader {
     this.#defaults = defaults;
     this.#base = base;
     this.#hasBase = Object.keys(base).length > 0;
-    this.#checker = new ParamChecker(defaults.nowMs);
+    this.#checker = new ParamChecker(defaults.nowMs, defaults.modelRules);
     const findings = new Findings();
     this.#betas = mergedBetas(NO_BETAS, defaults.betas, findings, paramBetas);
     const [problem] = findings.problems;

@@ -103,8 +103,41 @@ describe('messages', () => {
       ],
     ],
   ])('%# that the API takes are let through as they are', (messages) => {
-    expect(sent({ messages })['messages']).toEqual(messages);
-    expect(findings({ messages })).toBe('');
+    // A model that takes an answer that was begun, and one that takes all the rest.
+    const model = messages.at(-1)?.role === 'assistant' ? 'claude-opus-4-5' : PARAMS.model;
+    expect(sent({ messages, model })['messages']).toEqual(messages);
+    expect(findings({ messages, model })).toBe('');
+  });
+
+  it.each([
+    [
+      [
+        { role: 'user', content: 'a' },
+        { role: 'assistant', content: 'b' },
+        { role: 'system', content: 'c' },
+        { role: 'user', content: 'd' },
+      ],
+      'messages[2] is a system message, which may follow a user message only',
+    ],
+    [
+      [
+        { role: 'user', content: 'a' },
+        { role: 'assistant', content: [{ type: 'document', source: {} }] },
+        { role: 'user', content: 'd' },
+      ],
+      'messages[1].content[0] is a document in an assistant message',
+    ],
+    [
+      [{ role: 'user', content: [{ type: 'text', text: 'a', citations: [{ type: 'char_location' }] }] }],
+      'messages[0].content[0].citations must be left out',
+    ],
+  ])('%# that this version of the API refuses are named', (messages, wanted) => {
+    expect(findings({ messages })).toContain(wanted);
+  });
+
+  it('with an empty list of citations are as without', () => {
+    const content = [{ type: 'text', text: 'a', citations: [] }];
+    expect(findings({ messages: [{ role: 'user', content }] })).toBe('');
   });
 
   it('that are all wrong are ten problems, not a hundred thousand', () => {
@@ -237,10 +270,14 @@ describe('what batches and this version refuse', () => {
   });
 
   it('thinking that is allowed is let through', () => {
-    expect(findings({ thinking: { type: 'enabled', budget_tokens: 1_024 } })).toBe('');
+    const model = 'claude-opus-4-6';
+    expect(findings({ model, thinking: { type: 'enabled', budget_tokens: 1_024 } })).toBe('');
     expect(findings({ thinking: { type: 'adaptive' } })).toBe('');
     expect(
-      findings({ thinking: { type: 'enabled', budget_tokens: 5_000 } }, { betas: ['interleaved-thinking-2025-05-14'] }),
+      findings(
+        { model, thinking: { type: 'enabled', budget_tokens: 5_000 } },
+        { betas: ['interleaved-thinking-2025-05-14'] },
+      ),
     ).toBe('');
   });
 });
@@ -260,5 +297,12 @@ describe('the model', () => {
       (model) => reader.read({ file: 0, line: 1, value: { params: { ...PARAMS, model } } }).ok,
     );
     expect(ok).toEqual([false, true, false, true]);
+  });
+
+  it('that is gone is sent with a word where the rules about models are switched off', () => {
+    const off = { modelRules: false };
+    expect(findings({ model: 'claude-3-haiku-20240307' }, off)).toMatch(/^\+model_retired: .*it ended 2026-04-20/);
+    expect(findings({ model: 'claude-sonnet-4-5' }, off)).toMatch(/^\+model_ending/);
+    expect(findings({ max_tokens: 1_000_000 }, off)).toBe('');
   });
 });
