@@ -28,6 +28,10 @@ export const ERROR_CATALOGUE = {
   E_NO_MODEL: { exit: 2, hint: 'Give a model with --model.' },
   E_NO_PROMPT: { exit: 2, hint: 'Say with --prompt how a row becomes a message.' },
   E_MODEL_RETIRED: { exit: 2, hint: 'Choose a model that is still served.' },
+  E_PREFLIGHT: {
+    exit: 2,
+    hint: 'Mend what the API refuses, or leave the asking out with --no-preflight.',
+  },
   E_CREDENTIALS: {
     exit: 2,
     hint: 'Set ANTHROPIC_API_KEY (or ANTHROPIC_AUTH_TOKEN), and run `batchrun doctor` to see what is found.',

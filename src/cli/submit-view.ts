@@ -1,16 +1,19 @@
 /**
- * What `submit` says at its end: how much is uploaded, what waits, who drives.
+ * What `submit` says at its end: how much is uploaded, what waits, who drives; or that the run has been pruned.
  */
 import { BatchrunError } from '../base/errors.ts';
 import { formatCount, plural } from '../base/units.ts';
 import type { Store } from '../domain/store.ts';
 import type { DriverRecord } from '../domain/store-steps.ts';
+import type { IngestReport } from '../engine/ingest.ts';
 import type { Context } from './context.ts';
+import { EXIT } from './outcome.ts';
+import type { PreflightView } from './render/preflight-text.ts';
 
 /** The answer of `submit`: the shape of its `--json`. */
 export async function submitView(
   store: Store,
-  { runId, exists, driver }: { readonly runId: string; readonly exists: boolean; readonly driver: DriverRecord | null },
+  { runId, exists, driver, preflight = null }: SubmitOf,
 ): Promise<SubmitView> {
   const run = await store.run(runId);
   if (!run) throw new BatchrunError('E_BUG', `this must not happen: run ${runId} is gone`);
@@ -29,7 +32,15 @@ export async function submitView(
     driver: driver === null ? null : { pid: driver.pid, host: driver.host, command: driver.command },
     blocked: run.blocked.map(({ reason, message, hint }) => ({ reason, message, hint })),
     output: run.output,
+    preflight,
   };
+}
+
+interface SubmitOf {
+  readonly runId: string;
+  readonly exists: boolean;
+  readonly driver: DriverRecord | null;
+  readonly preflight?: PreflightView | null;
 }
 
 export interface SubmitView {
@@ -46,6 +57,8 @@ export interface SubmitView {
   readonly driver: { readonly pid: number; readonly host: string; readonly command: string } | null;
   readonly blocked: readonly { readonly reason: string; readonly message: string; readonly hint: string }[];
   readonly output: string | null;
+  /** What the API said before anything was sent; null where it was not asked. */
+  readonly preflight: PreflightView | null;
 }
 
 /** The same for people. */
@@ -65,4 +78,35 @@ export function tellUploads({ terminal }: Context, view: SubmitView, driver: Dri
   for (const block of view.blocked) terminal.talk(`blocked: ${block.message}\n  ${block.hint}`);
   if (view.output !== null) terminal.talk(`Results will be in ${view.output}`);
   terminal.talk('Now: batchrun collect');
+}
+
+/** The same rows were run before, and their run has been pruned since. */
+export async function endPruned(context: Context, report: IngestReport): Promise<number> {
+  const { terminal, flags } = context;
+  if (report.verdict.kind !== 'pruned') return EXIT.unexpected;
+  const { runId, name, rows, output, doneAtMs } = report.verdict.tombstone;
+  const when = doneAtMs === null ? '' : ` on ${new Date(doneAtMs).toISOString()}`;
+  terminal.talk(
+    `The same ${plural(rows, 'row')} were run as ${runId}${when}${output === null ? '' : `, to ${output}`}; the run was pruned since.`,
+  );
+  terminal.talk('Nothing was sent. To pay for them again, add --again.');
+  if (flags.json === true) {
+    const view = {
+      run_id: runId,
+      name,
+      state: 'pruned',
+      rows,
+      invalid: 0,
+      chunks: 0,
+      uploaded: 0,
+      waiting: 0,
+      uncertain: 0,
+      already_submitted: true,
+      driver: null,
+    };
+    await terminal.data(`${JSON.stringify(view)}\n`);
+  } else {
+    await terminal.data(`${runId}\n`);
+  }
+  return EXIT.ok;
 }

@@ -33,12 +33,14 @@ import { driveAndReport, stoppedText } from './drive-runs.ts';
 import { credentialText } from './key-pool.ts';
 import { EXIT } from './outcome.ts';
 import { checkOutputs, chooseOutput, fillIn } from './output-path.ts';
+import { runPreflight } from './preflight.ts';
 import { absoluteInputs, hashSettings, readTexts } from './prepare.ts';
 import { Progress } from './progress.ts';
 import { readRows } from './read-rows.ts';
 import { settleOutput, tellIdentity } from './submit-identity.ts';
-import { submitView, tellUploads } from './submit-view.ts';
+import { endPruned, submitView, tellUploads } from './submit-view.ts';
 import { budgetText, refuseUnpriced, rememberWishes, wishesAsked } from './wishes.ts';
+import type { PreflightView } from './render/preflight-text.ts';
 import { noticesText, problemsText } from './render/problems-text.ts';
 
 export interface SubmitOptions {
@@ -58,7 +60,11 @@ export async function runSubmit(context: Context, inputs: readonly string[], opt
     const progress = new Progress({ terminal: context.terminal, clock: systemClock, quiet: flags.quiet === true });
     const engine = await createEngine(context, { store, emit: progress.emit });
     await sweep(engine);
-    const request = await ingestRequest(context, { engine, inputs, link, options });
+    let preflight: PreflightView | null = null;
+    const ask = async (read: IngestReport): Promise<void> => {
+      if (link) preflight = await runPreflight(context, { engine, link, inputs }, read);
+    };
+    const request = await ingestRequest(context, { engine, inputs, link, options, ask });
     const report = await ingest(engine, request);
     progress.stop();
     tellReport(context, report, link);
@@ -74,7 +80,7 @@ export async function runSubmit(context: Context, inputs: readonly string[], opt
     if (done?.state === 'done') await deliver(context, store, done);
     if (options.wait)
       return await driveAndReport(context, store, { command: options.command, runIds: [runId], once: false, link });
-    return await uploadAndReport(context, { engine, store, link, runId, exists });
+    return await uploadAndReport(context, { engine, store, link, runId, exists, preflight });
   } finally {
     await store.close();
   }
@@ -112,11 +118,13 @@ export interface Reading {
   readonly options: SubmitOptions;
   /** Sees every record and what was made of it. */
   readonly onReading?: (record: SourceRecord, reading: RowReading) => void;
+  /** Asks the API about a run that is new and read, before it counts. */
+  readonly ask?: (report: IngestReport) => Promise<void>;
 }
 
 export async function ingestRequest(
   context: Context,
-  { engine, inputs, link, options, onReading }: Reading,
+  { engine, inputs, link, options, onReading, ask }: Reading,
 ): Promise<IngestRequest> {
   const { flags } = context;
   const texts = readTexts(flags);
@@ -159,6 +167,7 @@ export async function ingestRequest(
         path === null ? null : fillIn(path, { id: '{run}', createdAtMs: nowMs });
       const filled = { ...choice, output: fill(choice.output), errors: fill(choice.errors) };
       checkOutputs({ choice: filled, inputs: absoluteInputs(inputs), runId: null, runs });
+      await ask?.(report);
       await confirm(context, report, link);
     },
   };
@@ -216,46 +225,17 @@ async function endDryRun(context: Context, report: IngestReport): Promise<number
   return EXIT.ok;
 }
 
-/** The same rows were run before, and their run has been pruned since. */
-async function endPruned(context: Context, report: IngestReport): Promise<number> {
-  const { terminal, flags } = context;
-  if (report.verdict.kind !== 'pruned') return EXIT.unexpected;
-  const { runId, name, rows, output, doneAtMs } = report.verdict.tombstone;
-  const when = doneAtMs === null ? '' : ` on ${new Date(doneAtMs).toISOString()}`;
-  terminal.talk(
-    `The same ${plural(rows, 'row')} were run as ${runId}${when}${output === null ? '' : `, to ${output}`}; the run was pruned since.`,
-  );
-  terminal.talk('Nothing was sent. To pay for them again, add --again.');
-  if (flags.json === true) {
-    const view = {
-      run_id: runId,
-      name,
-      state: 'pruned',
-      rows,
-      invalid: 0,
-      chunks: 0,
-      uploaded: 0,
-      waiting: 0,
-      uncertain: 0,
-      already_submitted: true,
-      driver: null,
-    };
-    await terminal.data(`${JSON.stringify(view)}\n`);
-  } else {
-    await terminal.data(`${runId}\n`);
-  }
-  return EXIT.ok;
-}
-
 interface Upload {
   readonly engine: Engine;
   readonly store: Store;
   readonly link: ApiLink;
   readonly runId: string;
   readonly exists: boolean;
+  readonly preflight: PreflightView | null;
 }
 
-async function uploadAndReport(context: Context, { engine, store, link, runId, exists }: Upload): Promise<number> {
+async function uploadAndReport(context: Context, upload: Upload): Promise<number> {
+  const { engine, store, link, runId, exists, preflight } = upload;
   const { flags, terminal } = context;
   const before = await store.run(runId);
   let driver: DriverRecord | null = null;
@@ -279,7 +259,7 @@ async function uploadAndReport(context: Context, { engine, store, link, runId, e
       await account.close();
     }
   }
-  const view = await submitView(store, { runId, exists, driver });
+  const view = await submitView(store, { runId, exists, driver, preflight });
   if (flags.quiet !== true) tellUploads(context, view, driver);
   await terminal.data(flags.json === true ? `${JSON.stringify(view)}\n` : `${runId}\n`);
   const run = end === 'stopped' ? await store.run(runId) : null;

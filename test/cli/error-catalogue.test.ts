@@ -239,6 +239,10 @@ const SCENARIOS: Readonly<Record<ErrorCode, Scenario>> = {
     names: /claude-3-opus-20240229/,
     reach: submit('in.csv', csv(1), ...ASK.slice(2), '--model', 'claude-3-opus-20240229'),
   },
+  E_PREFLIGHT: {
+    names: /claude-nobody-9/,
+    reach: submit('in.csv', csv(1), ...ASK.slice(2), '--model', 'claude-nobody-9'),
+  },
   E_CREDENTIALS: {
     names: /credentials/,
     reach: async () =>

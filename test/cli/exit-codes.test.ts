@@ -24,12 +24,14 @@ const ONE_BAD = jsonl(
   })),
 );
 const UNKNOWN_MODEL = ['r4', 'not_found_error'];
+/** What happens when the rows are not known to fail beforehand. */
+const UNASKED = '--no-preflight';
 
 describe('3: complete, but rows did not succeed', () => {
   test('one failed row is enough; the summary says why; the output has every row', async () => {
     const b = await bench();
     b.write('in.jsonl', ONE_BAD);
-    const run = await b.exits(3, ['run', 'in.jsonl']);
+    const run = await b.exits(3, ['run', 'in.jsonl', UNASKED]);
     expect(run.stderr).toMatch(/failed +1 +not_found_error 1/);
     const lines = b.lines('in.results.jsonl').map(answerOf);
     expect(lines).toHaveLength(10);
@@ -41,7 +43,7 @@ describe('3: complete, but rows did not succeed', () => {
   test('--fail-if says how many are too many, at submit or at collect', async () => {
     const b = await bench();
     b.write('in.jsonl', ONE_BAD);
-    await b.ok(['submit', 'in.jsonl', '--fail-if', 'failed>10%']);
+    await b.ok(['submit', 'in.jsonl', UNASKED, '--fail-if', 'failed>10%']);
     await b.ok(['collect']);
     await b.ok(['collect', 'latest']);
     await b.exits(3, ['collect', 'latest', '--fail-if', 'failed>=10%']);

@@ -89,7 +89,7 @@ describe('formats', () => {
   test('a row that failed is told in every format', async () => {
     const b = await bench();
     b.write('in.jsonl', jsonl([params('fine'), params('bad', { model: 'claude-nobody-9' })]));
-    await b.exits(3, ['run', 'in.jsonl']);
+    await b.exits(3, ['run', 'in.jsonl', '--no-preflight']);
     expect(b.lines('in.results.jsonl').map(answerOf).at(-1)).toEqual(['2', 'not_found_error']);
     const flat = parseLines((await b.ok(['results', 'latest', '--format', 'flat', '--only', 'failed'])).stdout);
     expect(flat).toMatchObject([{ custom_id: '2', status: 'failed', error_type: 'not_found_error', text: null }]);

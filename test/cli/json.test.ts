@@ -99,7 +99,7 @@ describe('of a run that goes well', () => {
     expect(await b.json(0, ['status'])).toMatchObject({ runs: [] });
     expect(await b.json(0, ['collect'])).toEqual({ runs: [] });
     b.write('in.jsonl', jsonl([{ custom_id: 'a', params: params('x', { model: 'claude-nobody-9' }) }]));
-    const run = await b.json(3, ['run', 'in.jsonl']);
+    const run = await b.json(3, ['run', 'in.jsonl', '--no-preflight']);
     expect(run.runs[0].cost_usd.estimated_max).toBeNull();
     expect(run.runs[0].rows.failed).toBe(1);
   });

@@ -135,7 +135,7 @@ describe('results, log, list', () => {
       'in.jsonl',
       `${requests(3)}${jsonl([{ custom_id: 'bad', params: params('x', { model: 'claude-nobody-9' }) }])}`,
     );
-    await b.ok(['submit', 'in.jsonl', '--name', 'n']);
+    await b.ok(['submit', 'in.jsonl', '--name', 'n', '--no-preflight']);
     const env = { ANTHROPIC_API_KEY: undefined, ANTHROPIC_BASE_URL: undefined };
     expect((await b.ok(['results', 'n'], { env })).stdout).toBe('');
     await b.exits(3, ['collect']);

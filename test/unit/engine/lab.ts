@@ -13,7 +13,15 @@ import { VirtualClock } from '../../../src/base/virtual-clock.ts';
 import type { ApiFailure } from '../../../src/domain/failure-router.ts';
 import { tagOf } from '../../../src/domain/ids.ts';
 import type { BatchInfo, RequestCounts, RunRecord } from '../../../src/domain/model.ts';
-import type { BatchApi, BatchUpload, CountCall, Files, KeyOwner, MessageCall } from '../../../src/domain/ports.ts';
+import type {
+  BatchApi,
+  BatchUpload,
+  CountCall,
+  Files,
+  KeyOwner,
+  MessageCall,
+  ModelInfo,
+} from '../../../src/domain/ports.ts';
 import { createRowReader } from '../../../src/domain/row/reader.ts';
 import { prepareRows } from '../../../src/domain/row/prepare-rows.ts';
 import type { RowSource, SourceRecord } from '../../../src/domain/source.ts';
@@ -62,6 +70,8 @@ export class FakeApi implements BatchApi {
   listFailure: Error | null = null;
   onCreate: (body: string) => BatchInfo | Promise<BatchInfo> = (body) => this.make(body);
   onMessage: (call: MessageCall) => Promise<string> = async () => MESSAGE;
+  onCount: (call: CountCall) => number | Promise<number> = ({ paramsJson }) => Math.ceil(paramsJson.length / 4);
+  onModel: (id: string) => ModelInfo | null | Promise<ModelInfo | null> = () => null;
   readonly #files: Files;
   readonly #now: () => number;
   #made = 0;
@@ -148,12 +158,14 @@ export class FakeApi implements BatchApi {
     return this.onMessage(call);
   }
 
-  async countTokens({ paramsJson }: CountCall): Promise<number> {
-    return Math.ceil(paramsJson.length / 4);
+  async countTokens(call: CountCall): Promise<number> {
+    this.calls.push('count');
+    return this.onCount(call);
   }
 
-  async retrieveModel(): Promise<null> {
-    return null;
+  async retrieveModel(id: string): Promise<ModelInfo | null> {
+    this.calls.push(`model ${id}`);
+    return this.onModel(id);
   }
 
   async serverTimeMs(): Promise<number> {
