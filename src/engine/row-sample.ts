@@ -10,6 +10,9 @@ import type { Store } from '../domain/store.ts';
 import { RequestReader, type SizedRequest } from './requests.ts';
 
 export interface SampledRow extends SizedRequest {
+  /** Where it lies: its line is at the same place of the row file. */
+  readonly chunkNo: number;
+  readonly index: number;
   readonly seq: number;
   /** UTF-8 bytes of its params. */
   readonly bytes: number;
@@ -31,12 +34,46 @@ interface Place {
   readonly requestBytes: number;
 }
 
+interface SamplePorts {
+  readonly store: Store;
+  readonly files: Files;
+}
+
 /** In the order of the input. The same input gives the same rows. */
 export async function sampleRows(
-  { store, files }: { readonly store: Store; readonly files: Files },
+  ports: SamplePorts,
+  runId: string,
+  options: SampleOptions,
+): Promise<readonly SampledRow[]> {
+  const rows: SampledRow[] = [];
+  for await (const row of readSample(ports, runId, options)) rows.push(row);
+  return rows;
+}
+
+/** The same, one row in memory at a time. */
+export async function* readSample(
+  { store, files }: SamplePorts,
+  runId: string,
+  options: SampleOptions,
+): AsyncGenerator<SampledRow> {
+  const { places, spread } = await choosePlaces(store, runId, options);
+  const requests = new RequestReader(store, files);
+  try {
+    for (const { chunkNo, index, seq } of places) {
+      const request = await requests.sized(runId, { homeChunkNo: chunkNo, homeIndex: index });
+      const bytes = Buffer.byteLength(request.paramsJson);
+      yield { ...request, chunkNo, index, seq, bytes, isLongest: !spread.has(seq) };
+    }
+  } finally {
+    await requests.close();
+  }
+}
+
+async function choosePlaces(
+  store: Store,
   runId: string,
   { count, longest }: SampleOptions,
-): Promise<readonly SampledRow[]> {
+): Promise<{ readonly places: readonly Place[]; readonly spread: ReadonlyMap<number, Place> }> {
   const chunks = (await store.chunks(runId)).filter((chunk) => chunk.kind === 'input');
   const spread = new Map<number, Place>();
   const tallest: Place[] = [];
@@ -53,18 +90,7 @@ export async function sampleRows(
   }
   const longOnes = tallest.filter(({ seq }) => !spread.has(seq));
   const places = [...spread.values(), ...longOnes].sort((one, other) => one.seq - other.seq);
-  const requests = new RequestReader(store, files);
-  try {
-    const rows: SampledRow[] = [];
-    for (const { chunkNo, index, seq } of places) {
-      const request = await requests.sized(runId, { homeChunkNo: chunkNo, homeIndex: index });
-      const bytes = Buffer.byteLength(request.paramsJson);
-      rows.push({ ...request, seq, bytes, isLongest: !spread.has(seq) });
-    }
-    return rows;
-  } finally {
-    await requests.close();
-  }
+  return { places, spread };
 }
 
 /** The rows of this chunk that an even spread over all rows meets. */
