@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { BatchrunError, messageOf } from '../base/errors.ts';
-import type { ModelPrice, TokenPrices } from '../domain/prices.ts';
+import { PRICE_RULES, type ModelPrice, type TokenPrices } from '../domain/prices.ts';
 import { overridePrices, type PriceOverrides } from '../domain/pricing.ts';
 import { isObject, type JsonObject } from '../domain/row/shape.ts';
 
@@ -16,8 +16,6 @@ const MORE = ['cache_write_5m', 'cache_write_1h', 'cache_read', 'batch_input', '
 const WORDS = ['source', 'confidence', 'batch_basis', 'date', 'notes', 'tier'];
 const LONG = 'long_prompt';
 const THRESHOLD = 'threshold_tokens';
-/** Batches cost half unless the file says otherwise. */
-const BATCH_FACTOR = 0.5;
 
 /** From here on these are the prices of this process. */
 export function usePrices(file: string): void {
@@ -71,7 +69,7 @@ function longPrompt(entry: unknown, where: string): NonNullable<ModelPrice['long
 
 function tokenPrices(entry: JsonObject, where: string): TokenPrices {
   const of = (name: string): number | null => amountOf(entry[name], `${where}.${name}`);
-  const halfOf = (price: number | null): number | null => (price === null ? null : price * BATCH_FACTOR);
+  const halfOf = (price: number | null): number | null => (price === null ? null : price * PRICE_RULES.batchFactor);
   for (const name of NEEDED) if (of(name) === null) throw refused(`${where}.${name}`, 'is missing');
   return {
     input: of('input'),

@@ -32,6 +32,21 @@ export interface ModelPrice extends TokenPrices {
   readonly notes?: string;
 }
 
+/** What holds for all models: facts/api.md sections 1.9 and 5, from the documentation of 2026-09-26 and the pricing page. */
+export const PRICE_RULES = {
+  /** Prices are per so many tokens. */
+  tokensPerPrice: 1_000_000,
+  /** Of the standard price, in batches: on all usage, cache writes and reads too. */
+  batchFactor: 0.5,
+  /** usage.inference_geo "us". */
+  usInferenceFactor: 1.1,
+  /** Of the input price, to write to the cache for five minutes and for an hour. */
+  cacheWrite5mFactor: 1.25,
+  cacheWrite1hFactor: 2,
+  source: 'Anthropic documentation of batches 2026-09-26 and pricing page, copy ~Sep 2026',
+  date: '2026-09-26',
+} as const;
+
 const PRICING_PAGE = 'Anthropic pricing page (platform.claude.com/docs/en/about-claude/pricing), copy ~Sep 2026';
 
 export const PRICES = {

@@ -9,7 +9,7 @@
 import type { Lane, TokenUsage } from './model.ts';
 import { NO_USAGE } from './model.ts';
 import type { ModelPrice, TokenPrices } from './prices.ts';
-import { PRICES } from './prices.ts';
+import { PRICE_RULES, PRICES } from './prices.ts';
 
 export { PRICES_AS_OF } from './prices.ts';
 
@@ -29,16 +29,6 @@ export interface CostEstimate {
   readonly inputTokens: number;
   readonly outputTokens: number;
 }
-
-/** Batches: half of the standard price on all usage, cache writes and reads too (documentation 2026-09-26). */
-const BATCH_FACTOR = 0.5;
-/** usage.inference_geo "us" (documentation, pricing page). */
-const US_INFERENCE_FACTOR = 1.1;
-const TOKENS_PER_PRICE = 1_000_000;
-/** English prose and JSON are about 4 bytes a token with the older tokenizer: a rule of thumb, not a measurement. */
-const BYTES_PER_TOKEN = 4;
-/** The tokenizer of the 4.7 generation and later gives about 30 % more tokens (facts, section 2). */
-const NEW_TOKENIZER_FACTOR = 1.3;
 
 const PRICE_BY_MODEL: ReadonlyMap<string, ModelPrice> = new Map<string, ModelPrice>(Object.entries(PRICES));
 
@@ -71,7 +61,7 @@ export function costUsd(answer: PricedAnswer): number | null {
     partCost(usage.cacheWrite1hTokens, inLane(prices.cacheWrite1h, batch)) +
     partCost(usage.cacheReadTokens, inLane(prices.cacheRead, batch));
   if (Number.isNaN(total)) return null;
-  return (total / TOKENS_PER_PRICE) * (answer.inferenceGeo === 'us' ? US_INFERENCE_FACTOR : 1);
+  return (total / PRICE_RULES.tokensPerPrice) * (answer.inferenceGeo === 'us' ? PRICE_RULES.usInferenceFactor : 1);
 }
 
 /** NaN where tokens have no known price. */
@@ -93,12 +83,6 @@ export function estimateCostUsd(estimate: CostEstimate): number | null {
   };
   const one = costUsd({ model: estimate.model, lane: estimate.lane, usage: each });
   return one === null ? null : one * requestCount;
-}
-
-/** Tokens of a text of so many UTF-8 bytes: rough, for estimates before sending; unknown models count as new. */
-export function tokensFromBytes(model: string, bytes: number): number {
-  const tokens = bytes / BYTES_PER_TOKEN;
-  return Math.ceil(hasOlderTokenizer(model) ? tokens : tokens * NEW_TOKENIZER_FACTOR);
 }
 
 /**
@@ -123,14 +107,5 @@ export function pricesOfPrompt(price: ModelPrice, prompt: number): TokenPrices {
 }
 
 function inLane(price: number | null, batch: boolean): number | null {
-  return price === null || !batch ? price : price * BATCH_FACTOR;
-}
-
-/** Claude 3 and 4.0 to 4.6. A name that does not show its version counts as new, so that estimates err upwards. */
-function hasOlderTokenizer(model: string): boolean {
-  if (/^claude-(\d|instant)/.test(model)) return true;
-  const version = /^claude-[a-z]+-(\d{1,2})(?:-(\d{1,2}))?(?:-\d{8})?$/.exec(model);
-  if (version === null) return false;
-  const major = Number(version[1]);
-  return major < 4 || (major === 4 && Number(version[2] ?? 0) < 7);
+  return price === null || !batch ? price : price * PRICE_RULES.batchFactor;
 }

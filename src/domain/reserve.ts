@@ -6,22 +6,18 @@
  * tokens no one can tell from the request.
  */
 import type { Lane, ModelMix, ModelPart, UsageEntry } from './model.ts';
-import { priceOf, pricesOfPrompt, tokensFromBytes } from './pricing.ts';
+import { OUTPUT_SHARE_FIRST, OUTPUT_TOKENS_FIRST } from './estimate/output.ts';
+import { tokensFromBytes } from './estimate/tokenizer.ts';
+import { PRICE_RULES } from './prices.ts';
+import { priceOf, pricesOfPrompt } from './pricing.ts';
 
 /**
  * No text that people send has more tokens than half its UTF-8 bytes: English has 4 bytes a token, code and digits 2.5
  * to 3, Chinese and Japanese 2 to 3 (3 bytes a character). The frame of JSON around it counts as text here, too.
  */
 const BYTES_PER_TOKEN_LEAST = 2;
-/** Inference in the US costs a tenth more (facts, section 5); what a row asks for is not looked at. */
-const SURCHARGE_MOST = 1.1;
-/** A cache write with a lifetime of an hour costs twice the input (facts, section 5). */
-const CACHE_WRITE_FACTOR = 2;
-const BATCH_FACTOR = 0.5;
-const PER_PRICE = 1_000_000;
-/** Before the first answers: a quarter of max_tokens, and no less than a paragraph. */
-const OUTPUT_SHARE_FIRST = 0.25;
-const OUTPUT_TOKENS_FIRST = 256;
+/** Inference in the US costs more; what a row asks for is not looked at. */
+const SURCHARGE_MOST = PRICE_RULES.usInferenceFactor;
 /** What was seen so far may not be what comes: a tenth more. */
 const EXPECTED_SLACK = 1.1;
 
@@ -69,9 +65,9 @@ function partUsd(part: Part, factor: number): number | null {
   const plain = batch ? prices.batchInput : prices.input;
   const output = batch ? prices.batchOutput : prices.output;
   if (plain === null || output === null) return null;
-  const written = (prices.cacheWrite1h ?? 0) * (batch ? BATCH_FACTOR : 1);
-  const input = part.caches ? Math.max(written, plain * CACHE_WRITE_FACTOR) : plain;
-  return ((part.inputTokens * input + part.outputTokens * output) / PER_PRICE) * factor;
+  const written = (prices.cacheWrite1h ?? 0) * (batch ? PRICE_RULES.batchFactor : 1);
+  const input = part.caches ? Math.max(written, plain * PRICE_RULES.cacheWrite1hFactor) : plain;
+  return ((part.inputTokens * input + part.outputTokens * output) / PRICE_RULES.tokensPerPrice) * factor;
 }
 
 function sumOf(mix: ModelMix, usdOf: (model: string, part: ModelPart) => number | null): number | null {

@@ -4,7 +4,8 @@
  */
 import { RESULTS_KEPT_MS } from '../domain/limits.ts';
 import { CHUNK_STATES, ROW_STATES, wishesOf, type Block, type RunRecord, type UsageEntry } from '../domain/model.ts';
-import { estimateCostUsd, tokensFromBytes } from '../domain/pricing.ts';
+import { tokensFromBytes } from '../domain/estimate/tokenizer.ts';
+import { estimateCostUsd } from '../domain/pricing.ts';
 import type { Store } from '../domain/store.ts';
 import { OPEN_ROW_STATES } from '../domain/transitions.ts';
 import type { BudgetLedger } from './budget.ts';

@@ -4,10 +4,9 @@
  * would leave most of the limit unused.
  */
 import type { TokenUsage } from '../model.ts';
-import { tokensFromBytes } from '../pricing.ts';
+import { OUTPUT_TOKENS_FIRST } from '../estimate/output.ts';
+import { tokensFromBytes } from '../estimate/tokenizer.ts';
 
-/** An answer before anything is known of the run: as long as a paragraph, or what max_tokens allows. */
-const OUTPUT_TOKENS_FIRST = 256;
 /** How much of what was learnt the newest answer replaces, once there are enough of them. */
 const NEW_SHARE_MIN = 0.02;
 

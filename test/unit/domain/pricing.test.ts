@@ -3,7 +3,8 @@ import type { Lane, TokenUsage } from '../../../src/domain/model.ts';
 import { NO_USAGE } from '../../../src/domain/model.ts';
 import type { ModelPrice, TokenPrices } from '../../../src/domain/prices.ts';
 import { PRICES } from '../../../src/domain/prices.ts';
-import { costUsd, estimateCostUsd, PRICES_AS_OF, priceOf, tokensFromBytes } from '../../../src/domain/pricing.ts';
+import { tokensFromBytes } from '../../../src/domain/estimate/tokenizer.ts';
+import { costUsd, estimateCostUsd, PRICES_AS_OF, priceOf } from '../../../src/domain/pricing.ts';
 
 const MILLION = 1_000_000;
 

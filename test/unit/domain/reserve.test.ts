@@ -4,7 +4,8 @@ import { chance, integerBetween, pick, seededRng, type Rng } from '../../../src/
 import type { Lane, ModelPart, TokenUsage, UsageEntry } from '../../../src/domain/model.ts';
 import { NO_USAGE } from '../../../src/domain/model.ts';
 import { PRICES, type ModelPrice } from '../../../src/domain/prices.ts';
-import { costUsd, tokensFromBytes } from '../../../src/domain/pricing.ts';
+import { tokensFromBytes } from '../../../src/domain/estimate/tokenizer.ts';
+import { costUsd } from '../../../src/domain/pricing.ts';
 import { expectedCostUsd, worstCostUsd } from '../../../src/domain/reserve.ts';
 
 const HAIKU = 'claude-haiku-5-5';

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { integerBetween, seededRng } from '../../../../src/base/random.ts';
 import { NO_USAGE } from '../../../../src/domain/model.ts';
 import { countedInput, Forecast, type CallSize } from '../../../../src/domain/pacing/forecast.ts';
-import { tokensFromBytes } from '../../../../src/domain/pricing.ts';
+import { tokensFromBytes } from '../../../../src/domain/estimate/tokenizer.ts';
 
 const CALL: CallSize = { runId: 'run-1', model: 'claude-haiku-5-5', requestBytes: 4_000, maxTokens: 1_000 };
 
