@@ -14,6 +14,8 @@ export const FAILPOINTS = {
   'submit.body_complete': 'body_complete is committed; the last bytes of the body are not sent',
   'submit.answered': 'the API has answered; the answer is not committed',
   'submit.recorded': 'the batch id is committed; nobody was told',
+  'cache.claimed': 'a warm-up of the prompt cache is written down with what it may cost; it was not called',
+  'cache.answered': 'a warm-up was answered, and the prefix is in the cache; its usage is not in the ledger',
   'poll.ended': 'the end of a batch is committed; its results are not fetched',
   'collect.results_file': 'the whole result file is in place; the ledger does not know it',
   'collect.checkpoint': 'the outcomes of a chunk are committed; nothing was printed of them',

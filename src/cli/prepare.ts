@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { BatchrunError, messageOf } from '../base/errors.ts';
+import type { MarkedPrefix } from '../domain/cache/blocks.ts';
 import { settingHash } from '../domain/fingerprint.ts';
 import { MODEL_FACTS_AS_OF, modelFacts } from '../domain/models.ts';
 import { createRowReader, type RowDefaults } from '../domain/row/reader.ts';
@@ -71,6 +72,8 @@ export function hashSettings(flags: Flags, texts: Texts): Record<string, string>
     'drop-unsupported': flags.dropUnsupported,
     limit: flags.limit,
     name: flags.name,
+    // Only where it is on: runs of earlier versions know no such flag.
+    ...(flags.cache === undefined || flags.cache === 'off' ? {} : { cache: flags.cache }),
   };
   return Object.fromEntries(Object.entries(settings).map(([flag, value]) => [flag, settingHash(value ?? null)]));
 }
@@ -78,9 +81,15 @@ export function hashSettings(flags: Flags, texts: Texts): Record<string, string>
 /** How records become rows. Refuses at once what can be seen from the flags and the columns. */
 export function rowReading(
   source: RowSource,
-  request: { readonly flags: Flags; readonly texts: Texts; readonly argv: readonly string[] },
+  request: {
+    readonly flags: Flags;
+    readonly texts: Texts;
+    readonly argv: readonly string[];
+    /** What rows get marks for. */
+    readonly cache?: readonly MarkedPrefix[] | undefined;
+  },
 ): (record: SourceRecord) => RowReading {
-  const { flags, texts, argv } = request;
+  const { flags, texts, argv, cache = [] } = request;
   const nowMs = systemNow();
   if (flags.model !== undefined && flags.preflight !== false) refuseRetired(flags.model, nowMs);
   const prompt = texts.prompt === undefined ? undefined : templateFor(texts.prompt, source, '--prompt');
@@ -90,7 +99,7 @@ export function rowReading(
   if (source.columns.length > 0 && (!prompt || !hasModel || !hasMaxTokens)) {
     throw missing(source.columns, { prompt: !prompt, model: !hasModel, maxTokens: !hasMaxTokens, argv });
   }
-  const reader = createRowReader(defaultsOf(flags, { prompt, system, params: texts.params, nowMs }));
+  const reader = createRowReader(defaultsOf(flags, { prompt, system, params: texts.params, nowMs, cache }));
   return firstRowChecked((record) => reader.read(record), argv);
 }
 
@@ -101,6 +110,7 @@ function defaultsOf(
     readonly system: Template | undefined;
     readonly params: JsonObject | undefined;
     readonly nowMs: number;
+    readonly cache: readonly MarkedPrefix[];
   },
 ): RowDefaults {
   return {
@@ -112,6 +122,7 @@ function defaultsOf(
     ...(parts.params === undefined ? {} : { params: parts.params }),
     ...(flags.betas === undefined ? {} : { betas: flags.betas }),
     ...(flags.idColumn === undefined ? {} : { idColumn: flags.idColumn }),
+    ...(parts.cache.length === 0 ? {} : { cache: parts.cache }),
     ...(flags.dropUnsupported === true ? { dropUnsupported: true } : {}),
     ...(flags.preflight === false ? { modelRules: false } : {}),
   };

@@ -13,6 +13,7 @@ import { finishedRows } from '../engine/status.ts';
 import type { Store } from '../domain/store.ts';
 import { rowsNotSucceeded } from '../domain/fail-if.ts';
 import type { Terminal } from './terminal.ts';
+import { cacheEventText } from './render/cache-text.ts';
 import { deadlineText } from './render/deadline-text.ts';
 import { createPaint, type Paint } from './ui.ts';
 
@@ -244,7 +245,7 @@ export class Progress {
       case 'blocked':
         return yellow(`blocked: ${event.message}\n  ${event.hint}`);
       default:
-        return null;
+        return cacheEventText(event, this.#paint);
     }
   }
 

@@ -4,6 +4,7 @@
  * pipe), or somebody here wants to see each record.
  */
 import { Worker } from 'node:worker_threads';
+import type { MarkedPrefix } from '../domain/cache/blocks.ts';
 import { prepareRows, type PreparedRows, type ReadBlock } from '../domain/row/prepare-rows.ts';
 import type { BlockMemory } from '../domain/row/row-block.ts';
 import { invariant } from '../base/errors.ts';
@@ -23,6 +24,8 @@ export interface RowsRequest {
   readonly source: RowSource;
   readonly texts: Texts;
   readonly argv: readonly string[];
+  /** What rows get marks for in the prompt cache. */
+  readonly cache?: readonly MarkedPrefix[];
   /** Sees every record and what was made of it. */
   readonly onReading?: ((record: SourceRecord, reading: RowReading) => void) | undefined;
 }
@@ -33,6 +36,7 @@ export interface ReadingJob {
   readonly flags: Flags;
   readonly texts: Texts;
   readonly argv: readonly string[];
+  readonly cache: readonly MarkedPrefix[];
 }
 
 /** What the thread says. Memory goes with a block, and comes back as a message when the block is done with. */
@@ -44,12 +48,12 @@ export type ReadingMessage =
 
 export function readRows(context: Context, request: RowsRequest): PreparedRows {
   const { flags, signal } = context;
-  const { inputs, source, texts, argv, onReading } = request;
+  const { inputs, source, texts, argv, onReading, cache = [] } = request;
   // Also where a thread reads: what can be seen from the flags and the columns is refused at once.
-  const read = rowReading(source, { flags, texts, argv });
+  const read = rowReading(source, { flags, texts, argv, cache });
   const { totalBytes } = source.progress();
   if (!onReading && totalBytes !== null && totalBytes >= THREAD_BYTES_MIN) {
-    return { blocks: () => threadBlocks({ inputs, flags, texts, argv }) };
+    return { blocks: () => threadBlocks({ inputs, flags, texts, argv, cache }) };
   }
   const seen = (record: SourceRecord): RowReading => {
     const reading = read(record);

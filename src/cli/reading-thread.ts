@@ -34,9 +34,9 @@ async function nextMemory(): Promise<BlockMemory> {
 /** Gives how many records there were. */
 async function read(job: ReadingJob): Promise<number> {
   let records = 0;
-  const { inputs, flags, texts, argv } = job;
+  const { inputs, flags, texts, argv, cache } = job;
   const source = await openInput(inputs, flags);
-  const options = { source, read: rowReading(source, { flags, texts, argv }), inputCount: inputs.length };
+  const options = { source, read: rowReading(source, { flags, texts, argv, cache }), inputCount: inputs.length };
   const memories = { first: await nextMemory(), next: nextMemory };
   for await (const one of readBlocks({ ...options, limit: flags.limit ?? null }, memories)) {
     const { prints, lines, places } = one.block;

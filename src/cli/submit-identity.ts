@@ -67,7 +67,7 @@ function sameInputs(a: RunRecord, b: RunRecord): boolean {
 }
 
 function differingFlags(a: RunRecord, b: RunRecord): string[] {
-  return Object.keys(b.settingHashes)
+  return [...new Set([...Object.keys(b.settingHashes), ...Object.keys(a.settingHashes)])]
     .filter((flag) => a.settingHashes[flag] !== b.settingHashes[flag])
     .map((flag) => `--${flag}`);
 }

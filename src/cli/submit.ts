@@ -37,6 +37,7 @@ import { runPreflight } from './preflight.ts';
 import { absoluteInputs, hashSettings, readTexts } from './prepare.ts';
 import { Progress } from './progress.ts';
 import { readRows } from './read-rows.ts';
+import { cacheOfInputs, sayCacheHint } from './submit-cache.ts';
 import { settleOutput, tellIdentity } from './submit-identity.ts';
 import { endPruned, submitView, tellUploads } from './submit-view.ts';
 import { budgetText, refuseUnpriced, rememberWishes, wishesAsked } from './wishes.ts';
@@ -130,9 +131,13 @@ export async function ingestRequest(
   const texts = readTexts(flags);
   const choice = chooseOutput(flags, inputs);
   const runs = await engine.store.runs();
-  const source = await openInput(inputs, flags);
-  const rows = readRows(context, { inputs, source, texts, argv: options.argv, onReading });
+  const opened = await openInput(inputs, flags);
   const origin = link?.api.origin ?? '';
+  const settingHashes = hashSettings(flags, texts);
+  const request = { inputs, texts, argv: options.argv };
+  const caching = await cacheOfInputs(context, { ...request, engine, link, source: opened, origin, settingHashes });
+  const { source } = caching;
+  const rows = readRows(context, { ...request, source, onReading, cache: caching.prefixes });
   return {
     rows,
     inputs: absoluteInputs(inputs),
@@ -150,8 +155,9 @@ export async function ingestRequest(
         defuseFormulas: flags.defuseFormulas,
         columns: source.columns.filter((column) => column !== (flags.idColumn ?? 'custom_id')),
         wishes: wishesAsked(flags),
+        ...(caching.settings === null ? {} : { cache: caching.settings }),
       },
-      settingHashes: hashSettings(flags, texts),
+      settingHashes,
       ...choice,
     },
     scope: { origin, workspaceHeader: link === null ? null : workspaceHeader(link), name: flags.name ?? null },
@@ -168,6 +174,7 @@ export async function ingestRequest(
       const filled = { ...choice, output: fill(choice.output), errors: fill(choice.errors) };
       checkOutputs({ choice: filled, inputs: absoluteInputs(inputs), runId: null, runs });
       await ask?.(report);
+      await sayCacheHint(context, engine, { report, texts });
       await confirm(context, report, link);
     },
   };

@@ -3,6 +3,7 @@
  * moves them. The words are those of src/README.md; which state may follow which is in transitions.ts.
  */
 
+import type { CacheSettings } from './cache/settings.ts';
 import type { Priority } from './priority.ts';
 import type { RunWishes } from './wishes.ts';
 
@@ -125,6 +126,8 @@ export interface RunSettings {
   readonly columns: readonly string[];
   /** What follows is missing in states of batchrun 0.1; `wishesOf` fills it in. */
   readonly wishes?: Partial<RunWishes>;
+  /** Prompt caching, where it was asked for. */
+  readonly cache?: CacheSettings;
 }
 
 export type RetryLaneMode = 'auto' | 'batch' | 'realtime' | 'none';

@@ -85,6 +85,36 @@ export function estimateCostUsd(estimate: CostEstimate): number | null {
   return one === null ? null : one * requestCount;
 }
 
+/** Answers whose cached tokens are looked at together: those of one model and one lane. */
+export interface CachedAnswers {
+  readonly model: string;
+  readonly lane: Lane;
+  readonly usage: TokenUsage;
+  /** Answers that the tokens are the sum of; 1 unless said. The long-prompt step goes by the average prompt. */
+  readonly requestCount?: number;
+}
+
+/**
+ * What the prompt cache saved, in USD, against the same tokens as plain input; below zero where writing cost more than
+ * reading saved. Null where a class of the tokens has no known price.
+ */
+export function cacheSavingUsd({ model, lane, usage, requestCount = 1 }: CachedAnswers): number | null {
+  const { cacheWrite5mTokens, cacheWrite1hTokens, cacheReadTokens } = usage;
+  const cached = cacheWrite5mTokens + cacheWrite1hTokens + cacheReadTokens;
+  if (cached === 0) return 0;
+  const price = priceOf(model);
+  if (price === null) return null;
+  const prices = pricesOfPrompt(price, promptTokens(usage) / Math.max(1, requestCount));
+  const batch = lane === 'batch';
+  const plain = partCost(cached, batch ? prices.batchInput : prices.input);
+  const paid =
+    partCost(cacheWrite5mTokens, inLane(prices.cacheWrite5m, batch)) +
+    partCost(cacheWrite1hTokens, inLane(prices.cacheWrite1h, batch)) +
+    partCost(cacheReadTokens, inLane(prices.cacheRead, batch));
+  const saved = (plain - paid) / PRICE_RULES.tokensPerPrice;
+  return Number.isNaN(saved) ? null : saved;
+}
+
 /**
  * The entry of a model, or null. The API may answer with a dated id that the table has only without its date
  * (`claude-haiku-5-5-20261001`); an exact entry always wins.

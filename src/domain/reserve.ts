@@ -8,7 +8,7 @@
 import type { Lane, ModelMix, ModelPart, UsageEntry } from './model.ts';
 import { OUTPUT_SHARE_FIRST, OUTPUT_TOKENS_FIRST } from './estimate/output.ts';
 import { tokensFromBytes } from './estimate/tokenizer.ts';
-import { PRICE_RULES } from './prices.ts';
+import { PRICE_RULES, type TokenPrices } from './prices.ts';
 import { priceOf, pricesOfPrompt } from './pricing.ts';
 
 /**
@@ -44,7 +44,8 @@ export function expectedCostUsd(
     const first = Math.max(part.maxTokens * OUTPUT_SHARE_FIRST, OUTPUT_TOKENS_FIRST * part.rows);
     const outputTokens = Math.min(part.maxTokens, seen ? part.rows * seen.outputPerRow : first);
     const largestTokens = inputTokens / Math.max(1, part.rows);
-    return partUsd({ model, lane, inputTokens, outputTokens, largestTokens, caches: false }, EXPECTED_SLACK);
+    const expected = { model, lane, inputTokens, outputTokens, largestTokens, caches: false };
+    return partUsd(seen ? { ...expected, cached: seen.cached } : expected, EXPECTED_SLACK);
   });
 }
 
@@ -54,7 +55,17 @@ interface Part {
   readonly inputTokens: number;
   readonly outputTokens: number;
   readonly largestTokens: number;
+  /** All of it may be written to the prompt cache. */
   readonly caches: boolean;
+  /** Of the input, as answers so far had it. */
+  readonly cached?: CachedShares;
+}
+
+/** Shares of the input tokens that went another way than plain. */
+interface CachedShares {
+  readonly write5m: number;
+  readonly write1h: number;
+  readonly read: number;
 }
 
 function partUsd(part: Part, factor: number): number | null {
@@ -65,9 +76,21 @@ function partUsd(part: Part, factor: number): number | null {
   const plain = batch ? prices.batchInput : prices.input;
   const output = batch ? prices.batchOutput : prices.output;
   if (plain === null || output === null) return null;
-  const written = (prices.cacheWrite1h ?? 0) * (batch ? PRICE_RULES.batchFactor : 1);
-  const input = part.caches ? Math.max(written, plain * PRICE_RULES.cacheWrite1hFactor) : plain;
+  const inLane = (price: number): number => price * (batch ? PRICE_RULES.batchFactor : 1);
+  const written = inLane(prices.cacheWrite1h ?? 0);
+  const input = part.caches
+    ? Math.max(written, plain * PRICE_RULES.cacheWrite1hFactor)
+    : mixedPrice(plain, prices, part, inLane);
   return ((part.inputTokens * input + part.outputTokens * output) / PRICE_RULES.tokensPerPrice) * factor;
+}
+
+/** Of a token of the input on average; what has no price of its own counts as plain. */
+function mixedPrice(plain: number, prices: TokenPrices, { cached }: Part, inLane: (price: number) => number): number {
+  if (!cached) return plain;
+  const of = (share: number, price: number | null): number => share * (price === null ? plain : inLane(price));
+  const { write5m, write1h, read } = cached;
+  const rest = Math.max(0, 1 - write5m - write1h - read) * plain;
+  return rest + of(write5m, prices.cacheWrite5m) + of(write1h, prices.cacheWrite1h) + of(read, prices.cacheRead);
 }
 
 function sumOf(mix: ModelMix, usdOf: (model: string, part: ModelPart) => number | null): number | null {
@@ -85,15 +108,19 @@ function seenOf(
   model: string,
   usage: readonly UsageEntry[],
   whole: ModelPart | undefined,
-): { readonly inputPerByte: number; readonly outputPerRow: number } | null {
+): { readonly inputPerByte: number; readonly outputPerRow: number; readonly cached: CachedShares } | null {
   const entries = usage.filter((entry) => entry.model === model || entry.model.startsWith(`${model}-20`));
   const rows = entries.reduce((sum, entry) => sum + entry.rows, 0);
   if (rows === 0 || !whole || whole.rows === 0) return null;
-  const input = entries.reduce(
-    (sum, entry) =>
-      sum + entry.inputTokens + entry.cacheWrite5mTokens + entry.cacheWrite1hTokens + entry.cacheReadTokens,
-    0,
-  );
-  const output = entries.reduce((sum, entry) => sum + entry.outputTokens, 0);
-  return { inputPerByte: input / rows / (whole.bytes / whole.rows), outputPerRow: output / rows };
+  const sum = (of: (entry: UsageEntry) => number): number => entries.reduce((total, entry) => total + of(entry), 0);
+  const write5m = sum((entry) => entry.cacheWrite5mTokens);
+  const write1h = sum((entry) => entry.cacheWrite1hTokens);
+  const read = sum((entry) => entry.cacheReadTokens);
+  const input = sum((entry) => entry.inputTokens) + write5m + write1h + read;
+  const all = Math.max(1, input);
+  return {
+    inputPerByte: input / rows / (whole.bytes / whole.rows),
+    outputPerRow: sum((entry) => entry.outputTokens) / rows,
+    cached: { write5m: write5m / all, write1h: write1h / all, read: read / all },
+  };
 }

@@ -22,6 +22,7 @@ import type {
   RunWishes,
   UsageEntry,
 } from './model.ts';
+import type { WarmUpEnd } from './cache/settings.ts';
 import type { PoolSnapshot } from './pacing/snapshot.ts';
 import type {
   AttemptStart,
@@ -248,6 +249,25 @@ export interface DriverStore {
   recordHurried(runId: string, chunkNo: number, atMs: number): Promise<void>;
   /** Calls that were under way when a process died: back to `retry`. Gives their number. */
   releaseRealtime(runId: string, atMs: number): Promise<number>;
+  /**
+   * A call that writes a shared prefix to the prompt cache is about to be made for this chunk; what it may cost is
+   * reserved. False where the run was canceled meanwhile: then it may not be made.
+   */
+  claimWarmUp(step: {
+    readonly runId: string;
+    readonly chunkNo: number;
+    readonly key: string;
+    readonly atMs: number;
+    readonly reserveUsd: number;
+  }): Promise<boolean>;
+  /** What came of it. Its usage is the run's; `cause`: why there was no answer. */
+  settleWarmUp(step: {
+    readonly runId: string;
+    readonly chunkNo: number;
+    readonly end: WarmUpEnd;
+    readonly releasedUsd: number;
+    readonly cause: string | null;
+  }): Promise<void>;
   giveUpRows(
     runId: string,
     rows: readonly {

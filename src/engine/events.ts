@@ -111,6 +111,23 @@ export type EngineEvent =
       /** It failed in passing and is made again. */
       readonly retried: boolean;
     }
+  /** What rows share is in the prompt cache now; written and read nothing: it is too short to be kept. */
+  | {
+      readonly kind: 'cache.warm';
+      readonly runId: string;
+      readonly model: string;
+      readonly ttl: '5m' | '1h';
+      readonly writtenTokens: number;
+      readonly readTokens: number;
+    }
+  /** It could not be brought there: the batch of this chunk goes without. */
+  | {
+      readonly kind: 'cache.cold';
+      readonly runId: string;
+      readonly chunkNo: number;
+      readonly model: string;
+      readonly cause: string;
+    }
   /** No key has room for the next call before that time: whose limit it is, and which bucket is empty. */
   | { readonly kind: 'lane.limited'; readonly untilMs: number; readonly pool: string; readonly bucket: string }
   | { readonly kind: 'lane.paused'; readonly untilMs: number; readonly cause: string }

@@ -140,7 +140,7 @@ export class LaneCaller {
 const POOL_WAIT_MS_MAX = 60_000;
 
 /** Is it sure that this call cost nothing? A timeout, a broken connection and an unreadable answer may have been paid. */
-function isUnpaid(failure: ApiFailure): boolean {
+export function isUnpaid(failure: ApiFailure): boolean {
   if (failure.unreadable) return false;
   // It says that it did not even begin.
   if (failure.type === 'overloaded_error') return true;

@@ -40,7 +40,6 @@ export class RealtimeLane {
   readonly #underWay = new Set<string>();
   readonly #wake: () => void;
   #answers: Answer[] = [];
-  #running = 0;
   #settling: Promise<void> | undefined;
   #pumping: Promise<void> | undefined;
   #pumpAgain = false;
@@ -81,6 +80,15 @@ export class RealtimeLane {
   /** Rows of this run that wait for a slot. */
   waiting(runId: string): number {
     return this.#waiting.count(runId);
+  }
+
+  /** Calls under way, until their answers are committed. */
+  get #running(): number {
+    return this.#session.slots.lane;
+  }
+
+  set #running(count: number) {
+    this.#session.slots.lane = count;
   }
 
   get busy(): boolean {
@@ -131,8 +139,10 @@ export class RealtimeLane {
   async #pumpOnce(): Promise<void> {
     const { clock, pacing, signal } = this.#session.engine;
     if (this.#draining || signal.aborted || clock.monotonicMs() < this.#session.callsNotBeforeMs) return;
-    const slots = this.#session.pacer.concurrency(pacing.concurrency) - this.#running;
+    const { slots: all, pacer } = this.#session;
+    const slots = all.leftForLane(pacer.concurrency(pacing.concurrency));
     if (slots <= 0) return;
+    all.promised = slots;
     const nowMs = clock.now();
     const taken = this.#waiting.take(
       nowMs,
@@ -148,6 +158,7 @@ export class RealtimeLane {
     // Whoever plans looks at them again, and finds their chunk blocked.
     if (passed.unread > 0) this.#wake();
     this.#running += passed.paid.length;
+    all.promised = 0;
     for (const [runId, group] of groupBy(passed.paid, ({ run }) => run.id)) await this.#claimAndStart(runId, group);
     if (passed.waitMs !== null) this.#setTimer(passed.waitMs);
   }

@@ -11,6 +11,7 @@ import { createLocalLimiter } from '../domain/pacing/local-limiter.ts';
 import type { DriverStore } from '../domain/store.ts';
 import type { DeadlineSaid } from './deadline-word.ts';
 import { BlockBook } from './block-book.ts';
+import { CallSlots } from './call-slots.ts';
 import type { ApiEngine, KeyLink } from './engine.ts';
 import { KeyBook, type Place } from './key-book.ts';
 import { Pacer } from './pacing/pacer.ts';
@@ -42,6 +43,8 @@ export interface Session {
   readonly pacer: Pacer;
   readonly keys: KeyBook;
   readonly pledges: Pledges;
+  /** Realtime calls under way. */
+  readonly slots: CallSlots;
   /** Batches under way that are not ours, by organization, as the lists last showed them. */
   readonly foreign: Map<string, OpenLoad>;
   /** Their requests, by workspace and id. */
@@ -84,6 +87,7 @@ export function newSession(engine: ApiEngine, driver: DriverStore): Session {
     reach: new Reach(),
     keys,
     pledges: new Pledges(),
+    slots: new CallSlots(),
     foreign: new Map(),
     foreignAt: new Map(),
     held: new Set(),

@@ -8,6 +8,7 @@ import { tokensFromBytes } from '../domain/estimate/tokenizer.ts';
 import { estimateCostUsd } from '../domain/pricing.ts';
 import type { Store } from '../domain/store.ts';
 import { OPEN_ROW_STATES } from '../domain/transitions.ts';
+import type { CacheView } from './cache-view.ts';
 import type { BudgetLedger } from './budget.ts';
 import { lastSaid } from './deadline-word.ts';
 
@@ -35,6 +36,8 @@ export interface RunView {
     /** If every row that is left used all its max_tokens; null without a known price. */
     readonly estimated_max: number | null;
   };
+  /** Null where nothing was asked for and nothing was cached. */
+  readonly cache: CacheView | null;
   readonly lanes: Readonly<Record<string, { readonly rows: number; readonly cost_usd: number }>>;
   readonly models: readonly string[];
   readonly failures: Readonly<Record<string, number>>;
@@ -126,6 +129,7 @@ export async function viewRun(store: Ledger, run: RunRecord): Promise<RunView> {
     in_doubt: doubtful.map((chunk) => chunk.chunkNo),
     usage: viewUsage(usage),
     cost_usd: viewCost(run, usage),
+    cache: await viewCaching(run, usage),
     lanes: viewLanes(usage),
     models: Object.keys(run.mix),
     failures,
@@ -181,6 +185,12 @@ async function viewBudget(store: Ledger, run: RunRecord): Promise<BudgetShown | 
   const left = view.unknown ? null : rounded(Math.max(0, view.leftUsd));
   const reserved = rounded(view.reservedUsd);
   return { max_usd: view.capUsd, spent_usd: view.spentUsd, reserved_usd: reserved, left_usd: left, mode };
+}
+
+/** Loaded where there is something to say: `status` is called in loops. */
+async function viewCaching(run: RunRecord, usage: readonly UsageEntry[]): Promise<CacheView | null> {
+  const cached = usage.some((entry) => entry.cacheReadTokens + entry.cacheWrite5mTokens + entry.cacheWrite1hTokens > 0);
+  return cached || run.settings.cache ? (await import('./cache-view.ts')).viewCache(run, usage) : null;
 }
 
 /** Sums of fractions end a hair beside what they should be: to a billionth of a dollar. */

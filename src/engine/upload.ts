@@ -6,6 +6,7 @@ import type { ChunkRecord, RunRecord } from '../domain/model.ts';
 import { wishesOf } from '../domain/model.ts';
 import { budgetBlock, budgetOf, reservationOf, surely } from './budget.ts';
 import { BatchRoom } from './batch-room.ts';
+import { warmCache } from './cache-warmer.ts';
 import { createBatchOf } from './create-batch.ts';
 import type { KeyLink } from './engine.ts';
 import { usableKeys } from './key-book.ts';
@@ -123,7 +124,8 @@ class Round {
     }
     let made: boolean;
     try {
-      made = await this.#create(upload, link, reservedUsd);
+      await warmCache(this.#session, { ...upload, link });
+      made = await this.#createUnlessStopped(upload, link, reservedUsd);
     } catch (error) {
       // Nobody here comes back to it, and it may have been made: others count it as long as a list may not show it.
       await lease(true).catch(() => undefined);
@@ -146,6 +148,13 @@ class Round {
     if (chunk?.state === 'split') this.#split = true;
     if (chunk?.state !== 'sealed' || (run?.state !== 'ready' && run?.state !== 'active')) return;
     this.#waiting.unshift({ ...upload, chunk });
+  }
+
+  /** While the cache was warmed somebody may have wanted to stop. */
+  async #createUnlessStopped(upload: PlannedUpload, link: KeyLink, reservedUsd: number): Promise<boolean> {
+    if (!this.#session.engine.signal.aborted) return this.#create(upload, link, reservedUsd);
+    this.#session.pledges.takeBack(upload.run.id, reservedUsd);
+    return false;
   }
 
   async #create({ chunk, run }: PlannedUpload, link: KeyLink, reservedUsd: number): Promise<boolean> {

@@ -104,6 +104,12 @@ export function storeDriverSuite(name: string, open: OpenStore): void {
           settleRealtime: () => driver.settleRealtime({ ...at, logBytes: 1, rows: [], usage: [], stopReasons: {} }),
           releaseChunk: () => driver.releaseChunk(RUN, 3, AT),
           recordHurried: () => driver.recordHurried(RUN, 3, AT),
+          claimWarmUp: () => driver.claimWarmUp({ ...at, chunkNo: 3, key: 'k', reserveUsd: 1 }),
+          settleWarmUp: () =>
+            driver.settleWarmUp({
+              ...{ runId: RUN, chunkNo: 3, releasedUsd: 0, cause: null },
+              end: { key: 'k', workspace: 'w', used: null, useless: false, atMs: AT },
+            }),
           releaseRealtime: () => driver.releaseRealtime(RUN, AT),
           giveUpRows: () => driver.giveUpRows(RUN, [], AT),
           setBlocks: () => driver.setBlocks(RUN, [block('billing')], AT),

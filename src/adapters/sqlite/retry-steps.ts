@@ -86,7 +86,8 @@ function claimRealtime(
   return claimed;
 }
 
-function reserve(db: Db, runId: string, usd: number): void {
+/** More where it is above zero, else given free. */
+export function reserve(db: Db, runId: string, usd: number): void {
   // Sums of fractions may end a hair below nothing.
   db.run('UPDATE runs SET realtime_reserved_usd = max(0, realtime_reserved_usd + ?) WHERE id = ?', usd, runId);
 }

@@ -5,6 +5,7 @@
 import { BatchrunError } from '../../base/errors.ts';
 import type { DriverStore, Store } from '../../domain/store.ts';
 import { createAttemptSteps } from './attempt-steps.ts';
+import { createCacheSteps } from './cache-steps.ts';
 import { createBatchSteps, type DriverTransaction } from './batch-steps.ts';
 import { Db, settled, type DbOptions } from './db.ts';
 import { createIngestSteps } from './ingest-steps.ts';
@@ -81,5 +82,6 @@ function driverStore(db: Db, epoch: number): DriverStore {
     ...createBatchSteps(db, step),
     ...createOutcomeSteps(db, step),
     ...createRetrySteps(db, step),
+    ...createCacheSteps(db, step),
   };
 }

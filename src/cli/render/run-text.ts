@@ -5,6 +5,7 @@ import { formatCount, formatDuration, formatUsd, plural } from '../../base/units
 import { RESULTS_WARN_MS } from '../../domain/limits.ts';
 import type { RunView } from '../../engine/status.ts';
 import { createPaint, table, type Paint } from '../ui.ts';
+import { cacheText } from './cache-text.ts';
 
 export interface TextOptions {
   readonly color: boolean;
@@ -21,6 +22,7 @@ export function runText(view: RunView, options: TextOptions): string {
     batchText(view, options),
     deadlineText(view, options),
     costText(view),
+    cacheText(view.cache),
     wishText(view),
     fileText(view),
     ...view.blocked.map((block) => paint.yellow(`  blocked: ${block.message}\n    ${block.hint}`)),
@@ -38,6 +40,7 @@ export function summaryText(view: RunView, options: TextOptions): string {
     table([...rowLines(view), ...laneLines(view)]),
     stopText(view),
     costText(view),
+    cacheText(view.cache),
     wishText(view),
     fileText(view),
   ];
@@ -82,11 +85,9 @@ function reasons(view: RunView, state: string): string {
 }
 
 function laneLines(view: RunView): string[][] {
-  return Object.entries(view.lanes).map(([lane, sum]) => [
-    `  answered in the ${lane} lane`,
-    formatCount(sum.rows),
-    formatUsd(sum.cost_usd),
-  ]);
+  // Warm-ups of the prompt cache are calls of no row.
+  const lanes = Object.entries(view.lanes).filter(([, sum]) => sum.rows > 0);
+  return lanes.map(([lane, sum]) => [`  answered in the ${lane} lane`, formatCount(sum.rows), formatUsd(sum.cost_usd)]);
 }
 
 function stopText(view: RunView): string {

@@ -7,6 +7,8 @@
  */
 import { BatchrunError } from '../../base/errors.ts';
 import { formatBytes } from '../../base/units.ts';
+import type { MarkedPrefix } from '../cache/blocks.ts';
+import { CacheMarker } from '../cache/marker.ts';
 import { BATCH_BYTES_MAX, BODY_HEAD, BODY_TAIL, CUSTOM_ID_CHARS_MAX, REALTIME_BYTES_MAX } from '../limits.ts';
 import { PRIORITIES, toPriority, type Priority } from '../priority.ts';
 import type { RowNotice, RowProblem, RowReading, SourceRecord } from '../source.ts';
@@ -32,6 +34,8 @@ export interface RowDefaults {
   readonly dropUnsupported?: boolean;
   /** False: what is known of models refuses no row (--no-preflight). */
   readonly modelRules?: boolean;
+  /** Rows that begin like one of these get a mark for the prompt cache. */
+  readonly cache?: readonly MarkedPrefix[];
   readonly nowMs: number;
 }
 
@@ -73,6 +77,7 @@ class Reader {
   readonly #hasBase: boolean;
   readonly #betas: readonly string[];
   readonly #checker: ParamChecker;
+  readonly #marker: CacheMarker | null;
   readonly #shapeOptions: { readonly idColumn?: string; readonly hasPrompt: boolean };
 
   constructor(defaults: RowDefaults) {
@@ -85,6 +90,7 @@ class Reader {
     this.#base = base;
     this.#hasBase = Object.keys(base).length > 0;
     this.#checker = new ParamChecker(defaults.nowMs, defaults.modelRules);
+    this.#marker = defaults.cache?.length ? new CacheMarker(defaults.cache) : null;
     const findings = new Findings();
     this.#betas = mergedBetas(NO_BETAS, defaults.betas, findings, paramBetas);
     const [problem] = findings.problems;
@@ -123,14 +129,16 @@ class Reader {
     this.#checker.check(params, betas, findings);
     // Only while nothing was put into them or changed do they say what the record said.
     const plain = record.plain === true && params === shape.params;
-    const paramsJson = stringifyParams(params, plain);
+    // A mark has no character that JSON escapes, and the texts beside it stay what they were.
+    const sent = this.#marker === null ? params : this.#marker.mark(params);
+    const paramsJson = stringifyParams(sent, plain);
     checkText(paramsJson, plain, findings);
     const { columns } = shape;
     if (findings.problems.length > 0) return { ok: false, problems: findings.problems, customId, params, columns };
     const model = params['model'] as string;
     const maxTokens = params['max_tokens'] as number;
     const priority = this.#priority(shape.priority, findings);
-    const caches = mayCache(params) && paramsJson.includes('"cache_control"');
+    const caches = sent !== params || (mayCache(params) && paramsJson.includes('"cache_control"'));
     return {
       ok: true,
       row: { customId, paramsJson, plain, model, maxTokens, betas, priority, caches, columns },

@@ -13,6 +13,8 @@ export type Rendering = { readonly ok: true; readonly text: string } | { readonl
 
 export interface Template {
   readonly text: string;
+  /** What stands before the first placeholder, as it comes out: the same for every row. */
+  readonly head: string;
   /** The names in it, each once, in order of first appearance. */
   readonly placeholders: readonly string[];
   /** With the values of a record; `missing` names the first placeholder that has none (null counts as none). */
@@ -48,7 +50,8 @@ export function compileTemplate(text: string, flag = '--prompt'): Template {
     literals.push('');
     at = close + 2;
   }
-  return { text, placeholders: [...new Set(holes.map((hole) => hole.name))], render: renderer(literals, holes) };
+  const [head = ''] = literals;
+  return { text, head, placeholders: [...new Set(holes.map((hole) => hole.name))], render: renderer(literals, holes) };
 }
 
 function placeholder(text: string, found: { end: number; close: number; flag: string }): Placeholder {

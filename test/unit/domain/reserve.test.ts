@@ -123,10 +123,20 @@ describe('what it will cost if it is like what came before', () => {
   });
 
   test('goes by what rows took, after it', () => {
-    const usage = [seen({ rows: 5, inputTokens: 500, cacheReadTokens: 1_500, outputTokens: 50 })];
+    const usage = [seen({ rows: 5, inputTokens: 2_000, outputTokens: 50 })];
     // 400 tokens of 4,000 bytes, and 10 tokens of an answer.
     expect(expected(part(10), usage)).toBeCloseTo(price(4_000, 100), 9);
     expect(expected(part(10, { maxTokens: 7 }), usage)).toBeCloseTo(price(4_000, 7), 9);
+  });
+
+  test('has the prices of the prompt cache where rows wrote to it and read from it', () => {
+    const usage = [seen({ rows: 5, inputTokens: 500, cacheWrite1hTokens: 500, cacheReadTokens: 1_000 })];
+    const cached = { ...NO_USAGE, inputTokens: 1_000, cacheWrite1hTokens: 1_000, cacheReadTokens: 2_000 };
+    const usd = costUsd({ model: HAIKU, lane: 'realtime', usage: cached }) ?? NaN;
+    expect(expected(part(10, { maxTokens: 0 }), usage)).toBeCloseTo(usd * 1.1, 9);
+    // Writing costs more than plain input: a run whose batches are cold needs more than its size says.
+    const cold = [seen({ rows: 5, cacheWrite1hTokens: 2_000 })];
+    expect(expected(part(10, { maxTokens: 0 }), cold)).toBeCloseTo(2 * price(4_000, 0), 9);
   });
 
   test('knows the model by its dated name, in both lanes, and no other model', () => {
