@@ -113,9 +113,12 @@ describe('a page', () => {
 describe('a model', () => {
   test('is read with what it can do, and null where the API does not say', () => {
     const model = { id: 'm', capabilities: { batch: { supported: false } }, retires_at: '2026-11-30T00:00:00Z' };
+    const unsaid = { lifecycle: null, deprecatedAtMs: null, contextTokens: null, maxTokens: null };
     expect(parseModel(JSON.stringify(model))).toEqual({
+      ...unsaid,
       id: 'm',
       batchSupported: false,
+      capabilities: { batch: false },
       retiresAtMs: Date.UTC(2026, 10, 30),
     });
     for (const capabilities of [
@@ -127,12 +130,22 @@ describe('a model', () => {
       { batch: {} },
       { batch: { supported: 'yes' } },
     ]) {
-      expect(parseModel(JSON.stringify({ id: 'm', capabilities, retires_at: 7 }))).toEqual({
-        id: 'm',
-        batchSupported: null,
-        retiresAtMs: null,
-      });
+      const read = parseModel(
+        JSON.stringify({ id: 'm', capabilities, retires_at: 7, lifecycle: 'new', max_tokens: '9' }),
+      );
+      expect(read).toEqual({ ...unsaid, id: 'm', batchSupported: null, capabilities: {}, retiresAtMs: null });
     }
+  });
+
+  test('has its capabilities by their paths, and its sizes', () => {
+    const thinking = { supported: true, types: { adaptive: { supported: false }, enabled: { supported: true } } };
+    const model = { id: 'm', lifecycle: 'deprecated', max_tokens: 64_000, max_input_tokens: 200_000 };
+    expect(parseModel(JSON.stringify({ ...model, capabilities: { thinking } }))).toMatchObject({
+      lifecycle: 'deprecated',
+      maxTokens: 64_000,
+      contextTokens: 200_000,
+      capabilities: { thinking: true, 'thinking.types.adaptive': false, 'thinking.types.enabled': true },
+    });
   });
 
   test.each(['{}', '{"id":7}', '', 'null'])('that is %s is unreadable', (body) => {
