@@ -39,6 +39,8 @@ export const RESULT_IDLE_MS_MAX = 120_000;
 export const RESULTS_WARN_MS = 7 * 24 * 3_600_000;
 /** A batch expires 24 h after it was created. */
 export const BATCH_EXPIRES_MS = 24 * 3_600_000;
+/** Most batches end within an hour (documentation 2026-09-26). */
+export const BATCH_TYPICAL_MS = 3_600_000;
 /** A wait that the API asks for above this pauses the lane and is told to the user. */
 export const RETRY_AFTER_SAID_MS = 10 * 60_000;
 /**

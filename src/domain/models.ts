@@ -82,6 +82,11 @@ export function modelFacts(id: string, nowMs: number): ModelFacts {
   return { status, ...entry, retiresAtMs };
 }
 
+/** All that are in the table, by alias. */
+export function knownModels(): readonly string[] {
+  return [...MODELS.keys()];
+}
+
 /** The end of the day, or of the month, in UTC. */
 function endOf(date: string): number {
   const [year = 1970, month = 1, day] = date.split('-').map(Number);
