@@ -4,6 +4,8 @@
 
 /** Requests in one Message Batch (documentation 2026-09-26). */
 export const BATCH_ROWS_MAX = 100_000;
+/** Messages in one request (facts/api.md section 2). */
+export const MESSAGES_MAX = 100_000;
 /** Bytes of one create body. "256 MB" without saying which MB: the smaller meaning is safe (facts, section 1.4). */
 export const BATCH_BYTES_MAX = 256_000_000;
 /** `{"requests":[` and `]}` around the requests of a body. */

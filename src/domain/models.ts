@@ -31,6 +31,9 @@ export interface ModelFacts {
 
 type ModelEntry = Omit<ModelFacts, 'status' | 'retiresAtMs'>;
 
+/** Of a model that is not in the table: what the largest of today's write at most. */
+export const MAX_TOKENS_UNKNOWN = 128_000;
+
 const NOW: ModelEntry = { contextTokens: 1_000_000, maxTokens: 128_000 };
 const NOW_LONG: ModelEntry = { ...NOW, longMaxTokens: 300_000 };
 const OLDER: ModelEntry = { contextTokens: 200_000, maxTokens: 64_000 };

@@ -70,7 +70,7 @@ function cachingText({ models: [own] }: PlanView, paint: Paint): string {
   const result = caching.pays
     ? `saves about ${formatUsd(saved)} in the batch lane: --cache auto`
     : `would cost about ${formatUsd(-saved)} more`;
-  return `${title}  ${prefix};\n  ${result}. ${sentence(caching.why)}`;
+  return `${title}\n${wrapped(`${prefix}; ${result}. ${capital(sentence(caching.why))}`, '  ', '  ')}`;
 }
 
 /** What other rooms find: routes, and rows that ask the same. */
@@ -121,6 +121,9 @@ const BINDS: Readonly<Record<string, string>> = {
   concurrency: '--concurrency',
 };
 
+/** A time that caching makes shorter by less is not worth a line. */
+const CACHED_GAIN = 0.9;
+
 function timeText({ models: [own], limits }: PlanView): string {
   const { batch, realtime } = own.lanes;
   const time = (band: Band): string[] => [
@@ -135,10 +138,21 @@ function timeText({ models: [own], limits }: PlanView): string {
     formatCount(limit.value),
     limit.source,
   ]);
+  const cached = own.lanes.realtime_cached;
   return [
     table([
       ['batch', ...time(batch.seconds), `binds: ${BINDS[batch.binding] ?? batch.binding}${waves}`],
       ['realtime', ...time(realtime.seconds), `binds: ${BINDS[realtime.binding] ?? realtime.binding}, ${rate}`],
+      ...(cached === null || cached.seconds > realtime.seconds.expected * CACHED_GAIN
+        ? []
+        : [
+            [
+              'realtime, cached',
+              formatDuration(cached.seconds * 1_000),
+              '',
+              `binds: ${BINDS[cached.binding] ?? cached.binding}`,
+            ],
+          ]),
     ]),
     `  by the ${limits.assumed ? 'assumed ' : ''}${whose}:`,
     table(lines, '    '),
@@ -149,7 +163,7 @@ function raiseText(raises: readonly RaiseView[], paint: Paint): string {
   if (raises.length === 0) return '';
   const lines = raises.flatMap((raise) => [
     `  ${raise.lane}: ${BINDS[raise.limit] ?? raise.limit} from ${formatCount(raise.from)} to ${formatCount(raise.to)}: ${formatDuration(raise.seconds_then * 1_000)} instead of ${formatDuration(raise.seconds_now * 1_000)}`,
-    `    ${raise.how}`,
+    wrapped(raise.how, '    ', '    '),
   ]);
   return `${paint.bold('what to raise')}\n${lines.join('\n')}`;
 }
@@ -211,6 +225,10 @@ function range({ low, high }: Band, format: (value: number) => string): string {
 
 function bullets(lines: readonly string[]): string {
   return lines.map((line) => wrapped(sentence(line), '  - ', '    ')).join('\n');
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function sentence(text: string): string {

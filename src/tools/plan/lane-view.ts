@@ -23,6 +23,8 @@ export interface LaneQuestion {
   readonly chunks: number;
   readonly batchesMax: number;
   readonly concurrency: number;
+  /** Input tokens of a row that are read from the cache, as expected; null where caching is not possible. */
+  readonly cachedTokens: number | null;
 }
 
 export interface LaneTimes {
@@ -57,8 +59,20 @@ export function lanesOf(question: LaneQuestion): LaneTimes {
       binding: batch.binding,
     },
     realtime: { seconds, rows_per_minute: realtime.rowsPerMinute, binding: realtime.bounds[0].binding },
+    realtime_cached: cachedView(question.cachedTokens, realtimeLaneExpected),
   };
   return { batchLane, batch, realtimeLane: realtimeLaneExpected, realtime, view };
+}
+
+/** Cache reads take nothing of the input limit (facts, section 3.3). */
+function cachedView(cachedTokens: number | null, lane: RealtimeLane): LanesView['realtime_cached'] {
+  if (cachedTokens === null) return null;
+  const shares = lane.shares.map((share) => {
+    const counts = share.binding === 'itpm' || share.binding === 'tpm';
+    return counts ? { ...share, eachRow: Math.max(0, share.eachRow - cachedTokens) } : share;
+  });
+  const { ms, rowsPerMinute, bounds } = realtimeTime({ ...lane, shares });
+  return { seconds: ms / 1_000, rows_per_minute: rowsPerMinute, binding: bounds[0].binding };
 }
 
 function realtimeLane({ candidate, account, concurrency }: LaneQuestion, rows: number, end: keyof Band): RealtimeLane {

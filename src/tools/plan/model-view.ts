@@ -47,7 +47,9 @@ export function planModel(question: ModelQuestion): Planned {
   const output = sumBands(parts.map((part) => part.output.tokens));
   const caching = cachingOf(question);
   const cost = { batch: costOf(question, 'batch', caching), realtime: costOf(question, 'realtime', caching) };
-  const times = lanesOf(question);
+  const [first] = parts;
+  const cachedTokens = caching.possible && first ? first.prefixTokens * CACHE_HITS.realtime.expected : null;
+  const times = lanesOf({ ...question, cachedTokens });
   const problems = problemsOf(question);
   const rows = parts.reduce((sum, { part }) => sum + part.rows, 0);
   const answer = answerOf(question);

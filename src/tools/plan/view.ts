@@ -61,6 +61,12 @@ export interface LanesView {
     readonly rows_per_minute: number;
     readonly binding: string;
   };
+  /** With the shared prefix in the cache, whose reads take nothing of the input limit; null where that is not possible. */
+  readonly realtime_cached: {
+    readonly seconds: number;
+    readonly rows_per_minute: number;
+    readonly binding: string;
+  } | null;
 }
 
 export interface LimitLine {
