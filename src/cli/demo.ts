@@ -2,6 +2,7 @@
  * `batchrun demo`: 10,003 real queries of bank customers through the whole pipeline, against the simulator in this very
  * process, with faults switched on. No API key, nothing leaves the machine.
  */
+import { BATCH_BYTES_MAX } from '../domain/limits.ts';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -79,7 +80,7 @@ function demoContext(context: Context, folder: string, output: string): Context 
     defuseFormulas: true,
     onInvalid: 'fail',
     chunkSize: 1_000,
-    chunkBytes: 256_000_000,
+    chunkBytes: BATCH_BYTES_MAX,
     maxBatches: 6,
     concurrency: 8,
     maxAttempts: 4,

@@ -3,6 +3,7 @@
  * moves: batches cost half. From the moment when it could not, just so much moves that the lane is kept busy, because
  * batches may still end meanwhile. What cannot make it even so is counted, so that it is said early.
  */
+import { BATCH_TYPICAL_MS } from './limits.ts';
 
 /** A sealed chunk, in the order in which chunks are uploaded. */
 export interface SealedPiece {
@@ -186,13 +187,12 @@ function sum(risks: readonly Risk[]): number {
   return risks.reduce((total, risk) => total + risk.rows, 0);
 }
 
-/** So many batches, newest first, say how long one takes; before there are any: most take less than an hour (documentation). */
+/** So many batches, newest first, say how long one takes; before there are any, what the documentation says of most. */
 export const HISTORY_BATCHES = 50;
-const BATCH_FIRST_MS = 3_600_000;
 const SLOW_SHARE = 0.9;
 
 /** How long nine of ten of these took. */
 export function slowBatchMs(history: readonly { readonly tookMs: number }[]): number {
   const took = history.map(({ tookMs }) => tookMs).sort((one, other) => one - other);
-  return took[Math.min(took.length - 1, Math.floor(took.length * SLOW_SHARE))] ?? BATCH_FIRST_MS;
+  return took[Math.min(took.length - 1, Math.floor(took.length * SLOW_SHARE))] ?? BATCH_TYPICAL_MS;
 }

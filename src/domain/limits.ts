@@ -4,6 +4,8 @@
 
 /** Requests in one Message Batch (documentation 2026-09-26). */
 export const BATCH_ROWS_MAX = 100_000;
+/** Messages in one request (facts/api.md section 2). */
+export const MESSAGES_MAX = 100_000;
 /** Bytes of one create body. "256 MB" without saying which MB: the smaller meaning is safe (facts, section 1.4). */
 export const BATCH_BYTES_MAX = 256_000_000;
 /** `{"requests":[` and `]}` around the requests of a body. */
@@ -39,6 +41,8 @@ export const RESULT_IDLE_MS_MAX = 120_000;
 export const RESULTS_WARN_MS = 7 * 24 * 3_600_000;
 /** A batch expires 24 h after it was created. */
 export const BATCH_EXPIRES_MS = 24 * 3_600_000;
+/** Most batches end within an hour (documentation 2026-09-26). */
+export const BATCH_TYPICAL_MS = 3_600_000;
 /** A wait that the API asks for above this pauses the lane and is told to the user. */
 export const RETRY_AFTER_SAID_MS = 10 * 60_000;
 /**

@@ -42,6 +42,9 @@ export interface ModelFacts {
 
 type ModelEntry = Omit<ModelFacts, 'status' | 'retiresAtMs'>;
 
+/** Of a model that is not in the table: what the largest of today's write at most. */
+export const MAX_TOKENS_UNKNOWN = 128_000;
+
 const NOW: ModelEntry = { contextTokens: 1_000_000, maxTokens: 128_000 };
 const NOW_LONG: ModelEntry = { ...NOW, longMaxTokens: 300_000 };
 const OLDER: ModelEntry = { contextTokens: 200_000, maxTokens: 64_000 };
@@ -110,6 +113,11 @@ export function modelFacts(id: string, nowMs: number): ModelFacts {
 /** Models that can be asked for, as far as is known: for "did you mean …?". */
 export function knownModels(nowMs: number): readonly string[] {
   return [...MODELS.keys()].filter((id) => modelFacts(id, nowMs).status !== 'retired');
+}
+
+/** All that are in the table, by alias. */
+export function listedModels(): readonly string[] {
+  return [...MODELS.keys()];
 }
 
 /** The end of the day, or of the month, in UTC. */

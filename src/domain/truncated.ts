@@ -1,11 +1,9 @@
 /** `--retry-truncated`: an answer that max_tokens cut off is asked for again with more. */
 import { wishesOf, type RunRecord } from './model.ts';
-import { modelFacts } from './models.ts';
+import { MAX_TOKENS_UNKNOWN, modelFacts } from './models.ts';
 
 /** The same question with the same max_tokens is cut off again (facts, section 10: hindsight#2668). */
 const FACTOR = 2;
-/** Of a model that is not in the table: what the largest of today's write at most. */
-const MAX_TOKENS_UNKNOWN = 128_000;
 
 export interface CutOff {
   readonly stopReason: string | undefined;

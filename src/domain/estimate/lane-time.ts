@@ -65,56 +65,52 @@ export function batchRowsWithin(lane: BatchLane, withinMs: number, batchMs: numb
   return chunks === lane.chunks ? lane.rows : Math.floor((lane.rows / lane.chunks) * chunks);
 }
 
+export type RealtimeBinding = 'rpm' | 'itpm' | 'otpm' | 'tpm' | 'concurrency';
+
+/** One limit of a minute, and what a row takes of it on average over all rows. */
+export interface RealtimeShare extends RowShare {
+  readonly binding: Exclude<RealtimeBinding, 'concurrency'>;
+  /** The models that share it. */
+  readonly rateClass: string;
+}
+
 export interface RealtimeLane {
   readonly rows: number;
-  /** What a row takes on average; cache reads take nothing of the input limit. */
-  readonly inputTokens: number;
-  readonly outputTokens: number;
-  /** Null: there is no such limit, or none is known. */
-  readonly requestsPerMinute: number | null;
-  readonly inputPerMinute: number | null;
-  readonly outputPerMinute: number | null;
+  /** Limits that are not known are left out. Cache reads take nothing of the input limit. */
+  readonly shares: readonly RealtimeShare[];
   readonly concurrency: number;
   readonly latencyMs: number;
 }
 
-export type RealtimeBinding = 'rpm' | 'itpm' | 'otpm' | 'concurrency';
+export interface RealtimeBound {
+  readonly binding: RealtimeBinding;
+  /** Null: of our own, the calls at once. */
+  readonly share: RealtimeShare | null;
+  readonly rowsPerMinute: number;
+}
 
 export interface RealtimeTime {
   readonly ms: number;
   readonly rowsPerMinute: number;
-  readonly binding: RealtimeBinding;
-  /** What is nearest behind it, and how many rows a minute it would allow. */
-  readonly next: { readonly binding: RealtimeBinding; readonly rowsPerMinute: number } | null;
+  /** All bounds, the narrowest first. */
+  readonly bounds: readonly [RealtimeBound, ...RealtimeBound[]];
 }
 
 export function realtimeTime(lane: RealtimeLane): RealtimeTime {
-  const rates = sharesOf(lane).map(({ binding, ...share }) => ({
-    binding,
-    rowsPerMinute: rowsPerMinute([share], { concurrency: Infinity, latencyMs: 0 }),
-  }));
-  rates.push({ binding: 'concurrency', rowsPerMinute: rowsPerMinute([], lane) });
-  rates.sort((one, other) => one.rowsPerMinute - other.rowsPerMinute);
-  const [first, next] = rates;
-  const rate = first?.rowsPerMinute ?? Infinity;
-  return {
-    ms: (lane.rows / rate) * MINUTE_MS + lane.latencyMs,
-    rowsPerMinute: rate,
-    binding: first?.binding ?? 'concurrency',
-    next: next ?? null,
+  const { rows, shares, concurrency, latencyMs } = lane;
+  const own: RealtimeBound = {
+    ...{ binding: 'concurrency', share: null },
+    rowsPerMinute: rowsPerMinute([], { concurrency, latencyMs }),
   };
-}
-
-function sharesOf(lane: RealtimeLane): (RowShare & { readonly binding: RealtimeBinding })[] {
-  const { requestsPerMinute, inputPerMinute, outputPerMinute, inputTokens, outputTokens } = lane;
-  const all = [
-    { binding: 'rpm', perMinute: requestsPerMinute, eachRow: 1 },
-    { binding: 'itpm', perMinute: inputPerMinute, eachRow: inputTokens },
-    { binding: 'otpm', perMinute: outputPerMinute, eachRow: outputTokens },
-  ] as const;
-  return all.flatMap(({ binding, perMinute, eachRow }) =>
-    perMinute === null || eachRow <= 0 ? [] : [{ binding, perMinute, eachRow }],
-  );
+  const bounds: [RealtimeBound, ...RealtimeBound[]] = [own];
+  for (const share of shares) {
+    if (share.eachRow <= 0) continue;
+    const rate = rowsPerMinute([share], { concurrency: Infinity, latencyMs: 1 });
+    bounds.push({ binding: share.binding, share, rowsPerMinute: rate });
+  }
+  bounds.sort((one, other) => one.rowsPerMinute - other.rowsPerMinute);
+  const rate = bounds[0].rowsPerMinute;
+  return { ms: (rows / rate) * MINUTE_MS + latencyMs, rowsPerMinute: rate, bounds };
 }
 
 /** Rows that are answered within this time. */

@@ -5,8 +5,9 @@
 import type { UsageEntry } from '../model.ts';
 import { mapBand, within, type Band } from './band.ts';
 
-/** Before the first answers: a quarter of max_tokens, and no less than a paragraph. */
+/** Before the first answers: people leave room, and answers take a quarter of max_tokens. */
 export const OUTPUT_SHARE_FIRST = 0.25;
+/** Where it is better to expect too much (limits, budgets): no less than a paragraph. */
 export const OUTPUT_TOKENS_FIRST = 256;
 /** A label, a yes or a no. */
 const SHORTEST_TOKENS = 4;
@@ -43,7 +44,7 @@ export function estimateOutput({ rows, maxTokens, told, seen }: OutputAsked): Ou
   if (told !== undefined) return { tokens: capped(within(told * rows, TOLD_ERROR)), basis: 'told' };
   const enough = seen.filter((run) => run.rows >= SEEN_ROWS_MIN);
   if (enough.length > 0) return { tokens: capped(seenBand(rows, enough)), basis: 'earlier_runs' };
-  const expected = Math.max(maxTokens * OUTPUT_SHARE_FIRST, OUTPUT_TOKENS_FIRST * rows);
+  const expected = Math.max(maxTokens * OUTPUT_SHARE_FIRST, SHORTEST_TOKENS * rows);
   return { tokens: capped({ low: SHORTEST_TOKENS * rows, expected, high: maxTokens }), basis: 'assumed' };
 }
 

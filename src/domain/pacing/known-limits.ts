@@ -5,6 +5,7 @@
 import type { BucketLimit, BucketName, PoolLimits } from './limiter.ts';
 import { BUCKET_NAMES } from './limiter.ts';
 import type { KnownLimit, LimitSource } from './snapshot.ts';
+import { TIERS } from './tiers.ts';
 
 export type Caps = Readonly<Partial<Record<BucketName, number>>>;
 
@@ -12,11 +13,7 @@ export type Caps = Readonly<Partial<Record<BucketName, number>>>;
  * Before anything is known: the lowest limits that were ever published for a paying account (facts, section 3.2, tier 1 of
  * 2025). The first answer says more.
  */
-export const ASSUMED: Readonly<Record<'requests' | 'input' | 'output', number>> = {
-  requests: 50,
-  input: 30_000,
-  output: 8_000,
-};
+export const ASSUMED: Readonly<Record<'requests' | 'input' | 'output', number>> = TIERS.tier_1.models;
 
 const TRUST: Readonly<Record<LimitSource, number>> = { assumed: 0, tier: 1, refusal: 2, headers: 3, admin: 3, flag: 4 };
 /** A refusal that contradicts what headers or the Admin API said longer ago than this is believed. */

@@ -2,11 +2,9 @@
  * Checks `messages` and `system` as the API does, so that a row that must fail is refused before it is sent.
  * Only the frame is looked at, never the text: roles, and blocks that have a type. Messages name places, not words.
  */
+import { MESSAGES_MAX } from '../limits.ts';
 import type { Findings } from './findings.ts';
 import { isObject, kindOf, shown } from './shape.ts';
-
-/** Messages in one request (facts/api.md section 2). */
-const MESSAGES_MAX = 100_000;
 
 export function checkMessages(messages: unknown, findings: Findings): void {
   if (messages === undefined) {

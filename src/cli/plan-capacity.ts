@@ -1,0 +1,83 @@
+/**
+ * `batchrun plan` without an input: a load in numbers. Says which flag is missing, with a whole command that works.
+ */
+import { BatchrunError } from '../base/errors.ts';
+import { defaultModels } from '../tools/plan/models.ts';
+import { capacityReport } from '../tools/plan/capacity-report.ts';
+import { planCapacity, type CapacityQuestion, type CapacityView } from '../tools/plan/capacity.ts';
+import { hasState, openReading, systemNow, type Context } from './context.ts';
+import { EXIT } from './outcome.ts';
+import { accountFor } from './plan-account.ts';
+import { capacityText } from './render/capacity-text.ts';
+import { writeReport } from './report-file.ts';
+import { correctedCommand } from './shell.ts';
+
+/** What a missing number is in a corrected command. */
+const EXAMPLES = { '--rows': '100000', '--input-tokens': '500', '--output-tokens': '200' } as const;
+
+export async function runCapacity(context: Context, argv: readonly string[]): Promise<number> {
+  const { flags, terminal } = context;
+  const question = await questionOf(context, argv);
+  const view = planCapacity(question);
+  if (flags.html !== undefined) terminal.talk(`The report is in ${writeReport(flags.html, capacityReport(view))}`);
+  if (flags.json === true) await terminal.data(`${JSON.stringify(view)}\n`);
+  else await terminal.data(`${capacityText(view, { color: process.stdout.isTTY && terminal.color })}\n`);
+  return EXIT.ok;
+}
+
+async function questionOf(context: Context, argv: readonly string[]): Promise<CapacityQuestion> {
+  const { flags } = context;
+  const { rows, rpm, inputTokens, outputTokens, model, models, deadline } = flags;
+  if (rows === undefined && rpm === undefined) throw missing(['--rows'], argv, inputTokens, outputTokens);
+  if (rows !== undefined && rpm !== undefined) {
+    throw new BatchrunError('E_USAGE', '--rows and --rpm cannot both be given', {
+      hint: 'Rows are a job that ends; requests a minute are a load that does not.',
+    });
+  }
+  if (inputTokens === undefined || outputTokens === undefined) throw missing([], argv, inputTokens, outputTokens);
+  if (rows !== undefined && rows < 1) throw new BatchrunError('E_USAGE', '--rows must be at least 1');
+  const nowMs = systemNow();
+  const withinMs = deadline === undefined || deadline === 'none' ? null : Math.max(0, deadline - nowMs);
+  const account = await known(context);
+  return {
+    load: rows === undefined ? { kind: 'rate', rpm: rpm ?? 0 } : { kind: 'rows', rows: Math.round(rows) },
+    ...{ inputTokens, outputTokens, withinMs, nowMs },
+    models: models ?? (model === undefined ? defaultModels(nowMs) : [model]),
+    batchesMax: flags.maxBatches,
+    ...account,
+  };
+}
+
+/** What earlier runs of this state learnt; nothing is asked. */
+async function known(context: Context): Promise<Pick<CapacityQuestion, 'tier' | 'batchMs'>> {
+  const store = hasState(context.stateFolder) ? await openReading(context.stateFolder) : null;
+  try {
+    const { tier, batchMs } = await accountFor(context, store, null);
+    return { tier, batchMs: batchMs.batches > 0 ? batchMs.ms.expected : null };
+  } finally {
+    await store?.close();
+  }
+}
+
+function missing(
+  first: readonly (keyof typeof EXAMPLES)[],
+  argv: readonly string[],
+  inputTokens: CapacityView['input_tokens'] | undefined,
+  outputTokens: CapacityView['output_tokens'] | undefined,
+): BatchrunError {
+  const flags = [
+    ...first,
+    ...(inputTokens === undefined ? (['--input-tokens'] as const) : []),
+    ...(outputTokens === undefined ? (['--output-tokens'] as const) : []),
+  ];
+  const command = correctedCommand(
+    argv,
+    flags.flatMap((flag) => [flag, EXAMPLES[flag]]),
+  );
+  const what = first.length > 0 ? 'there is no input, and no load is described: ' : '';
+  const names =
+    flags.length > 1 ? `${flags.slice(0, -1).join(', ')} and ${flags.at(-1) ?? ''} are` : `${flags[0] ?? ''} is`;
+  return new BatchrunError('E_USAGE', `${what}${names} missing`, {
+    hint: `For example:\n  ${command}\nor with a file:\n  batchrun plan input.jsonl`,
+  });
+}
