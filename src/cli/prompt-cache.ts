@@ -10,7 +10,7 @@ import { findPrefixes, type FoundPrefix } from '../domain/cache/find-prefixes.ts
 import { decide, type MeasuredHits, type PrefixUse, type Saving } from '../domain/cache/pays.ts';
 import { cacheOf, hitShare, type CacheMode, type CacheSettings } from '../domain/cache/settings.ts';
 import { readMarkedRow } from '../domain/cache/warm-up.ts';
-import type { CacheTtl, MarkedPrefix } from '../domain/cache/blocks.ts';
+import { hasOwnMarks, type CacheTtl, type MarkedPrefix } from '../domain/cache/blocks.ts';
 import type { Lane, ModelMix, RunRecord } from '../domain/model.ts';
 import { modelFacts } from '../domain/models.ts';
 import { tokensFromBytes } from '../domain/estimate/tokenizer.ts';
@@ -245,7 +245,9 @@ function meanBytes(sample: readonly JsonObject[]): number {
 }
 
 function noneText(sample: readonly JsonObject[]): string {
-  return sample.length < 2 ? 'there are no two rows to share anything' : 'the rows share no beginning';
+  if (sample.length < 2) return 'there are no two rows to share anything';
+  const isTheirs = sample.some(hasOwnMarks);
+  return isTheirs ? 'the rows have cache_control of their own' : 'the rows share no beginning';
 }
 
 function whyNot(model: string, use: PrefixUse, why: 'no_price' | 'does_not_pay', best: Saving | null): string {
