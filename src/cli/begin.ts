@@ -15,8 +15,14 @@ export interface BeginParts {
   readonly started: (flags: Flags) => void;
 }
 
-export function contextOf(command: Command, { signal, started }: BeginParts): Context {
-  applySettings(command, process.env, process.cwd());
+/** These write the configuration file, or say what may stand in one. */
+function ignoresFile(command: Command): boolean {
+  return command.name() === 'init' || command.opts<Flags>().jsonSchema === true;
+}
+
+export async function contextOf(command: Command, { signal, started }: BeginParts): Promise<Context> {
+  const from = { env: process.env, cwd: process.cwd(), ignoresFile: ignoresFile(command) };
+  await applySettings(command, from);
   const flags = command.opts<Flags>();
   started(flags);
   const complete = (text: string): string => withState(text, flags.state);

@@ -7,9 +7,12 @@ import { parseBytes, parseDurationMs } from '../base/units.ts';
 import { BATCH_BYTES_MAX } from '../domain/limits.ts';
 import { deadlineMs } from './deadline.ts';
 
+/** A reader that says which numbers it takes: the schema of the configuration file tells editors. */
+export type CountReader = ((text: string) => number) & { readonly min: number; readonly max: number };
+
 /** A whole number in a range. */
-export function count(min: number, max = Number.MAX_SAFE_INTEGER): (text: string) => number {
-  return (text) => {
+export function count(min: number, max = Number.MAX_SAFE_INTEGER): CountReader {
+  const read = (text: string): number => {
     const value = Number(text);
     if (!/^\d+$/.test(text.trim()) || value < min || value > max) {
       throw new InvalidArgumentError(
@@ -20,6 +23,7 @@ export function count(min: number, max = Number.MAX_SAFE_INTEGER): (text: string
     }
     return value;
   };
+  return Object.assign(read, { min, max });
 }
 
 /** Milliseconds. */
@@ -41,7 +45,9 @@ export function bytes(text: string): number {
 /** USD. */
 export function amount(text: string): number {
   const value = Number(text);
-  if (!Number.isFinite(value) || value < 0) throw new InvalidArgumentError('It must be an amount in USD.');
+  if (text.trim() === '' || !Number.isFinite(value) || value < 0) {
+    throw new InvalidArgumentError('It must be an amount in USD.');
+  }
   return value;
 }
 

@@ -31,6 +31,7 @@ export const FLAG_SPECS = {
     read: list,
   },
   json: { flags: '--json', text: 'one JSON object on stdout (log: one a line)' },
+  jsonSchema: { flags: '--json-schema', text: 'print the JSON Schema of the configuration file, for editors' },
   quiet: { flags: '-q, --quiet', text: 'only errors on stderr' },
   logLevel: {
     flags: '--log-level <level>',
@@ -505,10 +506,10 @@ export const COMMAND_FLAGS: Readonly<Record<string, readonly FlagName[]>> = {
   advise: [...READING, 'prices', 'json', ...COMMON],
   check: [...READING, 'json', ...COMMON],
   sample: ['limit', 'sample', 'seed', 'inputFormat', 'output', 'overwrite', ...COMMON],
-  stats: ['json', 'prices', ...COMMON],
-  diff: ['json', ...COMMON],
+  stats: ['idColumn', 'inputFormat', 'prices', 'json', ...COMMON],
+  diff: ['idColumn', 'inputFormat', 'prices', 'json', ...COMMON],
   init: ['yes', 'overwrite', ...COMMON],
-  config: ['json', ...COMMON],
+  config: ['json', 'jsonSchema', ...COMMON],
   sim: COMMON,
   demo: COMMON,
 };

@@ -15,6 +15,7 @@ export interface Flags {
   readonly config?: string;
   readonly apiKeysEnv?: readonly string[];
   readonly json?: boolean;
+  readonly jsonSchema?: boolean;
   readonly quiet?: boolean;
   readonly logLevel: LogLevel;
   readonly logFormat: 'text' | 'json';
@@ -121,6 +122,11 @@ export interface Flags {
 /** Puts the flags of a command on it. Their environment variables are read by settings.ts. */
 export function addFlags(command: Command, name: string): void {
   for (const flag of COMMAND_FLAGS[name] ?? []) command.addOption(toOption(flag));
+}
+
+/** Every flag of every command, for those who explain them. */
+export function addAllFlags(command: Command): void {
+  for (const flag of FLAG_NAMES) command.addOption(toOption(flag));
 }
 
 /** The environment variable of a flag: BATCHRUN_CHUNK_SIZE. */

@@ -33,7 +33,8 @@ Exit codes:
   6  another process drives this state
   130, 143  interrupted; the state is kept
 
-Every flag can also be set as BATCHRUN_<FLAG> in the environment or in batchrun.config.json.
+Every flag can also be set as BATCHRUN_<FLAG> in the environment, or in batchrun.config.yaml or .json
+(batchrun init writes one, batchrun config shows what counts).
 The API key comes from ANTHROPIC_API_KEY, as everywhere.`;
 
 const EXAMPLES = `
@@ -217,14 +218,18 @@ function addFileCommands(program: Command, parts: ProgramParts): void {
     name: 'init',
     usage: '',
     text: 'write a configuration file by asking a few questions',
-    run: async (context) => (await import('./init.ts')).runInit(context),
+    run: async (context, _words, command) =>
+      (await import('./init.ts')).runInit(context, typedTarget(command).overwrite),
   });
   define(program, parts, {
     name: 'config',
     usage: '[command]',
     text: 'the value of every flag of a command, and where it comes from',
-    run: async (context, [name]) => (await import('./config.ts')).runConfig(context, word(name)),
-  });
+    run: async (context, [name]) => (await import('./config.ts')).runConfig(context, word(name), parts.argv),
+  })
+    // The flags of the command that is asked about may follow: they are read as it would read them.
+    .allowUnknownOption()
+    .allowExcessArguments();
 }
 
 function addToolCommands(program: Command, parts: ProgramParts): void {
@@ -263,7 +268,7 @@ function define(program: Command, parts: ProgramParts, { name, usage, text, run 
   command.action(async (...args: unknown[]) => {
     parts.started(command.opts<Flags>());
     const { contextOf } = await import('./begin.ts');
-    const context = contextOf(command, parts);
+    const context = await contextOf(command, parts);
     const { prices } = context.flags;
     if (prices !== undefined) (await import('./prices-file.ts')).usePrices(prices);
     parts.finished(await run(context, args, command));

@@ -1,65 +1,140 @@
 /**
- * Values of flags from elsewhere: the environment (BATCHRUN_CHUNK_SIZE=5000) and the configuration file, a JSON object
- * by the flags' long names (`{"chunk-size": 5000}`). Flag > environment > file > default. Keys and prompts do not
- * belong into the file; a pool of keys is named there by environment variables (`api-keys-env`, key-pool.ts).
+ * Values of flags from elsewhere: the environment (BATCHRUN_CHUNK_SIZE=5000), and the configuration file with its
+ * profiles (config-file.ts). Flag > environment > profile > file > default. Keys do not belong into the file; a pool of
+ * keys is named there by environment variables (`api-keys-env`, key-pool.ts).
+ *
+ * Where each value comes from is kept, for `batchrun config`.
  */
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import type { Command, Option } from 'commander';
-import { BatchrunError, messageOf, systemCodeOf } from '../base/errors.ts';
-import { FLAG_NAMES, longName } from './options.ts';
+import { BatchrunError, messageOf } from '../base/errors.ts';
+import { closest } from '../domain/row/closest.ts';
+import { findConfig, readConfig, type ConfigFile, type FileSettings } from './config-file.ts';
+import { COMMAND_FLAGS, type FlagName } from './option-table.ts';
 
-const DEFAULT_FILE = 'batchrun.config.json';
 const YES = ['1', 'true', 'yes', 'on'];
 const NO = ['0', 'false', 'no', 'off'];
 
-/** Fills in what no flag has given. */
-export function applySettings(command: Command, env: NodeJS.ProcessEnv, cwd: string): void {
-  for (const option of command.options) applyVariable(command, option, env);
-  applyFile(command, cwd);
+/** Where the value of a flag is from, where no flag was typed. */
+export type Origin =
+  | { readonly kind: 'environment'; readonly name: string }
+  | { readonly kind: 'profile'; readonly profile: string; readonly file: string; readonly line: number }
+  | { readonly kind: 'file'; readonly file: string; readonly line: number };
+
+export interface SettingSource {
+  readonly origin: Origin;
+  /** As it was written; true and false for a switch. */
+  readonly typed: string | boolean;
 }
 
-/** `--chunk-size` is BATCHRUN_CHUNK_SIZE; an empty variable counts as not set. */
-function applyVariable(command: Command, option: Option, env: NodeJS.ProcessEnv): void {
-  const name = `BATCHRUN_${plainName(option).replaceAll('-', '_').toUpperCase()}`;
+export interface Settings {
+  readonly file: ConfigFile | null;
+  readonly profile: string | null;
+  /** By the name that a flag has among the values of a command. */
+  readonly sources: ReadonlyMap<string, SettingSource>;
+}
+
+export interface SettingsFrom {
+  readonly env: NodeJS.ProcessEnv;
+  readonly cwd: string;
+  /** Commands that write or describe the file must also work where there is none, or a broken one. */
+  readonly ignoresFile?: boolean;
+}
+
+/** Fills in what no flag has given. */
+export async function applySettings(command: Command, from: SettingsFrom): Promise<Settings> {
+  const sources = new Map<string, SettingSource>();
+  for (const option of command.options) applyVariable(command, { option, env: from.env, sources });
+  if (from.ignoresFile === true) return { file: null, profile: null, sources };
+  const given = command.opts()['config'] as string | undefined;
+  const path = findConfig(given, from.cwd);
+  const file = path === null ? null : await readConfig(path);
+  if (file) applyProfileName(command, file, sources);
+  const profile = (command.opts()['profile'] as string | undefined) ?? null;
+  const ofProfile = profile === null ? null : profileOf(file, profile);
+  if (file && profile !== null && ofProfile) {
+    const originAt = (line: number): Origin => ({ kind: 'profile', profile, file: file.path, line });
+    applyFile(command, { values: ofProfile, originAt, sources });
+  }
+  if (file) {
+    const originAt = (line: number): Origin => ({ kind: 'file', file: file.path, line });
+    applyFile(command, { values: file.settings, originAt, sources });
+  }
+  return { file, profile, sources };
+}
+
+/** The environment variable of an option: BATCHRUN_CHUNK_SIZE. */
+export function variableOf(option: Option): string {
+  return `BATCHRUN_${plainName(option).replaceAll('-', '_').toUpperCase()}`;
+}
+
+/** An empty variable counts as not set. */
+function applyVariable(
+  command: Command,
+  { option, env, sources }: { option: Option; env: NodeJS.ProcessEnv; sources: Map<string, SettingSource> },
+): void {
+  const name = variableOf(option);
   const text = env[name];
   if (text === undefined || text === '' || !isUnset(command, option)) return;
-  if (!option.isBoolean()) {
-    set(command, option, { value: readText(option, text, name), source: 'env' });
-    return;
-  }
   const word = text.toLowerCase();
-  if (!YES.includes(word) && !NO.includes(word)) {
+  if (option.isBoolean() && !YES.includes(word) && !NO.includes(word)) {
     throw new BatchrunError('E_CONFIG', `${name} is "${text}": it must be one of ${[...YES, ...NO].join(', ')}`);
   }
-  set(command, option, { value: YES.includes(word), source: 'env' });
+  const value = option.isBoolean() ? YES.includes(word) : readText(option, text, name);
+  command.setOptionValueWithSource(option.attributeName(), value, 'env');
+  const typed = option.isBoolean() ? YES.includes(word) : text;
+  sources.set(option.attributeName(), { origin: { kind: 'environment', name }, typed });
 }
 
-function applyFile(command: Command, cwd: string): void {
-  const given = command.opts()['config'] as string | undefined;
-  const file = resolve(cwd, given ?? DEFAULT_FILE);
-  const values = readFile(file, given !== undefined);
-  for (const [name, value] of Object.entries(values ?? {})) {
-    if (!FLAG_NAMES.some((flag) => longName(flag).replace(/^no-/, '') === name)) {
-      throw new BatchrunError('E_CONFIG', `${file}: there is no flag "${name}"`);
-    }
-    const option = command.options.find((one) => plainName(one) === name);
-    // A file serves several commands: a flag that this one does not take is another one's.
-    if (!option || !isUnset(command, option)) continue;
-    set(command, option, { value: readJson(option, value, `${file}: "${name}"`), source: 'config' });
+/** The file may name the profile that is used where nothing else does. */
+function applyProfileName(command: Command, file: ConfigFile, sources: Map<string, SettingSource>): void {
+  const setting = file.settings.get('profile');
+  if (!setting || command.opts()['profile'] !== undefined) return;
+  command.setOptionValueWithSource('profile', setting.typed, 'config');
+  const origin: Origin = { kind: 'file', file: file.path, line: setting.line };
+  sources.set('profile', { origin, typed: setting.typed });
+}
+
+function profileOf(file: ConfigFile | null, name: string): FileSettings {
+  if (!file) {
+    throw new BatchrunError('E_CONFIG', `there is no profile "${name}": there is no configuration file here`, {
+      hint: 'Write one with `batchrun init`, or name one with --config.',
+    });
+  }
+  const found = file.profiles.get(name);
+  if (found) return found;
+  const names = [...file.profiles.keys()];
+  const meant = closest(name, names);
+  throw new BatchrunError('E_CONFIG', `${file.path} has no profile "${name}"`, {
+    hint:
+      names.length === 0
+        ? 'Profiles stand in it under "profiles", by their names.'
+        : `${meant === undefined ? '' : `Did you mean "${meant}"? `}There ${names.length === 1 ? 'is' : 'are'} ${names.join(', ')}.`,
+  });
+}
+
+interface FilePart {
+  readonly values: FileSettings;
+  readonly originAt: (line: number) => Origin;
+  readonly sources: Map<string, SettingSource>;
+}
+
+/** A file serves several commands: a flag that this one does not take is another one's. */
+function applyFile(command: Command, { values, originAt, sources }: FilePart): void {
+  for (const option of command.options) {
+    const attribute = option.attributeName();
+    const setting = values.get(attribute as FlagName);
+    if (!setting || !isUnset(command, option) || !isTableFlag(command, attribute)) continue;
+    const { typed, line } = setting;
+    const value = typeof typed === 'boolean' ? typed : readText(option, typed, `"${plainName(option)}"`);
+    command.setOptionValueWithSource(attribute, value, 'config');
+    sources.set(attribute, { origin: originAt(line), typed });
   }
 }
 
-function readJson(option: Option, value: unknown, where: string): unknown {
-  if (option.isBoolean()) {
-    if (typeof value === 'boolean') return value;
-    throw new BatchrunError('E_CONFIG', `${where} must be true or false`);
-  }
-  if (typeof value === 'string' || typeof value === 'number') return readText(option, String(value), where);
-  if (Array.isArray(value)) return readText(option, value.join(','), where);
-  // Params are JSON on the command line and may stand as they are in a file.
-  if (plainName(option) === 'params' && typeof value === 'object' && value !== null) return JSON.stringify(value);
-  throw new BatchrunError('E_CONFIG', `${where} must be a text or a number`);
+/** A flag that only one command has (sim's faults) may be called like one of the table. */
+function isTableFlag(command: Command, attribute: string): boolean {
+  const flags = COMMAND_FLAGS[command.name()];
+  return flags === undefined || (flags as readonly string[]).includes(attribute);
 }
 
 function readText(option: Option, text: string, where: string): unknown {
@@ -78,26 +153,4 @@ function plainName(option: Option): string {
 function isUnset(command: Command, option: Option): boolean {
   const source = command.getOptionValueSource(option.attributeName());
   return source === undefined || source === 'default';
-}
-
-function set(command: Command, option: Option, { value, source }: { value: unknown; source: 'env' | 'config' }): void {
-  command.setOptionValueWithSource(option.attributeName(), value, source);
-}
-
-function readFile(file: string, required: boolean): Record<string, unknown> | null {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    if (!required && systemCodeOf(error) === 'ENOENT') return null;
-    throw new BatchrunError('E_CONFIG', `the configuration file ${file} cannot be read: ${messageOf(error)}`);
-  }
-  try {
-    const parsed: unknown = JSON.parse(text);
-    if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed))
-      return parsed as Record<string, unknown>;
-  } catch (error) {
-    throw new BatchrunError('E_CONFIG', `${file} is not JSON: ${messageOf(error)}`);
-  }
-  throw new BatchrunError('E_CONFIG', `${file} must hold one JSON object`);
 }

@@ -21,6 +21,14 @@ export interface Terminal {
   /** Bytes or text on stdout. */
   data(data: Uint8Array | string): Promise<void>;
   ask(question: string): Promise<string>;
+  /** Several questions in a row: what is typed ahead, or pasted, is not lost between them. */
+  converse(): Promise<Conversation>;
+}
+
+export interface Conversation {
+  /** Null where Ctrl-C or the end of the input came, which is not the same as Enter. */
+  ask(question: string): Promise<string | null>;
+  close(): void;
 }
 
 const CLEAR_LINE = '\r\u001b[2K';
@@ -73,18 +81,41 @@ export function createTerminal(options: TerminalOptions): Terminal {
     },
     ask: async (question) => {
       clear();
-      const { createInterface } = await import('node:readline');
-      const prompt = createInterface({ input: process.stdin, output: stderr });
-      return new Promise((resolve) => {
-        // Ctrl-C and the end of the input are answers too: none.
-        prompt.on('SIGINT', () => prompt.close());
-        prompt.on('close', () => resolve(''));
-        prompt.question(question, (answer) => {
-          resolve(answer);
-          prompt.close();
-        });
-      });
+      const talk = await converse();
+      const answer = await talk.ask(question);
+      talk.close();
+      return answer ?? '';
     },
+    converse: () => {
+      clear();
+      return converse();
+    },
+  };
+}
+
+async function converse(): Promise<Conversation> {
+  const { createInterface } = await import('node:readline');
+  const prompt = createInterface({ input: process.stdin, output: process.stderr });
+  const lines: string[] = [];
+  const state = { over: false };
+  let heard: (() => void) | undefined;
+  prompt.on('line', (line) => {
+    lines.push(line);
+    heard?.();
+  });
+  prompt.on('SIGINT', () => prompt.close());
+  prompt.on('close', () => {
+    state.over = true;
+    heard?.();
+  });
+  return {
+    ask: async (question) => {
+      prompt.setPrompt(question);
+      if (!state.over) prompt.prompt();
+      while (lines.length === 0 && !state.over) await new Promise<void>((resolve) => (heard = resolve));
+      return lines.shift() ?? null;
+    },
+    close: () => prompt.close(),
   };
 }
 

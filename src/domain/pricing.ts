@@ -125,6 +125,11 @@ export function priceOf(model: string): ModelPrice | null {
   return given ?? PRICE_BY_MODEL.get(model) ?? PRICE_BY_MODEL.get(undated) ?? null;
 }
 
+/** Every model of the built-in table, the newest of each line first. */
+export function pricedModels(): readonly string[] {
+  return [...PRICE_BY_MODEL.keys()];
+}
+
 /** The whole prompt: what the API read, wrote to the cache, or found there. */
 function promptTokens(usage: TokenUsage): number {
   return usage.inputTokens + usage.cacheWrite5mTokens + usage.cacheWrite1hTokens + usage.cacheReadTokens;

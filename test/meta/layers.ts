@@ -49,7 +49,12 @@ export const LAYERS: readonly Layer[] = [
     mayImport: ['base'],
     packages: ['node:buffer', 'node:crypto', 'node:events', 'node:http', 'node:zlib'],
   },
-  { name: 'tools', folder: 'src/tools/', mayImport: ['engine', 'domain', 'base'], packages: ['node:crypto'] },
+  {
+    name: 'tools',
+    folder: 'src/tools/',
+    mayImport: ['engine', 'domain', 'base'],
+    packages: ['node:crypto', 'hdr-histogram-js/dist/Int32Histogram.js'],
+  },
   {
     // The composition root: the one file that knows which adapter stands behind a port.
     name: 'context',
@@ -61,7 +66,7 @@ export const LAYERS: readonly Layer[] = [
     name: 'cli',
     folder: 'src/cli/',
     mayImport: ['context', 'tools', 'simulator', 'engine', 'domain', 'base'],
-    packages: ['node:*', 'commander'],
+    packages: ['node:*', 'commander', 'yaml'],
   },
 ];
 
