@@ -4,7 +4,8 @@
  */
 import { replacedModel } from './replaced-model.ts';
 import { REALTIME_BYTES_MAX } from '../../domain/limits.ts';
-import { countSample, type CountPorts, type CountStop } from '../../engine/token-count.ts';
+import type { AskStop } from '../../engine/asking.ts';
+import { countSample, type CountPorts } from '../../engine/token-count.ts';
 import type { LookedRow, SampleLook } from './look.ts';
 
 export interface ModelCount {
@@ -19,7 +20,7 @@ export interface ModelCount {
 export interface Counts {
   readonly byModel: ReadonlyMap<string, ModelCount>;
   /** Why not everything was counted; null where everything was. */
-  readonly stopped: CountStop | null;
+  readonly stopped: AskStop | null;
 }
 
 export const NO_COUNTS: Counts = { byModel: new Map(), stopped: null };
