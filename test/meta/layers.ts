@@ -61,7 +61,7 @@ export const LAYERS: readonly Layer[] = [
     name: 'cli',
     folder: 'src/cli/',
     mayImport: ['context', 'tools', 'simulator', 'engine', 'domain', 'base'],
-    packages: ['node:*', 'commander'],
+    packages: ['node:*', 'commander', 'yaml'],
   },
 ];
 
