@@ -3,6 +3,7 @@
  * another one had settled it already. Of a row's text at most a few characters are shown.
  */
 import { formatCount } from '../../base/units.ts';
+import { cutText } from '../row/cuts.ts';
 import { kindOf } from '../row/shape.ts';
 import { compileTest } from './router.ts';
 import { valueReader, type RoutedRow } from './row-values.ts';
@@ -88,7 +89,7 @@ function valueText(value: unknown, tests: readonly Test[]): string {
   if (typeof value !== 'string') return kindOf(value);
   if (tests.every((test) => test.kind === 'longer_than' || test.kind === 'shorter_than'))
     return `${formatCount(value.length)} characters`;
-  const cut = [...value.slice(0, 2 * VALUE_CHARS)].slice(0, VALUE_CHARS).join('');
+  const cut = cutText(value, VALUE_CHARS);
   return cut.length < value.length
     ? `${JSON.stringify(cut)}… (${formatCount(value.length)} characters)`
     : JSON.stringify(value);

@@ -158,7 +158,7 @@ function readNumber(
 ): Test[] {
   const isLength = LENGTH_TESTS.some((name) => name === kind);
   if (typeof value === 'number' && Number.isFinite(value) && (!isLength || (Number.isInteger(value) && value >= 0)))
-    return [{ kind, value } as Test];
+    return [{ kind, value }];
   complain(`it must be ${isLength ? 'a whole number of characters' : 'a number'}, and is ${shown(value)}`);
   return [];
 }

@@ -28,7 +28,7 @@ export function readRoutes(value: unknown, file: string): readonly Route[] {
       : `${file} has ${complaints.length} mistakes:\n${shownOnes.map((one) => `  ${one}`).join('\n')}${rest > 0 ? `\n  and ${rest} more` : ''}`;
   throw new BatchrunError('E_CONFIG', message, {
     hint: 'Mend the rules and run the command again; --explain-routing ROW shows what they do with a row.',
-    details: { file, problems: shownOnes, count: complaints.length },
+    details: { file, mistakes: shownOnes, count: complaints.length },
   });
 }
 
