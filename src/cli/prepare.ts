@@ -8,30 +8,39 @@ import { BatchrunError, messageOf } from '../base/errors.ts';
 import type { MarkedPrefix } from '../domain/cache/blocks.ts';
 import { settingHash } from '../domain/fingerprint.ts';
 import { MODEL_FACTS_AS_OF, modelFacts } from '../domain/models.ts';
+import type { Route } from '../domain/routing/rules.ts';
+import { assertCuts, cutsOf, type Cuts } from '../domain/row/cuts.ts';
 import { createRowReader, type RowDefaults } from '../domain/row/reader.ts';
+import type { RoutingOptions } from '../domain/row/row-routing.ts';
 import { isObject, type JsonObject } from '../domain/row/shape.ts';
 import { assertPlaceholders, compileTemplate, type Template } from '../domain/row/template.ts';
 import type { RowReading, RowSource, SourceRecord } from '../domain/source.ts';
 import { systemNow } from './context.ts';
 import type { Flags } from './options.ts';
+import { checkRules, readRules } from './rules-file.ts';
 import { correctedCommand } from './shell.ts';
 
 export interface Texts {
   readonly prompt: string | undefined;
   readonly system: string | undefined;
   readonly params: JsonObject | undefined;
+  /** Of --routes. */
+  readonly routes?: readonly Route[] | undefined;
 }
 
 const KNOWN_BETTER = `That is known as of ${MODEL_FACTS_AS_OF}; if it is served all the same, add --no-preflight.`;
 /** Examples in corrected commands: the cheapest model of the price table, and room for a short answer. */
 const EXAMPLE_MODEL = 'claude-haiku-5-5';
 const EXAMPLE_MAX_TOKENS = '1024';
+/** What --sample and --shuffle draw by unless --seed says otherwise. */
+export const SEED_DEFAULT = 1;
 
 export function readTexts(flags: Flags): Texts {
   return {
     prompt: textOf('prompt', flags.prompt, flags.promptFile),
     system: textOf('system', flags.system, flags.systemFile),
     params: flags.params === undefined ? undefined : parseParams(flags.params),
+    routes: readRules(flags),
   };
 }
 
@@ -59,6 +68,12 @@ function parseParams(text: string): JsonObject {
   throw new BatchrunError('E_USAGE', '--params must be a JSON object');
 }
 
+/** What chooses and orders rows. A seed means nothing where nothing is drawn. */
+function drawing({ sample, shuffle, seed }: Flags): Record<string, unknown> {
+  const draws = sample !== undefined || shuffle === true;
+  return { sample, shuffle: shuffle === true ? true : undefined, seed: draws ? (seed ?? SEED_DEFAULT) : undefined };
+}
+
 /** The settings that shape requests, as hashes: a later submit can name the flag that differs. */
 export function hashSettings(flags: Flags, texts: Texts): Record<string, string> {
   const settings: Record<string, unknown> = {
@@ -75,31 +90,47 @@ export function hashSettings(flags: Flags, texts: Texts): Record<string, string>
     // Only where it is on: runs of earlier versions know no such flag.
     ...(flags.cache === undefined || flags.cache === 'off' ? {} : { cache: flags.cache }),
   };
-  return Object.fromEntries(Object.entries(settings).map(([flag, value]) => [flag, settingHash(value ?? null)]));
+  // What came later is left out where it is not used: runs of before have no hash of it.
+  const later = { routes: texts.routes, truncate: flags.truncate, ...drawing(flags) };
+  const given = Object.entries(later).filter(([, value]) => value !== undefined);
+  const all = [...Object.entries(settings), ...given];
+  return Object.fromEntries(all.map(([flag, value]) => [flag, settingHash(value ?? null)]));
+}
+
+export interface RowRequest {
+  readonly flags: Flags;
+  readonly texts: Texts;
+  readonly argv: readonly string[];
+  /** What rows get marks for. */
+  readonly cache?: readonly MarkedPrefix[] | undefined;
+  /** Sees each row as the rules of --routes see it. */
+  readonly onRow?: NonNullable<RoutingOptions['onRow']>;
 }
 
 /** How records become rows. Refuses at once what can be seen from the flags and the columns. */
-export function rowReading(
-  source: RowSource,
-  request: {
-    readonly flags: Flags;
-    readonly texts: Texts;
-    readonly argv: readonly string[];
-    /** What rows get marks for. */
-    readonly cache?: readonly MarkedPrefix[] | undefined;
-  },
-): (record: SourceRecord) => RowReading {
-  const { flags, texts, argv, cache = [] } = request;
+export function rowReading(source: RowSource, request: RowRequest): (record: SourceRecord) => RowReading {
+  const { flags, texts, argv, onRow, cache = [] } = request;
+  const { routes } = texts;
   const nowMs = systemNow();
   if (flags.model !== undefined && flags.preflight !== false) refuseRetired(flags.model, nowMs);
-  const prompt = texts.prompt === undefined ? undefined : templateFor(texts.prompt, source, '--prompt');
-  const system = texts.system === undefined ? undefined : templateFor(texts.system, source, '--system');
-  const hasModel = flags.model !== undefined || texts.params?.['model'] !== undefined;
-  const hasMaxTokens = flags.maxTokens !== undefined || texts.params?.['max_tokens'] !== undefined;
+  if (routes) checkRules(routes, { columns: source.columns, file: flags.routes ?? '--routes', nowMs });
+  const cuts = flags.truncate === undefined ? undefined : cutsOf(flags.truncate);
+  const prompt = texts.prompt === undefined ? undefined : templateFor(texts.prompt, source, '--prompt', cuts);
+  const system = texts.system === undefined ? undefined : templateFor(texts.system, source, '--system', cuts);
+  const used = [prompt, system].flatMap((template) => template?.placeholders ?? []);
+  const hasModel =
+    flags.model !== undefined || texts.params?.['model'] !== undefined || routes?.some(({ use }) => use.model) === true;
+  const hasMaxTokens =
+    flags.maxTokens !== undefined ||
+    texts.params?.['max_tokens'] !== undefined ||
+    routes?.some(({ use }) => use.maxTokens) === true;
   if (source.columns.length > 0 && (!prompt || !hasModel || !hasMaxTokens)) {
     throw missing(source.columns, { prompt: !prompt, model: !hasModel, maxTokens: !hasMaxTokens, argv });
   }
-  const reader = createRowReader(defaultsOf(flags, { prompt, system, params: texts.params, nowMs, cache }));
+  if (cuts) assertCuts(cuts, used, source.columns);
+  const routing = routes && { routes, ...(onRow ? { onRow } : {}) };
+  const defaults = defaultsOf(flags, { prompt, system, params: texts.params, nowMs, cache });
+  const reader = createRowReader({ ...defaults, ...(routing ? { routing } : {}), ...(cuts ? { cuts: true } : {}) });
   return firstRowChecked((record) => reader.read(record), argv);
 }
 
@@ -128,8 +159,8 @@ function defaultsOf(
   };
 }
 
-function templateFor(text: string, source: RowSource, flag: string): Template {
-  const template = compileTemplate(text, flag);
+function templateFor(text: string, source: RowSource, flag: string, cuts: Cuts | undefined): Template {
+  const template = compileTemplate(text, flag, cuts);
   assertPlaceholders(template, source.columns, flag);
   return template;
 }

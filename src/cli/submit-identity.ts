@@ -1,6 +1,7 @@
 /**
  * Which run a submit came to, and where its results go.
  */
+import { settingHash } from '../domain/fingerprint.ts';
 import type { RunRecord } from '../domain/model.ts';
 import type { Store } from '../domain/store.ts';
 import type { Context } from './context.ts';
@@ -31,11 +32,18 @@ export async function settleOutput(
   await store.setOutput(runId, { ...run, output: fill(run.output), errors: fill(run.errors) });
 }
 
+export interface Submitted {
+  readonly runId: string;
+  readonly exists: boolean;
+  /** Of the settings of this command. */
+  readonly hashes: RunRecord['settingHashes'];
+}
+
 /** Is it a new run, and if the same input was run before, what differs? */
 export async function tellIdentity(
   context: Context,
   store: Store,
-  { runId, exists }: { readonly runId: string; readonly exists: boolean },
+  { runId, exists, hashes }: Submitted,
 ): Promise<void> {
   const { terminal, flags } = context;
   if (flags.quiet === true) return;
@@ -45,6 +53,10 @@ export async function tellIdentity(
     const state =
       run.state === 'done' ? `is done${run.output === null ? '' : ` (${run.output})`}` : `is ${run.state} and goes on`;
     terminal.talk(`These rows were submitted before: ${runId} ${state}. For a new run add --again.`);
+    const unset = settingHash(null);
+    // The same requests under other rules: only lanes and priorities can differ.
+    if ((run.settingHashes['routes'] ?? unset) !== (hashes['routes'] ?? unset))
+      terminal.talk('--routes is not what it was then: the rows keep the lanes and priorities that they were given.');
     return;
   }
   const before = (await store.runs()).filter((other) => other.id !== runId && sameInputs(other, run)).at(-1);
@@ -67,7 +79,9 @@ function sameInputs(a: RunRecord, b: RunRecord): boolean {
 }
 
 function differingFlags(a: RunRecord, b: RunRecord): string[] {
-  return [...new Set([...Object.keys(b.settingHashes), ...Object.keys(a.settingHashes)])]
-    .filter((flag) => a.settingHashes[flag] !== b.settingHashes[flag])
+  const unset = settingHash(null);
+  const flags = new Set([...Object.keys(b.settingHashes), ...Object.keys(a.settingHashes)]);
+  return [...flags]
+    .filter((flag) => (a.settingHashes[flag] ?? unset) !== (b.settingHashes[flag] ?? unset))
     .map((flag) => `--${flag}`);
 }

@@ -43,6 +43,7 @@ import { endPruned, submitView, tellUploads } from './submit-view.ts';
 import { budgetText, refuseUnpriced, rememberWishes, wishesAsked } from './wishes.ts';
 import type { PreflightView } from './render/preflight-text.ts';
 import { noticesText, problemsText } from './render/problems-text.ts';
+import { routesText, viewRoutes } from './render/routes-text.ts';
 
 export interface SubmitOptions {
   /** The command as it is called in messages: submit or run. */
@@ -54,6 +55,9 @@ export interface SubmitOptions {
 export async function runSubmit(context: Context, inputs: readonly string[], options: SubmitOptions): Promise<number> {
   const { flags } = context;
   checkFlags(context, options);
+  const { explainRouting: row } = flags;
+  if (row !== undefined)
+    return (await import('./explain-routing.ts')).explainRouting(context, inputs, { row, ...options });
   // Before the input is read: a missing key must not be found after ten minutes of reading.
   const link = flags.dryRun === true ? await connectIfPossible(context) : await connectApi(context);
   const store = await openStore(context.stateFolder);
@@ -74,7 +78,7 @@ export async function runSubmit(context: Context, inputs: readonly string[], opt
     const exists = report.verdict.kind === 'exists';
     const runId = report.verdict.kind === 'exists' ? report.verdict.runId : report.runId;
     await settleOutput(context, store, { runId, exists, wait: options.wait });
-    await tellIdentity(context, store, { runId, exists });
+    await tellIdentity(context, store, { runId, exists, hashes: request.run.settingHashes });
     const done = await store.run(runId);
     if (exists && done) await rememberWishes(context, store, done.state === 'done' ? [] : [done]);
     if (done?.state === 'done' && options.wait) return await reportDone(context, store, done);
@@ -162,6 +166,7 @@ export async function ingestRequest(
     },
     scope: { origin, workspaceHeader: link === null ? null : workspaceHeader(link), name: flags.name ?? null },
     onInvalid: flags.onInvalid,
+    ...(texts.routes ? { routes: texts.routes } : {}),
     again: flags.again === true,
     dryRun: flags.dryRun === true,
     confirm: async (report, known) => {
@@ -211,6 +216,7 @@ function tellReport(context: Context, report: IngestReport, link: ApiLink | null
     `${plural(report.rows, 'row')}${skipped}, ${plural(report.chunks, 'batch', 'batches')}, ${formatBytes(report.bytes)}, ${cost}` +
       (link === null ? '' : `, to ${link.baseUrl} with ${credentialText(link)}`),
   );
+  if (report.routes.length > 0) terminal.talk(routesText(report.routes));
   const budget = budgetText(wishesOf({ settings: { wishes: wishesAsked(flags) } }), report.mix);
   if (budget !== null) terminal.talk(budget);
 }
@@ -221,9 +227,12 @@ async function endDryRun(context: Context, report: IngestReport): Promise<number
   if (flags.json === true) {
     const { rows, invalid, chunks, bytes, problems } = report;
     const most = upperCostUsd(report.mix);
-    await terminal.data(
-      `${JSON.stringify({ dry_run: true, rows, invalid, chunks, bytes, cost_usd: { estimated_max: most }, problems, first_request: first })}\n`,
-    );
+    const view = {
+      ...{ dry_run: true, rows, invalid, chunks, bytes, cost_usd: { estimated_max: most }, problems },
+      ...(report.routes.length > 0 ? { routes: viewRoutes(report.routes) } : {}),
+      first_request: first,
+    };
+    await terminal.data(`${JSON.stringify(view)}\n`);
     return EXIT.ok;
   }
   terminal.talk('The first request, as it would be sent:');

@@ -5,7 +5,7 @@
 import { BatchrunError } from '../base/errors.ts';
 import { formatCount, formatUsd } from '../base/units.ts';
 import { wishesOf, type LaneMode, type ModelMix, type RunRecord, type RunWishes } from '../domain/model.ts';
-import { worstCostUsd } from '../domain/reserve.ts';
+import { worstRunCostUsd } from '../domain/reserve.ts';
 import type { Store } from '../domain/store.ts';
 import type { Context } from './context.ts';
 import type { Flags } from './options.ts';
@@ -35,13 +35,18 @@ function laneAsked({ realtime, batchOnly }: Flags): LaneMode | undefined {
 /** A cap on what nobody can price cannot be kept: said before anything is sent. */
 export function refuseUnpriced(wishes: RunWishes, mix: ModelMix): void {
   if (wishes.maxCostUsd === null) return;
-  const lane = wishes.lane === 'realtime' ? 'realtime' : 'batch';
-  const unknown = Object.entries(mix).filter(([model, part]) => worstCostUsd({ [model]: part }, lane) === null);
+  const unknown = Object.entries(mix).filter(
+    ([model, part]) => worstRunCostUsd({ [model]: part }, wishes.lane) === null,
+  );
   if (unknown.length === 0) return;
   const models = unknown.map(([model]) => model).join(', ');
-  throw new BatchrunError('E_USAGE', `--max-cost cannot be kept: no ${lane} price of ${models} is known`, {
-    hint: `Give it with --prices FILE, for example {"${unknown[0]?.[0] ?? ''}": {"input": 1, "output": 5}} (USD per million tokens).`,
-  });
+  throw new BatchrunError(
+    'E_USAGE',
+    `--max-cost cannot be kept: no ${wishes.lane === 'realtime' ? 'realtime' : 'batch'} price of ${models} is known`,
+    {
+      hint: `Give it with --prices FILE, for example {"${unknown[0]?.[0] ?? ''}": {"input": 1, "output": 5}} (USD per million tokens).`,
+    },
+  );
 }
 
 /** Keeps what the flags say with these runs, and says what is different now. */
@@ -97,8 +102,7 @@ function changesOf(before: RunWishes, asked: Partial<RunWishes>): Change[] {
 export function budgetText(wishes: RunWishes, mix: ModelMix): string | null {
   const { maxCostUsd: cap, budgetMode: mode } = wishes;
   if (cap === null) return null;
-  const lane = wishes.lane === 'realtime' ? 'realtime' : 'batch';
-  const worst = worstCostUsd(mix, lane);
+  const worst = worstRunCostUsd(mix, wishes.lane);
   const rows = Object.values(mix).reduce((sum, part) => sum + part.rows, 0);
   const softer =
     mode === 'expected'

@@ -5,7 +5,7 @@
  */
 import { BatchrunError } from '../base/errors.ts';
 import { BODY_HEAD, BODY_TAIL } from './limits.ts';
-import type { ModelMix } from './model.ts';
+import type { Lane, ModelMix, PartSums } from './model.ts';
 
 const REQUEST_HEAD = '{"custom_id":"';
 const REQUEST_MIDDLE = '","params":';
@@ -44,20 +44,39 @@ export function paramsOf(request: string, wireId: string | null): string {
   return request.slice(middle + REQUEST_MIDDLE.length, -1);
 }
 
+interface Sums {
+  rows: number;
+  bytes: number;
+  maxTokens: number;
+  largestBytes: number;
+  cachingRows: number;
+}
+
 /** A mix of models while it is being added up. */
-export type MixSums = Record<
-  string,
-  { rows: number; bytes: number; maxTokens: number; largestBytes: number; cachingRows: number }
->;
+export type MixSums = Record<string, Sums & { lanes?: Partial<Record<Lane, Sums>> }>;
 
 /** Adds up mixes of models. */
 export function addMix(into: MixSums, other: ModelMix): void {
   for (const [model, part] of Object.entries(other)) {
-    const sum = (into[model] ??= { rows: 0, bytes: 0, maxTokens: 0, largestBytes: 0, cachingRows: 0 });
-    sum.rows += part.rows;
-    sum.bytes += part.bytes;
-    sum.maxTokens += part.maxTokens;
-    sum.largestBytes = Math.max(sum.largestBytes, part.largestBytes ?? part.bytes);
-    sum.cachingRows += part.cachingRows ?? part.rows;
+    const sum = (into[model] ??= noSums());
+    addSums(sum, part);
+    for (const lane of LANES) {
+      const forced = part.lanes?.[lane];
+      if (forced) addSums(((sum.lanes ??= {})[lane] ??= noSums()), forced);
+    }
   }
+}
+
+const LANES: readonly Lane[] = ['batch', 'realtime'];
+
+function noSums(): Sums {
+  return { rows: 0, bytes: 0, maxTokens: 0, largestBytes: 0, cachingRows: 0 };
+}
+
+function addSums(sum: Sums, part: PartSums): void {
+  sum.rows += part.rows;
+  sum.bytes += part.bytes;
+  sum.maxTokens += part.maxTokens;
+  sum.largestBytes = Math.max(sum.largestBytes, part.largestBytes ?? part.bytes);
+  sum.cachingRows += part.cachingRows ?? part.rows;
 }

@@ -1,10 +1,11 @@
 /**
- * Which lane a chunk or a waiting row of a run goes to: what the user forces comes first, then what a row can do at all,
- * then a deadline that presses, then how many wait at once.
+ * Which lane a chunk or a waiting row of a run goes to: what the user forces comes first, then what its route
+ * has chosen, then what a row can do at all, then a deadline that presses, then how many wait at once.
  */
 import { realtimeAllowed, retryLane } from './failure-router.ts';
 import { REALTIME_BYTES_MAX } from './limits.ts';
-import { wishesOf, type ChunkRecord, type Lane, type RunRecord } from './model.ts';
+import { laneOfMix } from './lane-mix.ts';
+import { wishesOf, type ChunkRecord, type Lane, type LaneMode, type RunRecord } from './model.ts';
 
 type ChunkShape = Pick<ChunkRecord, 'kind' | 'betas' | 'mix' | 'bytes'>;
 
@@ -17,7 +18,13 @@ export function mayBeCalled(chunk: ChunkShape): boolean {
 
 /** Is this sealed chunk not to be uploaded, because its rows are called (engine/release.ts)? */
 export function goesRealtime(run: Pick<RunRecord, 'settings'>, chunk: ChunkShape): boolean {
-  return wishesOf(run).lane === 'realtime' && mayBeCalled(chunk);
+  return laneWanted(run, laneOfMix(chunk.mix)) === 'realtime' && mayBeCalled(chunk);
+}
+
+/** What is forced for the whole run goes before what a route has chosen for a row. */
+export function laneWanted(run: Pick<RunRecord, 'settings'>, routed: Lane | null): LaneMode {
+  const { lane } = wishesOf(run);
+  return lane === 'auto' ? (routed ?? 'auto') : lane;
 }
 
 export interface WaitingRowQuestion {
@@ -25,11 +32,13 @@ export interface WaitingRowQuestion {
   readonly betas: readonly string[];
   /** The run makes its deadline in the realtime lane only. */
   readonly hurries: boolean;
+  /** The one that its route has chosen. */
+  readonly routed?: Lane | null;
 }
 
 /** The lane of a row that waits for another try, or for its first one. */
 export function laneOfWaiting(run: Pick<RunRecord, 'settings' | 'rows' | 'totalRows'>, row: WaitingRowQuestion): Lane {
-  const { lane } = wishesOf(run);
+  const lane = laneWanted(run, row.routed ?? null);
   if (lane === 'batch' || !realtimeAllowed(row)) return 'batch';
   if (lane === 'realtime' || row.hurries) return 'realtime';
   const { retryLane: mode } = run.settings;

@@ -103,7 +103,12 @@ export interface Block {
 /** Numbers that an estimate of a chunk or a run is made from, for each model. */
 export type ModelMix = Readonly<Record<string, ModelPart>>;
 
-export interface ModelPart {
+export interface ModelPart extends PartSums {
+  /** Those of them whose route keeps them in one lane (lane-mix.ts); missing where there are none. */
+  readonly lanes?: Readonly<Partial<Record<Lane, PartSums>>>;
+}
+
+export interface PartSums {
   readonly rows: number;
   readonly bytes: number;
   readonly maxTokens: number;

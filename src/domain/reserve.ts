@@ -5,9 +5,10 @@
  * Not in it: what tools of the API's own cost a use (web search), and images or files that are named by URL or id, whose
  * tokens no one can tell from the request.
  */
-import type { Lane, ModelMix, ModelPart, UsageEntry } from './model.ts';
 import { OUTPUT_SHARE_FIRST, OUTPUT_TOKENS_FIRST } from './estimate/output.ts';
 import { tokensFromBytes } from './estimate/tokenizer.ts';
+import { splitByLane } from './lane-mix.ts';
+import type { Lane, LaneMode, ModelMix, ModelPart, UsageEntry } from './model.ts';
 import { PRICE_RULES, type TokenPrices } from './prices.ts';
 import { priceOf, pricesOfPrompt } from './pricing.ts';
 
@@ -30,6 +31,14 @@ export function worstCostUsd(mix: ModelMix, lane: Lane): number | null {
     const caches = (part.cachingRows ?? part.rows) > 0;
     return partUsd({ model, lane, inputTokens, outputTokens, largestTokens, caches }, SURCHARGE_MOST);
   });
+}
+
+/** The same of a run, each part at the price of its lane. `mode`: where the whole run is wanted. */
+export function worstRunCostUsd(mix: ModelMix, mode: LaneMode): number | null {
+  const parts = splitByLane(mix, mode);
+  const batch = worstCostUsd(parts.batch, 'batch');
+  const realtime = worstCostUsd(parts.realtime, 'realtime');
+  return batch === null || realtime === null ? null : batch + realtime;
 }
 
 /** What these rows will cost if they are like those before. `usage` and `whole` are those of their run. */

@@ -3,6 +3,7 @@
  * cannot be read is handed on with its problem, so that one bad line does not hide the next one.
  */
 
+import type { Lane } from './model.ts';
 import type { Priority } from './priority.ts';
 
 /** One input record, as read and decoded but not yet understood. */
@@ -56,6 +57,10 @@ export interface PreparedRow {
   readonly priority: Priority | null;
   /** It writes to the prompt cache, which costs more than plain input. */
   readonly caches: boolean;
+  /** The lane that its route has chosen; null: that of the run. */
+  readonly lane: Lane | null;
+  /** The route that took it; null: none. */
+  readonly route: string | null;
   /** Input columns to carry to the output, or undefined where the record has none. */
   readonly columns: Readonly<Record<string, unknown>> | undefined;
 }

@@ -1,6 +1,6 @@
 /**
- * Sorts prepared rows into chunks: by betas, because they are one header of a whole batch; by their own priority, because
- * a batch goes as a whole; up to so many rows and bytes; each chunk a little smaller than asked for, so that other people's batches rarely have the same count.
+ * Sorts prepared rows into chunks: by betas, because they are one header of a whole batch; by their own priority and
+ * the lane of their route, because a batch goes as a whole; up to so many rows and bytes; each chunk a little smaller than asked for, so that other people's batches rarely have the same count.
  */
 import { CHUNK_JITTER, OPEN_CHUNKS_MAX } from '../domain/limits.ts';
 import type { WireIds } from '../domain/model.ts';
@@ -32,7 +32,7 @@ interface OpenChunk {
 export class ChunkSorter {
   readonly #engine: Engine;
   readonly #options: SorterOptions;
-  /** By betas and priority, oldest first. */
+  /** By betas, priority and lane, oldest first. */
   readonly #open = new Map<string, OpenChunk>();
   /** The chunk that is being made durable while the next one is filled. */
   #sealing: { readonly writer: ChunkWriter; readonly done: Promise<void> } | undefined;
@@ -45,8 +45,9 @@ export class ChunkSorter {
 
   /** Gives a promise only when something has to be written now. */
   add(row: BlockRow): Promise<void> | undefined {
-    const { betas, priority = null } = row.kind;
-    const key = betas.length === 0 && priority === null ? '' : `${betas.join(',')}|${priority ?? ''}`;
+    const { betas, priority = null, lane = null } = row.kind;
+    const isPlain = betas.length === 0 && priority === null && lane === null;
+    const key = isPlain ? '' : `${betas.join(',')}|${priority ?? ''}|${lane ?? ''}`;
     const open = this.#open.get(key);
     if (open && this.#hasRoom(open, row)) return open.writer.add(row);
     return this.#addToNew(key, open, row);
@@ -82,8 +83,8 @@ export class ChunkSorter {
     if (this.#open.size >= OPEN_CHUNKS_MAX && oldest) await this.#seal(...oldest);
     const { runId, tag, chunkRows, wire } = this.#options;
     const chunkNo = this.#nextNo++;
-    const { betas, priority = null } = row.kind;
-    const target = { runId, tag, chunkNo, kind: 'input', betas, priority, parentNo: null, wire } as const;
+    const { betas, priority = null, lane = null } = row.kind;
+    const target = { runId, tag, chunkNo, kind: 'input', betas, priority, lane, parentNo: null, wire } as const;
     // An adopted batch has the size that it has.
     const jitter = wire === 'own' ? 0 : CHUNK_JITTER * this.#engine.rng.next();
     const rowsMax = Math.max(1, Math.ceil(chunkRows * (1 - jitter)));

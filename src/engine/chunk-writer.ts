@@ -11,7 +11,8 @@ import { BlockPair } from '../base/text-block.ts';
 import { bodyBytes, requestHead, REQUEST_TAIL, type MixSums } from '../domain/chunk-text.ts';
 import { paths } from '../domain/ids.ts';
 import { BODY_HEAD, BODY_TAIL } from '../domain/limits.ts';
-import type { ChunkKind, ModelMix, WireIds } from '../domain/model.ts';
+import { mixInLane } from '../domain/lane-mix.ts';
+import type { ChunkKind, Lane, ModelMix, WireIds } from '../domain/model.ts';
 import type { Priority } from '../domain/priority.ts';
 import { RequestIndexBuilder } from '../domain/packed-index.ts';
 import type { Files, FileWriter } from '../domain/ports.ts';
@@ -26,6 +27,8 @@ export interface ChunkTarget {
   readonly betas: readonly string[];
   /** Null where it is left out: that of the run. */
   readonly priority?: Priority | null;
+  /** The lane that a route has chosen for its rows. */
+  readonly lane?: Lane | null;
   readonly parentNo: number | null;
   /** `tag` where it is left out. */
   readonly wire?: WireIds;
@@ -121,7 +124,7 @@ export class ChunkWriter {
     const bytes = this.#body?.bytes ?? 0;
     await this.#rows?.commit(permit);
     await this.#body?.commit(permit);
-    const { chunkNo, kind, betas, priority = null, parentNo, wire = 'tag' } = this.target;
+    const { chunkNo, kind, betas, priority = null, lane = null, parentNo, wire = 'tag' } = this.target;
     return {
       chunkNo,
       kind,
@@ -133,7 +136,7 @@ export class ChunkWriter {
       bytes,
       sha256: this.#sha256.digest('hex'),
       firstSeq: this.#firstSeq,
-      mix: this.#mix,
+      mix: mixInLane(this.#mix, lane),
       requestIndex: this.#index.finish(),
     };
   }

@@ -9,7 +9,8 @@ import {
   type DeadlineQuestion,
   type SealedPiece,
 } from '../domain/deadline.ts';
-import { goesRealtime, mayBeCalled } from '../domain/lanes.ts';
+import { laneOfMix } from '../domain/lane-mix.ts';
+import { goesRealtime, laneWanted, mayBeCalled } from '../domain/lanes.ts';
 import { wishesOf, type BatchRecord, type ChunkRecord, type RunRecord } from '../domain/model.ts';
 import { budgetOf, reservationOf } from './budget.ts';
 import { cannotStop } from './cancel.ts';
@@ -45,7 +46,7 @@ export async function deadlineQuestion(session: Session, run: RunRecord, othersM
       laneRows += chunk.rowCount;
       continue;
     }
-    const movable = lane === 'auto' && free.has(chunk.chunkNo) && mayBeCalled(chunk) && (await purse.pays(chunk));
+    const movable = mayMove(run, chunk) && free.has(chunk.chunkNo) && (await purse.pays(chunk));
     sealed.push({ chunkNo: chunk.chunkNo, rows: chunk.rowCount, movable });
     chunks.set(chunk.chunkNo, chunk);
   }
@@ -65,6 +66,11 @@ export async function deadlineQuestion(session: Session, run: RunRecord, othersM
     hurried: session.deadlines.hurried.has(run.id),
   };
   return { question, chunks, batches: open.batches };
+}
+
+/** Neither the run nor a route of its rows keeps them in the batch lane, and they can be called. */
+function mayMove(run: RunRecord, chunk: ChunkRecord): boolean {
+  return laneWanted(run, laneOfMix(chunk.mix)) === 'auto' && mayBeCalled(chunk);
 }
 
 interface OpenChunks {
@@ -89,7 +95,6 @@ async function openChunks(session: Session, run: RunRecord, purse: Purse): Promi
   );
   // A second batch would go on and answer for the same rows.
   const doubled = new Set((await store.secondBatches(run.id)).map(({ chunkNo }) => chunkNo));
-  const { lane } = wishesOf(run);
   // The youngest first: they get of the budget what there is.
   for (const chunk of [...open].reverse()) {
     const { chunkNo, rowCount: rows } = chunk;
@@ -104,7 +109,7 @@ async function openChunks(session: Session, run: RunRecord, purse: Purse): Promi
     if (batch && batch.status !== 'in_progress') continue;
     const ageMs = batch ? Math.max(0, serverNowMs(session) - batch.createdAtMs) : 0;
     const stoppable = batch?.proven === true && !doubled.has(chunkNo) && !cannotStop(session, batch);
-    const movable = lane === 'auto' && stoppable && mayBeCalled(chunk) && (await purse.pays(chunk));
+    const movable = mayMove(run, chunk) && stoppable && (await purse.pays(chunk));
     pieces.push({ chunkNo, rows, ageMs, movable });
   }
   return { pieces, comingRows, chunks, batches };

@@ -7,6 +7,7 @@
 import { addMix, paramsOf, type MixSums } from '../domain/chunk-text.ts';
 import { hashOf } from '../domain/id-hash.ts';
 import { paths, tagOf } from '../domain/ids.ts';
+import { laneOfMix } from '../domain/lane-mix.ts';
 import { BATCH_BYTES_MAX } from '../domain/limits.ts';
 import { BatchrunError, invariant } from '../base/errors.ts';
 import { linesOf } from '../domain/lines.ts';
@@ -92,8 +93,9 @@ export async function dropDuplicates(engine: Engine, runId: string, duplicates: 
   invariant(chunk, 'a chunk with duplicates exists');
   const drop = new Set(duplicates.map((duplicate) => duplicate.index));
   const index = decodeRequestIndex((await engine.store.chunkIndex(runId, chunkNo)).requests);
-  const { betas } = chunk;
-  const target = { runId, tag: tagOf(runId), chunkNo, kind: 'input', betas, parentNo: null } as const;
+  const { betas, priority } = chunk;
+  const lane = laneOfMix(chunk.mix);
+  const target = { runId, tag: tagOf(runId), chunkNo, kind: 'input', betas, priority, lane, parentNo: null } as const;
   const writer = new ChunkWriter(engine.files, target);
   const body = await engine.files.open(paths.body(runId, chunkNo));
   const rows = await engine.files.open(paths.rows(runId, chunkNo));

@@ -13,6 +13,7 @@ import { newRunId, paths, tagOf } from '../domain/ids.ts';
 import { wishesOf, type BatchInfo, type ModelMix } from '../domain/model.ts';
 import type { PreparedRows } from '../domain/row/prepare-rows.ts';
 import { idHashAt, rowAt, type RowBlock } from '../domain/row/row-block.ts';
+import type { Route } from '../domain/routing/rules.ts';
 import type { RowNotice } from '../domain/source.ts';
 import type { IngestVerdict, NewChunk, NewRun } from '../domain/store-steps.ts';
 import { ChunkSorter } from './chunk-sorter.ts';
@@ -21,6 +22,7 @@ import type { Engine } from './engine.ts';
 import { IdLedger } from './id-ledger.ts';
 import { ProblemList, type ShownProblem } from './problems.ts';
 import { restoreFiles } from './restore.ts';
+import { RouteSums, type RouteSum } from './route-sums.ts';
 
 export interface IngestRequest {
   readonly rows: PreparedRows;
@@ -28,6 +30,8 @@ export interface IngestRequest {
   readonly run: Omit<NewRun, 'id' | 'createdAtMs' | 'inputs'>;
   readonly scope: FingerprintScope;
   readonly onInvalid: 'fail' | 'skip';
+  /** The rules that choose for rows, where there are any: what each takes is summed up. */
+  readonly routes?: readonly Route[];
   readonly again: boolean;
   /** The batch that holds the rows already, made by somebody else's script: nothing is sent, it is followed. */
   readonly adopt?: { readonly batch: BatchInfo; readonly workspace: string };
@@ -48,6 +52,8 @@ export interface IngestReport {
   readonly notices: readonly (RowNotice & { readonly rows: number })[];
   readonly problems: readonly ShownProblem[];
   readonly problemCount: number;
+  /** What each route took; empty where there are no rules. Rows that a duplicate id takes out later are still in it. */
+  readonly routes: readonly RouteSum[];
   /** The first request as it would go out. */
   readonly firstParamsJson: string | null;
   /** Files of the run that exists that were damaged and have been made again. */
@@ -92,6 +98,7 @@ class Ingest {
   readonly #sorter: ChunkSorter;
   readonly #problems: ProblemList;
   readonly #notices = new Map<string, RowNotice & { rows: number }>();
+  readonly #routes: RouteSums | undefined;
   #mix: MixSums = {};
   #seq = 0;
   #bytes = 0;
@@ -102,6 +109,7 @@ class Ingest {
     this.#engine = engine;
     this.#request = request;
     this.#runId = runId;
+    this.#routes = request.routes && new RouteSums(request.routes);
     this.#fingerprint = new Fingerprint(request.scope);
     this.#ids = new IdLedger(engine.files, runId);
     this.#problems = new ProblemList(engine.files, runId, request.inputs, request.onInvalid === 'skip');
@@ -151,7 +159,9 @@ class Ingest {
     for (const entry of block.refused) await this.#problems.add(entry, entry.text);
     for (let at = 0; at < block.rowCount; at++) {
       const spilled = this.#ids.add(idHashAt(block, at));
-      const written = this.#sorter.add(rowAt(block, at));
+      const row = rowAt(block, at);
+      this.#routes?.add(row.kind, row.params.length);
+      const written = this.#sorter.add(row);
       if (spilled || written) await bothDone(spilled, written);
     }
     this.#seq = block.records;
@@ -266,6 +276,7 @@ class Ingest {
       notices: [...this.#notices.values()],
       problems: this.#problems.shown,
       problemCount: this.#problems.count,
+      routes: this.#routes?.sums() ?? [],
       firstParamsJson: this.#firstParamsJson,
       restored: 0,
     };

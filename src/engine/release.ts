@@ -5,6 +5,7 @@
  *
  * A chunk of which a batch may have been made is never among them: its rows may still be answered there.
  */
+import { hasRealtime } from '../domain/lane-mix.ts';
 import { goesRealtime } from '../domain/lanes.ts';
 import { wishesOf, type ChunkRecord, type RunRecord } from '../domain/model.ts';
 import { BATCH_AGEING_MS, turnOf } from '../domain/priority.ts';
@@ -21,7 +22,7 @@ export async function releaseRound(session: Session, lane: RealtimeLane, runIds:
   const lacks = new Map<string, number>();
   for (const runId of runIds) {
     const run = await store.run(runId);
-    if (!run || wishesOf(run).lane !== 'realtime' || !mayRelease(session, run)) continue;
+    if (!run || !mayCall(run) || !mayRelease(session, run)) continue;
     lacks.set(runId, WAITING_ROWS_MIN - waitingRows(session, lane, run));
     if ((lacks.get(runId) ?? 0) <= 0) continue;
     for (const chunk of await releasable(session, run)) if (goesRealtime(run, chunk)) waiting.push({ run, chunk });
@@ -37,6 +38,12 @@ export async function releaseRound(session: Session, lane: RealtimeLane, runIds:
     rows += released;
   }
   return rows;
+}
+
+/** Is all of it called, or are there rows whose route wants it so? */
+function mayCall(run: RunRecord): boolean {
+  const { lane } = wishesOf(run);
+  return lane === 'realtime' || (lane === 'auto' && hasRealtime(run.mix));
 }
 
 /** Does anything stop new calls of this run? */

@@ -4,8 +4,9 @@
  */
 import { failpoint } from '../base/failpoint.ts';
 import { tagOf } from '../domain/ids.ts';
+import { laneOfMix } from '../domain/lane-mix.ts';
 import { laneOfWaiting } from '../domain/lanes.ts';
-import type { ChunkRecord, RowRecord, RunRecord } from '../domain/model.ts';
+import type { ChunkRecord, Lane, RowRecord, RunRecord } from '../domain/model.ts';
 import { ChunkWriter } from './chunk-writer.ts';
 import { isHomeBlocked, readHome, standStill } from './home-chunk.ts';
 import type { RealtimeLane } from './realtime.ts';
@@ -87,7 +88,8 @@ async function assign(session: Session, lane: RealtimeLane, run: RunRecord, hurr
           continue;
         }
         const { requestBytes } = opened.index.at(row.homeIndex);
-        const where = laneOfWaiting(run, { requestBytes, betas: opened.chunk.betas, hurries });
+        const { betas, mix } = opened.chunk;
+        const where = laneOfWaiting(run, { requestBytes, betas, hurries, routed: laneOfMix(mix) });
         if (where === 'realtime' && lane.waiting(run.id) >= LANE_ROWS_MAX) {
           // Not all rows were looked at: nobody knows yet whether all are stuck.
           return { sealed: await chunks.sealAll(), stuckRows: 0 };
@@ -105,7 +107,10 @@ async function assign(session: Session, lane: RealtimeLane, run: RunRecord, hurr
 
 const NO_LINE = Buffer.alloc(0);
 
-/** New chunks of rows that wait, one open per set of betas and priority. */
+/** What a row's new chunk takes over from the one that it comes from. */
+type Home = Pick<ChunkRecord, 'betas' | 'priority' | 'mix'>;
+
+/** New chunks of rows that wait, one open per set of betas, priority and lane. */
 class RetryChunks {
   readonly #session: Session;
   readonly #run: RunRecord;
@@ -121,12 +126,13 @@ class RetryChunks {
   }
 
   /** False where the request of the row cannot be read: it goes on waiting. */
-  async add(row: RowRecord, home: Pick<ChunkRecord, 'betas' | 'priority'>): Promise<boolean> {
+  async add(row: RowRecord, home: Home): Promise<boolean> {
     const { chunkRows, chunkBytes } = this.#run.settings;
     const request = await readHome(this.#session, row, () => this.#requests.sized(this.#run.id, row));
     if (!request) return false;
     const { paramsJson, ...kind } = request;
-    const key = `${home.betas.join(',')}|${home.priority ?? ''}`;
+    const lane = laneOfMix(home.mix);
+    const key = `${home.betas.join(',')}|${home.priority ?? ''}|${lane ?? ''}`;
     let open = this.#open.get(key);
     const params = Buffer.from(paramsJson);
     const full = (writer: ChunkWriter): boolean =>
@@ -136,7 +142,7 @@ class RetryChunks {
       open = undefined;
     }
     if (!open) {
-      open = { writer: await this.#newWriter(home), seqs: [] };
+      open = { writer: await this.#newWriter(home, lane), seqs: [] };
       this.#open.set(key, open);
     }
     open.seqs.push(row.seq);
@@ -155,7 +161,7 @@ class RetryChunks {
     this.#open.clear();
   }
 
-  async #newWriter({ betas, priority }: Pick<ChunkRecord, 'betas' | 'priority'>): Promise<ChunkWriter> {
+  async #newWriter({ betas, priority }: Home, lane: Lane | null): Promise<ChunkWriter> {
     const { store, files } = this.#session.engine;
     const runId = this.#run.id;
     this.#nextNo ??= ((await store.chunks(runId)).at(-1)?.chunkNo ?? 0) + 1;
@@ -167,6 +173,7 @@ class RetryChunks {
       kind: 'retry',
       betas,
       priority,
+      lane,
       parentNo: null,
     });
   }

@@ -6,6 +6,7 @@
 import { invariant } from '../base/errors.ts';
 import { paramsOf } from '../domain/chunk-text.ts';
 import { paths, tagOf } from '../domain/ids.ts';
+import { laneOfMix } from '../domain/lane-mix.ts';
 import { CREATES_PER_CHUNK_MAX } from '../domain/limits.ts';
 import type { ChunkRecord } from '../domain/model.ts';
 import { decodeRequestIndex, type RequestIndex } from '../domain/packed-index.ts';
@@ -89,7 +90,8 @@ interface Copy {
 async function copyRows(session: Session, { chunk, index, rows, chunkNo }: Copy): Promise<NewChunk> {
   const { files } = session.engine;
   const { runId, kind, betas, priority } = chunk;
-  const target = { runId, tag: tagOf(runId), chunkNo, kind, betas, priority, parentNo: chunk.chunkNo };
+  const lane = laneOfMix(chunk.mix);
+  const target = { runId, tag: tagOf(runId), chunkNo, kind, betas, priority, lane, parentNo: chunk.chunkNo };
   const writer = new ChunkWriter(files, target);
   const body = await files.open(paths.body(runId, chunk.chunkNo));
   const rowFile: FileReader | null = kind === 'input' ? await files.open(paths.rows(runId, chunk.chunkNo)) : null;

@@ -2,6 +2,7 @@
  * A run as people and scripts see it: the shape of `--json`, from the ledger alone. Offline, beside a driver, and in a
  * fraction of a second whatever the size of the run. Fields may be added, never removed; what is not known is null.
  */
+import { splitByLane } from '../domain/lane-mix.ts';
 import { RESULTS_KEPT_MS } from '../domain/limits.ts';
 import { CHUNK_STATES, ROW_STATES, wishesOf, type Block, type RunRecord, type UsageEntry } from '../domain/model.ts';
 import { tokensFromBytes } from '../domain/estimate/tokenizer.ts';
@@ -249,15 +250,21 @@ function viewCost(run: RunRecord, usage: readonly UsageEntry[]): RunView['cost_u
   };
 }
 
-/** What all rows of a mix cost at most in the batch lane: input by its size, every answer as long as max_tokens. */
+/**
+ * What all rows of a mix cost at most in the batch lane, and in the realtime lane where a route has chosen it: input by its
+ * size, every answer as long as max_tokens.
+ */
 export function upperCostUsd(mix: RunRecord['mix']): number | null {
   let total = 0;
-  for (const [model, part] of Object.entries(mix)) {
-    const inputTokens = tokensFromBytes(model, part.bytes);
-    const parts = { model, lane: 'batch', requestCount: part.rows, inputTokens, outputTokens: part.maxTokens } as const;
-    const cost = estimateCostUsd(parts);
-    if (cost === null) return null;
-    total += cost;
+  const parts = splitByLane(mix, 'auto');
+  for (const lane of ['batch', 'realtime'] as const) {
+    for (const [model, part] of Object.entries(parts[lane])) {
+      const inputTokens = tokensFromBytes(model, part.bytes);
+      const outputTokens = part.maxTokens;
+      const cost = estimateCostUsd({ model, lane, requestCount: part.rows, inputTokens, outputTokens });
+      if (cost === null) return null;
+      total += cost;
+    }
   }
   return total;
 }

@@ -18,15 +18,19 @@ export function closest(name: string, known: readonly string[]): string | undefi
   return best;
 }
 
-/** Letters to put in, take out or change to make one word of the other (Levenshtein). */
+/** Letters to put in, take out, change or swap with the next to make one word of the other (Levenshtein, Damerau). */
 function distance(from: string, to: string): number {
+  let before: number[] = [];
   let row = Array.from({ length: to.length + 1 }, (_, index) => index);
   for (let at = 1; at <= from.length; at++) {
     const next = [at];
     for (let other = 1; other <= to.length; other++) {
       const change = (row[other - 1] ?? 0) + (from[at - 1] === to[other - 1] ? 0 : 1);
-      next.push(Math.min(change, (row[other] ?? 0) + 1, (next[other - 1] ?? 0) + 1));
+      const swaps = from[at - 1] === to[other - 2] && from[at - 2] === to[other - 1];
+      const swap = swaps ? (before[other - 2] ?? Infinity) + 1 : Infinity;
+      next.push(Math.min(change, swap, (row[other] ?? 0) + 1, (next[other - 1] ?? 0) + 1));
     }
+    before = row;
     row = next;
   }
   return row[to.length] ?? 0;

@@ -1,7 +1,8 @@
 /**
  * Turns an input record into a row that is ready to be sealed, or says everything that is wrong with it.
  *
- * A row's own params go before the flags (--model, --max-tokens, --system, --prompt), and those before --params.
+ * A row's own params go before its route (--routes), that before the flags (--model, --max-tokens, --system, --prompt),
+ * and those before --params.
  * What it hands on as `paramsJson` has been checked, is valid UTF-8, and is written once: nothing later parses it.
  * It is the hot path of ingest: an ordinary row costs a few look-ups and one JSON.stringify.
  */
@@ -14,9 +15,11 @@ import { PRIORITIES, toPriority, type Priority } from '../priority.ts';
 import type { RowNotice, RowProblem, RowReading, SourceRecord } from '../source.ts';
 import { isBlank } from './check-messages.ts';
 import { ParamChecker } from './check-params.ts';
+import { CUT_NOTHING } from './cuts.ts';
 import { Findings } from './findings.ts';
 import { normalizeParams } from './normalize-params.ts';
 import { stringifyParams } from './params-json.ts';
+import { routedLane, routedParams, routedPriority, RowRouting, type RoutingOptions } from './row-routing.ts';
 import { ID_COLUMN, isObject, kindOf, recognise, shown } from './shape.ts';
 import type { JsonObject, Shape } from './shape.ts';
 import type { Template } from './template.ts';
@@ -36,6 +39,10 @@ export interface RowDefaults {
   readonly modelRules?: boolean;
   /** Rows that begin like one of these get a mark for the prompt cache. */
   readonly cache?: readonly MarkedPrefix[];
+  /** Of --routes. */
+  readonly routing?: RoutingOptions;
+  /** Are columns cut before they are put in (--truncate)? The templates do it. */
+  readonly cuts?: boolean;
   readonly nowMs: number;
 }
 
@@ -78,6 +85,7 @@ class Reader {
   readonly #betas: readonly string[];
   readonly #checker: ParamChecker;
   readonly #marker: CacheMarker | null;
+  readonly #routing: RowRouting | undefined;
   readonly #shapeOptions: { readonly idColumn?: string; readonly hasPrompt: boolean };
 
   constructor(defaults: RowDefaults) {
@@ -95,6 +103,7 @@ class Reader {
     this.#betas = mergedBetas(NO_BETAS, defaults.betas, findings, paramBetas);
     const [problem] = findings.problems;
     if (problem) throw new BatchrunError('E_USAGE', `--betas or --params: ${problem.message}`);
+    this.#routing = defaults.routing && new RowRouting(defaults.routing);
     const hasPrompt = defaults.prompt !== undefined;
     this.#shapeOptions = defaults.idColumn === undefined ? { hasPrompt } : { hasPrompt, idColumn: defaults.idColumn };
   }
@@ -119,7 +128,10 @@ class Reader {
     const findings = new Findings();
     if (shape.strangers.length > 0) findings.notice(carried(shape.strangers));
     const customId = this.#customId(shape.customId, findings);
-    const merged = this.#merge(shape, record.value as JsonObject, findings);
+    const unrouted = this.#merge(shape, record.value as JsonObject, findings);
+    const own = shape.params;
+    const taken = this.#routing?.routeOf({ record: record.value as JsonObject, own, merged: unrouted }) ?? null;
+    const merged = taken === null ? unrouted : routedParams(unrouted, own, taken);
     const betas = mergedBetas(this.#betas, shape.betas, findings, merged['betas']);
     const params = normalizeParams(
       Object.hasOwn(merged, 'betas') ? withoutBetas(merged) : merged,
@@ -137,11 +149,13 @@ class Reader {
     if (findings.problems.length > 0) return { ok: false, problems: findings.problems, customId, params, columns };
     const model = params['model'] as string;
     const maxTokens = params['max_tokens'] as number;
-    const priority = this.#priority(shape.priority, findings);
+    const priority = routedPriority(taken, this.#priority(shape.priority, findings));
+    const lane = routedLane(taken);
+    const route = taken?.name ?? null;
     const caches = sent !== params || (mayCache(params) && paramsJson.includes('"cache_control"'));
     return {
       ok: true,
-      row: { customId, paramsJson, plain, model, maxTokens, betas, priority, caches, columns },
+      row: { customId, paramsJson, plain, model, maxTokens, betas, priority, caches, lane, route, columns },
       notices: findings.notices,
     };
   }
@@ -187,6 +201,7 @@ class Reader {
     const { prompt, system } = this.#defaults;
     const needsMessages = prompt !== undefined && (own === undefined || !Object.hasOwn(own, 'messages'));
     const needsSystem = typeof system === 'object' && (own === undefined || !Object.hasOwn(own, 'system'));
+    if (this.#defaults.cuts === true && !needsMessages && !needsSystem) findings.notice(CUT_NOTHING);
     if (own !== undefined && !this.#hasBase && !needsMessages && !needsSystem) return own;
     const params: Record<string, unknown> = { ...this.#base, ...own };
     if (needsSystem) params['system'] = rendered(system, { record, flag: '--system' }, findings);
@@ -226,6 +241,7 @@ function rendered(template: Template, of: { record: JsonObject; flag: string }, 
     findings.problem('missing_column', `${of.flag} names {{${rendering.missing}}}, and the row has no such value`);
     return UNRENDERED;
   }
+  if (rendering.cut) for (const { notice } of rendering.cut) findings.notice(notice);
   if (!isBlank(rendering.text)) return rendering.text;
   findings.problem('empty_prompt', `${of.flag} comes to nothing but white space for this row`);
   return UNRENDERED;

@@ -4,6 +4,7 @@
  * can be handed from one thread to another without being touched.
  */
 import { invariant } from '../../base/errors.ts';
+import type { Lane } from '../model.ts';
 import type { Priority } from '../priority.ts';
 import type { InvalidEntry } from '../row-file.ts';
 import type { RowNotice } from '../source.ts';
@@ -17,6 +18,10 @@ export interface RowKind {
   readonly priority?: Priority | null;
   /** It writes to the prompt cache. */
   readonly caches?: boolean;
+  /** The lane that its route has chosen; null or missing: none. */
+  readonly lane?: Lane | null;
+  /** The route that took it; null or missing: none. */
+  readonly route?: string | null;
 }
 
 export interface RowBlock {

@@ -154,13 +154,14 @@ export class RowEncoder {
   }
 
   /** Nearly always that of the row before. */
-  #kindOf({ model, maxTokens, betas, priority, caches }: PreparedRow): number {
+  #kindOf({ model, maxTokens, betas, priority, caches, lane, route }: PreparedRow): number {
     for (let at = this.#kinds.length - 1; at >= Math.max(0, this.#kinds.length - KINDS_LOOKED_AT); at--) {
       const kind = this.#kinds[at];
       const same = kind?.model === model && kind.maxTokens === maxTokens && kind.caches === caches;
-      if (same && kind.priority === priority && sameList(kind.betas, betas)) return at;
+      const isRouted = same && kind.lane === lane && kind.route === route;
+      if (isRouted && kind.priority === priority && sameList(kind.betas, betas)) return at;
     }
-    this.#kinds.push({ model, maxTokens, betas, priority, caches });
+    this.#kinds.push({ model, maxTokens, betas, priority, caches, lane, route });
     return this.#kinds.length - 1;
   }
 

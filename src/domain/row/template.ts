@@ -8,8 +8,12 @@
  */
 import { BatchrunError } from '../../base/errors.ts';
 import { closest } from './closest.ts';
+import { cutText, type Cut, type Cuts } from './cuts.ts';
 
-export type Rendering = { readonly ok: true; readonly text: string } | { readonly ok: false; readonly missing: string };
+export type Rendering =
+  /** `cut`: what was shortened; missing where nothing was. */
+  | { readonly ok: true; readonly text: string; readonly cut?: readonly Cut[] }
+  | { readonly ok: false; readonly missing: string };
 
 export interface Template {
   readonly text: string;
@@ -24,10 +28,11 @@ export interface Template {
 interface Placeholder {
   readonly name: string;
   readonly path: readonly string[];
+  readonly cut: Cut | undefined;
 }
 
-/** `flag` is what the user gave the text with: it is named in errors. */
-export function compileTemplate(text: string, flag = '--prompt'): Template {
+/** `flag` is what the user gave the text with: it is named in errors. `cuts`: of --truncate. */
+export function compileTemplate(text: string, flag = '--prompt', cuts?: Cuts): Template {
   const literals: string[] = [''];
   const holes: Placeholder[] = [];
   const add = (literal: string): void => void literals.push((literals.pop() ?? '') + literal);
@@ -46,7 +51,7 @@ export function compileTemplate(text: string, flag = '--prompt'): Template {
     at = end;
     if (rest < 2) continue;
     const close = text.indexOf('}}', end);
-    holes.push(placeholder(text, { end, close, flag }));
+    holes.push(placeholder(text, { end, close, flag, cuts }));
     literals.push('');
     at = close + 2;
   }
@@ -54,7 +59,10 @@ export function compileTemplate(text: string, flag = '--prompt'): Template {
   return { text, head, placeholders: [...new Set(holes.map((hole) => hole.name))], render: renderer(literals, holes) };
 }
 
-function placeholder(text: string, found: { end: number; close: number; flag: string }): Placeholder {
+function placeholder(
+  text: string,
+  found: { end: number; close: number; flag: string; cuts: Cuts | undefined },
+): Placeholder {
   const { end, close, flag } = found;
   if (close < 0) {
     throw new BatchrunError('E_TEMPLATE', `${flag} has a {{ at character ${end - 1} that is never closed with }}`, {
@@ -67,21 +75,28 @@ function placeholder(text: string, found: { end: number; close: number; flag: st
       hint: 'Put the name of a column between the braces, or write {{{{ for two braces that are only text.',
     });
   }
-  return { name, path: name.split('.') };
+  return { name, path: name.split('.'), cut: found.cuts?.get(name) };
 }
 
 function renderer(literals: readonly string[], holes: readonly Placeholder[]): Template['render'] {
   return (record) => {
     let text = literals[0] ?? '';
+    let cut: Cut[] | undefined;
     for (let index = 0; index < holes.length; index++) {
       const hole = holes[index];
       if (hole === undefined) break;
       const value = valueOf(record, hole);
       if (value === null || value === undefined) return { ok: false, missing: hole.name };
-      text += typeof value === 'string' ? value : JSON.stringify(value);
+      const filling = typeof value === 'string' ? value : JSON.stringify(value);
+      if (hole.cut === undefined || filling.length <= hole.cut.chars) text += filling;
+      else {
+        const short = cutText(filling, hole.cut.chars);
+        if (short.length < filling.length) (cut ??= []).push(hole.cut);
+        text += short;
+      }
       text += literals[index + 1] ?? '';
     }
-    return { ok: true, text };
+    return cut === undefined ? { ok: true, text } : { ok: true, text, cut };
   };
 }
 

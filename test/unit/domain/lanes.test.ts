@@ -1,8 +1,9 @@
 /** Which lane a chunk or a waiting row goes to: what is forced, what it can do at all, a deadline that presses. */
 import { describe, expect, test } from 'vitest';
-import { goesRealtime, laneOfWaiting, mayBeCalled } from '../../../src/domain/lanes.ts';
+import { goesRealtime, laneOfWaiting, mayBeCalled, type WaitingRowQuestion } from '../../../src/domain/lanes.ts';
+import { mixInLane } from '../../../src/domain/lane-mix.ts';
 import { LONG_OUTPUT_BETA, REALTIME_BYTES_MAX } from '../../../src/domain/limits.ts';
-import type { LaneMode, RetryLaneMode, RunRecord } from '../../../src/domain/model.ts';
+import type { Lane, LaneMode, RetryLaneMode, RunRecord } from '../../../src/domain/model.ts';
 
 type Run = Pick<RunRecord, 'settings' | 'rows' | 'totalRows'>;
 
@@ -11,6 +12,8 @@ function run(lane: LaneMode, retryLane: RetryLaneMode = 'auto', retry = 1): Run 
 }
 
 const small = { requestBytes: 1_000, betas: [] as string[], hurries: false };
+
+const routed = (lane: Lane): WaitingRowQuestion => ({ ...small, routed: lane });
 
 describe('a waiting row', () => {
   test.each([
@@ -30,6 +33,26 @@ describe('a waiting row', () => {
     ],
     ['of many goes realtime where that is forced', run('realtime', 'batch', 101), small, 'realtime'],
     ['of a run that does not retry was not tried yet: the cheap way', run('auto', 'none'), small, 'batch'],
+    [
+      'whose route says realtime goes there, however many wait',
+      run('auto', 'batch', 101),
+      routed('realtime'),
+      'realtime',
+    ],
+    [
+      'whose route says batch goes into one, also for a deadline',
+      run('auto', 'realtime'),
+      { ...routed('batch'), hurries: true },
+      'batch',
+    ],
+    ['goes where the whole run is forced, whatever its route says', run('batch'), routed('realtime'), 'batch'],
+    ['the same the other way round', run('realtime'), routed('batch'), 'realtime'],
+    [
+      'of a route to the realtime lane goes into a batch above 32 MB',
+      run('auto'),
+      { ...routed('realtime'), requestBytes: REALTIME_BYTES_MAX + 1 },
+      'batch',
+    ],
     ['above 32 MB goes into a batch', run('realtime'), { ...small, requestBytes: REALTIME_BYTES_MAX + 1 }, 'batch'],
     ['with the long output goes into a batch', run('realtime'), { ...small, betas: [LONG_OUTPUT_BETA] }, 'batch'],
   ])('%s', (_what, of, row, lane) => {
@@ -49,6 +72,20 @@ describe('a sealed chunk', () => {
   test('is called only where the run is forced into the realtime lane', () => {
     const lanes = (['auto', 'batch', 'realtime'] as const).map((lane) => goesRealtime(run(lane), chunk));
     expect(lanes).toEqual([false, false, true]);
+  });
+
+  test('of a route to the realtime lane is called, unless the run is forced into batches', () => {
+    const called = { ...chunk, mix: mixInLane(chunk.mix, 'realtime') };
+    const kept = { ...chunk, mix: mixInLane(chunk.mix, 'batch') };
+    const lanes = (['auto', 'batch', 'realtime'] as const).map((lane) => [
+      goesRealtime(run(lane), called),
+      goesRealtime(run(lane), kept),
+    ]);
+    expect(lanes).toEqual([
+      [true, false],
+      [false, false],
+      [true, true],
+    ]);
   });
 
   test('with the long output is uploaded all the same', () => {

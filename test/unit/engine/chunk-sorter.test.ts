@@ -1,6 +1,8 @@
 /** Rows are sorted into chunks by betas, up to so many rows and bytes, each a little smaller than asked for. */
 import { describe, expect, test } from 'vitest';
+import { laneOfMix } from '../../../src/domain/lane-mix.ts';
 import { OPEN_CHUNKS_MAX } from '../../../src/domain/limits.ts';
+import type { Lane } from '../../../src/domain/model.ts';
 import type { Priority } from '../../../src/domain/priority.ts';
 import { worstCostUsd } from '../../../src/domain/reserve.ts';
 import type { NewChunk } from '../../../src/domain/store-steps.ts';
@@ -20,6 +22,7 @@ async function sort(
     readonly betas?: readonly string[];
     readonly bytes?: number;
     readonly priority?: Priority | null;
+    readonly lane?: Lane | null;
     readonly maxTokens?: number;
   }[],
   limits: {
@@ -43,10 +46,10 @@ async function sort(
     },
     onSealed: async (chunk) => void chunks.push(chunk),
   });
-  for (const [seq, { betas = [], bytes = 10, priority = null, maxTokens = 1 }] of rows.entries()) {
+  for (const [seq, { betas = [], bytes = 10, priority = null, lane = null, maxTokens = 1 }] of rows.entries()) {
     const paramsJson = JSON.stringify('x'.repeat(bytes - 2));
     const [params, line] = [Buffer.from(paramsJson), Buffer.from(`{"id":"${seq}","line":1}\n`)];
-    await sorter.add({ seq, params, line, kind: { model: MODEL, maxTokens, betas, priority } });
+    await sorter.add({ seq, params, line, kind: { model: MODEL, maxTokens, betas, priority, lane } });
   }
   await sorter.sealAll();
   return { chunks, seqs: chunks.map((chunk) => [...decodeRequestIndex(chunk.requestIndex).seqs]) };
@@ -59,6 +62,26 @@ describe('rows of a priority of their own', () => {
     const { chunks, seqs } = await sort([{}, { priority: 'low' }, {}, { priority: 'high' }, { priority: 'low' }], {});
     expect(chunks.map((chunk) => chunk.priority)).toEqual([null, 'low', 'high']);
     expect(seqs).toEqual([[0, 2], [1, 4], [3]]);
+  });
+});
+
+describe('rows of a lane of their own', () => {
+  test('are in chunks of their own, which say it', async () => {
+    const rows = [
+      {},
+      { lane: 'realtime' },
+      { lane: 'batch' },
+      { lane: 'realtime', priority: 'high' },
+      { lane: 'realtime' },
+    ] as const;
+    const { chunks, seqs } = await sort(rows, {});
+    expect(chunks.map(({ mix, priority }) => [laneOfMix(mix), priority])).toEqual([
+      [null, null],
+      ['realtime', null],
+      ['batch', null],
+      ['realtime', 'high'],
+    ]);
+    expect(seqs).toEqual([[0], [1, 4], [2], [3]]);
   });
 });
 
