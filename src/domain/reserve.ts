@@ -20,8 +20,8 @@ const CACHE_WRITE_FACTOR = 2;
 const BATCH_FACTOR = 0.5;
 const PER_PRICE = 1_000_000;
 /** Before the first answers: a quarter of max_tokens, and no less than a paragraph. */
-const OUTPUT_SHARE_FIRST = 0.25;
-const OUTPUT_TOKENS_FIRST = 256;
+export const OUTPUT_SHARE_FIRST = 0.25;
+export const OUTPUT_TOKENS_FIRST = 256;
 /** What was seen so far may not be what comes: a tenth more. */
 const EXPECTED_SLACK = 1.1;
 

@@ -130,6 +130,8 @@ export interface SimLimits {
   readonly countTokensRpm: number;
   readonly messages: MessageLimits;
   readonly messagesFable: MessageLimits;
+  /** In the place of those two, for classes of models that have others. */
+  readonly byClass?: Readonly<Record<string, Partial<MessageLimits>>>;
 }
 
 /** Some of the limits; those of messages one by one. */
