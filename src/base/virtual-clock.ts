@@ -35,7 +35,8 @@ export class VirtualClock implements Clock {
     if (!(ms > 0) || signal?.aborted === true) return Promise.resolve();
     return new Promise((resolve) => {
       const sleeper: Sleeper = {
-        wakesAtMs: this.#nowMs + ms,
+        // Whole milliseconds, as a machine tells them, and never too early.
+        wakesAtMs: Math.ceil(this.#nowMs + ms),
         order: this.#order++,
         wake: () => {
           signal?.removeEventListener('abort', onAbort);
@@ -74,8 +75,9 @@ export class VirtualClock implements Clock {
   /**
    * Drives everything that hangs on this clock until `work` settles: let every ready callback run, and when
    * nothing is ready, jump to the next sleeper. Throws when the work waits for something that is not on this clock.
+   * `restTurns`: turns of the event loop before each jump, for work that hands on through the loop.
    */
-  async run<T>(work: Promise<T>, turnsMax = 1_000_000): Promise<T> {
+  async run<T>(work: Promise<T>, turnsMax = 1_000_000, restTurns = 1): Promise<T> {
     let settled = false;
     const done = work.finally(() => {
       settled = true;
@@ -84,7 +86,7 @@ export class VirtualClock implements Clock {
     done.catch(() => undefined);
     let idleTurns = 0;
     for (let turn = 0; turn < turnsMax; turn++) {
-      await new Promise((resolve) => setImmediate(resolve));
+      for (let rest = 0; rest < restTurns; rest++) await new Promise((resolve) => setImmediate(resolve));
       // It changes in the callback above, which the rule cannot see.
       // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition
       if (settled) return done;

@@ -14,19 +14,20 @@ import type { writeMetrics } from '../adapters/metrics/file.ts';
 import type { toPrometheus } from '../adapters/metrics/prometheus.ts';
 import type { serveMetrics } from '../adapters/metrics/server.ts';
 import type { DbOptions } from '../adapters/sqlite/db.ts';
+import type { RehearsalParts } from '../adapters/rehearsal.ts';
 import type { LedgerReading } from '../adapters/sqlite/reading.ts';
 import { lostLedger } from '../adapters/sqlite/wholeness.ts';
 import type { AdminLimits } from '../domain/pacing/admin-limits.ts';
 import type { Limiter } from '../domain/pacing/limiter.ts';
-import type { Caps } from '../domain/pacing/known-limits.ts';
 import type { RowSource } from '../domain/source.ts';
 import type { FileWriter } from '../domain/ports.ts';
 import type { Store } from '../domain/store.ts';
 import { DRIVER_LOCK, type DriveHolder } from '../engine/driver.ts';
-import type { ApiEngine, Engine, KeyLink, Pacing } from '../engine/engine.ts';
+import type { ApiEngine, Engine, KeyLink } from '../engine/engine.ts';
 import type { EngineEvent } from '../engine/events.ts';
 import type { ApiLink } from './api-link.ts';
 import type { Flags } from './options.ts';
+import { pacingOf } from './pacing.ts';
 import type { Terminal } from './terminal.ts';
 
 export type { ApiLink, LedgerReading };
@@ -214,6 +215,11 @@ export async function readLimits(adminKey: string, link: ApiLink, signal: AbortS
   return readAdminLimits({ adminKey, baseURL, workspace: api.workspace, clock: systemClock, signal });
 }
 
+/** A ledger, files and a client that live in memory only. */
+export async function createRehearsal(): Promise<RehearsalParts> {
+  return (await native(import('../adapters/rehearsal.ts'))).createRehearsalParts();
+}
+
 /** What an engine needs to know of the account; closed when the driving is over. */
 export interface Account {
   readonly keys: readonly KeyLink[];
@@ -223,18 +229,6 @@ export interface Account {
 }
 
 export function withApi(engine: Engine, link: ApiLink, flags: Flags, account?: Account): ApiEngine {
-  const pacing: Pacing = {
-    maxBatches: flags.maxBatches,
-    concurrency: flags.concurrency,
-    pollIntervalMs: flags.pollInterval,
-    reconcileGraceMs: flags.reconcileGrace,
-    giveUpMs: flags.giveUp,
-    backoff: { baseMs: flags.backoffBase, maxMs: flags.backoffMax },
-    caps: capsOf(flags),
-    ...(flags.headroom === undefined ? {} : { headroom: flags.headroom }),
-    ...(flags.maxQueued === undefined ? {} : { maxQueued: flags.maxQueued }),
-    ...(flags.batchRpm === undefined ? {} : { batchRpm: flags.batchRpm }),
-  };
   const keys = account?.keys ?? link.keys;
   return {
     ...engine,
@@ -242,13 +236,8 @@ export function withApi(engine: Engine, link: ApiLink, flags: Flags, account?: A
     ...(keys ? { keys } : {}),
     ...(account?.limiter ? { limiter: account.limiter } : {}),
     ...(account?.admin ? { admin: account.admin } : {}),
-    pacing,
+    pacing: pacingOf(flags),
   };
-}
-
-function capsOf({ rpm, itpm, otpm, tpm, tpd }: Flags): Caps {
-  const named = { requests: rpm, input: itpm, output: otpm, tokens: tpm, day: tpd };
-  return Object.fromEntries(Object.entries(named).filter(([, limit]) => limit !== undefined));
 }
 
 /** The workspace as a header names it, or null where the key alone decides. */

@@ -33,6 +33,14 @@ export function duration(text: string): number {
   return ms;
 }
 
+/** From and to, in milliseconds; a single duration is both. */
+export function durationRange(text: string): readonly [number, number] {
+  const [from = '', to = from] = text.split('-');
+  const [fromMs, toMs] = [parseDurationMs(from), parseDurationMs(to)];
+  if (fromMs !== undefined && toMs !== undefined && fromMs <= toMs) return [fromMs, toMs];
+  throw new InvalidArgumentError('It must be a duration or a range of them such as 20m-2h.');
+}
+
 /** Bytes, at most one batch. */
 export function bytes(text: string): number {
   const value = parseBytes(text);

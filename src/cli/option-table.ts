@@ -6,7 +6,19 @@ import { LOG_LEVELS } from '../base/log.ts';
 import { BATCH_BYTES_MAX, BATCH_ROWS_MAX, CHUNK_ROWS_DEFAULT } from '../domain/limits.ts';
 import { TIER_NAMES } from '../domain/pacing/tiers.ts';
 import { PRIORITIES } from '../domain/priority.ts';
-import { amount, bytes, cap, count, cuts, deadline, duration, limiterUrl, list, share } from './option-readers.ts';
+import {
+  amount,
+  bytes,
+  cap,
+  count,
+  cuts,
+  deadline,
+  duration,
+  durationRange,
+  limiterUrl,
+  list,
+  share,
+} from './option-readers.ts';
 
 export interface FlagSpec {
   readonly flags: string;
@@ -308,6 +320,16 @@ export const FLAG_SPECS = {
   inputTokens: { flags: '--input-tokens <n>', text: 'input tokens of a row', read: amount },
   outputTokens: { flags: '--output-tokens <n>', text: 'output tokens of a row', read: amount },
   html: { flags: '--html <file>', text: 'write the report with its charts to this file' },
+  batchDuration: {
+    flags: '--batch-duration <range>',
+    text: 'how long a batch takes in a rehearsal, for example 20m-2h',
+    read: durationRange,
+  },
+  messageLatency: {
+    flags: '--message-latency <range>',
+    text: 'how long a realtime call takes in a rehearsal, for example 1s-4s',
+    read: durationRange,
+  },
   faults: {
     flags: '--faults <level>',
     text: 'how much goes wrong in a rehearsal (default: light)',
@@ -493,9 +515,12 @@ export const COMMAND_FLAGS: Readonly<Record<string, readonly FlagName[]>> = {
     'concurrency',
     'maxAttempts',
     'retryLane',
-    'pollInterval',
+    ...(['rpm', 'itpm', 'otpm', 'tpm', 'tpd', 'headroom'] as const),
+    ...(['pollInterval', 'reconcileGrace', 'giveUp', 'backoffBase', 'backoffMax'] as const),
     'tier',
     'outputTokens',
+    'batchDuration',
+    'messageLatency',
     'faults',
     'apiKeysEnv',
     'prices',

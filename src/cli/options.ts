@@ -50,6 +50,8 @@ export interface Flags {
   readonly inputTokens?: number;
   readonly outputTokens?: number;
   readonly html?: string;
+  readonly batchDuration?: readonly [number, number];
+  readonly messageLatency?: readonly [number, number];
   readonly faults?: 'none' | 'light' | 'heavy';
   readonly dryRun?: boolean;
   readonly model?: string;

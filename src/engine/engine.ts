@@ -65,6 +65,8 @@ export interface Pacing {
   /** Realtime calls under way at once. */
   readonly concurrency: number;
   readonly pollIntervalMs: number;
+  /** How often the ledger is looked at for what other processes did; 5 s unless said. */
+  readonly idleLookMs?: number;
   readonly reconcileGraceMs: number;
   /** How long an API that cannot be reached is retried before the command ends with exit 4. */
   readonly giveUpMs: number;

@@ -263,9 +263,14 @@ class Runner {
   }
 
   async #sleep(): Promise<void> {
-    const { clock, signal, emit } = this.#engine;
+    const { clock, signal, emit, pacing } = this.#engine;
     const nowMs = clock.monotonicMs();
-    const times = [this.#nextPollMs, this.#session.quietUntilMs, nowMs + IDLE_LOOK_MS, ...(await this.#dueTimes())];
+    const times = [
+      this.#nextPollMs,
+      this.#session.quietUntilMs,
+      nowMs + (pacing.idleLookMs ?? IDLE_LOOK_MS),
+      ...(await this.#dueTimes()),
+    ];
     // What was due when this round began was tried in it; what came due meanwhile is tried in the next, at once.
     const untilMs = Math.min(...times.filter((atMs) => atMs > this.#roundMs));
     emit({ kind: 'waiting', untilMs: clock.now() + untilMs - nowMs });

@@ -50,6 +50,13 @@ export const LAYERS: readonly Layer[] = [
     packages: ['node:buffer', 'node:crypto', 'node:events', 'node:http', 'node:zlib'],
   },
   {
+    // The engine on the simulator: the one room that knows both, and judges neither.
+    name: 'rehearsal',
+    folder: 'src/tools/rehearse/',
+    mayImport: ['simulator', 'tools', 'engine', 'domain', 'base'],
+    packages: ['node:crypto'],
+  },
+  {
     name: 'tools',
     folder: 'src/tools/',
     mayImport: ['engine', 'domain', 'base'],
@@ -59,13 +66,13 @@ export const LAYERS: readonly Layer[] = [
     // The composition root: the one file that knows which adapter stands behind a port.
     name: 'context',
     folder: 'src/cli/context.ts',
-    mayImport: ['cli', 'tools', 'simulator', 'adapters', 'engine', 'domain', 'base'],
+    mayImport: ['cli', 'tools', 'rehearsal', 'simulator', 'adapters', 'engine', 'domain', 'base'],
     packages: ['node:*'],
   },
   {
     name: 'cli',
     folder: 'src/cli/',
-    mayImport: ['context', 'tools', 'simulator', 'engine', 'domain', 'base'],
+    mayImport: ['context', 'tools', 'rehearsal', 'simulator', 'engine', 'domain', 'base'],
     packages: ['node:*', 'commander', 'yaml'],
   },
 ];

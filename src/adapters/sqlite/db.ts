@@ -43,9 +43,10 @@ export class Db {
   readonly #prepared = new Map<string, Database.Statement>();
   #identity: string | undefined;
 
-  constructor(file: string, options: DbOptions = {}) {
+  /** `from`: a database in memory begins as this one is. */
+  constructor(file: string, options: DbOptions = {}, from?: Db) {
     this.#file = file;
-    this.#raw = openRaw(file, options);
+    this.#raw = openRaw(file, options, from && from.#raw.serialize());
     this.#identity = identityOf(file);
     if (this.#identity !== undefined) openHere.set(this.#identity, (openHere.get(this.#identity) ?? 0) + 1);
   }
@@ -142,7 +143,7 @@ export function settled<T>(work: () => T): Promise<T> {
   });
 }
 
-function openRaw(file: string, { traces }: DbOptions): Database.Database {
+function openRaw(file: string, { traces }: DbOptions, content?: Buffer): Database.Database {
   let raw: Database.Database;
   if (file !== ':memory:') {
     if (traces !== undefined && isEmptyFile(file)) throw lostLedger(file, traces);
@@ -150,7 +151,7 @@ function openRaw(file: string, { traces }: DbOptions): Database.Database {
   }
   try {
     refuseOtherWithLog(file, traces);
-    raw = openDatabase(file, { timeout: BUSY_TIMEOUT_MS });
+    raw = openDatabase(content ?? file, { timeout: BUSY_TIMEOUT_MS });
   } catch (error) {
     throw translated(error, file);
   }

@@ -19,8 +19,8 @@ const kept: unknown[] = [];
 /** Where a build and a prebuilt binary lie. Left to itself the package searches a dozen places for it. */
 let nativeBinding: string | undefined;
 
-/** A connection that the garbage collector never takes. */
-export function openDatabase(file: string, options: Database.Options): Database.Database {
+/** A connection that the garbage collector never takes. Bytes of a database give one in memory. */
+export function openDatabase(file: string | Buffer, options: Database.Options): Database.Database {
   nativeBinding ??= findNative();
   const database = new Sqlite(file, nativeBinding === '' ? options : { ...options, nativeBinding });
   kept.push(database);

@@ -13,9 +13,25 @@ import { createOutcomeSteps } from './outcome-steps.ts';
 import { createReads, driver } from './reads.ts';
 import { createRetrySteps } from './retry-steps.ts';
 
+const MEMORY = ':memory:';
+
 /** Opens or makes the ledger. `:memory:` gives one that lives as long as its handle. */
 export function openSqliteStore(file: string, options: DbOptions = {}): Store {
   return storeOn(new Db(file, options));
+}
+
+/** A ledger that lives as long as its handle, and copies of it that go their own way. */
+export interface MemoryStore {
+  readonly store: Store;
+  copy(): MemoryStore;
+}
+
+export function openMemoryStore(): MemoryStore {
+  return memoryStoreOn(new Db(MEMORY));
+}
+
+function memoryStoreOn(db: Db): MemoryStore {
+  return { store: storeOn(db), copy: () => memoryStoreOn(new Db(MEMORY, {}, db)) };
 }
 
 /** A store on a connection that is already there (simulations share one between incarnations). */

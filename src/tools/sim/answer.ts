@@ -17,7 +17,8 @@ export interface Answer {
   readonly outputTokens: number;
 }
 
-export type Answerer = 'echo' | ((params: JsonRecord) => string);
+/** A text is cut and counted as the API does it; an answer is taken as it is. */
+export type Answerer = 'echo' | ((params: JsonRecord) => string | Answer);
 
 const ECHO_CHARS = 200;
 
@@ -27,7 +28,9 @@ export function answerFor(params: JsonRecord): string {
 }
 
 export function composeAnswer(params: JsonRecord, answerer: Answerer): Answer {
-  let text = answerer === 'echo' ? echo(params) : answerer(params);
+  const made = answerer === 'echo' ? echo(params) : answerer(params);
+  if (typeof made !== 'string') return made;
+  let text = made;
   const stopSequence = firstStop(text, params['stop_sequences']);
   if (stopSequence !== null) text = text.slice(0, text.indexOf(stopSequence));
   const maxTokens = typeof params['max_tokens'] === 'number' ? params['max_tokens'] : Number.MAX_SAFE_INTEGER;

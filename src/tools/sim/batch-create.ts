@@ -8,7 +8,8 @@ import { batchJson, endsAtMs, type SimBatch, type SimRow } from './batch.ts';
 import { takeRows } from './batch-intake.ts';
 import { BATCHES_CLASS } from './buckets.ts';
 import { checkAccount, retryAfter, type Caller, type SimContext } from './context.ts';
-import { drawBetween, makeId, sha256Hex } from './draw.ts';
+import { drawFrom, makeId, sha256Hex } from './draw.ts';
+import type { Rng } from '../../base/random.ts';
 import { jsonResponse, noAnswer, Refusal, refusalOf, tooLargeResponse, type SimResponse } from './http.ts';
 
 const RETRY_AFTER_SECONDS = 2;
@@ -21,7 +22,6 @@ export function createBatch(context: SimContext, caller: Caller, body: Buffer): 
   if (before !== undefined) return before;
   const nowMs = context.clock.now();
   const key = keyOf(context, body);
-  const durationMs = Math.round(drawBetween(context.draws('duration', key), context.settings.batchDurationMs));
   const scope = `${caller.organization}|${caller.workspace}`;
   const keeps: ((readableFromMs: number) => void)[] = [];
   const rows = takeRows(context, caller, body, (params) => {
@@ -30,9 +30,15 @@ export function createBatch(context: SimContext, caller: Caller, body: Buffer): 
     return input;
   });
   checkCapacity(context, caller, rows.length);
+  const durationMs = batchDurationMs(context, context.draws('duration', key), rows.length);
   const batch = acceptBatch(context, caller, rows, { key, durationMs, isForeign: false });
   for (const keep of keeps) keep(endsAtMs(context, batch));
   return answerCreate(context, caller, batch);
+}
+
+/** How long a batch of so many rows takes. */
+export function batchDurationMs(context: SimContext, rng: Rng, rowCount: number): number {
+  return Math.round(drawFrom(rng, context.settings.batchDurationMs, rowCount));
 }
 
 /** How far into the body a batch is known by: the first custom_id stands there. */

@@ -93,10 +93,13 @@ interface RowMaking {
 function makeRow(context: SimContext, caller: Caller, making: RowMaking): SimRow {
   const { customId, params, bytes, inputOf } = making;
   const { version, betas } = caller;
+  const { textBytes } = context.settings;
   const bytesMax = context.settings.switches.rowBytesMax ?? Infinity;
   const tooLarge: Problem = { status: 413, type: 'request_too_large', message: 'Request exceeds the maximum size' };
   const problem =
-    bytes > bytesMax ? tooLarge : judgeParams(params, { lane: 'batch', version, betas, nowMs: context.clock.now() });
+    bytes > bytesMax
+      ? tooLarge
+      : judgeParams(params, { lane: 'batch', version, betas, nowMs: context.clock.now(), textBytes });
   const name = typeof params['model'] === 'string' ? params['model'] : '';
   const row = { customId, model: findModel(name)?.id ?? name, paramsHash: paramsHashOf(params) };
   if (problem !== undefined) return { ...row, input: NO_INPUT, answer: NO_ANSWER, problem };

@@ -13,6 +13,13 @@ export function createDraws(seed: string | number): Draws {
   return (purpose, key) => seededRng(`${seed}|${purpose}|${key}`);
 }
 
+/** How long something takes: between two bounds, or as a function of chance draws it; `size` is of what takes so long. */
+export type Spread = readonly [number, number] | ((rng: Rng, size: number) => number);
+
+export function drawFrom(rng: Rng, spread: Spread, size: number): number {
+  return typeof spread === 'function' ? spread(rng, size) : drawBetween(rng, spread);
+}
+
 export function drawBetween(rng: Rng, range: readonly [number, number]): number {
   return range[0] + rng.next() * (range[1] - range[0]);
 }

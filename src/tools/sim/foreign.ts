@@ -3,11 +3,10 @@
  *
  * They are what makes the search for one's own lost batch hard, so a test can give them any size and time.
  */
-import { acceptBatch } from './batch-create.ts';
+import { acceptBatch, batchDurationMs } from './batch-create.ts';
 import type { SimRow } from './batch.ts';
 import { DEFAULT_ORGANIZATION, DEFAULT_WORKSPACE } from './caller.ts';
 import type { SimContext } from './context.ts';
-import { drawBetween } from './draw.ts';
 
 export interface ForeignBatch {
   readonly count: number;
@@ -34,8 +33,8 @@ export function addForeign(context: SimContext, foreign: ForeignBatch): string {
     workspace: foreign.workspace ?? DEFAULT_WORKSPACE,
     path: '',
   };
-  const drawn = drawBetween(context.draws('foreign_duration', nth), context.settings.batchDurationMs);
-  const durationMs = foreign.durationMs ?? Math.round(drawn);
+  const drawn = batchDurationMs(context, context.draws('foreign_duration', nth), count);
+  const durationMs = foreign.durationMs ?? drawn;
   const createdAtMs = foreign.createdAtMs ?? context.clock.now();
   return acceptBatch(context, owner, rows, { key: `foreign|${nth}`, durationMs, createdAtMs, isForeign: true }).id;
 }

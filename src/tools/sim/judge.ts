@@ -2,6 +2,8 @@
  * The words of the validator, shared by its rooms: in which setting a request is judged, and what a judgement is.
  */
 
+import type { TextBytes } from './prompt.ts';
+
 export interface Problem {
   readonly status: number;
   readonly type: string;
@@ -13,6 +15,7 @@ export interface JudgeContext {
   readonly version: string;
   readonly betas: readonly string[];
   readonly nowMs: number;
+  readonly textBytes: TextBytes;
 }
 
 /** What a check answers: a message becomes 400 invalid_request_error. */

@@ -39,9 +39,11 @@ export function createLimitsBook(
   };
 }
 
-/** Fable and Mythos have limits of their own. */
-export function messageLimits(limits: SimLimits, model: Pick<SimModel, 'line'>): MessageLimits {
-  return model.line === 'fable' || model.line === 'mythos' ? limits.messagesFable : limits.messages;
+/** Fable and Mythos have limits of their own, and any class may be given some. */
+export function messageLimits(limits: SimLimits, model: Pick<SimModel, 'line' | 'rateClass'>): MessageLimits {
+  const ofLine = model.line === 'fable' || model.line === 'mythos' ? limits.messagesFable : limits.messages;
+  const ofClass = limits.byClass?.[model.rateClass];
+  return ofClass === undefined ? ofLine : { ...ofLine, ...ofClass };
 }
 
 function merged(one: SimLimitsPart, other: SimLimitsPart): SimLimitsPart {

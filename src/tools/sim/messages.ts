@@ -7,7 +7,7 @@
 import { composeAnswer, refusalAnswer, type Answer } from './answer.ts';
 import { findModel, type SimModel } from './catalogue.ts';
 import { checkAccount, retryAfter, type Caller, type SimContext } from './context.ts';
-import { drawBetween, makeId } from './draw.ts';
+import { drawFrom, makeId } from './draw.ts';
 import { jsonResponse, noAnswer, Refusal, refusalOf, type SimResponse } from './http.ts';
 import { isRecord, type JsonRecord } from './json.ts';
 import { realtimeMessage } from './message-shape.ts';
@@ -41,7 +41,7 @@ export async function createMessage(context: SimContext, caller: Caller, body: B
     ...{ id, organization, workspace, model: model.id, paramsHash, atMs: nowMs, input, outputTokens },
     wasAnswered: fault === undefined,
   });
-  await context.clock.sleep(latencyMs(context, `${paramsHash}|${nth}`), caller.signal);
+  await context.clock.sleep(latencyMs(context, `${paramsHash}|${nth}`, outputTokens), caller.signal);
   if (fault === 'message.reset') return noAnswer('reset');
   if (fault === 'message.hang') return noAnswer('hang');
   if (fault === 'message.garbage_answer') return { ...jsonResponse(null), body: ['{"id":"msg_'] };
@@ -54,7 +54,7 @@ export async function createMessage(context: SimContext, caller: Caller, body: B
 export function countTokens(context: SimContext, caller: Caller, body: Buffer): SimResponse {
   const headers = context.limiter.takeCountCall(caller, context.clock.now());
   const { params } = readParams(context, caller, body, 'count');
-  return jsonResponse({ input_tokens: promptTokens(params) }, headers);
+  return jsonResponse({ input_tokens: promptTokens(params, context.settings.textBytes) }, headers);
 }
 
 function readParams(
@@ -65,7 +65,13 @@ function readParams(
 ): { params: JsonRecord; model: SimModel } {
   const params = parseBody(body, context.settings.switches.loneSurrogate);
   const { version, betas } = caller;
-  const problem = judgeParams(params, { lane, version, betas, nowMs: context.clock.now() });
+  const problem = judgeParams(params, {
+    lane,
+    version,
+    betas,
+    nowMs: context.clock.now(),
+    textBytes: context.settings.textBytes,
+  });
   if (problem !== undefined) throw new Refusal(problem.status, problem.type, problem.message);
   const model = isRecord(params) ? findModel(String(params['model'])) : undefined;
   if (model === undefined || !isRecord(params)) throw refusalOf(500, 'the judge let through what it must refuse');
@@ -98,6 +104,6 @@ function answerTo(context: SimContext, params: JsonRecord, key: string): Answer 
   return isRefused ? refusalAnswer() : composeAnswer(params, context.settings.answer);
 }
 
-function latencyMs(context: SimContext, key: string): number {
-  return drawBetween(context.draws('latency', key), context.settings.messageLatencyMs);
+function latencyMs(context: SimContext, key: string, outputTokens: number): number {
+  return drawFrom(context.draws('latency', key), context.settings.messageLatencyMs, outputTokens);
 }

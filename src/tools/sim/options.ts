@@ -5,8 +5,10 @@
  * tested against every answer. Rates are probabilities from 0 to 1; ranges are [least, most].
  */
 import { ARCHIVED_AFTER_MS, EXPIRES_AFTER_MS, SIZES, TIERS, type MessageLimits, type SimTier } from './catalogue.ts';
+import type { Answerer } from './answer.ts';
+import type { Spread } from './draw.ts';
 import type { FaultRates } from './faults.ts';
-import type { JsonRecord } from './json.ts';
+import { plainTextBytes, type TextBytes } from './prompt.ts';
 import type { RateHeaderStyle } from './rate-headers.ts';
 
 /** Which workspace a key opens. `workspaces` are further ones that the header anthropic-workspace-id may choose. */
@@ -95,7 +97,8 @@ export interface SimOptions {
   /** Keys of the Admin API, and whose limits they show. */
   readonly adminKeys?: Readonly<Record<string, string>>;
   readonly workspaceLimits?: WorkspaceLimits;
-  readonly batchDurationMs?: readonly [number, number];
+  /** As a function it is given the rows of the batch. */
+  readonly batchDurationMs?: Spread;
   /** From a cancel to the end of the batch, at most. */
   readonly cancelDurationMs?: number;
   readonly expiresAfterMs?: number;
@@ -103,13 +106,16 @@ export interface SimOptions {
   readonly listLagMs?: number;
   /** Of every call but messages. */
   readonly latencyMs?: readonly [number, number];
-  readonly messageLatencyMs?: readonly [number, number];
+  /** As a function it is given the tokens of the answer. */
+  readonly messageLatencyMs?: Spread;
   /** `retry-after` on a batch in progress; null leaves the header out. */
   readonly pollRetryAfterSeconds?: number | null;
   /** `retry-after` of a passing 429; null: 2 for creates, 1 for messages. */
   readonly retryAfterSeconds?: readonly [number, number] | null;
   readonly resultsOrder?: 'shuffled' | 'input';
-  readonly answer?: 'echo' | ((params: JsonRecord) => string);
+  readonly answer?: Answerer;
+  /** For texts that stand for longer ones: how many bytes each has. */
+  readonly textBytes?: TextBytes;
   readonly accountProblem?: AccountProblem;
 }
 
@@ -124,6 +130,8 @@ export interface SimLimits {
   readonly countTokensRpm: number;
   readonly messages: MessageLimits;
   readonly messagesFable: MessageLimits;
+  /** In the place of those two, for classes of models that have others. */
+  readonly byClass?: Readonly<Record<string, Partial<MessageLimits>>>;
 }
 
 /** Some of the limits; those of messages one by one. */
@@ -189,6 +197,7 @@ export function resolveOptions(options: SimOptions): SimSettings {
     retryAfterSeconds: options.retryAfterSeconds ?? null,
     resultsOrder: options.resultsOrder ?? 'shuffled',
     answer: options.answer ?? 'echo',
+    textBytes: options.textBytes ?? plainTextBytes,
     limits: withPart({ ...TIERS[options.tier ?? 'start'], ...SIZES, batchesMax: null }, options.limits ?? {}),
     switches: { ...DEFAULT_SWITCHES, ...options.switches },
   };

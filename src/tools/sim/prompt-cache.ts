@@ -9,7 +9,7 @@
 import { findModel } from './catalogue.ts';
 import { sha256Hex } from './draw.ts';
 import { isArray, isRecord, type JsonRecord } from './json.ts';
-import { promptTokens, textBytes, tokensOfBytes } from './prompt.ts';
+import { promptTokens, textBytes, tokensOfBytes, type TextBytes } from './prompt.ts';
 import { countBreakpoints } from './validate-config.ts';
 
 export interface InputUse {
@@ -44,8 +44,20 @@ interface Entry {
 
 const TTL_MS = { '5m': 300_000, '1h': 3_600_000 } as const;
 
-export function createPromptCache(): PromptCache {
+/** Inputs that use no cache are kept once for each size: a batch holds 100,000 of them. */
+const SHARED_MAX = 100_000;
+
+export function createPromptCache(bytesOf: TextBytes): PromptCache {
   const entries = new Map<string, Entry>();
+  const shared = new Map<number, InputUse>();
+
+  const plainUse = (plain: number): InputUse => {
+    const known = shared.get(plain);
+    if (known !== undefined) return known;
+    const use = { plain, write5m: 0, write1h: 0, read: 0 };
+    if (shared.size < SHARED_MAX) shared.set(plain, use);
+    return use;
+  };
 
   const readable = (key: string, nowMs: number): boolean => {
     const entry = entries.get(key);
@@ -63,12 +75,12 @@ export function createPromptCache(): PromptCache {
 
   return {
     look(scope, params, nowMs) {
-      const total = promptTokens(params);
+      const total = promptTokens(params, bytesOf);
       const model = typeof params['model'] === 'string' ? params['model'] : '';
       const tokensMin = findModel(model)?.cacheTokensMin ?? 1_024;
-      const prefixes = prefixesOf(params).filter((prefix) => prefix.tokens >= tokensMin);
+      const prefixes = prefixesOf(params, bytesOf).filter((prefix) => prefix.tokens >= tokensMin);
       const last = prefixes.at(-1);
-      if (last === undefined) return { input: { plain: total, write5m: 0, write1h: 0, read: 0 }, keep: undefined };
+      if (last === undefined) return { input: plainUse(total), keep: undefined };
       const keyOf = (prefix: Prefix): string => `${scope}|${model}|${prefix.hash}`;
       const read = prefixes.findLast((prefix) => readable(keyOf(prefix), nowMs))?.tokens ?? 0;
       const written = last.tokens - read;
@@ -82,14 +94,14 @@ export function createPromptCache(): PromptCache {
   };
 }
 
-function prefixesOf(params: JsonRecord): Prefix[] {
+function prefixesOf(params: JsonRecord, bytesOf: TextBytes): Prefix[] {
   // Most requests cache nothing: they are not worth a hash.
   if (countBreakpoints(params) === 0) return [];
   const prefixes: Prefix[] = [];
   let bytes = 0;
   let seen = '';
   const take = (block: unknown): void => {
-    bytes += textBytes(block);
+    bytes += textBytes(block, bytesOf);
     seen = sha256Hex(`${seen}${JSON.stringify(block)}`);
     const ttl = ttlOf(block);
     if (ttl !== undefined) prefixes.push({ hash: seen, tokens: tokensOfBytes(bytes), ttl });

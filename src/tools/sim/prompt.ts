@@ -4,7 +4,7 @@
  * Tokens are an estimate that anyone can redo: the UTF-8 bytes of all texts in system, tools and messages divided
  * by four, rounded up, at least one; an image or document in base64 counts 1,600. It is no tokenizer and need not be.
  */
-import { sha256Hex } from './draw.ts';
+import { createHash } from 'node:crypto';
 import { isArray, isRecord, type JsonRecord } from './json.ts';
 
 export const BYTES_PER_TOKEN = 4;
@@ -14,19 +14,25 @@ export function tokensOfBytes(bytes: number): number {
   return Math.max(1, Math.ceil(bytes / BYTES_PER_TOKEN));
 }
 
-export function promptTokens(params: JsonRecord): number {
-  return tokensOfBytes(textBytes(params['system']) + textBytes(params['tools']) + textBytes(params['messages']));
+/** The bytes that a text counts for. */
+export type TextBytes = (text: string) => number;
+
+export const plainTextBytes: TextBytes = (text) => Buffer.byteLength(text);
+
+export function promptTokens(params: JsonRecord, bytesOf: TextBytes): number {
+  const { system, tools, messages } = params;
+  return tokensOfBytes(textBytes(system, bytesOf) + textBytes(tools, bytesOf) + textBytes(messages, bytesOf));
 }
 
 /** Bytes of every string below this value; the names of types and roles are not text. */
-export function textBytes(value: unknown): number {
-  if (typeof value === 'string') return Buffer.byteLength(value);
-  if (isArray(value)) return value.reduce((sum: number, item) => sum + textBytes(item), 0);
+export function textBytes(value: unknown, bytesOf: TextBytes): number {
+  if (typeof value === 'string') return bytesOf(value);
+  if (isArray(value)) return value.reduce((sum: number, item) => sum + textBytes(item, bytesOf), 0);
   if (!isRecord(value)) return 0;
   if (value['type'] === 'base64' && typeof value['data'] === 'string') return BINARY_BYTES;
   let sum = 0;
   for (const [name, item] of Object.entries(value)) {
-    if (name !== 'type' && name !== 'role' && name !== 'cache_control') sum += textBytes(item);
+    if (name !== 'type' && name !== 'role' && name !== 'cache_control') sum += textBytes(item, bytesOf);
   }
   return sum;
 }
@@ -61,5 +67,6 @@ function contentText(content: unknown): string {
  */
 export function paramsHashOf(params: JsonRecord): string {
   const asked = Object.fromEntries(Object.entries(params).filter(([name]) => name !== 'stream'));
-  return sha256Hex(JSON.stringify(asked)).slice(0, 16);
+  // A slice of the longer text would keep all of it alive, and a batch keeps 100,000 of these.
+  return createHash('sha256').update(JSON.stringify(asked)).digest().toString('hex', 0, 8);
 }

@@ -2,12 +2,11 @@
  * Batches that were made before this world was: a test that opens a state folder of another day puts in what the API
  * still has of it, under the ids and times that the folder knows.
  */
-import { acceptBatch } from './batch-create.ts';
+import { acceptBatch, batchDurationMs } from './batch-create.ts';
 import { takeRows } from './batch-intake.ts';
 import { API_VERSIONS } from './catalogue.ts';
 import { DEFAULT_ORGANIZATION, DEFAULT_WORKSPACE } from './caller.ts';
 import type { SimContext } from './context.ts';
-import { drawBetween } from './draw.ts';
 
 export interface RestoredBatch {
   readonly id: string;
@@ -41,7 +40,7 @@ export function restoreBatch(context: SimContext, restored: RestoredBatch): void
     Buffer.from(body),
     (params) => context.cache.look(`${id}|restored`, params, nowMs).input,
   );
-  const drawn = Math.round(drawBetween(context.draws('duration', id), context.settings.batchDurationMs));
+  const drawn = batchDurationMs(context, context.draws('duration', id), rows.length);
   const durationMs = restored.durationMs ?? drawn;
   acceptBatch(context, caller, rows, { id, key: id, durationMs, createdAtMs, isForeign: false });
 }

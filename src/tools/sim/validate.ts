@@ -15,7 +15,7 @@ import {
 } from './catalogue.ts';
 import { isArray, isRecord, type JsonRecord } from './json.ts';
 import type { Complaint, JudgeContext, Problem } from './judge.ts';
-import { promptTokens } from './prompt.ts';
+import { promptTokens, type TextBytes } from './prompt.ts';
 import { checkMessages } from './validate-messages.ts';
 import { checkThinking, checkTools, countBreakpoints } from './validate-config.ts';
 
@@ -47,7 +47,7 @@ export function judgeParams(params: unknown, context: JudgeContext): Problem | u
     checkThinking(params, model) ??
     checkTools(params, model) ??
     checkBreakpoints(params) ??
-    checkLength(params, model);
+    checkLength(params, model, context.textBytes);
   return complaint === undefined ? undefined : invalid(complaint);
 }
 
@@ -144,8 +144,8 @@ function checkBreakpoints(params: JsonRecord): Complaint {
   return `A maximum of ${BREAKPOINTS_MAX} blocks with cache_control may be provided. Found ${found}.`;
 }
 
-function checkLength(params: JsonRecord, model: SimModel): Complaint {
-  const tokens = promptTokens(params);
+function checkLength(params: JsonRecord, model: SimModel, bytesOf: TextBytes): Complaint {
+  const tokens = promptTokens(params, bytesOf);
   if (tokens <= model.contextTokens) return undefined;
   return `prompt is too long: ${tokens} tokens > ${model.contextTokens} maximum`;
 }

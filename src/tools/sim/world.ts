@@ -92,7 +92,7 @@ function createContext(options: SimOptions, clock: Clock): SimContext {
     faults: createFaultBox(draws, options.faults ?? {}, () => clock.now()),
     limits,
     limiter: createRateLimiter({ limits, switches: settings.switches, book: ledger.rateBook }),
-    cache: createPromptCache(),
+    cache: createPromptCache(settings.textBytes),
     ledger,
     batches: createBatchStore(view),
     current: { rates: { ...DEFAULT_RATES, ...options.rates }, accountProblem: options.accountProblem },

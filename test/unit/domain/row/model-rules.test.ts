@@ -52,7 +52,13 @@ function problems(params: Readonly<Record<string, unknown>>, modelRules = true):
 describe('what a model is known to refuse', () => {
   it.each(CASES)('%s and %s: as the simulator has it', (model, refusal) => {
     const params = paramsOf(model, refusal);
-    const context = { lane: 'batch', version: '2026-10-21', betas: [], nowMs: NOW_MS } as const;
+    const context = {
+      lane: 'batch',
+      version: '2026-10-21',
+      betas: [],
+      nowMs: NOW_MS,
+      textBytes: Buffer.byteLength,
+    } as const;
     const judged = judgeParams(params, context);
     const found = problems(params);
     if (found.length > 0) expect(judged?.type).toBe('invalid_request_error');
