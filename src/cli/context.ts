@@ -16,6 +16,7 @@ import type { serveMetrics } from '../adapters/metrics/server.ts';
 import type { DbOptions } from '../adapters/sqlite/db.ts';
 import type { LedgerReading } from '../adapters/sqlite/reading.ts';
 import { lostLedger } from '../adapters/sqlite/wholeness.ts';
+import type { SchemaCompiler } from '../domain/answer-check.ts';
 import type { AdminLimits } from '../domain/pacing/admin-limits.ts';
 import type { Limiter } from '../domain/pacing/limiter.ts';
 import type { Caps } from '../domain/pacing/known-limits.ts';
@@ -148,11 +149,17 @@ export async function createEngine(context: Context, parts: EngineParts): Promis
     rng: systemRng,
     log: context.log,
     formats: { formatter: createFormatter, errorsLine },
+    schemas: schemaCompiler,
     openOutput: (path) => (path === '-' ? Promise.resolve(stdoutWriter(context.terminal)) : files.create(path)),
     emit: parts.emit,
     signal: context.signal,
   };
 }
+
+/** For answers that must follow a schema. ajv takes 40 ms to load: only where there is one. */
+export const schemaCompiler: SchemaCompiler = {
+  compile: async (schema) => (await import('../adapters/schema/compile.ts')).compileSchema(schema),
+};
 
 export interface MetricsParts {
   readonly toPrometheus: typeof toPrometheus;

@@ -351,6 +351,7 @@ const WISHES: readonly FlagName[] = [
   'maxCost',
   'budgetMode',
   'retryTruncated',
+  'onSchemaError',
 ];
 const SHAPING: readonly FlagName[] = ['name', 'again', 'chunkSize', 'chunkBytes', 'maxAttempts', 'retryLane', 'failIf'];
 const DRIVING: readonly FlagName[] = [
@@ -384,7 +385,6 @@ export const COMMAND_FLAGS: Readonly<Record<string, readonly FlagName[]>> = {
   submit: [
     ...READING,
     ...SAVING,
-    'onSchemaError',
     'preflight',
     'pilot',
     'explainRouting',
@@ -403,7 +403,6 @@ export const COMMAND_FLAGS: Readonly<Record<string, readonly FlagName[]>> = {
   run: [
     ...READING,
     ...SAVING,
-    'onSchemaError',
     'preflight',
     'pilot',
     'explainRouting',

@@ -13,12 +13,14 @@ import { assertPlaceholders, compileTemplate, type Template } from '../domain/ro
 import type { RowReading, RowSource, SourceRecord } from '../domain/source.ts';
 import { systemNow } from './context.ts';
 import type { Flags } from './options.ts';
+import { readSchema, type SchemaFile } from './schema-file.ts';
 import { correctedCommand } from './shell.ts';
 
 export interface Texts {
   readonly prompt: string | undefined;
   readonly system: string | undefined;
   readonly params: JsonObject | undefined;
+  readonly schema?: SchemaFile | undefined;
 }
 
 /** Examples in corrected commands: the cheapest model of the price table, and room for a short answer. */
@@ -30,6 +32,7 @@ export function readTexts(flags: Flags): Texts {
     prompt: textOf('prompt', flags.prompt, flags.promptFile),
     system: textOf('system', flags.system, flags.systemFile),
     params: flags.params === undefined ? undefined : parseParams(flags.params),
+    schema: flags.schema === undefined ? undefined : readSchema(flags.schema),
   };
 }
 
@@ -65,6 +68,7 @@ export function hashSettings(flags: Flags, texts: Texts): Record<string, string>
     system: texts.system,
     prompt: texts.prompt,
     params: texts.params,
+    schema: texts.schema?.kept.schema,
     betas: flags.betas,
     'id-column': flags.idColumn,
     'drop-unsupported': flags.dropUnsupported,
@@ -89,7 +93,7 @@ export function rowReading(
   if (source.columns.length > 0 && (!prompt || !hasModel || !hasMaxTokens)) {
     throw missing(source.columns, { prompt: !prompt, model: !hasModel, maxTokens: !hasMaxTokens, argv });
   }
-  const reader = createRowReader(defaultsOf(flags, { prompt, system, params: texts.params, nowMs }));
+  const reader = createRowReader(defaultsOf(flags, { prompt, system, texts, nowMs }));
   return firstRowChecked((record) => reader.read(record), argv);
 }
 
@@ -98,7 +102,7 @@ function defaultsOf(
   parts: {
     readonly prompt: Template | undefined;
     readonly system: Template | undefined;
-    readonly params: JsonObject | undefined;
+    readonly texts: Pick<Texts, 'params' | 'schema'>;
     readonly nowMs: number;
   },
 ): RowDefaults {
@@ -108,7 +112,8 @@ function defaultsOf(
     ...(flags.maxTokens === undefined ? {} : { maxTokens: flags.maxTokens }),
     ...(parts.system === undefined ? {} : { system: parts.system }),
     ...(parts.prompt === undefined ? {} : { prompt: parts.prompt }),
-    ...(parts.params === undefined ? {} : { params: parts.params }),
+    ...(parts.texts.params === undefined ? {} : { params: parts.texts.params }),
+    ...(parts.texts.schema === undefined ? {} : { format: parts.texts.schema.format }),
     ...(flags.betas === undefined ? {} : { betas: flags.betas }),
     ...(flags.idColumn === undefined ? {} : { idColumn: flags.idColumn }),
     ...(flags.dropUnsupported === true ? { dropUnsupported: true } : {}),

@@ -36,6 +36,7 @@ import { checkOutputs, chooseOutput, fillIn } from './output-path.ts';
 import { absoluteInputs, hashSettings, readTexts } from './prepare.ts';
 import { Progress } from './progress.ts';
 import { readRows } from './read-rows.ts';
+import { tellSchema } from './schema-file.ts';
 import { settleOutput, tellIdentity } from './submit-identity.ts';
 import { submitView, tellUploads } from './submit-view.ts';
 import { budgetText, refuseUnpriced, rememberWishes, wishesAsked } from './wishes.ts';
@@ -120,6 +121,8 @@ export async function ingestRequest(
 ): Promise<IngestRequest> {
   const { flags } = context;
   const texts = readTexts(flags);
+  if (texts.schema) await engine.schemas.compile(texts.schema.kept);
+  tellSchema(context, texts.schema);
   const choice = chooseOutput(flags, inputs);
   const runs = await engine.store.runs();
   const source = await openInput(inputs, flags);
@@ -141,6 +144,7 @@ export async function ingestRequest(
         failIf: flags.failIf ?? null,
         defuseFormulas: flags.defuseFormulas,
         columns: source.columns.filter((column) => column !== (flags.idColumn ?? 'custom_id')),
+        ...(texts.schema ? { schema: texts.schema.kept } : {}),
         wishes: wishesAsked(flags),
       },
       settingHashes: hashSettings(flags, texts),

@@ -10,6 +10,7 @@ import type { Block } from '../domain/model.ts';
 import { createLocalLimiter } from '../domain/pacing/local-limiter.ts';
 import type { DriverStore } from '../domain/store.ts';
 import type { DeadlineSaid } from './deadline-word.ts';
+import { AnswerChecks } from './answer-checks.ts';
 import { BlockBook } from './block-book.ts';
 import type { ApiEngine, KeyLink } from './engine.ts';
 import { KeyBook, type Place } from './key-book.ts';
@@ -42,6 +43,7 @@ export interface Session {
   readonly pacer: Pacer;
   readonly keys: KeyBook;
   readonly pledges: Pledges;
+  readonly checks: AnswerChecks;
   /** Batches under way that are not ours, by organization, as the lists last showed them. */
   readonly foreign: Map<string, OpenLoad>;
   /** Their requests, by workspace and id. */
@@ -84,6 +86,7 @@ export function newSession(engine: ApiEngine, driver: DriverStore): Session {
     reach: new Reach(),
     keys,
     pledges: new Pledges(),
+    checks: new AnswerChecks(engine),
     foreign: new Map(),
     foreignAt: new Map(),
     held: new Set(),

@@ -14,10 +14,12 @@ import { isBlank } from './check-messages.ts';
 import { ParamChecker } from './check-params.ts';
 import { Findings } from './findings.ts';
 import { normalizeParams } from './normalize-params.ts';
+import { baseWithFormat, withFormat, type FormatDefault } from './output-format.ts';
 import { stringifyParams } from './params-json.ts';
 import { ID_COLUMN, isObject, kindOf, recognise, shown } from './shape.ts';
 import type { JsonObject, Shape } from './shape.ts';
 import type { Template } from './template.ts';
+import type { OutputFormat } from '../schema/request-schema.ts';
 
 export interface RowDefaults {
   readonly model?: string;
@@ -27,6 +29,8 @@ export interface RowDefaults {
   /** From --params. */
   readonly params?: JsonObject;
   readonly betas?: readonly string[];
+  /** From --schema: `output_config.format` of rows that have none of their own. */
+  readonly format?: OutputFormat;
   /** The column with the custom id; `custom_id` unless given. */
   readonly idColumn?: string;
   readonly dropUnsupported?: boolean;
@@ -71,6 +75,7 @@ class Reader {
   readonly #hasBase: boolean;
   readonly #betas: readonly string[];
   readonly #checker: ParamChecker;
+  readonly #format: FormatDefault | undefined;
   readonly #shapeOptions: { readonly idColumn?: string; readonly hasPrompt: boolean };
 
   constructor(defaults: RowDefaults) {
@@ -79,6 +84,7 @@ class Reader {
     if (defaults.model !== undefined) base['model'] = defaults.model;
     if (defaults.maxTokens !== undefined) base['max_tokens'] = defaults.maxTokens;
     if (typeof defaults.system === 'string') base['system'] = defaults.system;
+    this.#format = defaults.format === undefined ? undefined : baseWithFormat(base, defaults.format);
     this.#defaults = defaults;
     this.#base = base;
     this.#hasBase = Object.keys(base).length > 0;
@@ -179,6 +185,9 @@ class Reader {
     const needsSystem = typeof system === 'object' && (own === undefined || !Object.hasOwn(own, 'system'));
     if (own !== undefined && !this.#hasBase && !needsMessages && !needsSystem) return own;
     const params: Record<string, unknown> = { ...this.#base, ...own };
+    if (this.#format && own !== undefined && Object.hasOwn(own, 'output_config')) {
+      params['output_config'] = withFormat(this.#format, own['output_config'], findings);
+    }
     if (needsSystem) params['system'] = rendered(system, { record, flag: '--system' }, findings);
     if (needsMessages) {
       const content = rendered(prompt, { record, flag: '--prompt' }, findings);
