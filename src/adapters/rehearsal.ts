@@ -4,11 +4,13 @@
  */
 import { Writable } from 'node:stream';
 import type { Clock } from '../base/clock.ts';
+import type { SchemaCompiler } from '../domain/answer-check.ts';
 import type { Formats } from '../domain/output-record.ts';
 import type { BatchApi, Files, Locks } from '../domain/ports.ts';
 import type { Store } from '../domain/store.ts';
 import { connectAnthropic } from './anthropic/api.ts';
 import { createMemoryFiles, type MemoryFiles } from './memory-files.ts';
+import { schemaCompiler } from './schema/compiler.ts';
 import { createFormatter, errorsLine } from './sinks/formatter.ts';
 import { openMemoryStore, type MemoryStore } from './sqlite/store.ts';
 
@@ -17,6 +19,7 @@ export interface RehearsalParts {
   readonly files: Files;
   readonly locks: Locks;
   readonly formats: Formats;
+  readonly schemas: SchemaCompiler;
   /** The API behind this fetch. */
   connect(fetch: typeof globalThis.fetch, clock: Clock): Promise<BatchApi>;
   /** The same state, to go on with without changing this one. */
@@ -38,6 +41,7 @@ function partsOn(memory: MemoryStore, files: MemoryFiles): RehearsalParts {
     // Nobody else can be here.
     locks: { tryAcquire: () => Promise.resolve({ release: () => Promise.resolve() }) },
     formats: { formatter: createFormatter, errorsLine },
+    schemas: schemaCompiler,
     async connect(fetch, clock) {
       const options = { files, clock, fetch, apiKey: API_KEY, baseURL: BASE_URL, stderr: nowhere() };
       return (await connectAnthropic(options)).api;

@@ -25,6 +25,10 @@ export const ERROR_CATALOGUE = {
     hint: 'Mend the rows and submit again, or send the good ones with --on-invalid skip.',
   },
   E_TEMPLATE: { exit: 2, hint: 'Check the placeholders of --prompt against the columns of the input.' },
+  E_SCHEMA: {
+    exit: 2,
+    hint: 'Mend the place in the file of --schema that the message names, and run the command again. Nothing was sent.',
+  },
   E_NO_MODEL: { exit: 2, hint: 'Give a model with --model.' },
   E_NO_PROMPT: { exit: 2, hint: 'Say with --prompt how a row becomes a message.' },
   E_MODEL_RETIRED: { exit: 2, hint: 'Choose a model that is still served.' },

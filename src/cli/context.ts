@@ -13,10 +13,12 @@ import { fileError } from '../adapters/file-error.ts';
 import type { writeMetrics } from '../adapters/metrics/file.ts';
 import type { toPrometheus } from '../adapters/metrics/prometheus.ts';
 import type { serveMetrics } from '../adapters/metrics/server.ts';
+import { schemaCompiler } from '../adapters/schema/compiler.ts';
 import type { DbOptions } from '../adapters/sqlite/db.ts';
 import type { RehearsalParts } from '../adapters/rehearsal.ts';
 import type { LedgerReading } from '../adapters/sqlite/reading.ts';
 import { lostLedger } from '../adapters/sqlite/wholeness.ts';
+import type { SchemaCompiler } from '../domain/answer-check.ts';
 import type { AdminLimits } from '../domain/pacing/admin-limits.ts';
 import type { Limiter } from '../domain/pacing/limiter.ts';
 import type { RowSource } from '../domain/source.ts';
@@ -30,6 +32,7 @@ import type { Flags } from './options.ts';
 import { pacingOf } from './pacing.ts';
 import type { Terminal } from './terminal.ts';
 
+export { schemaCompiler };
 export type { ApiLink, LedgerReading };
 
 /** The ledger below the state folder. */
@@ -149,6 +152,7 @@ export async function createEngine(context: Context, parts: EngineParts): Promis
     rng: systemRng,
     log: context.log,
     formats: { formatter: createFormatter, errorsLine },
+    schemas: schemaCompiler,
     openOutput: (path) => (path === '-' ? Promise.resolve(stdoutWriter(context.terminal)) : files.create(path)),
     emit: parts.emit,
     signal: context.signal,

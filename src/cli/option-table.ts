@@ -374,6 +374,7 @@ const WISHES: readonly FlagName[] = [
   'maxCost',
   'budgetMode',
   'retryTruncated',
+  'onSchemaError',
 ];
 const SHAPING: readonly FlagName[] = ['name', 'again', 'chunkSize', 'chunkBytes', 'maxAttempts', 'retryLane', 'failIf'];
 const DRIVING: readonly FlagName[] = [
@@ -407,7 +408,6 @@ export const COMMAND_FLAGS: Readonly<Record<string, readonly FlagName[]>> = {
   submit: [
     ...READING,
     ...SAVING,
-    'onSchemaError',
     'preflight',
     'pilot',
     'explainRouting',
@@ -426,7 +426,6 @@ export const COMMAND_FLAGS: Readonly<Record<string, readonly FlagName[]>> = {
   run: [
     ...READING,
     ...SAVING,
-    'onSchemaError',
     'preflight',
     'pilot',
     'explainRouting',

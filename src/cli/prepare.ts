@@ -18,6 +18,7 @@ import type { RowReading, RowSource, SourceRecord } from '../domain/source.ts';
 import { systemNow } from './context.ts';
 import type { Flags } from './options.ts';
 import { checkRules, readRules } from './rules-file.ts';
+import { readSchema, type SchemaFile } from './schema-file.ts';
 import { correctedCommand } from './shell.ts';
 
 export interface Texts {
@@ -26,6 +27,7 @@ export interface Texts {
   readonly params: JsonObject | undefined;
   /** Of --routes. */
   readonly routes?: readonly Route[] | undefined;
+  readonly schema?: SchemaFile | undefined;
 }
 
 const KNOWN_BETTER = `That is known as of ${MODEL_FACTS_AS_OF}; if it is served all the same, add --no-preflight.`;
@@ -41,6 +43,7 @@ export function readTexts(flags: Flags): Texts {
     system: textOf('system', flags.system, flags.systemFile),
     params: flags.params === undefined ? undefined : parseParams(flags.params),
     routes: readRules(flags),
+    schema: flags.schema === undefined ? undefined : readSchema(flags.schema),
   };
 }
 
@@ -82,6 +85,7 @@ export function hashSettings(flags: Flags, texts: Texts): Record<string, string>
     system: texts.system,
     prompt: texts.prompt,
     params: texts.params,
+    schema: texts.schema?.kept.schema,
     betas: flags.betas,
     'id-column': flags.idColumn,
     'drop-unsupported': flags.dropUnsupported,
@@ -129,7 +133,7 @@ export function rowReading(source: RowSource, request: RowRequest): (record: Sou
   }
   if (cuts) assertCuts(cuts, used, source.columns);
   const routing = routes && { routes, ...(onRow ? { onRow } : {}) };
-  const defaults = defaultsOf(flags, { prompt, system, params: texts.params, nowMs, cache });
+  const defaults = defaultsOf(flags, { prompt, system, texts, nowMs, cache });
   const reader = createRowReader({ ...defaults, ...(routing ? { routing } : {}), ...(cuts ? { cuts: true } : {}) });
   return firstRowChecked((record) => reader.read(record), argv);
 }
@@ -139,7 +143,7 @@ function defaultsOf(
   parts: {
     readonly prompt: Template | undefined;
     readonly system: Template | undefined;
-    readonly params: JsonObject | undefined;
+    readonly texts: Pick<Texts, 'params' | 'schema'>;
     readonly nowMs: number;
     readonly cache: readonly MarkedPrefix[];
   },
@@ -150,7 +154,8 @@ function defaultsOf(
     ...(flags.maxTokens === undefined ? {} : { maxTokens: flags.maxTokens }),
     ...(parts.system === undefined ? {} : { system: parts.system }),
     ...(parts.prompt === undefined ? {} : { prompt: parts.prompt }),
-    ...(parts.params === undefined ? {} : { params: parts.params }),
+    ...(parts.texts.params === undefined ? {} : { params: parts.texts.params }),
+    ...(parts.texts.schema === undefined ? {} : { format: parts.texts.schema.format }),
     ...(flags.betas === undefined ? {} : { betas: flags.betas }),
     ...(flags.idColumn === undefined ? {} : { idColumn: flags.idColumn }),
     ...(parts.cache.length === 0 ? {} : { cache: parts.cache }),

@@ -53,8 +53,8 @@ export class ThreadProver implements Prover {
       forget: () => void this.#proofs.delete(id),
     });
     this.#proofs.set(id, proof);
-    const { runId, chunkNo, rowCount, cutOffs = false } = chunk;
-    this.#post({ kind: 'begin', id, chunk: { runId, chunkNo, rowCount, cutOffs } });
+    const { runId, chunkNo, rowCount, cutOffs = false, schema } = chunk;
+    this.#post({ kind: 'begin', id, chunk: { runId, chunkNo, rowCount, cutOffs, schema } });
     return proof;
   }
 

@@ -14,6 +14,7 @@ export interface SimFlags {
   readonly messageLatency: readonly [number, number];
   readonly errorRate: number;
   readonly expireRate: number;
+  readonly schemaErrorRate: number;
   readonly maxBatches?: number;
   readonly queue?: number;
   readonly rpm?: number;
@@ -57,6 +58,11 @@ export function addSimFlags(command: Command): void {
     )
     .addOption(new Option('--error-rate <share>', 'share of rows that end errored, 0 to 1').argParser(share).default(0))
     .addOption(new Option('--expire-rate <share>', 'share of rows that expire, 0 to 1').argParser(share).default(0))
+    .addOption(
+      new Option('--schema-error-rate <share>', 'share of answers that do not follow the schema asked for, 0 to 1')
+        .argParser(share)
+        .default(0),
+    )
     .addOption(
       new Option('--retry-after <duration>', 'what a look at a batch under way asks to wait')
         .argParser(durationMs)

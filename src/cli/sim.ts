@@ -38,7 +38,7 @@ export function simOptions(flags: SimFlags): SimOptions {
     tier: flags.tier,
     batchDurationMs: flags.batchDuration,
     messageLatencyMs: flags.messageLatency,
-    rates: { errorRate: flags.errorRate, expireRate: flags.expireRate },
+    rates: { errorRate: flags.errorRate, expireRate: flags.expireRate, schemaErrorRate: flags.schemaErrorRate },
     listLagMs: flags.listLag,
     pollRetryAfterSeconds: flags.retryAfter === 0 ? null : flags.retryAfter / 1_000,
     faults: flags.faults,

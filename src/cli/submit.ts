@@ -37,6 +37,7 @@ import { runPreflight } from './preflight.ts';
 import { absoluteInputs, hashSettings, readTexts } from './prepare.ts';
 import { Progress } from './progress.ts';
 import { readRows } from './read-rows.ts';
+import { tellSchema } from './schema-file.ts';
 import { cacheOfInputs, sayCacheHint } from './submit-cache.ts';
 import { settleOutput, tellIdentity } from './submit-identity.ts';
 import { endPruned, submitView, tellUploads } from './submit-view.ts';
@@ -133,6 +134,8 @@ export async function ingestRequest(
 ): Promise<IngestRequest> {
   const { flags } = context;
   const texts = readTexts(flags);
+  if (texts.schema) await engine.schemas.compile(texts.schema.kept);
+  tellSchema(context, texts.schema);
   const choice = chooseOutput(flags, inputs);
   const runs = await engine.store.runs();
   const opened = await openInput(inputs, flags);
@@ -158,6 +161,7 @@ export async function ingestRequest(
         failIf: flags.failIf ?? null,
         defuseFormulas: flags.defuseFormulas,
         columns: source.columns.filter((column) => column !== (flags.idColumn ?? 'custom_id')),
+        ...(texts.schema ? { schema: texts.schema.kept } : {}),
         wishes: wishesAsked(flags),
         ...(caching.settings === null ? {} : { cache: caching.settings }),
       },

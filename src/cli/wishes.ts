@@ -12,7 +12,7 @@ import type { Flags } from './options.ts';
 
 /** What the flags say. */
 export function wishesAsked(flags: Flags): Partial<RunWishes> {
-  const { priority, deadline, maxCost, budgetMode, retryTruncated } = flags;
+  const { priority, deadline, maxCost, budgetMode, retryTruncated, onSchemaError } = flags;
   const lane = laneAsked(flags);
   return {
     ...(priority === undefined ? {} : { priority }),
@@ -21,6 +21,7 @@ export function wishesAsked(flags: Flags): Partial<RunWishes> {
     ...(maxCost === undefined ? {} : { maxCostUsd: maxCost === 'none' ? null : maxCost }),
     ...(budgetMode === undefined ? {} : { budgetMode }),
     ...(retryTruncated === undefined ? {} : { retryTruncated }),
+    ...(onSchemaError === undefined ? {} : { onSchemaError }),
   };
 }
 
@@ -87,6 +88,7 @@ const SHOWN: Readonly<Record<keyof RunWishes, { readonly flag: string; readonly 
   maxCostUsd: { flag: '--max-cost', text: usdText },
   budgetMode: { flag: '--budget-mode', text: String },
   retryTruncated: { flag: '--retry-truncated', text: String },
+  onSchemaError: { flag: '--on-schema-error', text: String },
 };
 
 function changesOf(before: RunWishes, asked: Partial<RunWishes>): Change[] {

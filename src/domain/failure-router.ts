@@ -11,6 +11,7 @@ import type { Rng } from '../base/random.ts';
 import { LONG_OUTPUT_BETA, REALTIME_BYTES_MAX } from './limits.ts';
 import type { Lane, RetryLaneMode } from './model.ts';
 import type { RateSeen } from './pacing/rate-seen.ts';
+import { routeDeviation } from './answer-check.ts';
 import type { ResultLine } from './result-line.ts';
 
 /** What went wrong with a call, as far as the API client could tell. */
@@ -133,17 +134,18 @@ export function routeCreate(failure: ApiFailure, bodyComplete: boolean): CreateV
   return surelyNothing ? { kind: 'sealed_wait', waitMs: failure.retryAfterMs } : { kind: 'uncertain' };
 }
 
-/** What becomes of a row by its result line. `attemptsSoFar` includes the attempt that gave this line. */
+/** What becomes of a row by its line. `attemptsSoFar` includes its try; `asksAgain`: where it breaks the schema. */
 export function routeResult(
-  line: Pick<ResultLine, 'type' | 'errorType' | 'errorMessage' | 'errorCode'>,
+  line: Pick<ResultLine, 'type' | 'errorType' | 'errorMessage' | 'errorCode' | 'stopReason' | 'deviation'>,
   attemptsSoFar: number,
   maxAttempts: number,
+  asksAgain = false,
 ): RowVerdict {
   const left = attemptsSoFar < maxAttempts;
   switch (line.type) {
     case 'succeeded':
     case 'canceled':
-      return { kind: line.type };
+      return line.deviation === undefined ? { kind: line.type } : routeDeviation(line, left && asksAgain);
     case 'expired':
       return left ? { kind: 'retry', errorType: 'expired' } : { kind: 'expired' };
     case 'errored': {

@@ -5,6 +5,7 @@
 
 import type { CacheSettings } from './cache/settings.ts';
 import type { Priority } from './priority.ts';
+import type { AnswerSchema } from './schema/answer-schema.ts';
 import type { RunWishes } from './wishes.ts';
 
 export { wishesOf, type BudgetMode, type LaneMode, type RunWishes } from './wishes.ts';
@@ -129,6 +130,8 @@ export interface RunSettings {
   readonly defuseFormulas: boolean;
   /** Input columns in their order, where the input has columns: the header of a CSV output. */
   readonly columns: readonly string[];
+  /** What answers must follow (`--schema`). */
+  readonly schema?: AnswerSchema;
   /** What follows is missing in states of batchrun 0.1; `wishesOf` fills it in. */
   readonly wishes?: Partial<RunWishes>;
   /** Prompt caching, where it was asked for. */

@@ -5,6 +5,7 @@
  */
 import type { TextBlock } from '../base/text-block.ts';
 import type { Lane, OutputFormat, RowState } from './model.ts';
+import type { AnswerColumn } from './schema/answer-columns.ts';
 
 export interface OutputRecord {
   readonly seq: number;
@@ -56,6 +57,8 @@ export interface FormatterOptions {
   readonly defuseFormulas: boolean;
   /** The input column that gave the ids: the id field of `flat` and `csv` is called like it. Default `custom_id`. */
   readonly idColumnName?: string | undefined;
+  /** The fields of answers that follow a schema. */
+  readonly answer?: readonly AnswerColumn[] | undefined;
 }
 
 /** The door to the formats. */

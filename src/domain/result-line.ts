@@ -26,6 +26,8 @@ export interface ResultLine {
   /** `result.error.error.details.error_code`. */
   readonly errorCode?: string | undefined;
   readonly requestId?: string | undefined;
+  /** The error type of an answer that does not follow the run's schema, where that was looked at. */
+  readonly deviation?: string;
 }
 
 export interface WireIdParts {
@@ -188,8 +190,9 @@ export function renameResultLine(line: Buffer | string, id: string, userId: stri
 }
 
 /** A line in the API's shape for a row that failed without one. Types of our own begin with `batchrun_`. */
-export function localErrorLine(userId: string, errorType: string, message: string): string {
-  const error = { type: 'error', error: { type: errorType, message }, request_id: null };
+export function localErrorLine(userId: string, errorType: string, message: string, details?: JsonObject): string {
+  const inner = details === undefined ? { type: errorType, message } : { type: errorType, message, details };
+  const error = { type: 'error', error: inner, request_id: null };
   return JSON.stringify({ custom_id: userId, result: { type: 'errored', error } });
 }
 

@@ -13,6 +13,8 @@ export interface RunWishes {
   readonly budgetMode: BudgetMode;
   /** How often an answer that was cut by max_tokens is asked for again with twice as many. */
   readonly retryTruncated: number;
+  /** An answer that does not follow the run's schema fails its row, or is asked for again within the attempts. */
+  readonly onSchemaError: 'fail' | 'retry';
 }
 
 export type LaneMode = 'auto' | 'batch' | 'realtime';
@@ -25,6 +27,7 @@ const NO_WISHES: RunWishes = {
   maxCostUsd: null,
   budgetMode: 'worst',
   retryTruncated: 0,
+  onSchemaError: 'fail',
 };
 
 export function wishesOf(run: { readonly settings: { readonly wishes?: Partial<RunWishes> } }): RunWishes {

@@ -7,6 +7,7 @@ import type { BatchRecord, ChunkRecord, RowRecord, RunRecord } from '../domain/m
 import { decodeRequestIndex, encodeResultIndex, outcomeByte } from '../domain/packed-index.ts';
 import type { CollectedRow } from '../domain/store-steps.ts';
 import { CutOffs, keepCutOff } from './cut-offs.ts';
+import { Deviants } from './deviants.ts';
 import type { ScannedResults } from './result-scan.ts';
 import { RowVerdicts } from './row-verdicts.ts';
 import type { Session } from './session.ts';
@@ -29,22 +30,26 @@ export async function checkpoint(
   const rows: CollectedRow[] = [];
   const verdicts = new RowVerdicts(session, run, before, chunk.hurriedAtMs !== null);
   const cutOffs = new CutOffs(session, { run, chunk, before });
+  const deviants = new Deviants(session, { run, chunk, before });
   try {
     for (const { index: at, line } of scan.rest) {
       const seq = index.at(at).seq;
       const length = scan.lengths[at] ?? 0;
       const place = { seq, index: at, result: { chunkNo: chunk.chunkNo, offset: scan.offsets[at] ?? 0, length } };
-      const isCut = line.type === 'succeeded';
-      const row = isCut ? await cutOffs.askAgain({ ...place, line }) : cutOffs.keep(verdicts.of({ ...place, line }));
+      const answer = { ...place, line };
+      let row = line.type === 'succeeded' ? null : cutOffs.keep(verdicts.of(answer));
+      if (cutOffs.looksAt(line)) row = await cutOffs.askAgain(answer);
+      if (line.deviation !== undefined) row ??= await deviants.judge(answer);
       if (!row) continue;
       rows.push(row);
       scan.outcomes[at] = outcomeByte('elsewhere');
     }
   } finally {
     await cutOffs.close();
+    await deviants.close();
   }
   if (chunk.kind === 'retry') rows.push(...succeededRetries(chunk, { index, scan, before, others: rows }));
-  const succeeded = scan.counts.succeeded + cutOffs.kept - cutOffs.again;
+  const succeeded = scan.counts.succeeded + cutOffs.kept - cutOffs.again - deviants.count;
   await driver.checkpointCollected({
     runId: run.id,
     chunkNo: chunk.chunkNo,

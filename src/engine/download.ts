@@ -16,16 +16,16 @@ const WRITE_BYTES = 1024 * 1024;
 const PROGRESS_LINES = 5_000;
 
 async function beginProof(
-  { engine }: Session,
+  { engine, checks }: Session,
   { run, chunk }: Pick<CollectTarget, 'run' | 'chunk'>,
   prover: boolean,
 ): Promise<ResultProof> {
   const { runId, chunkNo, rowCount } = chunk;
   // Of a run that is canceled nothing is asked for again.
   const cutOffs = run.state === 'active' && truncationsMax(run, 0) > 0;
-  const proof = { runId, chunkNo, rowCount, cutOffs };
+  const proof = { runId, chunkNo, rowCount, cutOffs, schema: run.settings.schema };
   if (prover && engine.prover && chunk.wire === 'tag') return engine.prover.begin(proof);
-  return new ProofHere(proof, await wireIdReader(engine.files, chunk));
+  return new ProofHere(proof, await wireIdReader(engine.files, chunk), await checks.of(run));
 }
 
 /** Writes the results as they come and proves them on the way; reads no further than a line that cannot be believed. */

@@ -5,6 +5,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Rng } from '../base/random.ts';
+import type { SchemaCompiler } from '../domain/answer-check.ts';
 import type { BackoffBounds, BlockedVerdict } from '../domain/failure-router.ts';
 import type { Formats } from '../domain/output-record.ts';
 import type { AdminLimits } from '../domain/pacing/admin-limits.ts';
@@ -23,6 +24,8 @@ export interface Engine {
   readonly rng: Rng;
   readonly log: Logger;
   readonly formats: Formats;
+  /** For runs whose answers must follow a schema. */
+  readonly schemas: SchemaCompiler;
   /** Where an output goes: a file by its absolute path, or stdout for `-`. It counts only when it is committed. */
   readonly openOutput: (path: string) => Promise<FileWriter>;
   readonly emit: (event: EngineEvent) => void;

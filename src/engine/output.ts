@@ -7,6 +7,7 @@ import { BlockPair } from '../base/text-block.ts';
 import type { RunRecord } from '../domain/model.ts';
 import type { FormatterOptions, OutputRecord, RecordFormatter } from '../domain/output-record.ts';
 import type { FileWriter } from '../domain/ports.ts';
+import { answerColumns } from '../domain/schema/answer-columns.ts';
 import type { Engine } from './engine.ts';
 import { RequestReader } from './requests.ts';
 import { Walk } from './walk.ts';
@@ -17,8 +18,9 @@ const PENDING_BYTES_MAX = 1024 * 1024;
 const PROGRESS_ROWS = 10_000;
 
 export function formatterOptions(run: RunRecord): FormatterOptions {
-  const { columns, defuseFormulas } = run.settings;
-  return { format: run.format, columns, defuseFormulas };
+  const { columns, defuseFormulas, schema } = run.settings;
+  const answer = schema && answerColumns(schema.schema);
+  return { format: run.format, columns, defuseFormulas, answer };
 }
 
 export function toOutputRecord(row: WalkedRow): OutputRecord {

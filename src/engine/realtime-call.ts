@@ -1,18 +1,21 @@
 /**
  * One call of the realtime lane: sends it, and says what its answer or its failure comes to.
  */
-import { routeRealtime, type ApiFailure } from '../domain/failure-router.ts';
+import { routeRealtime, routeResult, type ApiFailure } from '../domain/failure-router.ts';
 import { tagOf } from '../domain/ids.ts';
 import { PLAIN_MAX_TOKENS_MAX, RETRY_AFTER_SAID_MS } from '../domain/limits.ts';
 import type { RowRecord, RunRecord } from '../domain/model.ts';
 import type { RateSeen } from '../domain/pacing/rate-seen.ts';
-import { localErrorLine, parseResultLine, realtimeResultLine, wireId } from '../domain/result-line.ts';
+import { localErrorLine, parseResultLine, realtimeResultLine, wireId, type ResultLine } from '../domain/result-line.ts';
+import { hasDeviant } from '../domain/schema-error.ts';
 import { longerMaxTokens, truncationsMax } from '../domain/truncated.ts';
 import type { CallKey } from './call-keys.ts';
+import { asksAgain, asksForSchema } from './deviants.ts';
 import { refuseKey } from './key-follow.ts';
 import type { Ticket } from './pacing/pacer.ts';
 import { REALTIME_CHUNK_NO, type Answer } from './realtime-settle.ts';
 import type { SizedRequest } from './requests.ts';
+import { checkedLine } from './result-scan.ts';
 import { apiFailureOrThrow, causeOf, waitBefore, type Session } from './session.ts';
 
 /** A row that is claimed and paid for. */
@@ -56,26 +59,38 @@ export class LaneCaller {
       this.#session.reach.heard();
       this.#pauses = 0;
       const line = realtimeResultLine(id, message);
-      const parsed = parseResultLine(line);
+      const parsed = await this.#parsed(call, line);
       await this.#session.pacer.answered(ticket, { usage: parsed?.usage ?? null, rates });
-      const outcome = this.#outcome(call, parsed?.stopReason);
+      const outcome = this.#outcome(call, parsed);
       return { run, row, line, parsed, settled: { seq: row.seq, ...outcome }, releasedUsd: call.reservedUsd };
     } catch (error) {
       return this.#afterFailure(call, id, apiFailureOrThrow(error));
     }
   }
 
-  #outcome({ run, row, request }: PaidCall, stopReason: string | undefined): Omit<Answer['settled'], 'seq'> {
+  /** With what it deviates in, where the run has a schema and the row asks for it. */
+  async #parsed({ run, request }: PaidCall, text: string): Promise<ResultLine | null> {
+    const check = await this.#session.checks.of(run);
+    if (!check || !asksForSchema(run, request.paramsJson)) return parseResultLine(text);
+    return checkedLine(text, check);
+  }
+
+  #outcome({ run, row, request }: PaidCall, parsed: ResultLine | null): Omit<Answer['settled'], 'seq'> {
     const { model, maxTokens } = request;
     const next = longerMaxTokens({
-      ...{ stopReason, model, maxTokens, truncations: row.truncations },
+      ...{ stopReason: parsed?.stopReason, model, maxTokens, truncations: row.truncations },
       truncationsMax: truncationsMax(run, row.attempts),
       nowMs: this.#session.engine.clock.now(),
     });
     const base = { notBeforeMs: 0, burnt: true } as const;
-    if (next === null) return { ...base, to: 'succeeded', errorType: null };
-    const truncated = { truncations: row.truncations + 1, maxTokens: next };
-    return { ...base, to: 'retry', errorType: 'batchrun_truncated', truncated };
+    const deviation = parsed?.deviation;
+    if (next !== null) {
+      const truncated = { truncations: row.truncations + 1, maxTokens: next };
+      return { ...base, to: 'retry', errorType: deviation ?? 'batchrun_truncated', truncated };
+    }
+    if (!parsed || deviation === undefined) return { ...base, to: 'succeeded', errorType: null };
+    const verdict = routeResult(parsed, row.attempts, run.settings.maxAttempts, asksAgain(run));
+    return { ...base, to: verdict.kind === 'retry' ? 'retry' : 'failed', errorType: deviation };
   }
 
   async #afterFailure(call: PaidCall, id: string, failure: ApiFailure): Promise<Answer> {
@@ -85,11 +100,14 @@ export class LaneCaller {
     const { maxAttempts } = run.settings;
     const verdict = routeRealtime(failure, row.attempts, maxAttempts);
     await this.#session.pacer.failed(ticket, failure, verdict.kind === 'retry');
-    const errorType = 'errorType' in verdict ? verdict.errorType : (failure.type ?? verdict.reason);
+    // An answer that does not follow the schema is better than none: the row keeps it, and with it why it is none.
+    const kept = hasDeviant(row) ? row.errorType : null;
+    const errorType = kept ?? ('errorType' in verdict ? verdict.errorType : (failure.type ?? verdict.reason));
     const releasedUsd = isUnpaid(failure) ? call.reservedUsd : 0;
     const base = { seq: row.seq, errorType, notBeforeMs: 0 };
     const nothing = { run, row, line: null, parsed: null, releasedUsd };
     if (verdict.kind === 'failed') {
+      if (kept !== null) return { ...nothing, settled: { ...base, to: 'failed', burnt: true } };
       // An answer that was cut off is better than none.
       if (row.truncations > 0) {
         return { ...nothing, settled: { ...base, to: 'succeeded', errorType: null, burnt: true } };

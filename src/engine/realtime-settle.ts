@@ -5,6 +5,7 @@
 import { failpoint } from '../base/failpoint.ts';
 import type { RowRecord, RunRecord } from '../domain/model.ts';
 import type { ResultLine } from '../domain/result-line.ts';
+import { hasDeviant } from '../domain/schema-error.ts';
 import type { RealtimeSettled } from '../domain/store-steps.ts';
 import type { RealtimeLogs } from './realtime-logs.ts';
 import { StopReasonSum, UsageSum } from './result-scan.ts';
@@ -38,8 +39,8 @@ export async function settleAnswers(session: Session, logs: RealtimeLogs, answer
   let offset = log.bytes;
   for (const { row, line, parsed, settled } of answers) {
     if (line === null) {
-      // An answer that was cut off stays until there is a better one.
-      rows.push({ ...settled, result: row.truncations > 0 ? row.result : null });
+      // An answer that was cut off, or does not follow the schema, stays until there is a better one.
+      rows.push({ ...settled, result: row.truncations > 0 || hasDeviant(row) ? row.result : null });
       // Where there will be none, it is how the row ended.
       if (settled.to === 'succeeded') stopReasons.addReason('max_tokens');
       continue;
@@ -51,7 +52,7 @@ export async function settleAnswers(session: Session, logs: RealtimeLogs, answer
     if (!parsed) continue;
     usage.add(parsed);
     // One that is asked for again is not how the row ended.
-    if (settled.to === 'succeeded') stopReasons.add(parsed);
+    if (settled.to !== 'retry') stopReasons.add(parsed);
   }
   // Whoever has lost the lock must not write over what the next driver has committed there.
   await driver.assertDriving();

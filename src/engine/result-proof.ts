@@ -3,6 +3,7 @@
  * work of a collect, and the bytes can be written meanwhile.
  */
 import { BatchrunError } from '../base/errors.ts';
+import type { AnswerCheck, AnswerSchema } from '../domain/answer-check.ts';
 import type { ApiFailure } from '../domain/failure-router.ts';
 import { LineSplitter, type LineVisit } from '../domain/lines.ts';
 import { RESULT_LINE_BYTES_MAX } from '../domain/limits.ts';
@@ -30,6 +31,8 @@ export interface ResultProof {
 export interface ProofOf extends Pick<ChunkRecord, 'runId' | 'chunkNo' | 'rowCount'> {
   /** Answers that max_tokens cut are looked for: they may be asked for again. */
   readonly cutOffs?: boolean;
+  /** What answers must follow, for a thread of its own; here it is compiled already. */
+  readonly schema?: AnswerSchema | undefined;
 }
 
 /** Another thread that proves. */
@@ -50,8 +53,12 @@ export class ProofHere implements ResultProof {
     return this.#problem !== null;
   };
 
-  constructor({ rowCount, cutOffs = false }: Pick<ProofOf, 'rowCount' | 'cutOffs'>, indexOf: IndexOf) {
-    this.#scan = new ResultScan(rowCount, indexOf, cutOffs);
+  constructor(
+    { rowCount, cutOffs = false }: Pick<ProofOf, 'rowCount' | 'cutOffs'>,
+    indexOf: IndexOf,
+    check: AnswerCheck | null = null,
+  ) {
+    this.#scan = new ResultScan(rowCount, indexOf, cutOffs, check);
   }
 
   get lines(): number {

@@ -6,10 +6,11 @@
 import { costUsd } from '../domain/pricing.ts';
 import { NO_USAGE, type Lane, type RequestCounts, type UsageEntry } from '../domain/model.ts';
 import { outcomeByte } from '../domain/packed-index.ts';
+import { deviantType, type AnswerCheck } from '../domain/answer-check.ts';
 import type { IndexOf } from './wire-ids.ts';
-import { NOTABLE_STOP_REASONS, parseResultLine, type ResultLine } from '../domain/result-line.ts';
+import { NOTABLE_STOP_REASONS, parseResultLine, readResultLine, type ResultLine } from '../domain/result-line.ts';
 
-/** A line of a row that did not succeed, or whose answer was cut by max_tokens where that is looked for. */
+/** A line of a row that did not succeed, or whose answer was cut or does not follow a schema where that is looked for. */
 export interface RestLine {
   readonly index: number;
   readonly line: ResultLine;
@@ -39,12 +40,17 @@ export class ResultScan {
   readonly #rest: RestLine[] = [];
   readonly #indexOf: IndexOf;
   readonly #cutOffs: boolean;
+  readonly #check: AnswerCheck | null;
   readonly #counts = { succeeded: 0, errored: 0, canceled: 0, expired: 0 };
   #foreign = false;
   #lines = 0;
 
-  /** `cutOffs`: answers that max_tokens cut are handed out as `rest`: whether they are final is not known here. */
-  constructor(rowCount: number, indexOf: IndexOf, cutOffs = false) {
+  /**
+   * `cutOffs`: answers that max_tokens cut are handed out as `rest`: whether they are final is not known here. So are
+   * those that do not follow the schema of `check`.
+   */
+  constructor(rowCount: number, indexOf: IndexOf, cutOffs = false, check: AnswerCheck | null = null) {
+    this.#check = check;
     this.#indexOf = indexOf;
     this.#cutOffs = cutOffs;
     this.#offsets = new Float64Array(rowCount);
@@ -73,7 +79,7 @@ export class ResultScan {
   /** Takes a line; gives the reason when the file cannot be believed because of it. */
   take(text: string, { offset, bytes }: { readonly offset: number; readonly bytes: number }): string | null {
     if (bytes === 0) return null;
-    const line = parseResultLine(text);
+    const line = this.#check === null ? parseResultLine(text) : checkedLine(text, this.#check);
     if (!line) return `line ${this.#lines + 1} is not a result`;
     const index = this.#indexOf(line.wireId);
     if (index === null) {
@@ -88,13 +94,22 @@ export class ResultScan {
     if (line.type === 'succeeded') {
       this.#outcomes[index] = outcomeByte('succeeded', line.stopReason);
       this.#usage.add(line);
-      if (this.#cutOffs && line.stopReason === 'max_tokens') this.#rest.push({ index, line });
-      else this.#stopReasons.add(line);
+      const isCut = this.#cutOffs && line.stopReason === 'max_tokens';
+      if (isCut || line.deviation !== undefined) this.#rest.push({ index, line });
+      if (!isCut) this.#stopReasons.add(line);
     } else {
       this.#rest.push({ index, line });
     }
     return null;
   }
+}
+
+/** The line with what its answer deviates in. */
+export function checkedLine(text: string, check: AnswerCheck): ResultLine | null {
+  const read = readResultLine(text);
+  if (!read?.message) return read?.line ?? null;
+  const deviation = deviantType(check, read.message, read.line.stopReason);
+  return deviation === null ? read.line : { ...read.line, deviation };
 }
 
 /** The reason why a result file is not whole, or null. */

@@ -10,6 +10,7 @@ import type { Block } from '../domain/model.ts';
 import { createLocalLimiter } from '../domain/pacing/local-limiter.ts';
 import type { DriverStore } from '../domain/store.ts';
 import type { DeadlineSaid } from './deadline-word.ts';
+import { AnswerChecks } from './answer-checks.ts';
 import { BlockBook } from './block-book.ts';
 import { CallSlots } from './call-slots.ts';
 import type { ApiEngine, KeyLink } from './engine.ts';
@@ -45,6 +46,7 @@ export interface Session {
   readonly pledges: Pledges;
   /** Realtime calls under way. */
   readonly slots: CallSlots;
+  readonly checks: AnswerChecks;
   /** Batches under way that are not ours, by organization, as the lists last showed them. */
   readonly foreign: Map<string, OpenLoad>;
   /** Their requests, by workspace and id. */
@@ -88,6 +90,7 @@ export function newSession(engine: ApiEngine, driver: DriverStore): Session {
     keys,
     pledges: new Pledges(),
     slots: new CallSlots(),
+    checks: new AnswerChecks(engine),
     foreign: new Map(),
     foreignAt: new Map(),
     held: new Set(),

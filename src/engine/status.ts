@@ -12,6 +12,7 @@ import { OPEN_ROW_STATES } from '../domain/transitions.ts';
 import type { CacheView } from './cache-view.ts';
 import type { BudgetLedger } from './budget.ts';
 import { lastSaid } from './deadline-word.ts';
+import { viewFailures } from './schema-view.ts';
 
 export interface RunView {
   readonly id: string;
@@ -42,6 +43,8 @@ export interface RunView {
   readonly lanes: Readonly<Record<string, { readonly rows: number; readonly cost_usd: number }>>;
   readonly models: readonly string[];
   readonly failures: Readonly<Record<string, number>>;
+  /** Of the failures `batchrun_schema`: what is wrong with the answers, the most frequent first. */
+  readonly schema_errors: Readonly<Record<string, number>>;
   readonly stop_reasons: Readonly<Record<string, number>>;
   readonly inputs: readonly string[];
   readonly output: string | null;
@@ -133,7 +136,7 @@ export async function viewRun(store: Ledger, run: RunRecord): Promise<RunView> {
     cache: await viewCaching(run, usage),
     lanes: viewLanes(usage),
     models: Object.keys(run.mix),
-    failures,
+    ...viewFailures(failures),
     stop_reasons: run.stopReasons,
     inputs: run.inputs,
     output: run.output,

@@ -8,12 +8,13 @@
 import { BatchrunError } from '../base/errors.ts';
 import { describeLocalError } from '../domain/local-errors.ts';
 import { paths, tagOf } from '../domain/ids.ts';
-import type { ChunkRecord, RowRecord, RunRecord } from '../domain/model.ts';
+import type { ChunkRecord, Lane, RowRecord, RunRecord } from '../domain/model.ts';
 import { decodeRequestIndex, decodeResultIndex, OUTCOME } from '../domain/packed-index.ts';
 import type { Files } from '../domain/ports.ts';
 import { wireId } from '../domain/result-line.ts';
 import { decodeRowEntry, type InvalidEntry } from '../domain/row-file.ts';
 import type { Store } from '../domain/store.ts';
+import { hasDeviant, publicErrorType, SCHEMA_ERROR } from '../domain/schema-error.ts';
 import { rowStateOfChunk } from '../domain/transitions.ts';
 import { REALTIME_CHUNK_NO } from './realtime.ts';
 import { noRows, RecordCursor, skippedRows } from './walk-sources.ts';
@@ -207,14 +208,19 @@ export class Walk {
     const errorType = state === 'succeeded' ? null : record.errorType;
     if (!result || !settled) {
       const errorMessage = errorType === null ? null : describeLocalError(errorType);
-      return { state, attempts, lane: null, resultLine: null, wireId: null, errorType, errorMessage };
+      const type = publicErrorType(errorType);
+      return { state, attempts, lane: null, resultLine: null, wireId: null, errorType: type, errorMessage };
     }
     const realtime = result.chunkNo === REALTIME_CHUNK_NO;
     const path = realtime ? paths.realtime(this.#run.id) : paths.results(this.#run.id, result.chunkNo);
     const resultLine = await (await this.#retryFiles.get(path)).read(result.offset, result.length);
-    const lane = realtime ? 'realtime' : 'batch';
+    const lane: Lane = realtime ? 'realtime' : 'batch';
     const id = this.#checked(record, { chunkNo: result.chunkNo, id: idIn(resultLine), ownId });
-    return { state, attempts, lane, resultLine, wireId: id, errorType, errorMessage: null };
+    const base = { state, attempts, lane, resultLine, wireId: id };
+    // Its line is an answer, which does not say what is wrong with it.
+    if (hasDeviant({ errorType, result }))
+      return { ...base, errorType: SCHEMA_ERROR, errorMessage: describeLocalError(errorType ?? '') };
+    return { ...base, errorType, errorMessage: null };
   }
 
   /** A damaged file must never give a row the answer of another one. */

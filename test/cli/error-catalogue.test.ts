@@ -230,6 +230,14 @@ const SCENARIOS: Readonly<Record<ErrorCode, Scenario>> = {
     names: /--prompt.*txet/,
     reach: submit('in.csv', csv(1), '--model', 'm', '--max-tokens', '5', '--prompt', '{{txet}}'),
   },
+  E_SCHEMA: {
+    names: /answer\.json:1:9 is not JSON/,
+    reach: async () => {
+      const b = await withInput(requests(1));
+      b.write('answer.json', '{"type":,}');
+      return cli(b, ['submit', 'in.jsonl', '--schema', 'answer.json']);
+    },
+  },
   E_NO_MODEL: {
     names: /--model/,
     reach: submit('in.csv', csv(1), '--max-tokens', '5', '--prompt', '{{text}}'),

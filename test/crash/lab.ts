@@ -7,6 +7,7 @@
  */
 import { Writable } from 'node:stream';
 import { connectAnthropic } from '../../src/adapters/anthropic/api.ts';
+import { compileSchema } from '../../src/adapters/schema/compile.ts';
 import { createFormatter, errorsLine } from '../../src/adapters/sinks/formatter.ts';
 import { Db } from '../../src/adapters/sqlite/db.ts';
 import { openDatabase } from '../../src/adapters/sqlite/kept.ts';
@@ -251,6 +252,7 @@ export class Lab {
       rng: seededRng(`engine|${this.#lives++}`),
       log: silentLogger,
       formats: { formatter: createFormatter, errorsLine },
+      schemas: { compile: compileSchema },
       openOutput: (path) => files.create(path),
       emit: (event) => {
         if (event.kind === 'changed' && !life.dead) this.violations.push(...wrongCounters(this.db));

@@ -9,6 +9,7 @@ import { OUTPUT, type Machine } from './machine.ts';
 import { wrongMoves } from './moves.ts';
 import { checkCap, checkFollowed, checkPayments, checkSpares, checkUsage } from './payments.ts';
 import { variantsOf, type InputRow } from './plan.ts';
+import { checkAskedAgain, follows, wrongDeviant, type DeviantLine } from './schema-runs.ts';
 import { wrongPrints } from './stdout.ts';
 
 interface OutputLine {
@@ -16,7 +17,9 @@ interface OutputLine {
   readonly result: {
     readonly type: string;
     readonly message?: { readonly content: readonly { readonly text: string }[]; readonly stop_reason: string };
-    readonly error?: { readonly error?: { readonly type?: string } };
+    readonly error?: {
+      readonly error?: { readonly type?: string; readonly details?: { readonly answer?: DeviantLine['answer'] } };
+    };
   };
 }
 
@@ -59,6 +62,7 @@ export async function checkEnd(machine: Machine): Promise<void> {
   checkBudget(machine);
   checkCap(machine);
   checkPayments(machine);
+  checkAskedAgain(machine);
   await checkFollowed(machine, run.id);
   await checkSpares(machine, run.id);
   await checkUsage(machine, run.id);
@@ -110,6 +114,8 @@ async function wrongAnswer(
   const { message } = line.result;
   const { attempts = 1, truncations = 0 } = (await store.rowRecord(runId, at)) ?? {};
   if (truncations > 0) counts.askedAgain++;
+  const said = (message?.content ?? []).map((block) => block.text).join('');
+  if (plan.schema && !follows(said)) return 'it succeeded, and its answer does not follow the schema';
   if (message?.stop_reason === 'refusal') return null;
   const text = message?.content[0]?.text ?? '';
   const answers = variantsOf(plan, row).map((params) => answerFor(params));
@@ -124,14 +130,23 @@ const HOPELESS: ReadonlySet<string> = new Set(['invalid_request_error', 'request
 
 /** Why a row that did not succeed should have: null when its failure is in order. */
 async function wrongFailure(
-  { plan, store, lab: { world } }: Machine,
+  machine: Machine,
   runId: string,
   { row, at, line }: { row: InputRow; at: number; line: OutputLine },
 ): Promise<string | null> {
+  const {
+    plan,
+    store,
+    lab: { world },
+  } = machine;
   const type = line.result.error?.error?.type ?? line.result.type;
   if (!row.valid) return type.startsWith('batchrun_') ? null : `it was skipped, and its line says ${type}`;
   const record = await store.rowRecord(runId, at);
-  if ((record?.truncations ?? 0) > 0) return `it ended as ${type} although it had an answer, if a cut one`;
+  if (type === 'batchrun_schema') {
+    return wrongDeviant(machine, { type, answer: line.result.error?.error?.details?.answer }, record?.attempts ?? 0);
+  }
+  if ((record?.truncations ?? 0) > 0 && !(plan.schema && plan.cancelRate > 0))
+    return `it ended as ${type} although it had an answer, if a cut one`;
   const fired = (fault: Parameters<typeof world.faultsFired.get>[0]): boolean =>
     (world.faultsFired.get(fault) ?? 0) > 0;
   if (line.result.type === 'canceled') {

@@ -16,6 +16,7 @@ import { sweep } from '../../src/engine/sweep.ts';
 import { budgetOfRows } from './account.ts';
 import { OUTPUT, type Incarnation, type Machine } from './machine.ts';
 import type { InputRow, Plan } from './plan.ts';
+import { settingsOf } from './schema-runs.ts';
 
 export type Command = 'run' | 'submit' | 'collect' | 'once' | 'retry';
 export type CommandEnd = DriveEnd | 'nothing' | 'reopened';
@@ -96,8 +97,10 @@ async function submit(engine: ApiEngine, machine: Machine): Promise<IngestReport
         failIf: null,
         defuseFormulas: false,
         columns: [],
+        ...settingsOf(plan),
         wishes: {
           ...wishesOf(engine, plan),
+          ...(plan.schema ? { onSchemaError: plan.schema.onError } : {}),
           retryTruncated: plan.retryTruncated,
           // A budget that somebody has taken away is away for good, also where the run is read again.
           ...(machine.budgetRaisedAtMs === null && budget !== null

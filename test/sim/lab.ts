@@ -94,7 +94,14 @@ export class Lab {
   /** From now on nothing goes wrong any more, but what is wrong already stays: clocks, lost answers. */
   heal(): void {
     this.world.setFaults({});
-    this.world.setRates({ errorRate: 0, expireRate: 0, billingErrorRate: 0, refusalRate: 0, messageErrorRates: {} });
+    this.world.setRates({
+      errorRate: 0,
+      expireRate: 0,
+      billingErrorRate: 0,
+      refusalRate: 0,
+      schemaErrorRate: 0,
+      messageErrorRates: {},
+    });
     for (const machine of this.machines) machine.full.free();
     giveBack(this.keys, this.plan.troubles.keys);
     this.#healedAtMs = this.clock.now();

@@ -12,6 +12,7 @@ import { invariant } from '../../src/base/errors.ts';
 import type { FailpointName } from '../../src/base/failpoint.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import { seededRng } from '../../src/base/random.ts';
+import type { SchemaCompiler } from '../../src/domain/answer-check.ts';
 import type { BatchApi, Files } from '../../src/domain/ports.ts';
 import type { Store } from '../../src/domain/store.ts';
 import type { ApiEngine, KeyLink } from '../../src/engine/engine.ts';
@@ -28,6 +29,7 @@ import type { Lab } from './lab.ts';
 import { noteMoves, reopenings } from './moves.ts';
 import { variantsOf, type Plan } from './plan.ts';
 import { cachedReads } from './read-cache.ts';
+import { SCHEMAS } from './schema-runs.ts';
 import { identityOf, poolOf } from './sim-keys.ts';
 import { SkewedClock } from './skewed-clock.ts';
 import { slowly } from './slow-disk.ts';
@@ -47,6 +49,7 @@ export interface Sabotage {
   readonly api?: (api: BatchApi, machine: Machine) => BatchApi;
   readonly files?: (files: Files, machine: Machine) => Files;
   readonly clock?: (clock: Clock) => Clock;
+  readonly schemas?: SchemaCompiler;
   readonly limiter?: (limiter: Limiter) => Limiter;
   /** Ports go on working after the crash of their incarnation. */
   readonly zombies?: boolean;
@@ -96,7 +99,7 @@ export class Machine {
     ...{ timeouts: 0, requests: 0, crashes: 0, stops: 0, clockSteps: 0, takeovers: 0, fenced: 0 },
     ...{ diskFullEnds: 0, besides: 0, cancels: 0, retries: 0, lives: 0, askedAgain: 0 },
     ...{ keysAside: 0, revocations: 0 },
-    ...{ hurriedBatches: 0, releasedChunks: 0, lateSaid: 0 },
+    ...{ hurriedBatches: 0, releasedChunks: 0, lateSaid: 0, deviants: 0, deviantsAskedAgain: 0 },
   };
   /** Everything that any process printed on stdout. */
   readonly printed: Stdout[] = [];
@@ -193,6 +196,7 @@ export class Machine {
       rng: seededRng(`${this.stream('engine')}|${nth}`),
       log: silentLogger,
       formats: { formatter: createFormatter, errorsLine },
+      schemas: sabotage.schemas ?? SCHEMAS,
       openOutput: async (path) => (path === '-' ? stdout.writer(fence.alive) : files.create(path)),
       emit: (event) => this.#heard(process, event),
       signal: stop.signal,

@@ -5,10 +5,12 @@
 import type { LedgerBatch } from '../../src/tools/sim/ledger.ts';
 import { wirePlaceOf } from './lab.ts';
 import type { Machine } from './machine.ts';
+import { mayAskAgain } from './schema-runs.ts';
 
 interface Accepted {
   readonly batch: LedgerBatch;
   readonly outcome: string;
+  readonly deviates: boolean;
 }
 
 /** No row is paid twice where nothing forced it. */
@@ -17,13 +19,15 @@ export function checkPayments(machine: Machine): void {
   const executed = new Map<string, number>();
   let lost = 0;
   for (const message of machine.messages()) {
-    executed.set(message.paramsHash, (executed.get(message.paramsHash) ?? 0) + 1);
     if (!message.wasAnswered) lost++;
+    if (mayAskAgain(machine, message.deviates)) continue;
+    executed.set(message.paramsHash, (executed.get(message.paramsHash) ?? 0) + 1);
   }
   let repeats = 0;
   for (const [hash, times] of executed) {
     const inBatches = (accepted.get(hash) ?? []).filter(
-      (one) => one.outcome === 'succeeded' && !isJudgedNotMade(machine, one.batch),
+      (one) =>
+        one.outcome === 'succeeded' && !isJudgedNotMade(machine, one.batch) && !mayAskAgain(machine, one.deviates),
     ).length;
     repeats += Math.max(0, times + Math.min(1, inBatches) - 1);
   }
@@ -66,16 +70,17 @@ function acceptedRows(machine: Machine): ReadonlyMap<string, readonly Accepted[]
   const accepted = new Map<string, Accepted[]>();
   const known = machine.requestHashes();
   for (const batch of machine.lab.batchesOf(machine)) {
-    for (const { paramsHash, outcome } of batch.rows()) {
+    for (const { paramsHash, outcome, deviates } of batch.rows()) {
       if (!known.has(paramsHash)) machine.violation(`a request ${paramsHash} was sent that is no row of the input`);
       const earlier = accepted.get(paramsHash) ?? [];
       accepted.set(paramsHash, earlier);
       for (const one of earlier) {
         if (one.outcome !== 'succeeded' && one.outcome !== 'processing') continue;
         if (isExcused(machine, one.batch, batch)) continue;
+        if (one.outcome === 'succeeded' && mayAskAgain(machine, one.deviates)) continue;
         machine.violation(`a row was accepted in ${batch.id} although it is ${one.outcome} in ${one.batch.id}`);
       }
-      earlier.push({ batch, outcome });
+      earlier.push({ batch, outcome, deviates });
     }
   }
   return accepted;

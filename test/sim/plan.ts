@@ -6,6 +6,7 @@ import { chance, integerBetween, pick, seededRng, type Rng } from '../../src/bas
 import type { RetryLaneMode } from '../../src/domain/model.ts';
 import { FAULT_NAMES, type FaultName } from '../../src/tools/sim/faults.ts';
 import type { SimRates } from '../../src/tools/sim/options.ts';
+import { withSchema, type SchemaPlan } from './schema-runs.ts';
 import { troublesOf, type Troubles } from './troubles.ts';
 
 export interface InputRow {
@@ -26,6 +27,8 @@ export interface Plan {
   readonly retryLane: RetryLaneMode;
   /** Where it is not 0, some rows have so few max_tokens that their answers are cut. */
   readonly retryTruncated: number;
+  /** Answers must follow a schema; null: any answer will do. */
+  readonly schema: SchemaPlan | null;
   readonly graceMs: number;
   readonly listLagMs: number;
   readonly batchDurationMs: readonly [number, number];
@@ -57,7 +60,7 @@ const CANCEL_FAULTS = { 'cancel.500': 0.3, 'cancel.500_after': 0.3 } as const;
 const LAG_FAULTS = { 'list.lag': 0.5, 'create.hang_after': 0.2, 'create.504_after': 0.2 } as const;
 
 export function planOf(seed: string | number): Plan {
-  const plan = withCutOffs(drawn(seed));
+  const plan = withSchema(withCutOffs(drawn(seed)));
   if (!plan.troubles.lagsBeyondGrace) return plan;
   const rng = seededRng(`lag|share|${seed}`);
   const listLagMs = Math.floor(plan.graceMs * (1.2 + 2 * rng.next()));
@@ -113,6 +116,7 @@ function drawn(seed: string | number): Plan {
     maxAttempts: integerBetween(rng, 2, 5),
     retryLane: pick(rng, ['auto', 'auto', 'batch', 'realtime', 'none']),
     retryTruncated: 0,
+    schema: null,
     graceMs,
     // Below the grace: a list that lags longer may make a second batch by design (design, section 3.1 point 5).
     listLagMs: Math.floor(graceMs * rng.next() * 0.9),

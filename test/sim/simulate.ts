@@ -168,6 +168,7 @@ function countsOf(lab: Lab): Record<string, number> {
     realtimeSeeds: troubles.lane === 'realtime' ? 1 : 0,
     batchOnlySeeds: troubles.lane === 'batch' ? 1 : 0,
     deadlineSeeds: troubles.deadlineAfterMs === null ? 0 : 1,
+    schemaSeeds: lab.plan.schema === null ? 0 : 1,
     batches: lab.world.ledger.batches.length - lab.foreignBatches,
     messages: lab.world.ledger.messages.length,
     secondBatches: secondBatches(lab),

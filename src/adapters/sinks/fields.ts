@@ -2,7 +2,8 @@
  * The fields of one row in `flat` and `csv`: ours first, then the input's columns.
  *
  * Here the result line is parsed, once. What is not known is null: tokens of a row without an answer, the cost of a
- * model without a price. An input column that is named like one of our fields gets `input_` in front of its name.
+ * model without a price. An input column that is named like one of our fields, or like one of the answer, gets `input_`
+ * in front of its name.
  */
 import { BatchrunError, invariant } from '../../base/errors.ts';
 import { costUsd } from '../../domain/pricing.ts';
@@ -58,8 +59,12 @@ export function fieldsOf(record: OutputRecord): OurFields {
 }
 
 /** How the columns of the input are called in the output: by name, and never twice the same. */
-export function columnNames(columns: readonly string[], idName: string): ReadonlyMap<string, string> {
-  const taken = new Set<string>([idName, ...OUR_FIELDS]);
+export function columnNames(
+  columns: readonly string[],
+  idName: string,
+  answerNames: readonly string[] = [],
+): ReadonlyMap<string, string> {
+  const taken = new Set<string>([idName, ...OUR_FIELDS, ...answerNames]);
   const names = new Map<string, string>();
   // The columns that keep their names come first, so that a renamed one cannot take the name of another.
   for (const column of columns) if (!taken.has(column)) names.set(column, column);

@@ -8,7 +8,7 @@ import { invariant } from '../../base/errors.ts';
 import { localErrorLine, renameResultLine } from '../../domain/result-line.ts';
 import type { TextBlock } from '../../base/text-block.ts';
 import type { OutputRecord, RawRecord, RecordFormatter } from '../../domain/output-record.ts';
-import { errorMessageOf, errorTypeOf, resultText } from './record.ts';
+import { errorMessageOf, errorTypeOf, isDeviant, resultText } from './record.ts';
 
 export function jsonlFormatter(): RecordFormatter {
   return { header: () => null, format: (record) => `${jsonlLine(record)}\n`, appendRaw };
@@ -37,11 +37,19 @@ function appendRaw({ resultLine, wireId, idJson }: RawRecord, block: TextBlock):
   return true;
 }
 
+/** An error in the API's shape, with the answer that is paid and does not follow the schema in its details. */
+function deviantLine(record: OutputRecord, line: string): string {
+  const { result } = JSON.parse(line) as { readonly result: { readonly message: unknown } };
+  const details = { answer: result.message };
+  return localErrorLine(record.customId, errorTypeOf(record), errorMessageOf(record), details);
+}
+
 function jsonlLine(record: OutputRecord): string {
   const line = resultText(record);
   if (line !== null) {
     invariant(record.wireId !== null, `row ${record.seq} has a result line but no wire id`);
-    return renameResultLine(line, record.wireId, record.customId);
+    const renamed = renameResultLine(line, record.wireId, record.customId);
+    return isDeviant(record) ? deviantLine(record, renamed) : renamed;
   }
   invariant(record.state !== 'succeeded', `row ${record.seq} succeeded but has no result line`);
   if (record.state === 'canceled' || record.state === 'expired') {

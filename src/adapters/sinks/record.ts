@@ -3,6 +3,7 @@
  * domain/output-record.ts. Nothing here reads files or keeps rows.
  */
 import type { OutputRecord } from '../../domain/output-record.ts';
+import { SCHEMA_ERROR } from '../../domain/schema-error.ts';
 
 /** The API's line as text, without its line end; null where the row has none. */
 export function resultText(record: OutputRecord): string | null {
@@ -11,6 +12,11 @@ export function resultText(record: OutputRecord): string | null {
   let end = line.length;
   while (end > 0 && (line[end - 1] === 0x0a || line[end - 1] === 0x0d)) end--;
   return line.toString('utf8', 0, end);
+}
+
+/** A row whose line is an answer, and one that does not follow the run's schema. */
+export function isDeviant({ state, errorType, resultLine }: OutputRecord): boolean {
+  return state !== 'succeeded' && errorType === SCHEMA_ERROR && resultLine !== null;
 }
 
 /** The error type of a row without an answer that has none of its own. */

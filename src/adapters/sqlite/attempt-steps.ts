@@ -7,7 +7,7 @@ import type { DriverStore } from '../../domain/store.ts';
 import type { AttemptStart, DisprovedStep, SplitStep } from '../../domain/store-steps.ts';
 import { upsertBatch, type DriverTransaction } from './batch-steps.ts';
 import { insertChunk } from './chunk-insert.ts';
-import { keepCutOffRow } from './cut-offs.ts';
+import { keepCutOffRow, keepDeviantRow } from './cut-offs.ts';
 import type { Db } from './db.ts';
 import { addEvent, moveAttempt, moveChunk, moveRows, moveRun, type ChunkKey } from './moves.ts';
 import type { AttemptColumns } from './records.ts';
@@ -286,7 +286,7 @@ function failWholeChunk(db: Db, step: { runId: string; chunkNo: number; atMs: nu
       chunkNo,
       errorType,
     );
-  } else {
+  } else if (!keepDeviantRow(db, runId, chunk.first_seq)) {
     db.run(
       `UPDATE rows SET state = 'failed', attempts = attempts + 1, error_type = ?,
          result_chunk_no = NULL, result_offset = NULL, result_length = NULL WHERE run_id = ? AND seq = ?`,

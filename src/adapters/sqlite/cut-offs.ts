@@ -5,7 +5,9 @@
 import type { Db } from './db.ts';
 import { addStopReasons } from './moves.ts';
 
-const KEEP = `UPDATE rows SET state = 'succeeded', error_type = NULL WHERE run_id = ? AND truncations > 0`;
+/** One that does not follow the run's schema is no success. */
+const KEEP = `UPDATE rows SET state = 'succeeded', error_type = NULL WHERE run_id = ? AND truncations > 0
+  AND coalesce(error_type, '') NOT LIKE 'batchrun_schema:%'`;
 
 /** All rows of a run that wait to be tried again. Gives how many end so. */
 export function keepCutOffRetries(db: Db, runId: string): number {
@@ -15,6 +17,13 @@ export function keepCutOffRetries(db: Db, runId: string): number {
 /** A row of a chunk of retries. False where it has no such answer. */
 export function keepCutOffRow(db: Db, runId: string, seq: number): boolean {
   return counted(db, runId, db.run(`${KEEP} AND state = 'waiting' AND seq = ?`, runId, seq)) === 1;
+}
+
+/** A row of a chunk of retries that fails, and has an answer: one that does not follow the run's schema. */
+export function keepDeviantRow(db: Db, runId: string, seq: number): boolean {
+  const keep = `UPDATE rows SET state = 'failed', attempts = attempts + 1 WHERE run_id = ? AND seq = ?
+    AND result_chunk_no IS NOT NULL AND error_type LIKE 'batchrun_schema:%'`;
+  return db.run(keep, runId, seq) === 1;
 }
 
 /** That an answer was cut is counted where it is how the row ended. */

@@ -6,6 +6,7 @@ import type { RowState } from '../../domain/model.ts';
 import type { DriverStore } from '../../domain/store.ts';
 import type { CollectedRow, CollectedStep } from '../../domain/store-steps.ts';
 import { decodeRequestIndex } from '../../domain/packed-index.ts';
+import { publicErrorType } from '../../domain/schema-error.ts';
 import { OPEN_CHUNK_STATES } from '../../domain/transitions.ts';
 import type { DriverTransaction } from './batch-steps.ts';
 import { counted, keepCutOffRetries, keepCutOffRow } from './cut-offs.ts';
@@ -108,7 +109,7 @@ function giveUpAttempts(db: Db, { runId, chunkNo, atMs }: { runId: string; chunk
 function tellRetries(db: Db, { runId, chunkNo, atMs, rows }: CollectedStep): void {
   const retries = rows.filter((row) => row.to === 'retry');
   if (retries.length === 0) return;
-  const causes = countBy(retries.map((row) => row.errorType ?? 'unknown'));
+  const causes = countBy(retries.map((row) => publicErrorType(row.errorType ?? 'unknown')));
   const attempt = Math.max(...retries.slice(0, 1_000).map((row) => row.attempts));
   addEvent(db, { runId, chunkNo, atMs, kind: 'rows.retried', data: { rows: retries.length, attempt, causes } });
 }

@@ -19,6 +19,7 @@ export function runText(view: RunView, options: TextOptions): string {
   const blocks = [
     `${paint.bold(view.id)}${view.name === null ? '' : ` "${view.name}"`}  ${stateText(view, paint)}  ${paint.dim(`${age} ago`)}`,
     table(rowLines(view)),
+    schemaText(view),
     batchText(view, options),
     deadlineText(view, options),
     costText(view),
@@ -38,6 +39,7 @@ export function summaryText(view: RunView, options: TextOptions): string {
   const lines = [
     `${paint.bold(view.id)}${view.name === null ? '' : ` "${view.name}"`}  ${stateText(view, paint)} after ${took}`,
     table([...rowLines(view), ...laneLines(view)]),
+    schemaText(view),
     stopText(view),
     costText(view),
     cacheText(view.cache),
@@ -82,6 +84,19 @@ function reasons(view: RunView, state: string): string {
     ([type]) => type !== 'canceled' && type !== 'expired' && type !== 'batchrun_canceled',
   );
   return list.map(([type, count]) => `${type} ${formatCount(count)}`).join(', ');
+}
+
+const KINDS_SHOWN_MAX = 5;
+
+/** What is wrong with answers that do not follow the schema: the places, never what they say. */
+function schemaText({ schema_errors: errors }: RunView): string {
+  const kinds = Object.entries(errors);
+  if (kinds.length === 0) return '';
+  const rows = kinds.reduce((sum, [, count]) => sum + count, 0);
+  const shown = kinds.slice(0, KINDS_SHOWN_MAX).map(([kind, count]) => `${kind} (${formatCount(count)})`);
+  const more = kinds.length > KINDS_SHOWN_MAX ? ', …' : '';
+  const verb = rows === 1 ? 'does' : 'do';
+  return `  ${plural(rows, 'row')} ${verb} not follow the schema: ${shown.join(', ')}${more}`;
 }
 
 function laneLines(view: RunView): string[][] {

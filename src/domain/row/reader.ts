@@ -7,22 +7,25 @@
  * It is the hot path of ingest: an ordinary row costs a few look-ups and one JSON.stringify.
  */
 import { BatchrunError } from '../../base/errors.ts';
-import { formatBytes } from '../../base/units.ts';
 import type { MarkedPrefix } from '../cache/blocks.ts';
 import { CacheMarker } from '../cache/marker.ts';
-import { BATCH_BYTES_MAX, BODY_HEAD, BODY_TAIL, CUSTOM_ID_CHARS_MAX, REALTIME_BYTES_MAX } from '../limits.ts';
+import { CUSTOM_ID_CHARS_MAX } from '../limits.ts';
 import { PRIORITIES, toPriority, type Priority } from '../priority.ts';
 import type { RowNotice, RowProblem, RowReading, SourceRecord } from '../source.ts';
+import { mergedBetas, NO_BETAS, withoutBetas } from './betas.ts';
 import { isBlank } from './check-messages.ts';
 import { ParamChecker } from './check-params.ts';
+import { checkText, LONE_SURROGATE } from './check-text.ts';
 import { CUT_NOTHING } from './cuts.ts';
 import { Findings } from './findings.ts';
 import { normalizeParams } from './normalize-params.ts';
+import { baseWithFormat, withFormat, type FormatDefault } from './output-format.ts';
 import { stringifyParams } from './params-json.ts';
 import { routedLane, routedParams, routedPriority, RowRouting, type RoutingOptions } from './row-routing.ts';
 import { ID_COLUMN, isObject, kindOf, recognise, shown } from './shape.ts';
 import type { JsonObject, Shape } from './shape.ts';
 import type { Template } from './template.ts';
+import type { OutputFormat } from '../schema/request-schema.ts';
 
 export interface RowDefaults {
   readonly model?: string;
@@ -32,6 +35,8 @@ export interface RowDefaults {
   /** From --params. */
   readonly params?: JsonObject;
   readonly betas?: readonly string[];
+  /** From --schema: `output_config.format` of rows that have none of their own. */
+  readonly format?: OutputFormat;
   /** The column with the custom id; `custom_id` unless given. */
   readonly idColumn?: string;
   readonly dropUnsupported?: boolean;
@@ -50,21 +55,11 @@ export interface RowReader {
   read(record: SourceRecord): RowReading;
 }
 
-/** `{"custom_id":"…64 characters…","params":}` and a comma around the params of a request. */
-const REQUEST_FRAME_BYTES = 128;
-const PARAMS_BYTES_MAX = BATCH_BYTES_MAX - BODY_HEAD.length - BODY_TAIL.length - REQUEST_FRAME_BYTES;
-const NO_BETAS: readonly string[] = Object.freeze([]);
-
 /** Levels of lists and objects in a row. The API takes far fewer; what reads and writes JSON here takes 2,000 and more. */
 export const DEPTH_MAX = 1_000;
 const TOO_DEEP: RowProblem = {
   code: 'too_deep',
   message: 'the row is nested too deeply, or too large, to be written as JSON',
-};
-
-const REALTIME_TOO_LARGE: RowNotice = {
-  code: 'realtime_too_large',
-  message: `a row is larger than ${formatBytes(REALTIME_BYTES_MAX)}: it can go into a batch, but the realtime lane cannot take it`,
 };
 
 const OTHER_PRIORITY: RowNotice = {
@@ -86,6 +81,7 @@ class Reader {
   readonly #checker: ParamChecker;
   readonly #marker: CacheMarker | null;
   readonly #routing: RowRouting | undefined;
+  readonly #format: FormatDefault | undefined;
   readonly #shapeOptions: { readonly idColumn?: string; readonly hasPrompt: boolean };
 
   constructor(defaults: RowDefaults) {
@@ -94,6 +90,7 @@ class Reader {
     if (defaults.model !== undefined) base['model'] = defaults.model;
     if (defaults.maxTokens !== undefined) base['max_tokens'] = defaults.maxTokens;
     if (typeof defaults.system === 'string') base['system'] = defaults.system;
+    this.#format = defaults.format === undefined ? undefined : baseWithFormat(base, defaults.format);
     this.#defaults = defaults;
     this.#base = base;
     this.#hasBase = Object.keys(base).length > 0;
@@ -204,6 +201,9 @@ class Reader {
     if (this.#defaults.cuts === true && !needsMessages && !needsSystem) findings.notice(CUT_NOTHING);
     if (own !== undefined && !this.#hasBase && !needsMessages && !needsSystem) return own;
     const params: Record<string, unknown> = { ...this.#base, ...own };
+    if (this.#format && own !== undefined && Object.hasOwn(own, 'output_config')) {
+      params['output_config'] = withFormat(this.#format, own['output_config'], findings);
+    }
     if (needsSystem) params['system'] = rendered(system, { record, flag: '--system' }, findings);
     if (needsMessages) {
       const content = rendered(prompt, { record, flag: '--prompt' }, findings);
@@ -245,53 +245,6 @@ function rendered(template: Template, of: { record: JsonObject; flag: string }, 
   if (!isBlank(rendering.text)) return rendering.text;
   findings.problem('empty_prompt', `${of.flag} comes to nothing but white space for this row`);
   return UNRENDERED;
-}
-
-/** The defaults, the row's, and those among the params (as the SDK writes them): sorted, each once. */
-function mergedBetas(
-  defaults: readonly string[],
-  row: unknown,
-  findings: Findings,
-  param?: unknown,
-): readonly string[] {
-  if (row === undefined && param === undefined) return defaults;
-  const names = new Set(defaults);
-  for (const betas of [row, param]) {
-    if (betas === undefined || betas === null) continue;
-    const list = Array.isArray(betas) ? betas : [betas];
-    for (const beta of list) {
-      if (typeof beta === 'string' && /^[A-Za-z0-9._-]{1,128}$/.test(beta)) names.add(beta);
-      else findings.problem('betas', `betas must be a list of names, and has ${kindOf(beta)} that is none`);
-    }
-  }
-  return [...names].sort();
-}
-
-function withoutBetas(params: JsonObject): JsonObject {
-  const { betas: _taken, ...rest } = params;
-  return rest;
-}
-
-/** JSON.stringify writes a lone surrogate, and nothing else, as `\ud8xx` to `\udfxx`. */
-const LONE_ESCAPE = /(?<!\\)(?:\\\\)*\\ud[89a-f][0-9a-f]{2}/;
-const LONE_SURROGATE = /\p{Surrogate}/u;
-
-function checkText(paramsJson: string, plain: boolean, findings: Findings): void {
-  if (!plain && paramsJson.includes('\\ud') && LONE_ESCAPE.test(paramsJson)) {
-    findings.problem(
-      'utf8',
-      'a text has half a character in it (a lone surrogate such as \\ud800): it cannot be sent as UTF-8',
-    );
-  }
-  // A UTF-16 unit takes three bytes at most: below a third of the bound nothing needs to be counted.
-  if (paramsJson.length * 3 <= REALTIME_BYTES_MAX) return;
-  const bytes = plain ? paramsJson.length : Buffer.byteLength(paramsJson);
-  if (bytes > PARAMS_BYTES_MAX) {
-    findings.problem(
-      'too_large',
-      `the request has ${formatBytes(bytes)}; one batch takes ${formatBytes(BATCH_BYTES_MAX)} in all`,
-    );
-  } else if (bytes > REALTIME_BYTES_MAX) findings.notice(REALTIME_TOO_LARGE);
 }
 
 function carried(names: readonly string[]): RowNotice {

@@ -7,6 +7,7 @@ import { BatchrunError } from '../../base/errors.ts';
 import { silentLogger } from '../../base/log.ts';
 import { seededRng } from '../../base/random.ts';
 import { VirtualClock } from '../../base/virtual-clock.ts';
+import type { SchemaCompiler } from '../../domain/answer-check.ts';
 import type { Formats } from '../../domain/output-record.ts';
 import type { BatchApi, Files, FileWriter, Locks } from '../../domain/ports.ts';
 import type { Store } from '../../domain/store.ts';
@@ -29,6 +30,7 @@ export interface NightParts {
   readonly files: Files;
   readonly locks: Locks;
   readonly formats: Formats;
+  readonly schemas: SchemaCompiler;
   connect(fetch: typeof globalThis.fetch, clock: Clock): Promise<BatchApi>;
 }
 
@@ -153,12 +155,12 @@ function apiEngine({ parts, options, clock, diary, api, signal }: EngineParts): 
 
 /** An engine without an API, whose output goes nowhere: for reading the input, too. */
 export function quietEngine(
-  parts: Pick<NightParts, 'store' | 'files' | 'locks' | 'formats'>,
+  parts: Pick<NightParts, 'store' | 'files' | 'locks' | 'formats' | 'schemas'>,
   { clock, seed, signal }: { readonly clock: Clock; readonly seed: string; readonly signal: AbortSignal },
 ): Engine {
-  const { store, files, locks, formats } = parts;
+  const { store, files, locks, formats, schemas } = parts;
   return {
-    ...{ store, files, locks, formats, clock, signal },
+    ...{ store, files, locks, formats, schemas, clock, signal },
     rng: seededRng(`${seed}|engine`),
     log: silentLogger,
     openOutput: () => Promise.resolve(nowhere()),

@@ -5,16 +5,19 @@
  * characters of the last user text. Where the request asks for JSON by a schema, it is the smallest value that the
  * schema allows. It is cut by stop_sequences and max_tokens as the API cuts it.
  */
+import type { Rng } from '../../base/random.ts';
 import { sha256Hex } from './draw.ts';
-import { detached, firstBytes, isArray, isRecord, type JsonRecord } from './json.ts';
+import { detached, firstBytes, isArray, type JsonRecord } from './json.ts';
 import { BYTES_PER_TOKEN, lastUserText, systemText, tokensOfBytes } from './prompt.ts';
-import { schemaValue } from './schema-value.ts';
+import { deviantText, schemaOf, schemaValue } from './schema-value.ts';
 
 export interface Answer {
   readonly text: string;
   readonly stopReason: 'end_turn' | 'max_tokens' | 'stop_sequence' | 'refusal';
   readonly stopSequence: string | null;
   readonly outputTokens: number;
+  /** It does not follow the schema that was asked for, on purpose. */
+  readonly deviates?: boolean;
 }
 
 /** A text is cut and counted as the API does it; an answer is taken as it is. */
@@ -29,8 +32,18 @@ export function answerFor(params: JsonRecord): string {
 
 export function composeAnswer(params: JsonRecord, answerer: Answerer): Answer {
   const made = answerer === 'echo' ? echo(params) : answerer(params);
-  if (typeof made !== 'string') return made;
-  let text = made;
+  return typeof made === 'string' ? cutAnswer(params, made) : made;
+}
+
+/** One that does not follow the schema that the request asks for; undefined where it asks for none. */
+export function deviantAnswer(params: JsonRecord, rng: Rng): Answer | undefined {
+  const schema = schemaOf(params);
+  if (schema === undefined) return undefined;
+  return { ...cutAnswer(params, deviantText(schema, hashOf(params), rng)), deviates: true };
+}
+
+function cutAnswer(params: JsonRecord, whole: string): Answer {
+  let text = whole;
   const stopSequence = firstStop(text, params['stop_sequences']);
   if (stopSequence !== null) text = text.slice(0, text.indexOf(stopSequence));
   const maxTokens = typeof params['max_tokens'] === 'number' ? params['max_tokens'] : Number.MAX_SAFE_INTEGER;
@@ -48,18 +61,14 @@ export function refusalAnswer(): Answer {
 }
 
 function echo(params: JsonRecord): string {
-  const asked = lastUserText(params);
-  const hash = sha256Hex(`${asked}${systemText(params)}`);
+  const hash = hashOf(params);
   const schema = schemaOf(params);
   if (schema !== undefined) return JSON.stringify(schemaValue(schema, hash));
-  return `${hash.slice(0, 8)} ${firstChars(asked, ECHO_CHARS)}`;
+  return `${hash.slice(0, 8)} ${firstChars(lastUserText(params), ECHO_CHARS)}`;
 }
 
-function schemaOf(params: JsonRecord): JsonRecord | undefined {
-  const config = params['output_config'];
-  const format = isRecord(config) ? config['format'] : undefined;
-  const schema = isRecord(format) && format['type'] === 'json_schema' ? format['schema'] : undefined;
-  return isRecord(schema) ? schema : undefined;
+function hashOf(params: JsonRecord): string {
+  return sha256Hex(`${lastUserText(params)}${systemText(params)}`);
 }
 
 /** Does not cut a surrogate pair. */

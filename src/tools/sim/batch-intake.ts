@@ -4,7 +4,7 @@
  * What is wrong with the frame or a custom_id refuses the whole create. What is wrong with the params of a row is
  * only noted with the row and shows as its errored line when the batch has ended.
  */
-import { composeAnswer, type Answer } from './answer.ts';
+import { composeAnswer, deviantAnswer, type Answer } from './answer.ts';
 import type { SimRow } from './batch.ts';
 import { readBatchBody } from './body.ts';
 import { findModel } from './catalogue.ts';
@@ -103,5 +103,7 @@ function makeRow(context: SimContext, caller: Caller, making: RowMaking): SimRow
   const name = typeof params['model'] === 'string' ? params['model'] : '';
   const row = { customId, model: findModel(name)?.id ?? name, paramsHash: paramsHashOf(params) };
   if (problem !== undefined) return { ...row, input: NO_INPUT, answer: NO_ANSWER, problem };
-  return { ...row, input: inputOf(params), answer: composeAnswer(params, context.settings.answer) };
+  const isSteady = context.current.rates.schemaErrorRate <= 0;
+  const deviant = isSteady ? undefined : deviantAnswer(params, context.draws('deviant', customId));
+  return { ...row, input: inputOf(params), answer: composeAnswer(params, context.settings.answer), deviant };
 }

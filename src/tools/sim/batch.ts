@@ -20,6 +20,8 @@ export interface SimRow {
   readonly paramsHash: string;
   readonly input: InputUse;
   readonly answer: Answer;
+  /** What it says instead, as often as the rate wants it; where a schema is asked for. */
+  readonly deviant?: Answer | undefined;
   readonly problem?: Problem;
 }
 
@@ -107,7 +109,8 @@ function drawOutcome(view: BatchView, rates: SimRates, row: SimRow): RowOutcome 
   }
   if ((left -= rates.billingErrorRate) < 0) return { type: 'errored', problem: CREDIT_TOO_LOW };
   if ((left -= rates.refusalRate) < 0) return { type: 'succeeded', answer: refusalAnswer() };
-  return { type: 'succeeded', answer: row.answer };
+  const isDeviant = row.deviant !== undefined && view.draws('schema', row.customId).next() < rates.schemaErrorRate;
+  return { type: 'succeeded', answer: isDeviant ? row.deviant : row.answer };
 }
 
 const ROW_ERROR_MESSAGES: Readonly<Record<RowErrorType, string>> = {

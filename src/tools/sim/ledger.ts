@@ -38,6 +38,8 @@ export interface LedgerRow {
   readonly input: InputUse;
   /** What is billed for it: 0 unless it succeeded. */
   readonly outputTokens: number;
+  /** Its answer does not follow the schema that was asked for. */
+  readonly deviates: boolean;
 }
 
 export interface LedgerMessage {
@@ -51,6 +53,8 @@ export interface LedgerMessage {
   readonly outputTokens: number;
   /** False where a fault swallowed the answer. */
   readonly wasAnswered: boolean;
+  /** Its answer does not follow the schema that was asked for. */
+  readonly deviates: boolean;
 }
 
 export interface TokenTotals {
@@ -156,7 +160,8 @@ function ledgerBatch(view: BatchView, batch: SimBatch): LedgerBatch {
         const outcome = isEnded ? outcomeOf(view, batch, row) : undefined;
         const outputTokens = outcome?.type === 'succeeded' ? outcome.answer.outputTokens : 0;
         const { customId, paramsHash, input } = row;
-        yield { customId, paramsHash, outcome: outcome?.type ?? 'processing', input, outputTokens };
+        const deviates = outcome?.type === 'succeeded' && outcome.answer.deviates === true;
+        yield { customId, paramsHash, outcome: outcome?.type ?? 'processing', input, outputTokens, deviates };
       }
     },
   };

@@ -4,7 +4,7 @@
  * A message counts as executed, and paid, before its answer leaves: what a fault or a client that gives up loses
  * afterwards is lost money, and the ledger says so.
  */
-import { composeAnswer, refusalAnswer, type Answer } from './answer.ts';
+import { composeAnswer, deviantAnswer, refusalAnswer, type Answer } from './answer.ts';
 import { findModel, type SimModel } from './catalogue.ts';
 import { checkAccount, retryAfter, type Caller, type SimContext } from './context.ts';
 import { drawFrom, makeId } from './draw.ts';
@@ -40,6 +40,7 @@ export async function createMessage(context: SimContext, caller: Caller, body: B
   context.ledger.noteMessage({
     ...{ id, organization, workspace, model: model.id, paramsHash, atMs: nowMs, input, outputTokens },
     wasAnswered: fault === undefined,
+    deviates: answer.deviates === true,
   });
   await context.clock.sleep(latencyMs(context, `${paramsHash}|${nth}`, outputTokens), caller.signal);
   if (fault === 'message.reset') return noAnswer('reset');
@@ -101,7 +102,11 @@ function failBefore(context: SimContext, caller: Caller, paramsHash: string): Si
 
 function answerTo(context: SimContext, params: JsonRecord, key: string): Answer {
   const isRefused = context.draws('refusal', key).next() < context.current.rates.refusalRate;
-  return isRefused ? refusalAnswer() : composeAnswer(params, context.settings.answer);
+  if (isRefused) return refusalAnswer();
+  const { schemaErrorRate } = context.current.rates;
+  const isDeviant = schemaErrorRate > 0 && context.draws('schema', key).next() < schemaErrorRate;
+  const deviant = isDeviant ? deviantAnswer(params, context.draws('deviant', key)) : undefined;
+  return deviant ?? composeAnswer(params, context.settings.answer);
 }
 
 function latencyMs(context: SimContext, key: string, outputTokens: number): number {

@@ -69,6 +69,8 @@ export interface SimRates {
   readonly billingErrorRate: number;
   /** Answers with stop_reason refusal. */
   readonly refusalRate: number;
+  /** Answers to requests with a schema that do not follow it. */
+  readonly schemaErrorRate: number;
   /** Realtime answers by status: {429: 0.01, 529: 0.02}. */
   readonly messageErrorRates: Readonly<Record<number, number>>;
 }
@@ -176,6 +178,7 @@ export const DEFAULT_RATES: SimRates = {
   expireRate: 0,
   billingErrorRate: 0,
   refusalRate: 0,
+  schemaErrorRate: 0,
   messageErrorRates: {},
 };
 

@@ -7,6 +7,7 @@
 import type { SimModel } from './catalogue.ts';
 import { isArray, isRecord, type JsonRecord } from './json.ts';
 import type { Complaint } from './judge.ts';
+import { checkSchema } from './validate-schema.ts';
 
 const EFFORTS = ['low', 'medium', 'high', 'xhigh', 'max'];
 const TOOL_CHOICES = ['auto', 'any', 'tool', 'none'];
@@ -61,7 +62,9 @@ function checkOutputConfig(config: unknown): Complaint {
   if (format === undefined || format === null) return undefined;
   if (!isRecord(format) || format['type'] !== 'json_schema')
     return "output_config.format.type: Input should be 'json_schema'";
-  return isRecord(format['schema']) ? undefined : 'output_config.format.schema: Field required';
+  const { schema } = format;
+  if (!isRecord(schema)) return 'output_config.format.schema: Field required';
+  return checkSchema(schema, 'output_config.format.schema');
 }
 
 export function checkTools(params: JsonRecord, model: SimModel): Complaint {

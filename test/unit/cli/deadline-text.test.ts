@@ -38,7 +38,13 @@ describe('in status', () => {
       ...{ id: 'run_1', name: null, state, canceled: false, blocked: [], rows: { total: 1 }, chunks: {}, in_doubt: [] },
       ...{ batches: [], usage: {}, cost_usd: { spent: 0, estimated_total: null, estimated_max: null }, output: null },
       ...{ budget: null, cache: null, priority: 'normal', lane: 'auto' },
-      ...{ errors: null, failures: {}, eta: { typical_batch_seconds: null }, created_at: new Date(AT_MS - HOUR_MS) },
+      ...{
+        errors: null,
+        failures: {},
+        schema_errors: {},
+        eta: { typical_batch_seconds: null },
+        created_at: new Date(AT_MS - HOUR_MS),
+      },
       deadline,
     } as unknown as RunView;
     const lines = runText(view, { color: false, nowMs: AT_MS - leftMs }).split('\n');

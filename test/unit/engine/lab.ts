@@ -3,6 +3,7 @@
  * API that says what a test has put into its mouth.
  */
 import { onTestFinished } from 'vitest';
+import { compileSchema } from '../../../src/adapters/schema/compile.ts';
 import { createFormatter, errorsLine } from '../../../src/adapters/sinks/formatter.ts';
 import { apiError } from '../../../src/adapters/anthropic/failure.ts';
 import { Db } from '../../../src/adapters/sqlite/db.ts';
@@ -249,6 +250,7 @@ export function lab(options: LabOptions = {}): Lab {
     },
     rng: options.rng ?? seededRng('lab'),
     formats: { formatter: createFormatter, errorsLine },
+    schemas: { compile: compileSchema },
     openOutput: (path) => files.create(path),
     emit: (event) => void events.push(event),
     signal: stop.signal,
