@@ -18,7 +18,6 @@ import type { DbOptions } from '../adapters/sqlite/db.ts';
 import type { RehearsalParts } from '../adapters/rehearsal.ts';
 import type { LedgerReading } from '../adapters/sqlite/reading.ts';
 import { lostLedger } from '../adapters/sqlite/wholeness.ts';
-import type { SchemaCompiler } from '../domain/answer-check.ts';
 import type { AdminLimits } from '../domain/pacing/admin-limits.ts';
 import type { Limiter } from '../domain/pacing/limiter.ts';
 import type { RowSource } from '../domain/source.ts';
