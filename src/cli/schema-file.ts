@@ -32,7 +32,7 @@ export function readSchema(path: string): SchemaFile {
   const [first, ...others] = problems;
   if (first !== undefined) {
     const more = others.map((problem) => `\n  ${problem}`).join('');
-    throw new BatchrunError('E_SCHEMA', `--schema ${path}: ${first}${more}`, { details: { problems } });
+    throw new BatchrunError('E_SCHEMA', `--schema ${path}: ${first}${more}`);
   }
   const format = outputFormat(schema);
   return { kept: { file, schema, formatHash: settingHash(format) }, format, notices };

@@ -322,6 +322,17 @@ export function storeCreatesSuite(name: string, open: OpenStore): void {
         expect(await rowsOf()).toEqual({ failed: 1 });
         expect(await store.rowRecord(RUN, 0)).toMatchObject({ state: 'failed', attempts: 2, homeChunkNo: 1 });
       });
+
+      test('of one row of a retry chunk leaves an answer that does not follow the schema as it is', async () => {
+        const result = { chunkNo: 1, offset: 0, length: 9 };
+        await withRetries(1, { errorType: 'batchrun_schema:type:/a', result });
+        await sealRetry(2, [0]);
+        const attemptId = await attempt(2);
+        await driver.recordRefused({ runId: RUN, chunkNo: 2, attemptId, atMs: AT, errorType: 'invalid_request_error' });
+        expect(await rowsOf()).toEqual({ failed: 1 });
+        const kept = { state: 'failed', attempts: 2, errorType: 'batchrun_schema:type:/a', result };
+        expect(await store.rowRecord(RUN, 0)).toMatchObject(kept);
+      });
     });
   });
 }

@@ -11,6 +11,7 @@ import type { AttemptStart } from '../../src/domain/store-steps.ts';
 import { bound } from './fence.ts';
 import { OUTPUT, type Machine, type Sabotage } from './machine.ts';
 import type { Plan } from './plan.ts';
+import { schemaPlan } from './schema-runs.ts';
 
 export interface Canary {
   readonly what: string;
@@ -406,6 +407,32 @@ export const CANARIES: readonly Canary[] = [
       return { ...plan, rows, chunkRows: 2, maxBatches: 6, troubles };
     },
     caughtBy: /the budget was/,
+  },
+  {
+    what: 'answers beside the schema pass for good ones',
+    seed: 1,
+    plant: () => ({ schemas: { compile: () => Promise.resolve(() => null) } }),
+    sharpened: (plan) => schemaPlan(plan, 'fail', 0.7),
+    caughtBy: /its answer does not follow the schema/,
+  },
+  {
+    what: 'a row whose answer does not follow the schema is asked again without end',
+    seed: 1,
+    plant: () => ({
+      store: (store) =>
+        withDriver(store, (driver) => ({
+          checkpointCollected: (step) =>
+            driver.checkpointCollected({ ...step, rows: step.rows.map((row) => ({ ...row, attempts: 1 })) }),
+        })),
+    }),
+    sharpened: (plan) => {
+      const patient = { ...plan, maxAttempts: 2, retryLane: 'batch', cancelRate: 0 } as const;
+      return {
+        ...schemaPlan(patient, 'retry', 0.9),
+        troubles: { ...plan.troubles, lagsBeyondGrace: false, retry: null },
+      };
+    },
+    caughtBy: /was asked again after/,
   },
 ];
 

@@ -12,9 +12,9 @@ import { isObject, type JsonObject } from '../../domain/row/shape.ts';
 import type { Deviation } from '../../domain/schema-error.ts';
 import { NOTES } from '../../domain/schema/keywords.ts';
 
-/** The first deviation is enough, and its text is ours. What is strict about types would refuse sound schemas. */
+/** The first deviation is enough. What is strict about types would refuse sound schemas. */
 const OPTIONS: Options = {
-  ...{ allErrors: false, messages: false, logger: false, addUsedSchema: false },
+  ...{ allErrors: false, logger: false, addUsedSchema: false },
   ...{ strict: true, strictTypes: false, strictTuples: false, strictRequired: false },
 };
 

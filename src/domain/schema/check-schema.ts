@@ -133,7 +133,8 @@ class SchemaCheck {
   #shape(schema: JsonObject, place: string): void {
     const { enum: values, properties, required, additionalProperties: others } = schema;
     const types = typesOf(schema);
-    const isLiteral = (Array.isArray(values) && values.every(isPrimitive)) || isPrimitive(schema['const'] ?? {});
+    const isLiteral =
+      (Array.isArray(values) && values.every(isPrimitive)) || ('const' in schema && isPrimitive(schema['const']));
     const isUnion = ['anyOf', 'oneOf', 'allOf'].some((name) => Array.isArray(schema[name]));
     if (types.length === 0 && !isLiteral && !isUnion) {
       this.#problem(place, 'needs a "type" (or anyOf, enum, const, $ref)');

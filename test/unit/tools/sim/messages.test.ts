@@ -31,6 +31,7 @@ describe('the answer', () => {
         score: { type: 'number' },
         tags: { type: 'array', items: { type: 'string' } },
       },
+      additionalProperties: false,
     };
     const params = paramsOf('x', { output_config: { format: { type: 'json_schema', schema } } });
     expect(JSON.parse(answerFor(params))).toEqual({

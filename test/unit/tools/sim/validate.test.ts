@@ -12,6 +12,10 @@ const tool = { name: 'look', input_schema: { type: 'object' } };
 const assistant = { role: 'assistant', content: 'well' };
 
 /** Params that /v1/messages refuses, with the text: the same in realtime and as the errored line of a batch. */
+const CLOSED = { type: 'object', additionalProperties: false } as const;
+const withSchema = (schema: Json): Json =>
+  paramsOf('x', { output_config: { format: { type: 'json_schema', schema } } });
+
 const REFUSED: readonly (readonly [string, Json, string])[] = [
   ['no model', { max_tokens: 1, messages: hello }, 'model: Field required'],
   ['no max_tokens', { model: 'claude-haiku-5-5', messages: hello }, 'max_tokens: Field required'],
@@ -72,6 +76,20 @@ const REFUSED: readonly (readonly [string, Json, string])[] = [
     'greater than or equal to 1024',
   ],
   ['an effort that does not exist', paramsOf('x', { output_config: { effort: 'huge' } }), 'output_config.effort'],
+  ['a schema that is open', withSchema({ type: 'object' }), "'additionalProperties' must be explicitly set to false"],
+  [
+    'a bound in a schema',
+    withSchema({ ...CLOSED, properties: { a: { type: 'number', minimum: 0 } } }),
+    "schema.properties.a: property 'minimum' is not supported",
+  ],
+  ['a list with a least', withSchema({ ...CLOSED, properties: { a: { type: 'array', minItems: 2 } } }), "'minItems'"],
+  ['an unknown format', withSchema({ ...CLOSED, properties: { a: { type: 'string', format: 'x' } } }), 'format "x"'],
+  [
+    'a schema of itself',
+    withSchema({ $ref: '#/$defs/a', $defs: { a: { ...CLOSED, properties: { b: { $ref: '#/$defs/a' } } } } }),
+    'Recursive schemas are not supported',
+  ],
+  ['another file in a schema', withSchema({ ...CLOSED, properties: { a: { $ref: 'x.json' } } }), 'External references'],
   ['a tool without schema', paramsOf('x', { tools: [{ name: 'a' }] }), 'tools.0.custom.input_schema: Field required'],
   ['two tools of one name', paramsOf('x', { tools: [tool, tool] }), 'Tool names must be unique'],
   ['a tool_choice without tools', paramsOf('x', { tool_choice: { type: 'auto' } }), 'while providing tools'],
@@ -134,6 +152,7 @@ describe('params that are taken', () => {
     ],
     ['tools', paramsOf('x', { tools: [tool], tool_choice: { type: 'tool', name: 'look' } })],
     ['a server tool', paramsOf('x', { tools: [{ type: 'web_search_20250305', name: 'web_search' }] })],
+    ['a schema', withSchema({ ...CLOSED, properties: { a: { $ref: '#/$defs/a' } }, $defs: { a: { type: 'string' } } })],
     ['cache_control at the top', paramsOf('x', { cache_control: { type: 'ephemeral' } })],
     [
       'everything optional',
