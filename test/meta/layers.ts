@@ -49,12 +49,7 @@ export const LAYERS: readonly Layer[] = [
     mayImport: ['base'],
     packages: ['node:buffer', 'node:crypto', 'node:events', 'node:http', 'node:zlib'],
   },
-  {
-    name: 'tools',
-    folder: 'src/tools/',
-    mayImport: ['engine', 'domain', 'base'],
-    packages: ['node:crypto', 'hdr-histogram-js/dist/Int32Histogram.js'],
-  },
+  { name: 'tools', folder: 'src/tools/', mayImport: ['engine', 'domain', 'base'], packages: ['node:crypto'] },
   {
     // The composition root: the one file that knows which adapter stands behind a port.
     name: 'context',

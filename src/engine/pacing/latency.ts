@@ -18,8 +18,14 @@ export interface Latencies {
   view(): LatencyView | null;
 }
 
+export type Histogram = InstanceType<Awaited<ReturnType<typeof loadHistogram>>>;
+
+export async function loadHistogram() {
+  return classOf((await import('hdr-histogram-js/dist/Int32Histogram.js')).default);
+}
+
 export async function createLatencies(): Promise<Latencies> {
-  const Histogram = classOf((await import('hdr-histogram-js/dist/Int32Histogram.js')).default);
+  const Histogram = await loadHistogram();
   const histogram = new Histogram(LOWEST_MS, HIGHEST_MS, DIGITS);
   return {
     record: (tookMs) => {
