@@ -20,7 +20,7 @@ import type { AdminLimits } from '../domain/pacing/admin-limits.ts';
 import type { Limiter } from '../domain/pacing/limiter.ts';
 import type { Caps } from '../domain/pacing/known-limits.ts';
 import type { RowSource } from '../domain/source.ts';
-import type { Files, FileWriter } from '../domain/ports.ts';
+import type { FileWriter } from '../domain/ports.ts';
 import type { Store } from '../domain/store.ts';
 import { DRIVER_LOCK, type DriveHolder } from '../engine/driver.ts';
 import type { ApiEngine, Engine, KeyLink, Pacing } from '../engine/engine.ts';
@@ -262,11 +262,6 @@ export async function openInput(inputs: readonly string[], flags: Flags): Promis
     stdin: process.stdin,
     ...(flags.inputFormat === undefined ? {} : { format: flags.inputFormat }),
   });
-}
-
-/** Files of a folder that is no state. */
-export async function filesIn(folder: string): Promise<Files> {
-  return (await import('../adapters/disk-files.ts')).createDiskFiles(folder);
 }
 
 export function holderOf(command: string): DriveHolder {

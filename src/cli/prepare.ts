@@ -74,11 +74,19 @@ export function hashSettings(flags: Flags, texts: Texts): Record<string, string>
   return Object.fromEntries(Object.entries(settings).map(([flag, value]) => [flag, settingHash(value ?? null)]));
 }
 
+export interface ReadingRequest {
+  readonly flags: Flags;
+  readonly texts: Texts;
+  readonly argv: readonly string[];
+}
+
 /** How records become rows. Refuses at once what can be seen from the flags and the columns. */
-export function rowReading(
-  source: RowSource,
-  request: { readonly flags: Flags; readonly texts: Texts; readonly argv: readonly string[] },
-): (record: SourceRecord) => RowReading {
+export function rowReading(source: RowSource, request: ReadingRequest): (record: SourceRecord) => RowReading {
+  return firstRowChecked(everyRowReading(source, request), request.argv);
+}
+
+/** The same for those who want to hear of every row, also where all of them lack what a flag gives. */
+export function everyRowReading(source: RowSource, request: ReadingRequest): (record: SourceRecord) => RowReading {
   const { flags, texts, argv } = request;
   const nowMs = systemNow();
   if (flags.model !== undefined) refuseRetired(flags.model, nowMs);
@@ -90,7 +98,7 @@ export function rowReading(
     throw missing(source.columns, { prompt: !prompt, model: !hasModel, maxTokens: !hasMaxTokens, argv });
   }
   const reader = createRowReader(defaultsOf(flags, { prompt, system, params: texts.params, nowMs }));
-  return firstRowChecked((record) => reader.read(record), argv);
+  return (record) => reader.read(record);
 }
 
 function defaultsOf(

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BatchrunError, messageOf } from '../base/errors.ts';
 import type { Files } from '../domain/ports.ts';
-import { filesIn } from './context.ts';
+import { filesIn } from './context-files.ts';
 
 export async function withScratch<T>(work: (files: Files) => Promise<T>): Promise<T> {
   let folder: string;

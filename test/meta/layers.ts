@@ -51,9 +51,9 @@ export const LAYERS: readonly Layer[] = [
   },
   { name: 'tools', folder: 'src/tools/', mayImport: ['engine', 'domain', 'base'], packages: ['node:crypto'] },
   {
-    // The composition root: the one file that knows which adapter stands behind a port.
+    // The composition root: context.ts and context-files.ts alone know which adapter stands behind a port.
     name: 'context',
-    folder: 'src/cli/context.ts',
+    folder: 'src/cli/context',
     mayImport: ['cli', 'tools', 'simulator', 'adapters', 'engine', 'domain', 'base'],
     packages: ['node:*'],
   },

@@ -18,9 +18,14 @@ export interface Latencies {
   view(): LatencyView | null;
 }
 
-export type Histogram = InstanceType<Awaited<ReturnType<typeof loadHistogram>>>;
+/** What is used of it. */
+export interface Histogram {
+  readonly totalCount: number;
+  recordValue(value: number): void;
+  getValueAtPercentile(percentile: number): number;
+}
 
-export async function loadHistogram() {
+export async function loadHistogram(): Promise<new (lowest: number, highest: number, digits: number) => Histogram> {
   return classOf((await import('hdr-histogram-js/dist/Int32Histogram.js')).default);
 }
 

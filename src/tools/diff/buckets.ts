@@ -56,7 +56,7 @@ export class Buckets {
     const bucket = hashOf(view.id) % this.#held.length;
     const row: StoredRow = { ...view, seq: this.#rows++, line };
     const text = `${JSON.stringify(row)}\n`;
-    this.#held[bucket] += text;
+    this.#held[bucket] = `${this.#held[bucket] ?? ''}${text}`;
     this.#heldChars += text.length;
     return this.#heldChars > HELD_CHARS_MAX ? this.flush() : undefined;
   }
