@@ -113,6 +113,11 @@ export interface RowRequest {
 
 /** How records become rows. Refuses at once what can be seen from the flags and the columns. */
 export function rowReading(source: RowSource, request: RowRequest): (record: SourceRecord) => RowReading {
+  return firstRowChecked(everyRowReading(source, request), request.argv);
+}
+
+/** The same for those who want to hear of every row, also where all of them lack what a flag gives. */
+export function everyRowReading(source: RowSource, request: RowRequest): (record: SourceRecord) => RowReading {
   const { flags, texts, argv, onRow, cache = [] } = request;
   const { routes } = texts;
   const nowMs = systemNow();
@@ -135,7 +140,7 @@ export function rowReading(source: RowSource, request: RowRequest): (record: Sou
   const routing = routes && { routes, ...(onRow ? { onRow } : {}) };
   const defaults = defaultsOf(flags, { prompt, system, texts, nowMs, cache });
   const reader = createRowReader({ ...defaults, ...(routing ? { routing } : {}), ...(cuts ? { cuts: true } : {}) });
-  return firstRowChecked((record) => reader.read(record), argv);
+  return (record) => reader.read(record);
 }
 
 function defaultsOf(

@@ -7,6 +7,7 @@
  */
 import { Command } from 'commander';
 import type { Context } from './context.ts';
+import { examplesOf } from './examples.ts';
 import type { Flags } from './options.ts';
 import { COMMAND_FLAGS } from './option-table.ts';
 import { addFlags } from './options.ts';
@@ -197,7 +198,8 @@ function addPlanningCommands(program: Command, parts: ProgramParts): void {
     name: 'sample',
     usage: '<input...>',
     text: 'some rows of an input as they are, drawn at random',
-    run: async (context, [inputs]) => (await import('./sample.ts')).runSample(context, words(inputs)),
+    run: async (context, [inputs], command) =>
+      (await import('./sample.ts')).runSample(context, words(inputs), typedTarget(command)),
   });
 }
 
@@ -263,7 +265,7 @@ interface Definition {
 }
 
 function define(program: Command, parts: ProgramParts, { name, usage, text, run }: Definition): Command {
-  const command = program.command(`${name} ${usage}`.trim()).description(text);
+  const command = program.command(`${name} ${usage}`.trim()).description(text).addHelpText('after', examplesOf(name));
   if (takesFlags(parts.argv, name)) addFlags(command, name);
   command.action(async (...args: unknown[]) => {
     parts.started(command.opts<Flags>());

@@ -1,9 +1,77 @@
 /**
- * `batchrun stats`: see its issue.
+ * `batchrun stats <results>`: what is in a results file, ours or the API's own. No state, no key, no network; memory does
+ * not grow with the file.
  */
 import { BatchrunError } from '../base/errors.ts';
-import type { Context } from './context.ts';
+import { hashOf } from '../domain/id-hash.ts';
+import { IdLedger } from '../engine/id-ledger.ts';
+import { readResults, type BrokenLines } from '../tools/results/read-results.ts';
+import { ResultStats, type StatsReport } from '../tools/stats/result-stats.ts';
+import { loadSpreads } from '../tools/stats/spread.ts';
+import { openInput, type Context } from './context.ts';
+import { EXIT } from './outcome.ts';
+import { statsText } from './render/stats-text.ts';
+import { withScratch } from './scratch.ts';
 
-export function runStats(_context: Context, _results: string): Promise<number> {
-  return Promise.reject(new BatchrunError('E_BUG', 'this must not happen: stats is being built'));
+export interface StatsView extends StatsReport {
+  readonly file: string;
+  readonly duplicate_ids: {
+    readonly count: number;
+    readonly shown: readonly { readonly id: string; readonly lines: readonly number[] }[];
+  };
+  readonly broken: { readonly count: number; readonly shown: BrokenLines['shown'] };
+}
+
+/** Ids that are named; all are counted. */
+const IDS_SHOWN_MAX = 10;
+const LINES_SHOWN_MAX = 5;
+
+export async function runStats(context: Context, file: string): Promise<number> {
+  const { flags, terminal } = context;
+  const view = await withScratch(async (files) => {
+    const ids = new IdLedger(files, 'stats');
+    const stats = new ResultStats(await loadSpreads());
+    const broken = await readResults(await openInput([file], flags), readingOf(context), (row) => {
+      stats.add(row);
+      return ids.add(hashOf(row.id));
+    });
+    const report = stats.report();
+    if (report.rows === 0 && broken.count === 0) {
+      throw new BatchrunError('E_INPUT_EMPTY', `there are no rows in ${file}`);
+    }
+    return { file, ...report, duplicate_ids: await duplicates(context, file, ids), broken: numbers(broken) };
+  });
+  await terminal.data(flags.json === true ? `${JSON.stringify(view)}\n` : `${statsText(view, terminal)}\n`);
+  return view.broken.count > 0 ? EXIT.usage : EXIT.ok;
+}
+
+function readingOf({ flags, signal }: Context): {
+  readonly idColumn: string | undefined;
+  readonly signal: AbortSignal;
+} {
+  return { idColumn: flags.idColumn, signal };
+}
+
+function numbers({ count, shown }: BrokenLines): StatsView['broken'] {
+  return { count, shown };
+}
+
+/** The first of them by name: the file is read again for that, where it can be. */
+async function duplicates(context: Context, file: string, ids: IdLedger): Promise<StatsView['duplicate_ids']> {
+  let count = 0;
+  let wanted: ReadonlySet<number> = new Set();
+  for await (const hashes of ids.duplicateHashes()) {
+    if (count === 0) wanted = hashes;
+    count += hashes.size;
+  }
+  if (count === 0 || file === '-') return { count, shown: [] };
+  const lines = new Map<string, number[]>();
+  await readResults(await openInput([file], context.flags), readingOf(context), ({ id }, line) => {
+    if (!wanted.has(hashOf(id))) return undefined;
+    const known = lines.get(id);
+    if (known && known.length < LINES_SHOWN_MAX) known.push(line);
+    else if (!known && lines.size < IDS_SHOWN_MAX) lines.set(id, [line]);
+    return undefined;
+  });
+  return { count, shown: [...lines].map(([id, places]) => ({ id, lines: places })) };
 }

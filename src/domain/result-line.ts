@@ -51,16 +51,22 @@ export function parseResultLine(text: string): ResultLine | null {
   return readResultLine(text)?.line ?? null;
 }
 
+export interface ReadLine {
+  readonly line: ResultLine;
+  readonly message: JsonObject | null;
+}
+
 /** The same with the message of a succeeded line, for those who need its content: the line is parsed once. */
-export function readResultLine(
-  text: string,
-): { readonly line: ResultLine; readonly message: JsonObject | null } | null {
-  let parsed: unknown;
+export function readResultLine(text: string): ReadLine | null {
   try {
-    parsed = JSON.parse(text);
+    return readResult(JSON.parse(text));
   } catch {
     return null;
   }
+}
+
+/** The same of a line that is parsed already. */
+export function readResult(parsed: unknown): ReadLine | null {
   if (!isObject(parsed) || typeof parsed['custom_id'] !== 'string' || !isObject(parsed['result'])) return null;
   const wireId = parsed['custom_id'];
   const result = parsed['result'];

@@ -41,6 +41,17 @@ export interface RowSource {
   progress(): { readonly readBytes: number; readonly totalBytes: number | null };
 }
 
+/** The rows of one input as they stand there, byte for byte. */
+export interface RawRows {
+  readonly format: 'jsonl' | 'csv' | 'json';
+  /** Of a CSV, without its line end. */
+  readonly header: Buffer | null;
+  /** What ends a line there. */
+  readonly lineEnd: string;
+  /** Rows without their line ends, blank lines left out. Bytes are valid until the next batch is asked for. One pass. */
+  rows(): AsyncIterable<readonly Buffer[]>;
+}
+
 /** A row that is ready to be sealed. */
 export interface PreparedRow {
   /** The user's own id, or undefined where the row has none and gets its line number. */

@@ -26,7 +26,8 @@ export interface Duplicate {
   readonly entry: InvalidEntry;
 }
 
-interface Holder {
+/** A row that has an id. */
+export interface Holder {
   readonly seq: number;
   readonly line: number;
   readonly file: number;
@@ -157,12 +158,13 @@ function toHolder(place: Place, inputCount: number): Holder {
   return { seq: place.seq, line, file, generated: id === generatedId(file, line, inputCount) };
 }
 
-function wins(holder: Holder, known: Holder): boolean {
+/** An explicit id goes before a line number, and otherwise the first row has it. */
+export function wins(holder: Holder, known: Holder): boolean {
   if (holder.generated !== known.generated) return known.generated;
   return holder.seq < known.seq;
 }
 
-function duplicateMessage(id: string, own: Holder, other: Holder): string {
+export function duplicateMessage(id: string, own: Holder, other: Holder): string {
   const shown = id.length > 40 ? `${id.slice(0, 40)}…` : id;
   const where = `line ${other.line}${own.file === other.file ? '' : ` of input ${other.file + 1}`}`;
   if (own.generated && !other.generated) {

@@ -67,9 +67,9 @@ export const LAYERS: readonly Layer[] = [
     packages: ['node:crypto', 'hdr-histogram-js/dist/Int32Histogram.js'],
   },
   {
-    // The composition root: the one file that knows which adapter stands behind a port.
+    // The composition root: context.ts and context-files.ts alone know which adapter stands behind a port.
     name: 'context',
-    folder: 'src/cli/context.ts',
+    folder: 'src/cli/context',
     mayImport: ['cli', 'tools', 'rehearsal', 'simulator', 'adapters', 'engine', 'domain', 'base'],
     packages: ['node:*'],
   },

@@ -18,8 +18,19 @@ export interface Latencies {
   view(): LatencyView | null;
 }
 
+/** What is used of it. */
+export interface Histogram {
+  readonly totalCount: number;
+  recordValue(value: number): void;
+  getValueAtPercentile(percentile: number): number;
+}
+
+export async function loadHistogram(): Promise<new (lowest: number, highest: number, digits: number) => Histogram> {
+  return classOf((await import('hdr-histogram-js/dist/Int32Histogram.js')).default);
+}
+
 export async function createLatencies(): Promise<Latencies> {
-  const Histogram = classOf((await import('hdr-histogram-js/dist/Int32Histogram.js')).default);
+  const Histogram = await loadHistogram();
   const histogram = new Histogram(LOWEST_MS, HIGHEST_MS, DIGITS);
   return {
     record: (tookMs) => {
