@@ -5,47 +5,24 @@
  * ROW is a custom_id, or a line where no row has such an id.
  */
 import { BatchrunError } from '../base/errors.ts';
-import { wishesOf, type LaneMode } from '../domain/model.ts';
-import { toPriority, type Priority } from '../domain/priority.ts';
+import { wishesOf } from '../domain/model.ts';
+import { toPriority } from '../domain/priority.ts';
 import { generatedId } from '../domain/row-file.ts';
 import { ID_COLUMN, isObject, PRIORITY_COLUMN } from '../domain/row/shape.ts';
 import { explainRoutes, type ExplainedRoute } from '../domain/routing/explain-rules.ts';
 import type { RoutedRow } from '../domain/routing/router.ts';
-import type { Route } from '../domain/routing/rules.ts';
-import type { RowProblem, RowReading, RowSource, SourceRecord } from '../domain/source.ts';
+import type { RowReading, RowSource, SourceRecord } from '../domain/source.ts';
 import { openInput, type Context } from './context.ts';
 import { EXIT } from './outcome.ts';
 import { readTexts, rowReading } from './prepare.ts';
-import { explanationText, viewExplanation } from './render/explain-text.ts';
+import {
+  explanationText,
+  viewExplanation,
+  type By,
+  type ExplainedRow,
+  type Explanation,
+} from './render/explain-text.ts';
 import { wishesAsked } from './wishes.ts';
-
-export interface Explanation {
-  /** `questions.csv:43`. */
-  readonly place: string;
-  readonly id: string;
-  /** Every rule up to the one that takes the row; none where the row cannot be read at all. */
-  readonly rules: readonly ExplainedRoute[];
-  readonly route: Route | null;
-  /** Null where the row cannot be sent. */
-  readonly row: ExplainedRow | null;
-  readonly problems: readonly RowProblem[];
-}
-
-export interface ExplainedRow {
-  readonly model: Chosen<string>;
-  readonly maxTokens: Chosen<number>;
-  readonly priority: Chosen<Priority>;
-  readonly lane: Chosen<LaneMode>;
-}
-
-/** `flags`: a flag, the configuration, or a default. */
-export type By = 'row' | 'rule' | 'flags';
-
-/** A value and who has said it. */
-export interface Chosen<T> {
-  readonly value: T;
-  readonly by: By;
-}
 
 export async function explainRouting(
   context: Context,

@@ -10,6 +10,7 @@ import { settingHash } from '../domain/fingerprint.ts';
 import { MODEL_FACTS_AS_OF, modelFacts } from '../domain/models.ts';
 import type { Route } from '../domain/routing/rules.ts';
 import { assertCuts, cutsOf, type Cuts } from '../domain/row/cuts.ts';
+import { SEED_DEFAULT } from '../domain/row/draw.ts';
 import { createRowReader, type RowDefaults } from '../domain/row/reader.ts';
 import type { RoutingOptions } from '../domain/row/row-routing.ts';
 import { isObject, type JsonObject } from '../domain/row/shape.ts';
@@ -34,8 +35,6 @@ const KNOWN_BETTER = `That is known as of ${MODEL_FACTS_AS_OF}; if it is served 
 /** Examples in corrected commands: the cheapest model of the price table, and room for a short answer. */
 const EXAMPLE_MODEL = 'claude-haiku-5-5';
 const EXAMPLE_MAX_TOKENS = '1024';
-/** What --sample and --shuffle draw by unless --seed says otherwise. */
-export const SEED_DEFAULT = 1;
 
 export function readTexts(flags: Flags): Texts {
   return {

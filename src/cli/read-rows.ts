@@ -9,7 +9,9 @@ import { prepareRows, type PreparedRows, type ReadBlock } from '../domain/row/pr
 import type { BlockMemory } from '../domain/row/row-block.ts';
 import { invariant } from '../base/errors.ts';
 import type { RowReading, RowSource, SourceRecord } from '../domain/source.ts';
-import type { Context } from './context.ts';
+import { sweepSpools } from '../engine/spools.ts';
+import { arranged } from './arrange.ts';
+import { openSpools, type Context } from './context.ts';
 import type { Flags } from './options.ts';
 import { packError, unpackError, type PackedError } from './packed-error.ts';
 import { rowReading, type Texts } from './prepare.ts';
@@ -37,6 +39,7 @@ export interface ReadingJob {
   readonly texts: Texts;
   readonly argv: readonly string[];
   readonly cache: readonly MarkedPrefix[];
+  readonly stateFolder: string;
 }
 
 /** What the thread says. Memory goes with a block, and comes back as a message when the block is done with. */
@@ -47,13 +50,14 @@ export type ReadingMessage =
   | { readonly kind: 'failed'; readonly error: PackedError };
 
 export function readRows(context: Context, request: RowsRequest): PreparedRows {
-  const { flags, signal } = context;
-  const { inputs, source, texts, argv, onReading, cache = [] } = request;
+  const { flags, signal, stateFolder } = context;
+  const { inputs, texts, argv, onReading, cache = [] } = request;
+  const source = arranged(request.source, flags, stateFolder);
   // Also where a thread reads: what can be seen from the flags and the columns is refused at once.
   const read = rowReading(source, { flags, texts, argv, cache });
   const { totalBytes } = source.progress();
   if (!onReading && totalBytes !== null && totalBytes >= THREAD_BYTES_MIN) {
-    return { blocks: () => threadBlocks({ inputs, flags, texts, argv, cache }) };
+    return { blocks: () => threadBlocks({ inputs, flags, texts, argv, cache, stateFolder }) };
   }
   const seen = (record: SourceRecord): RowReading => {
     const reading = read(record);
@@ -107,6 +111,8 @@ async function* threadBlocks(job: ReadingJob): AsyncGenerator<ReadBlock> {
     // What it still has to say no longer matters, but an error without a listener would end this process.
     worker.on('error', () => undefined);
     await worker.terminate();
+    // It may have been in the middle of a shuffle.
+    if (job.flags.shuffle === true) await sweepSpools(await openSpools(job.stateFolder));
   }
 }
 

@@ -6,6 +6,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { readBlocks } from '../domain/row/prepare-rows.ts';
 import { memoryOf, newBlockMemory, type BlockMemory } from '../domain/row/row-block.ts';
+import { arranged } from './arrange.ts';
 import { openInput } from './context.ts';
 import { packError } from './packed-error.ts';
 import { rowReading } from './prepare.ts';
@@ -34,8 +35,8 @@ async function nextMemory(): Promise<BlockMemory> {
 /** Gives how many records there were. */
 async function read(job: ReadingJob): Promise<number> {
   let records = 0;
-  const { inputs, flags, texts, argv, cache } = job;
-  const source = await openInput(inputs, flags);
+  const { inputs, flags, texts, argv, cache, stateFolder } = job;
+  const source = arranged(await openInput(inputs, flags), flags, stateFolder);
   const options = { source, read: rowReading(source, { flags, texts, argv, cache }), inputCount: inputs.length };
   const memories = { first: await nextMemory(), next: nextMemory };
   for await (const one of readBlocks({ ...options, limit: flags.limit ?? null }, memories)) {

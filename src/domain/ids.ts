@@ -45,5 +45,9 @@ export const paths = {
   ingestLocks: 'ingest',
   /** Where version 0.1.0 had it. */
   formerIngestLock: (runId: string): string => `runs/${runId}/ingest-lock.db`,
+  /** What --shuffle puts aside while an input is read; its lock lies beside it. */
+  spools: 'spool',
+  spool: (id: string): string => `spool/${id}`,
+  spoolLock: (id: string): string => `spool/${id}.db`,
   spill: (runId: string, part: number): string => `runs/${runId}/ids-${part}.tmp`,
 } as const;

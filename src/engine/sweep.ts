@@ -11,9 +11,11 @@
 import { BatchrunError } from '../base/errors.ts';
 import { paths } from '../domain/ids.ts';
 import type { Engine } from './engine.ts';
+import { sweepSpools } from './spools.ts';
 
 export async function sweep(engine: Engine): Promise<void> {
   const { store, files } = engine;
+  await sweepSpools(engine);
   const known = new Map((await store.runs({ ingesting: true })).map((run) => [run.id, run.state]));
   const names = new Set([...(await files.list('runs')), ...[...known.keys()]]);
   const marks = new Set(await files.list(paths.ingestLocks));

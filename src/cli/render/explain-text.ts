@@ -3,8 +3,39 @@
  */
 import { formatCount } from '../../base/units.ts';
 import type { ExplainedCondition, ExplainedRoute } from '../../domain/routing/explain-rules.ts';
-import type { By, Chosen, Explanation } from '../explain-routing.ts';
+import type { LaneMode } from '../../domain/model.ts';
+import type { Priority } from '../../domain/priority.ts';
+import type { Route } from '../../domain/routing/rules.ts';
+import type { RowProblem } from '../../domain/source.ts';
 import { table } from '../ui.ts';
+
+export interface Explanation {
+  /** `questions.csv:43`. */
+  readonly place: string;
+  readonly id: string;
+  /** Every rule up to the one that takes the row; none where the row cannot be read at all. */
+  readonly rules: readonly ExplainedRoute[];
+  readonly route: Route | null;
+  /** Null where the row cannot be sent. */
+  readonly row: ExplainedRow | null;
+  readonly problems: readonly RowProblem[];
+}
+
+export interface ExplainedRow {
+  readonly model: Chosen<string>;
+  readonly maxTokens: Chosen<number>;
+  readonly priority: Chosen<Priority>;
+  readonly lane: Chosen<LaneMode>;
+}
+
+/** `flags`: a flag, the configuration, or a default. */
+export type By = 'row' | 'rule' | 'flags';
+
+/** A value and who has said it. */
+export interface Chosen<T> {
+  readonly value: T;
+  readonly by: By;
+}
 
 export function explanationText(explanation: Explanation): string {
   const { place, id, rules, route, row, problems } = explanation;
