@@ -261,7 +261,7 @@ function factNumbers(): Set<number> {
 
 function isOtherUnit(node: ts.Node): boolean {
   let at: ts.Node | undefined = node;
-  while (at && !ts.isVariableDeclaration(at) && !ts.isPropertyDeclaration(at)) at = at.parent as ts.Node | undefined;
+  while (at && !ts.isVariableDeclaration(at) && !ts.isPropertyDeclaration(at)) at = at.parent;
   return at !== undefined && OTHER_UNIT.test(at.name.getText());
 }
 
