@@ -18,11 +18,12 @@ const FOLDER_MODE = 0o700;
 /** Pieces of a stream: large enough that the calls cost nothing, small enough for flat memory. */
 const STREAM_BYTES = 512 * 1024;
 
-export function createDiskFiles(root: string): Files {
+/** `passing`: what is written is gone before the command ends, whatever it finds. Then a power cut may take it. */
+export function createDiskFiles(root: string, { passing = false }: { readonly passing?: boolean } = {}): Files {
   const locate = (path: string): string => (isAbsolute(path) ? path : join(resolve(root), path));
   return {
     locate,
-    create: (path) => guarded(locate(path), (file) => createWriter(file, isAbsolute(path))),
+    create: (path) => guarded(locate(path), (file) => createWriter(file, { foreign: isAbsolute(path), passing })),
     openAppend: (path, committedBytes) => guarded(locate(path), (file) => openLog(file, committedBytes)),
     open: (path) => guarded(locate(path), openReader),
     stream: (path, start = 0, end, reuse = false) => streamFile(locate(path), { start, end, reuse }),
@@ -48,12 +49,18 @@ function tooShort(file: string, what: string): BatchrunError {
   return new BatchrunError('E_STATE_CORRUPT', `${file} ${what}`, { details: { file } });
 }
 
-async function createWriter(file: string, foreignFolder: boolean): Promise<FileWriter> {
+interface WriterOptions {
+  /** Outside the state: an output. */
+  readonly foreign: boolean;
+  readonly passing: boolean;
+}
+
+async function createWriter(file: string, { foreign, passing }: WriterOptions): Promise<FileWriter> {
   // Folders of the state are ours to make; a missing folder of an output is more likely a mistyped path.
-  if (!foreignFolder) await makeFolder(dirname(file));
+  if (!foreign) await makeFolder(dirname(file));
   const temporary = `${file}.${randomBytes(4).toString('hex')}.tmp`;
   // An output belongs to whoever runs the command, with the usual permissions; the state is the owner's alone.
-  const handle = await open(temporary, 'wx', foreignFolder ? 0o666 : 0o600);
+  const handle = await open(temporary, 'wx', foreign ? 0o666 : 0o600);
   let bytes = 0;
   let closed = false;
   const close = async (): Promise<void> => {
@@ -68,11 +75,11 @@ async function createWriter(file: string, foreignFolder: boolean): Promise<FileW
     write: (data) => guarded(file, async () => void (bytes += await writeAll(handle, data))),
     commit: (permit) =>
       guarded(file, async () => {
-        await handle.sync();
+        if (!passing) await handle.sync();
         await close();
         await permit?.();
         await rename(temporary, file);
-        await syncFolder(dirname(file));
+        if (!passing) await syncFolder(dirname(file));
       }),
     abort: async () => {
       // Best effort: what stays is a temporary file that nobody counts.

@@ -136,6 +136,8 @@ function stateError(folder: string, error: unknown): unknown {
 export interface EngineParts {
   readonly store: Store;
   readonly emit: (event: EngineEvent) => void;
+  /** Nothing that is written is to stay: a plan reads the input as submit does and throws it away. */
+  readonly passing?: boolean;
 }
 
 export async function createEngine(context: Context, parts: EngineParts): Promise<Engine> {
@@ -143,7 +145,7 @@ export async function createEngine(context: Context, parts: EngineParts): Promis
   const { systemRng } = await import('../base/random.ts');
   const { createFormatter, errorsLine } = await import('../adapters/sinks/formatter.ts');
   const { createDiskFiles } = await import('../adapters/disk-files.ts');
-  const files = createDiskFiles(context.stateFolder);
+  const files = createDiskFiles(context.stateFolder, { passing: parts.passing === true });
   return {
     store: parts.store,
     files,

@@ -42,7 +42,7 @@ export async function runPlan(context: Context, inputs: readonly string[], argv:
   const store = await openStore(context.stateFolder);
   try {
     const progress = new Progress({ terminal, clock: systemClock, quiet: flags.quiet === true });
-    const engine = await createEngine(context, { store, emit: progress.emit });
+    const engine = await createEngine(context, { store, emit: progress.emit, passing: true });
     await sweep(engine);
     const { report, seen } = await readInput(context, { engine, inputs, argv, link });
     progress.stop();

@@ -260,9 +260,9 @@ function factNumbers(): Set<number> {
 }
 
 function isOtherUnit(node: ts.Node): boolean {
-  let at: ts.Node | undefined = node;
-  while (at && !ts.isVariableDeclaration(at) && !ts.isPropertyDeclaration(at)) at = at.parent as ts.Node | undefined;
-  return at !== undefined && OTHER_UNIT.test(at.name.getText());
+  if (ts.isSourceFile(node)) return false;
+  if (ts.isVariableDeclaration(node) || ts.isPropertyDeclaration(node)) return OTHER_UNIT.test(node.name.getText());
+  return isOtherUnit(node.parent);
 }
 
 /** Where a number of the data stands once more. */

@@ -3,7 +3,7 @@
  *
  * Tokens are taken to be a line over bytes: every request has some that do not depend on its length (a shared system
  * prompt, tools, the frame of JSON), and the rest goes with it. The error of the total follows from how far the sample is
- * from its own line (the regression estimator, and its standard error, twice for 95 %). Where the sample says nothing of a
+ * from its own line (the regression estimator, and its standard error). Where the sample says nothing of a
  * slope (few rows, or all of one size) it is the ratio of the sums. On top comes what each count may be off by itself, the
  * same for all rows: more rows do not make that smaller.
  */
@@ -22,8 +22,11 @@ export interface Population {
 /** What count_tokens may be off: "an estimate", "may differ by a small amount" (documentation 2026-09-26). */
 export const COUNT_ERROR = 0.02;
 
-/** Two standard errors hold the truth in 19 of 20 samples; with few rows the spread is not well known itself. */
-const ERRORS_95 = 2;
+/**
+ * So many standard errors hold the truth in 19 of 20 samples: two, and a half for longer rows being farther from the line
+ * than shorter ones (estimate.test.ts draws 300 samples). With few rows the spread is not well known itself.
+ */
+const ERRORS_95 = 2.5;
 const ERRORS_95_FEW = 3;
 const FEW = 10;
 /** Fewer rows than this show no line. */

@@ -7,6 +7,7 @@ import { TOKENIZER_FACTS_AS_OF } from '../../domain/estimate/tokenizer.ts';
 import { TIERS, TIERS_AS_OF } from '../../domain/pacing/tiers.ts';
 import { rateClassOf } from '../../domain/pacing/rate-class.ts';
 import { PRICES_AS_OF } from '../../domain/prices.ts';
+import { worstCostUsd } from '../../domain/reserve.ts';
 import { SPEEDS_AS_OF } from '../../domain/speeds.ts';
 import { assumptionsOf } from './assumptions.ts';
 import { planModel, type Planned } from './model-view.ts';
@@ -79,9 +80,12 @@ function splitView({ rowUsd }: Planned, { batchRows, realtimeRows }: Split): Spl
   return { batch_rows: batchRows, realtime_rows: realtimeRows, cost_usd: cost };
 }
 
-function budgetView({ maxCostUsd, lane, rows }: PlanQuestion, { view }: Planned): BudgetView | null {
+/** What --max-cost sets aside is the worst case of reserve.ts: a plan promises no more than the run will keep. */
+function budgetView({ maxCostUsd, lane, rows, candidates }: PlanQuestion, { view }: Planned): BudgetView | null {
   if (maxCostUsd === null) return null;
-  const { plain, worst } = view.cost_usd[lane];
+  const { plain } = view.cost_usd[lane];
+  const parts = candidates[0]?.parts ?? [];
+  const worst = worstCostUsd(Object.fromEntries(parts.map(({ model, part }) => [model, part])), lane);
   const toSend = rows.total - rows.invalid;
   const rowsSurely = worst === null || worst <= 0 ? null : Math.min(toSend, Math.floor((toSend * maxCostUsd) / worst));
   const verdict = verdictOf({ plain, worst, maxCostUsd });
