@@ -5,6 +5,7 @@
 import { LOG_LEVELS } from '../base/log.ts';
 import { BATCH_BYTES_MAX, BATCH_ROWS_MAX, CHUNK_ROWS_DEFAULT } from '../domain/limits.ts';
 import { TIER_NAMES } from '../domain/pacing/tiers.ts';
+import { PILOT_ROWS_MAX } from '../domain/pilot.ts';
 import { PRIORITIES } from '../domain/priority.ts';
 import { amount, bytes, cap, count, cuts, deadline, duration, limiterUrl, list, share } from './option-readers.ts';
 
@@ -124,8 +125,8 @@ export const FLAG_SPECS = {
   },
   pilot: {
     flags: '--pilot <n>',
-    text: 'call n rows realtime first, and stop if any of them is refused',
-    read: count(1, 1_000),
+    text: 'call n rows realtime first, and stop if any of them is refused; 0 later: send the rest all the same',
+    read: count(0, PILOT_ROWS_MAX),
   },
   onInvalid: {
     flags: '--on-invalid <mode>',
@@ -351,6 +352,7 @@ const WISHES: readonly FlagName[] = [
   'maxCost',
   'budgetMode',
   'retryTruncated',
+  'pilot',
 ];
 const SHAPING: readonly FlagName[] = ['name', 'again', 'chunkSize', 'chunkBytes', 'maxAttempts', 'retryLane', 'failIf'];
 const DRIVING: readonly FlagName[] = [
@@ -386,7 +388,6 @@ export const COMMAND_FLAGS: Readonly<Record<string, readonly FlagName[]>> = {
     ...SAVING,
     'onSchemaError',
     'preflight',
-    'pilot',
     'explainRouting',
     ...OUTPUT,
     ...SHAPING,
@@ -405,7 +406,6 @@ export const COMMAND_FLAGS: Readonly<Record<string, readonly FlagName[]>> = {
     ...SAVING,
     'onSchemaError',
     'preflight',
-    'pilot',
     'explainRouting',
     ...OUTPUT,
     ...SHAPING,

@@ -125,6 +125,8 @@ export interface RunSettings {
   readonly columns: readonly string[];
   /** What follows is missing in states of batchrun 0.1; `wishesOf` fills it in. */
   readonly wishes?: Partial<RunWishes>;
+  /** The chunks that hold its pilot (pilot.ts), by number. */
+  readonly pilotChunks?: readonly number[];
 }
 
 export type RetryLaneMode = 'auto' | 'batch' | 'realtime' | 'none';

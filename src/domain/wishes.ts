@@ -13,6 +13,8 @@ export interface RunWishes {
   readonly budgetMode: BudgetMode;
   /** How often an answer that was cut by max_tokens is asked for again with twice as many. */
   readonly retryTruncated: number;
+  /** So many rows are called before anything else is sent, and must not be refused; 0: none (any more). */
+  readonly pilot: number;
 }
 
 export type LaneMode = 'auto' | 'batch' | 'realtime';
@@ -25,6 +27,7 @@ const NO_WISHES: RunWishes = {
   maxCostUsd: null,
   budgetMode: 'worst',
   retryTruncated: 0,
+  pilot: 0,
 };
 
 export function wishesOf(run: { readonly settings: { readonly wishes?: Partial<RunWishes> } }): RunWishes {

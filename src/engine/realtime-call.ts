@@ -11,6 +11,7 @@ import { longerMaxTokens, truncationsMax } from '../domain/truncated.ts';
 import type { CallKey } from './call-keys.ts';
 import { refuseKey } from './key-follow.ts';
 import type { Ticket } from './pacing/pacer.ts';
+import { noteRefusal } from './pilot-hold.ts';
 import { REALTIME_CHUNK_NO, type Answer } from './realtime-settle.ts';
 import type { SizedRequest } from './requests.ts';
 import { apiFailureOrThrow, causeOf, waitBefore, type Session } from './session.ts';
@@ -94,6 +95,7 @@ export class LaneCaller {
       if (row.truncations > 0) {
         return { ...nothing, settled: { ...base, to: 'succeeded', errorType: null, burnt: true } };
       }
+      noteRefusal(this.#session, call, errorType);
       const line = localErrorLine(id, errorType, failure.message);
       return { ...nothing, line, settled: { ...base, to: 'failed', burnt: true } };
     }
