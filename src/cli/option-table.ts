@@ -5,6 +5,7 @@
 import { LOG_LEVELS } from '../base/log.ts';
 import { BATCH_BYTES_MAX, BATCH_ROWS_MAX, CHUNK_ROWS_DEFAULT } from '../domain/limits.ts';
 import { TIER_NAMES } from '../domain/pacing/tiers.ts';
+import { PILOT_ROWS_MAX } from '../domain/pilot.ts';
 import { PRIORITIES } from '../domain/priority.ts';
 import {
   amount,
@@ -137,8 +138,8 @@ export const FLAG_SPECS = {
   },
   pilot: {
     flags: '--pilot <n>',
-    text: 'call n rows realtime first, and stop if any of them is refused',
-    read: count(1, 1_000),
+    text: 'call n rows realtime first, and stop if any of them is refused; 0 later: send the rest all the same',
+    read: count(0, PILOT_ROWS_MAX),
   },
   onInvalid: {
     flags: '--on-invalid <mode>',
@@ -375,6 +376,7 @@ const WISHES: readonly FlagName[] = [
   'budgetMode',
   'retryTruncated',
   'onSchemaError',
+  'pilot',
 ];
 const SHAPING: readonly FlagName[] = ['name', 'again', 'chunkSize', 'chunkBytes', 'maxAttempts', 'retryLane', 'failIf'];
 const DRIVING: readonly FlagName[] = [
@@ -409,7 +411,6 @@ export const COMMAND_FLAGS: Readonly<Record<string, readonly FlagName[]>> = {
     ...READING,
     ...SAVING,
     'preflight',
-    'pilot',
     'explainRouting',
     ...OUTPUT,
     ...SHAPING,
@@ -427,7 +428,6 @@ export const COMMAND_FLAGS: Readonly<Record<string, readonly FlagName[]>> = {
     ...READING,
     ...SAVING,
     'preflight',
-    'pilot',
     'explainRouting',
     ...OUTPUT,
     ...SHAPING,

@@ -226,6 +226,8 @@ export class Progress {
         return `batch ${event.batchId} would be late: it is stopped, and of its ${plural(event.rows, 'row')} those that it has not answered are called one by one`;
       case 'chunk.released':
         return dim(`chunk ${event.chunkNo}: ${plural(event.rows, 'row')} are called one by one`);
+      case 'pilot.passed':
+        return `the pilot (${plural(event.rows, 'row')} at most) is answered and nothing of it was refused: the rest goes`;
       case 'deadline.late':
         return event.lateRows === 0 && !event.missed ? deadlineText(event) : yellow(deadlineText(event));
       case 'collect.refetch':

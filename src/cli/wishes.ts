@@ -12,8 +12,13 @@ import type { Flags } from './options.ts';
 
 /** What the flags say. */
 export function wishesAsked(flags: Flags): Partial<RunWishes> {
-  const { priority, deadline, maxCost, budgetMode, retryTruncated, onSchemaError } = flags;
+  const { priority, deadline, maxCost, budgetMode, retryTruncated, onSchemaError, pilot } = flags;
   const lane = laneAsked(flags);
+  if (lane === 'batch' && pilot !== undefined && pilot > 0) {
+    throw new BatchrunError('E_USAGE', '--pilot and --batch-only cannot both be given: a pilot is called', {
+      hint: 'Leave one of them out.',
+    });
+  }
   return {
     ...(priority === undefined ? {} : { priority }),
     ...(lane === undefined ? {} : { lane }),
@@ -22,6 +27,7 @@ export function wishesAsked(flags: Flags): Partial<RunWishes> {
     ...(budgetMode === undefined ? {} : { budgetMode }),
     ...(retryTruncated === undefined ? {} : { retryTruncated }),
     ...(onSchemaError === undefined ? {} : { onSchemaError }),
+    ...(pilot === undefined ? {} : { pilot }),
   };
 }
 
@@ -63,12 +69,22 @@ export async function rememberWishes(context: Context, store: Store, runs: reado
   }
   for (const run of changing) {
     const before = wishesOf(run);
+    refuseLatePilot(run, before, asked);
     refuseUnpriced({ ...before, ...asked }, run.mix);
     await store.changeWishes(run.id, asked);
     if (flags.quiet === true) continue;
     const words = changesOf(before, asked).map(({ flag, from, to }) => `${flag} ${to} (was ${from})`);
     terminal.talk(`${run.id}: ${words.join(', ')}.`);
   }
+}
+
+/** Which rows go first is laid out when the input is read. */
+function refuseLatePilot({ id }: RunRecord, before: RunWishes, { pilot }: Partial<RunWishes>): void {
+  if (pilot === undefined || pilot === 0 || pilot === before.pilot) return;
+  const is = before.pilot === 0 ? 'has no pilot' : `has a pilot of ${formatCount(before.pilot)}`;
+  throw new BatchrunError('E_USAGE', `${id} ${is}, which cannot be changed to ${formatCount(pilot)}`, {
+    hint: 'The size of a pilot is given to the submit that makes the run; later --pilot 0 sends the rest all the same.',
+  });
 }
 
 interface Change {
@@ -89,6 +105,7 @@ const SHOWN: Readonly<Record<keyof RunWishes, { readonly flag: string; readonly 
   budgetMode: { flag: '--budget-mode', text: String },
   retryTruncated: { flag: '--retry-truncated', text: String },
   onSchemaError: { flag: '--on-schema-error', text: String },
+  pilot: { flag: '--pilot', text: String },
 };
 
 function changesOf(before: RunWishes, asked: Partial<RunWishes>): Change[] {

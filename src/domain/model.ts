@@ -136,6 +136,8 @@ export interface RunSettings {
   readonly wishes?: Partial<RunWishes>;
   /** Prompt caching, where it was asked for. */
   readonly cache?: CacheSettings;
+  /** The chunks that hold its pilot (pilot.ts), by number. */
+  readonly pilotChunks?: readonly number[];
 }
 
 export type RetryLaneMode = 'auto' | 'batch' | 'realtime' | 'none';

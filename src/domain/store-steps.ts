@@ -39,6 +39,8 @@ export interface IngestEnd {
   readonly totalRows: number;
   readonly invalidRows: number;
   readonly mix: ModelMix;
+  /** Kept with the settings of the run. */
+  readonly pilotChunks?: readonly number[];
   /** The batch that holds the rows of the run's only chunk already: it is followed from here on, and nothing is sent. */
   readonly adopted?: { readonly batch: BatchInfo; readonly workspace: string };
 }

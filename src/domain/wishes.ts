@@ -15,6 +15,8 @@ export interface RunWishes {
   readonly retryTruncated: number;
   /** An answer that does not follow the run's schema fails its row, or is asked for again within the attempts. */
   readonly onSchemaError: 'fail' | 'retry';
+  /** So many rows are called before anything else is sent, and must not be refused; 0: none (any more). */
+  readonly pilot: number;
 }
 
 export type LaneMode = 'auto' | 'batch' | 'realtime';
@@ -28,6 +30,7 @@ const NO_WISHES: RunWishes = {
   budgetMode: 'worst',
   retryTruncated: 0,
   onSchemaError: 'fail',
+  pilot: 0,
 };
 
 export function wishesOf(run: { readonly settings: { readonly wishes?: Partial<RunWishes> } }): RunWishes {

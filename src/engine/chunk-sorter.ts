@@ -4,6 +4,7 @@
  */
 import { CHUNK_JITTER, OPEN_CHUNKS_MAX } from '../domain/limits.ts';
 import type { WireIds } from '../domain/model.ts';
+import { mayPilot } from '../domain/pilot.ts';
 import type { BlockRow } from '../domain/row/row-block.ts';
 import type { NewChunk } from '../domain/store-steps.ts';
 import { ChunkWriter } from './chunk-writer.ts';
@@ -18,11 +19,16 @@ export interface SorterOptions {
   readonly wire: WireIds;
   /** What one chunk may cost at most; null: as much as it likes. */
   readonly chunkUsdMax: number | null;
+  /** So many rows go into chunks of their own, which are called before anything else is sent (pilot.ts). */
+  readonly pilotRows?: number;
   readonly onSealed: (chunk: NewChunk) => Promise<void>;
 }
 
 /** Rows between two looks at what a chunk may cost. */
 const DEAR_LOOK_ROWS = 50;
+
+/** No name of a beta begins like this. */
+const PILOT_KEY = '*pilot*';
 
 interface OpenChunk {
   readonly writer: ChunkWriter;
@@ -37,17 +43,29 @@ export class ChunkSorter {
   /** The chunk that is being made durable while the next one is filled. */
   #sealing: { readonly writer: ChunkWriter; readonly done: Promise<void> } | undefined;
   #nextNo = 1;
+  #pilotLeft: number;
+  readonly #pilotChunks: number[] = [];
 
   constructor(engine: Engine, options: SorterOptions) {
     this.#engine = engine;
     this.#options = options;
+    this.#pilotLeft = options.pilotRows ?? 0;
+  }
+
+  /** Numbers of the chunks that hold the pilot. */
+  get pilotChunks(): readonly number[] {
+    return this.#pilotChunks;
   }
 
   /** Gives a promise only when something has to be written now. */
   add(row: BlockRow): Promise<void> | undefined {
     const { betas, priority = null, lane = null } = row.kind;
     const isPlain = betas.length === 0 && priority === null && lane === null;
-    const key = isPlain ? '' : `${betas.join(',')}|${priority ?? ''}|${lane ?? ''}`;
+    let key = isPlain ? '' : `${betas.join(',')}|${priority ?? ''}|${lane ?? ''}`;
+    if (this.#pilotLeft > 0 && mayPilot({ paramsBytes: row.params.length, betas })) {
+      this.#pilotLeft--;
+      key = `${PILOT_KEY}${key}`;
+    }
     const open = this.#open.get(key);
     if (open && this.#hasRoom(open, row)) return open.writer.add(row);
     return this.#addToNew(key, open, row);
@@ -83,6 +101,7 @@ export class ChunkSorter {
     if (this.#open.size >= OPEN_CHUNKS_MAX && oldest) await this.#seal(...oldest);
     const { runId, tag, chunkRows, wire } = this.#options;
     const chunkNo = this.#nextNo++;
+    if (key.startsWith(PILOT_KEY)) this.#pilotChunks.push(chunkNo);
     const { betas, priority = null, lane = null } = row.kind;
     const target = { runId, tag, chunkNo, kind: 'input', betas, priority, lane, parentNo: null, wire } as const;
     // An adopted batch has the size that it has.

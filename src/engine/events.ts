@@ -46,6 +46,8 @@ export type EngineEvent =
   | { readonly kind: 'batch.disproved'; readonly runId: string; readonly chunkNo: number; readonly batchId: string }
   /** Its rows are called instead of being uploaded. */
   | { readonly kind: 'chunk.released'; readonly runId: string; readonly chunkNo: number; readonly rows: number }
+  /** So many rows at most were called first, and none was refused: the rest may go. */
+  | { readonly kind: 'pilot.passed'; readonly runId: string; readonly rows: number }
   /** It is stopped so that its rows make the deadline in the realtime lane. */
   | {
       readonly kind: 'batch.hurried';

@@ -120,6 +120,7 @@ class Ingest {
       chunkBytes: request.run.settings.chunkBytes,
       wire: request.adopt ? 'own' : 'tag',
       chunkUsdMax: chunkUsdMax(request),
+      pilotRows: request.adopt ? 0 : wishesOf(request.run).pilot,
       onSealed: (chunk) => this.#sealed(chunk),
     });
   }
@@ -250,6 +251,7 @@ class Ingest {
       totalRows: this.#seq,
       invalidRows: this.#problems.rows,
       mix: this.#mix,
+      ...(wishesOf(this.#request.run).pilot === 0 ? {} : { pilotChunks: this.#sorter.pilotChunks }),
       ...(this.#request.adopt ? { adopted: this.#request.adopt } : {}),
     });
     const report = this.#report(verdict);

@@ -13,6 +13,7 @@ import type { CallKey } from './call-keys.ts';
 import { asksAgain, asksForSchema } from './deviants.ts';
 import { refuseKey } from './key-follow.ts';
 import type { Ticket } from './pacing/pacer.ts';
+import { noteRefusal } from './pilot-hold.ts';
 import { REALTIME_CHUNK_NO, type Answer } from './realtime-settle.ts';
 import type { SizedRequest } from './requests.ts';
 import { checkedLine } from './result-scan.ts';
@@ -112,6 +113,7 @@ export class LaneCaller {
       if (row.truncations > 0) {
         return { ...nothing, settled: { ...base, to: 'succeeded', errorType: null, burnt: true } };
       }
+      noteRefusal(this.#session, call, errorType);
       const line = localErrorLine(id, errorType, failure.message);
       return { ...nothing, line, settled: { ...base, to: 'failed', burnt: true } };
     }

@@ -7,6 +7,7 @@ import type { RowRecord, RunRecord } from '../domain/model.ts';
 import type { ResultLine } from '../domain/result-line.ts';
 import { hasDeviant } from '../domain/schema-error.ts';
 import type { RealtimeSettled } from '../domain/store-steps.ts';
+import { stopRefused } from './pilot-hold.ts';
 import type { RealtimeLogs } from './realtime-logs.ts';
 import { StopReasonSum, UsageSum } from './result-scan.ts';
 import type { Session } from './session.ts';
@@ -63,6 +64,7 @@ export async function settleAnswers(session: Session, logs: RealtimeLogs, answer
   const sums = { usage: usage.entries(), stopReasons: stopReasons.counts };
   const atMs = engine.clock.now();
   await driver.settleRealtime({ runId: run.id, atMs, logBytes: log.bytes, releasedUsd, rows, ...sums });
+  await stopRefused(session, run.id);
   const succeeded = rows.filter((row) => row.to === 'succeeded').length;
   engine.emit({ kind: 'rows.settled', runId: run.id, succeeded, rest: rows.length - succeeded });
 }

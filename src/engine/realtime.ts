@@ -147,7 +147,7 @@ export class RealtimeLane {
     const taken = this.#waiting.take(
       nowMs,
       slots + LOOKAHEAD_ROWS,
-      ({ run, row }) => !this.#session.blocks.stopsSending(run.id) && !isHomeBlocked(this.#session, row),
+      ({ run, row }) => this.#mayCall(run.id) && !isHomeBlocked(this.#session, row),
     );
     // Before the first await: the planner must see that these are taken.
     for (const { waiting } of taken) this.#underWay.add(rowKey(waiting.row));
@@ -161,6 +161,10 @@ export class RealtimeLane {
     all.promised = 0;
     for (const [runId, group] of groupBy(passed.paid, ({ run }) => run.id)) await this.#claimAndStart(runId, group);
     if (passed.waitMs !== null) this.#setTimer(passed.waitMs);
+  }
+
+  #mayCall(runId: string): boolean {
+    return !this.#session.blocks.stopsSending(runId) && !this.#session.pilots.refusing.has(runId);
   }
 
   async #claimAndStart(runId: string, group: readonly PaidRow[]): Promise<void> {

@@ -9,6 +9,7 @@ import { hasRealtime } from '../domain/lane-mix.ts';
 import { goesRealtime } from '../domain/lanes.ts';
 import { wishesOf, type ChunkRecord, type RunRecord } from '../domain/model.ts';
 import { BATCH_AGEING_MS, turnOf } from '../domain/priority.ts';
+import { pilotHolds } from './pilot-hold.ts';
 import type { RealtimeLane } from './realtime.ts';
 import { chunkKey, type Session } from './session.ts';
 
@@ -51,9 +52,10 @@ export function mayRelease(session: Session, run: RunRecord): boolean {
   return (run.state === 'ready' || run.state === 'active') && !session.blocks.stopsSending(run.id);
 }
 
-/** Sealed chunks of which surely no batch is under way, in their order. */
+/** Sealed chunks of which surely no batch is under way, in their order; none while a pilot is to be waited for. */
 export async function releasable(session: Session, run: RunRecord): Promise<readonly ChunkRecord[]> {
   const { store } = session.engine;
+  if (await pilotHolds(session, run)) return [];
   const sealed = await store.chunks(run.id, { states: ['sealed'] });
   const free = sealed.filter((chunk) => !session.held.has(chunkKey(chunk)) && !session.blocks.stopsChunk(chunk));
   if (free.length === 0) return free;

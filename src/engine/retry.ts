@@ -7,8 +7,10 @@ import { tagOf } from '../domain/ids.ts';
 import { laneOfMix } from '../domain/lane-mix.ts';
 import { laneOfWaiting } from '../domain/lanes.ts';
 import type { ChunkRecord, Lane, RowRecord, RunRecord } from '../domain/model.ts';
+import { pilotChunksOf } from '../domain/pilot.ts';
 import { ChunkWriter } from './chunk-writer.ts';
 import { isHomeBlocked, readHome, standStill } from './home-chunk.ts';
+import { pilotHolds } from './pilot-hold.ts';
 import type { RealtimeLane } from './realtime.ts';
 import { RequestReader } from './requests.ts';
 import type { Session } from './session.ts';
@@ -36,7 +38,8 @@ export async function retryRound(
     // All that wait are in the lane already: reading them again would be for nothing.
     if (run.rows.retry === lane.waiting(runId) || lane.waiting(runId) > LANE_ROWS_MAX / 2) continue;
     if (run.settings.retryLane === 'none') await giveUp(session, run);
-    const assigned = await assign(session, lane, run, hurrying.has(runId));
+    const pilot = (await pilotHolds(session, run)) ? new Set(pilotChunksOf(run)) : null;
+    const assigned = await assign(session, lane, { run, hurries: hurrying.has(runId), pilot });
     sealed += assigned.sealed;
     if (assigned.stuckRows > 0) await standStill(session, runId, assigned.stuckRows);
   }
@@ -66,7 +69,14 @@ interface Assigned {
   readonly stuckRows: number;
 }
 
-async function assign(session: Session, lane: RealtimeLane, run: RunRecord, hurries: boolean): Promise<Assigned> {
+interface Waiting {
+  readonly run: RunRecord;
+  readonly hurries: boolean;
+  /** Only rows of these chunks may go, and only into the realtime lane; null: all rows may. */
+  readonly pilot: ReadonlySet<number> | null;
+}
+
+async function assign(session: Session, lane: RealtimeLane, { run, hurries, pilot }: Waiting): Promise<Assigned> {
   const { store, files } = session.engine;
   const requests = new RequestReader(store, files);
   const chunks = new RetryChunks(session, run, requests);
@@ -82,6 +92,7 @@ async function assign(session: Session, lane: RealtimeLane, run: RunRecord, hurr
       for (const row of rows) {
         const isStuck = isHomeBlocked(session, row);
         if (!isStuck && isLanes(row)) continue;
+        if (pilot?.has(row.homeChunkNo) === false) continue;
         const opened = isStuck ? null : await readHome(session, row, () => requests.chunk(run.id, row.homeChunkNo));
         if (!opened) {
           stuckRows++;
@@ -89,7 +100,8 @@ async function assign(session: Session, lane: RealtimeLane, run: RunRecord, hurr
         }
         const { requestBytes } = opened.index.at(row.homeIndex);
         const { betas, mix } = opened.chunk;
-        const where = laneOfWaiting(run, { requestBytes, betas, hurries, routed: laneOfMix(mix) });
+        const routed = laneOfMix(mix);
+        const where = pilot ? 'realtime' : laneOfWaiting(run, { requestBytes, betas, hurries, routed });
         if (where === 'realtime' && lane.waiting(run.id) >= LANE_ROWS_MAX) {
           // Not all rows were looked at: nobody knows yet whether all are stuck.
           return { sealed: await chunks.sealAll(), stuckRows: 0 };

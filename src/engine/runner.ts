@@ -6,7 +6,6 @@
  * into free slots, finish runs. Then it waits for the earliest of: the next poll, a retry, an answer.
  */
 import { failpoint } from '../base/failpoint.ts';
-import type { RunRecord } from '../domain/model.ts';
 import type { AsCompleted } from './as-completed.ts';
 import { cancelRound, stopSpares } from './cancel.ts';
 import { collectRound } from './collect.ts';
@@ -15,12 +14,14 @@ import type { ApiEngine } from './engine.ts';
 import { finishOutputs } from './finish-outputs.ts';
 import { hurryRound, sayDeadlines } from './hurry.ts';
 import { openBatchRecords, poll, pollInterval } from './poll.ts';
+import { pilotRound } from './pilot.ts';
 import { PoolKeeper } from './pool-keeper.ts';
 import { RealtimeLane } from './realtime.ts';
 import { hasOpenWork, recover } from './recover.ts';
 import { retryRound } from './retry.ts';
 import { DriveScope, type ScopeRequest } from './scope.ts';
 import { newSession, serverNowMs, type Session } from './session.ts';
+import { allBlocked } from './standstill.ts';
 import { uploadRound } from './upload.ts';
 import { WaitKeeper } from './waits.ts';
 
@@ -68,6 +69,7 @@ class Runner {
   #wake = new AbortController();
   #nextPollMs = 0;
   #waitsForRoom = false;
+  #pilotOfOthers = false;
   #roundMs = 0;
 
   constructor(session: Session, request: DriveRequest) {
@@ -119,9 +121,14 @@ class Runner {
     await poll(this.#session);
     let polledForRoom = false;
     for (;;) {
+      const flying = await this.#fly(all);
       const round = await uploadRound(this.#session, all);
       if (this.#engine.signal.aborted) return 'stopped';
       if (this.#unreachable()) return 'unreachable';
+      if (flying) {
+        await this.#sleep();
+        continue;
+      }
       if (round.full && !polledForRoom) {
         // The ledger may be behind: batches that have ended since the last look are slots.
         polledForRoom = true;
@@ -136,8 +143,17 @@ class Runner {
       }
       await this.#stopCanceled();
       await sayDeadlines(this.#session, all);
-      return (await this.#allBlocked(all)) ? 'blocked' : 'uploaded';
+      return (await this.#isStuck(all)) ? 'blocked' : 'uploaded';
     }
+  }
+
+  /** Pilots of runs that are only uploaded: before their rows are answered nothing else of them goes. */
+  async #fly(runIds: readonly string[]): Promise<boolean> {
+    this.#roundMs = this.#engine.clock.monotonicMs();
+    const { open } = await pilotRound(this.#session, runIds);
+    await retryRound(this.#session, this.#lane, open);
+    await this.#lane.pump();
+    return open.length > 0;
   }
 
   /** A run that was canceled beside us: its batches are stopped now; who collects next finishes it. */
@@ -163,7 +179,7 @@ class Runner {
       if (await this.#isDone()) return 'done';
       if (this.#engine.signal.aborted) return 'stopped';
       if (this.#unreachable()) return 'unreachable';
-      if (await this.#allBlocked(this.#scope.runIds)) return 'blocked';
+      if (await this.#isStuck(this.#scope.runIds)) return 'blocked';
       if (this.#request.once && !moved && !this.#lane.busy) return 'once';
       if (!moved) await this.#sleep();
     }
@@ -180,8 +196,11 @@ class Runner {
     if (clock.monotonicMs() >= this.#nextPollMs) await this.#poll();
     failpoint('poll.ended');
     const collected = await collectRound(session, this.#scope.runIds);
+    const pilots = await pilotRound(session, this.#scope.uploading);
+    const others = pilots.open.filter((runId) => !this.#scope.runIds.includes(runId));
+    this.#pilotOfOthers = others.length > 0;
     const hurrying = await hurryRound(session, this.#lane, this.#scope.runIds);
-    const sealed = await retryRound(session, this.#lane, this.#scope.runIds, hurrying);
+    const sealed = await retryRound(session, this.#lane, [...this.#scope.runIds, ...others], hurrying);
     await this.#lane.pump();
     const { uploaded, full } = await uploadRound(session, this.#scope.uploading);
     this.#waitsForRoom = full;
@@ -190,7 +209,7 @@ class Runner {
     await this.#waits.save();
     await this.#pools.save();
     this.#engine.emit({ kind: 'changed' });
-    return collected > 0 || sealed > 0 || uploaded > 0 || finished > 0;
+    return collected > 0 || pilots.released > 0 || sealed > 0 || uploaded > 0 || finished > 0;
   }
 
   async #poll(): Promise<void> {
@@ -225,6 +244,8 @@ class Runner {
   }
 
   async #isDone(): Promise<boolean> {
+    // A run that was handed over waits for its pilot before it can be uploaded.
+    if (this.#pilotOfOthers) return false;
     for (const runId of this.#scope.runIds) {
       const run = await this.#engine.store.run(runId);
       if (run && run.state !== 'done') return false;
@@ -232,30 +253,8 @@ class Runner {
     return true;
   }
 
-  /** Is every unfinished run at a point where only a person can help? */
-  async #allBlocked(runIds: readonly string[]): Promise<boolean> {
-    let blocked = 0;
-    for (const runId of runIds) {
-      const run = await this.#engine.store.run(runId);
-      if (!run || run.state === 'done') continue;
-      if (this.#session.blocks.of(runId).length === 0 || (await this.#canMove(run))) return false;
-      blocked++;
-    }
-    return blocked > 0;
-  }
-
-  async #canMove(run: RunRecord): Promise<boolean> {
-    if (this.#lane.busy) return true;
-    const { blocks } = this.#session;
-    const sending = !blocks.stopsSending(run.id);
-    // A key that may not even look: nothing moves until somebody mends that.
-    if (this.#session.lookRefused) return false;
-    if (this.#request.goal === 'upload') return sending;
-    const open = await this.#engine.store.chunks(run.id, {
-      states: ['sealed', 'submitting', 'uncertain', 'submitted', 'ended'],
-    });
-    if (open.some((chunk) => !blocks.stopsChunk(chunk) && (sending || chunk.state !== 'sealed'))) return true;
-    return sending && run.rows.retry > 0;
+  #isStuck(runIds: readonly string[]): Promise<boolean> {
+    return allBlocked(this.#session, this.#lane, { runIds, goal: this.#request.goal });
   }
 
   #unreachable(): boolean {

@@ -16,6 +16,7 @@ import { CallSlots } from './call-slots.ts';
 import type { ApiEngine, KeyLink } from './engine.ts';
 import { KeyBook, type Place } from './key-book.ts';
 import { Pacer } from './pacing/pacer.ts';
+import type { PilotBook } from './pilot-look.ts';
 import { Pledges } from './pledges.ts';
 import { Reach } from './reach.ts';
 
@@ -63,6 +64,7 @@ export interface Session {
   readonly quietUntilMs: number;
   /** Runs that made their deadline in the realtime lane only at the last look, and what was said of deadlines. */
   readonly deadlines: { readonly hurried: Set<string>; readonly said: Map<string, DeadlineSaid> };
+  readonly pilots: PilotBook;
   /** No realtime call before this time. */
   callsNotBeforeMs: number;
   /** The key may not even look: nothing moves until a person has mended that. */
@@ -103,6 +105,7 @@ export function newSession(engine: ApiEngine, driver: DriverStore): Session {
     cancelNotBeforeMs: 0,
     cancelRefusals: new Map(),
     deadlines: { hurried: new Set(), said: new Map() },
+    pilots: { passed: new Set(), flying: new Set(), refusing: new Set() },
     callsNotBeforeMs: 0,
     lookRefused: false,
     candidateWaits: new Map(),

@@ -11,6 +11,7 @@ import type { Store } from '../domain/store.ts';
 import { OPEN_ROW_STATES } from '../domain/transitions.ts';
 import type { CacheView } from './cache-view.ts';
 import type { BudgetLedger } from './budget.ts';
+import { lookAtPilot } from './pilot-look.ts';
 import { lastSaid } from './deadline-word.ts';
 import { viewFailures } from './schema-view.ts';
 
@@ -24,6 +25,8 @@ export interface RunView {
   readonly lane: string;
   /** Null without `--max-cost`. */
   readonly budget: BudgetShown | null;
+  /** Null without `--pilot`, and once somebody has sent the rest all the same. `state`: `open`, `passed` or `refused`. */
+  readonly pilot: { readonly rows: number; readonly state: string } | null;
   readonly blocked: readonly BlockView[];
   readonly rows: Readonly<Record<string, number>>;
   readonly chunks: Readonly<Record<string, number>>;
@@ -105,11 +108,12 @@ export interface BatchView {
 const HISTORY_BATCHES = 50;
 
 /** What of the ledger a view is made from. */
-type Ledger = BudgetLedger & Pick<Store, 'chunkCounts' | 'failureCounts' | 'batches' | 'batchHistory' | 'events'>;
+type Ledger = BudgetLedger &
+  Pick<Store, 'chunkCounts' | 'failureCounts' | 'batches' | 'batchHistory' | 'events' | 'rowRecords'>;
 
 export async function viewRun(store: Ledger, run: RunRecord): Promise<RunView> {
   const { priority, lane } = wishesOf(run);
-  const [doubtful, counts, usage, failures, batches, history, budget, deadline] = await Promise.all([
+  const [doubtful, counts, usage, failures, batches, history, budget, deadline, pilot] = await Promise.all([
     store.chunks(run.id, { states: ['submitting', 'uncertain'] }),
     store.chunkCounts(run.id),
     store.usage(run.id),
@@ -118,6 +122,7 @@ export async function viewRun(store: Ledger, run: RunRecord): Promise<RunView> {
     store.batchHistory(run.origin, HISTORY_BATCHES),
     viewBudget(store, run),
     viewDeadline(store, run),
+    viewPilot(store, run),
   ]);
   const chunkTotal = CHUNK_STATES.reduce((sum, state) => sum + counts[state], 0);
   const expiries = batches.map((batch) => batch.expires_at);
@@ -126,7 +131,7 @@ export async function viewRun(store: Ledger, run: RunRecord): Promise<RunView> {
     name: run.name,
     state: run.state,
     canceled: run.canceled,
-    ...{ priority, lane, budget },
+    ...{ priority, lane, budget, pilot },
     blocked: run.blocked.map(viewBlock),
     rows: { total: run.totalRows, ...Object.fromEntries(ROW_STATES.map((state) => [state, run.rows[state]])) },
     chunks: { total: chunkTotal, ...counts },
@@ -236,6 +241,11 @@ function viewLanes(usage: readonly UsageEntry[]): Record<string, { rows: number;
     lane.cost_usd += entry.costUsd;
   }
   return lanes;
+}
+
+async function viewPilot(store: Ledger, run: RunRecord): Promise<RunView['pilot']> {
+  const { state } = await lookAtPilot(store, run);
+  return state === 'none' ? null : { rows: wishesOf(run).pilot, state };
 }
 
 function viewCost(run: RunRecord, usage: readonly UsageEntry[]): RunView['cost_usd'] {

@@ -6,6 +6,7 @@ import type { ChunkRecord, RunRecord } from '../domain/model.ts';
 import { wishesOf } from '../domain/model.ts';
 import { goesRealtime } from '../domain/lanes.ts';
 import { BATCH_AGEING_MS, turnOf } from '../domain/priority.ts';
+import { pilotHolds } from './pilot-hold.ts';
 import { chunkKey, type Session } from './session.ts';
 
 export interface PlannedUpload {
@@ -21,6 +22,7 @@ export async function planUploads(session: Session, runIds: readonly string[]): 
     if (session.blocks.stopsSending(runId)) continue;
     const run = await store.run(runId);
     if (run?.state !== 'ready' && run?.state !== 'active') continue;
+    if (await pilotHolds(session, run)) continue;
     for (const chunk of await store.chunks(runId, { states: ['sealed'] })) {
       if (session.held.has(chunkKey(chunk)) || session.blocks.stopsChunk(chunk) || goesRealtime(run, chunk)) continue;
       const priority = chunk.priority ?? wishesOf(run).priority;

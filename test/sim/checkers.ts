@@ -8,6 +8,7 @@ import { idOf } from './command.ts';
 import { OUTPUT, type Machine } from './machine.ts';
 import { wrongMoves } from './moves.ts';
 import { checkCap, checkFollowed, checkPayments, checkSpares, checkUsage } from './payments.ts';
+import { checkPilot } from './pilots.ts';
 import { variantsOf, type InputRow } from './plan.ts';
 import { checkAskedAgain, follows, wrongDeviant, type DeviantLine } from './schema-runs.ts';
 import { wrongPrints } from './stdout.ts';
@@ -63,6 +64,7 @@ export async function checkEnd(machine: Machine): Promise<void> {
   checkCap(machine);
   checkPayments(machine);
   checkAskedAgain(machine);
+  checkPilot(machine);
   await checkFollowed(machine, run.id);
   await checkSpares(machine, run.id);
   await checkUsage(machine, run.id);
@@ -111,6 +113,7 @@ async function wrongAnswer(
   { row, at, line }: { row: InputRow; at: number; line: OutputLine },
 ): Promise<string | null> {
   if (!row.valid) return 'it was never sent, and yet it has an answer';
+  if (row.refused === true) return 'the API refuses it, and yet it has an answer';
   const { message } = line.result;
   const { attempts = 1, truncations = 0 } = (await store.rowRecord(runId, at)) ?? {};
   if (truncations > 0) counts.askedAgain++;
@@ -141,6 +144,7 @@ async function wrongFailure(
   } = machine;
   const type = line.result.error?.error?.type ?? line.result.type;
   if (!row.valid) return type.startsWith('batchrun_') ? null : `it was skipped, and its line says ${type}`;
+  if (row.refused === true && type === 'invalid_request_error') return null;
   const record = await store.rowRecord(runId, at);
   if (type === 'batchrun_schema') {
     return wrongDeviant(machine, { type, answer: line.result.error?.error?.details?.answer }, record?.attempts ?? 0);

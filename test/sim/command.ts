@@ -106,6 +106,8 @@ async function submit(engine: ApiEngine, machine: Machine): Promise<IngestReport
           ...(machine.budgetRaisedAtMs === null && budget !== null
             ? { maxCostUsd: budgetOfRows(plan.rows, budget) }
             : {}),
+          // As is a pilot.
+          pilot: machine.pilotLetGoAtMs === null ? (plan.troubles.pilot?.rows ?? 0) : 0,
         },
       },
       settingHashes: {},

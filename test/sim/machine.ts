@@ -100,6 +100,7 @@ export class Machine {
     ...{ diskFullEnds: 0, besides: 0, cancels: 0, retries: 0, lives: 0, askedAgain: 0 },
     ...{ keysAside: 0, revocations: 0 },
     ...{ hurriedBatches: 0, releasedChunks: 0, lateSaid: 0, deviants: 0, deviantsAskedAgain: 0 },
+    ...{ pilotsPassed: 0, pilotsRefused: 0 },
   };
   /** Everything that any process printed on stdout. */
   readonly printed: Stdout[] = [];
@@ -109,6 +110,8 @@ export class Machine {
   doneAtMs: number | null = null;
   /** When somebody took the budget away, so that the run comes to its end. */
   budgetRaisedAtMs: number | null = null;
+  /** When somebody said to go on although the pilot was refused. */
+  pilotLetGoAtMs: number | null = null;
   /** Commands that are reading the input, dead ones too: more than there are is no harm. */
   reading = 0;
   /** Full listings in the healed world. */

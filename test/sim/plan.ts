@@ -15,6 +15,8 @@ export interface InputRow {
   readonly params: Readonly<Record<string, unknown>>;
   readonly betas: readonly string[];
   readonly valid: boolean;
+  /** The API refuses it when it is called; nothing here knows. */
+  readonly refused?: boolean;
 }
 
 export interface Plan {
@@ -60,7 +62,7 @@ const CANCEL_FAULTS = { 'cancel.500': 0.3, 'cancel.500_after': 0.3 } as const;
 const LAG_FAULTS = { 'list.lag': 0.5, 'create.hang_after': 0.2, 'create.504_after': 0.2 } as const;
 
 export function planOf(seed: string | number): Plan {
-  const plan = withSchema(withCutOffs(drawn(seed)));
+  const plan = withSchema(withRefusal(withCutOffs(drawn(seed))));
   if (!plan.troubles.lagsBeyondGrace) return plan;
   const rng = seededRng(`lag|share|${seed}`);
   const listLagMs = Math.floor(plan.graceMs * (1.2 + 2 * rng.next()));
@@ -79,6 +81,22 @@ function withCutOffs(plan: Plan): Plan {
   // Few rows would nearly always go realtime.
   const retryLane = chance(rng, 0.5) ? 'batch' : plan.retryLane;
   return { ...plan, rows, retryLane, retryTruncated: pick(rng, [1, 2, 5]) };
+}
+
+/** What the pilot of this seed is there to find. */
+function withRefusal(plan: Plan): Plan {
+  const at = pilotRows(plan)[plan.troubles.pilot?.refusedNth ?? -1];
+  if (at === undefined) return plan;
+  const rows = plan.rows.map((row, nth) =>
+    nth === at ? { ...row, params: { ...row.params, metadata: { shoe: 'size' } }, refused: true } : row,
+  );
+  return { ...plan, rows };
+}
+
+/** The rows of the pilot, by their numbers: the first that may be sent. */
+export function pilotRows({ rows, troubles }: Pick<Plan, 'rows' | 'troubles'>): readonly number[] {
+  const valid = [...rows.keys()].filter((at) => rows[at]?.valid === true);
+  return valid.slice(0, troubles.pilot?.rows ?? 0);
 }
 
 /** What a row may be asked as: with max_tokens as it stands, and with those of its later tries. */

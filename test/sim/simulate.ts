@@ -92,6 +92,17 @@ async function raiseBudget(machine: Machine): Promise<void> {
   for (const run of await machine.store.runs()) await machine.store.changeWishes(run.id, { maxCostUsd: null });
 }
 
+/** Somebody has looked at what was refused, and sends the rest all the same. */
+async function letPilotGo(machine: Machine): Promise<void> {
+  const blocked = (await machine.store.runs()).filter((run) =>
+    run.blocked.some(({ reason }) => reason === 'pilot_refused'),
+  );
+  if (blocked.length === 0 || machine.pilotLetGoAtMs !== null) return;
+  machine.pilotLetGoAtMs = machine.lab.clock.now();
+  machine.counts.pilotsRefused++;
+  for (const run of blocked) await machine.store.changeWishes(run.id, { pilot: 0 });
+}
+
 async function untilDone(machine: Machine): Promise<void> {
   const ends: string[] = [];
   await raiseBudget(machine);
@@ -99,6 +110,7 @@ async function untilDone(machine: Machine): Promise<void> {
     const what = await canceledOr(machine, 'run');
     ends.push(String(await inLife(machine, (process) => commanded(process, what), { timeLimitMs: HEALED_MS_MAX })));
     if (machine.lab.hasFailed()) return;
+    await letPilotGo(machine);
     const runs = await machine.store.runs();
     if (runs.length === 0 || runs.some((run) => run.state !== 'done')) continue;
     await checkEnd(machine);
@@ -167,6 +179,7 @@ function countsOf(lab: Lab): Record<string, number> {
     asCompletedSeeds: troubles.output === 'as-completed' ? 1 : 0,
     realtimeSeeds: troubles.lane === 'realtime' ? 1 : 0,
     batchOnlySeeds: troubles.lane === 'batch' ? 1 : 0,
+    pilotSeeds: troubles.pilot === null ? 0 : 1,
     deadlineSeeds: troubles.deadlineAfterMs === null ? 0 : 1,
     schemaSeeds: lab.plan.schema === null ? 0 : 1,
     batches: lab.world.ledger.batches.length - lab.foreignBatches,

@@ -48,6 +48,15 @@ export interface Troubles {
   /** The lane that the user forces, and how soon after the submit the results are needed. */
   readonly lane: LaneMode;
   readonly deadlineAfterMs: number | null;
+  /** Some rows go first; null: none. */
+  readonly pilot: PilotPlan | null;
+}
+
+/** `--pilot`: so many rows, and whether the API refuses one of them. */
+export interface PilotPlan {
+  readonly rows: number;
+  /** Which of the rows that may be sent, from 0. */
+  readonly refusedNth: number | null;
 }
 
 export const HOUR_MS = 3_600_000;
@@ -69,6 +78,7 @@ const NAMES = [
   'limits',
   'budget',
   'wishes',
+  'pilot',
 ] as const;
 export type TroubleName = (typeof NAMES)[number];
 
@@ -90,6 +100,9 @@ export function troublesOf(seed: string | number): Troubles {
   const keys = rng('keys');
   const hasSecondKey = chance(keys, 0.3) && !off('keys');
   const isWrong = chance(clock, 0.4) && !off('clock');
+  const wishes = off('wishes') ? NO_WISHES : wishesOf(rng('wishes'));
+  // A pilot is called: where only batches are allowed the command refuses it.
+  const hasPilot = chance(rng('pilot'), 0.25) && !off('pilot') && wishes.lane !== 'batch';
   const outputKind = pick(output, ['file', 'file', 'file', 'file', 'stdout', 'as-completed', 'as-completed'] as const);
   return {
     clockWrongMs: isWrong ? integerBetween(clock, -CLOCK_WRONG_MS_MAX, CLOCK_WRONG_MS_MAX) : 0,
@@ -105,7 +118,8 @@ export function troublesOf(seed: string | number): Troubles {
     keys: hasSecondKey ? keyPlanOf(keys) : null,
     limits: chance(rng('limits'), 0.3) && !off('limits') ? limitPlanOf(rng('limits')) : null,
     budget: chance(rng('budget'), 0.2) && !off('budget') ? 0.2 + 1.5 * rng('budget').next() : null,
-    ...(off('wishes') ? NO_WISHES : wishesOf(rng('wishes'))),
+    ...wishes,
+    pilot: hasPilot ? pilotOf(rng('pilot')) : null,
   };
 }
 
@@ -127,6 +141,11 @@ function wishesOf(rng: Rng): Pick<Troubles, 'lane' | 'deadlineAfterMs'> {
   ] as const);
   const deadlineAfterMs = chance(rng, 0.35) ? integerBetween(rng, 1, 25) * 60_000 : null;
   return { lane, deadlineAfterMs };
+}
+
+function pilotOf(rng: Rng): PilotPlan {
+  const rows = integerBetween(rng, 1, pick(rng, [2, 8, 30]));
+  return { rows, refusedNth: chance(rng, 0.4) ? integerBetween(rng, 0, rows - 1) : null };
 }
 
 function retryOf(rng: Rng): RetryPlan | null {

@@ -12,6 +12,9 @@ import { takenKeys } from './sim-keys.ts';
 /** undici gives up when no header has come for this long. */
 const HEADERS_TIMEOUT_MS = 300_000;
 
+/** What sends rows. */
+const SENDING: ReadonlySet<string> = new Set(['POST /v1/messages', 'POST /v1/messages/batches']);
+
 /** What happened, in order: its hash tells whether two runs of a seed were the same. */
 export class EventLog {
   readonly #hash = createHash('sha256');
@@ -48,6 +51,8 @@ export class CallWatch {
   readonly #underWayMs: number;
   readonly #notBeforeMs = new Map<string, { readonly saidAtMs: number; readonly untilMs: number }>();
   #messages = 0;
+  /** Since when this process knows that its pilot was refused. */
+  #refusedAtMs = Infinity;
 
   constructor(machine: Machine, underWayMs: number) {
     this.machine = machine;
@@ -62,6 +67,8 @@ export class CallWatch {
     if (limit && nowMs < limit.untilMs && nowMs > limit.saidAtMs + this.#underWayMs) {
       machine.violation(`${kind} left ${limit.untilMs - nowMs} ms before the retry-after was over`);
     }
+    const isLate = nowMs > this.#refusedAtMs + this.#underWayMs && machine.pilotLetGoAtMs === null;
+    if (isLate && SENDING.has(kind)) machine.violation(`${kind} left although the pilot was refused`);
     if (kind !== 'POST /v1/messages') return;
     this.#messages++;
     const { concurrency } = machine.plan;
@@ -74,6 +81,8 @@ export class CallWatch {
     const nowMs = this.machine.lab.clock.now();
     this.log(`<- ${kind} ${response.status}`);
     if (response.status >= 500) this.lost(kind);
+    const isRefusal = kind === 'POST /v1/messages' && response.status === 400;
+    if (isRefusal && this.machine.plan.troubles.pilot !== null) this.#refusedAtMs = Math.min(this.#refusedAtMs, nowMs);
     if (response.status === 429) this.machine.onMoment?.('answer.429');
     const seconds = response.headers.get('retry-after');
     if (response.status === 429 && seconds !== null) {

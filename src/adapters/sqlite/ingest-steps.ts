@@ -50,13 +50,7 @@ export function createIngestSteps(db: Db): IngestSteps {
         db.run('UPDATE runs SET canceled = 1 WHERE id = ?', runId);
       }),
     changeWishes: (runId, wishes) =>
-      step(() => {
-        const row = db.get<{ settings: string }>('SELECT settings FROM runs WHERE id = ?', runId);
-        invariant(row, `run ${runId} exists`);
-        const settings = JSON.parse(row.settings) as RunSettings;
-        const changed: RunSettings = { ...settings, wishes: { ...settings.wishes, ...wishes } };
-        db.run('UPDATE runs SET settings = ? WHERE id = ?', JSON.stringify(changed), runId);
-      }),
+      step(() => changeSettings(db, runId, (before) => ({ ...before, wishes: { ...before.wishes, ...wishes } }))),
     setOutput: (runId, output) =>
       step(() => {
         db.run(
@@ -91,6 +85,13 @@ function beginRun(db: Db, run: NewRun): void {
     run.overwrite ? 1 : 0,
   );
   addEvent(db, { runId: run.id, atMs: run.createdAtMs, kind: 'run.ingesting', data: { inputs: run.inputs.length } });
+}
+
+function changeSettings(db: Db, runId: string, change: (before: RunSettings) => RunSettings): void {
+  const row = db.get<{ settings: string }>('SELECT settings FROM runs WHERE id = ?', runId);
+  invariant(row, `run ${runId} exists`);
+  const changed = change(JSON.parse(row.settings) as RunSettings);
+  db.run('UPDATE runs SET settings = ? WHERE id = ?', JSON.stringify(changed), runId);
 }
 
 function resealChunk(db: Db, runId: string, chunk: NewChunk): void {
@@ -149,6 +150,8 @@ function finishIngest(db: Db, end: IngestEnd): IngestVerdict {
     end.invalidRows,
     end.runId,
   );
+  const { pilotChunks } = end;
+  if (pilotChunks) changeSettings(db, end.runId, (before) => ({ ...before, pilotChunks }));
   const waiting = db.get<{ rows: number }>('SELECT row_waiting AS rows FROM runs WHERE id = ?', end.runId);
   invariant(waiting?.rows === end.totalRows - end.invalidRows, 'every row of the input is in a chunk or was refused');
   moveRun(db, end.runId, 'ingesting', 'ready', end.atMs, { rows: end.totalRows, invalid: end.invalidRows });

@@ -128,7 +128,7 @@ function costText(view: RunView): string {
 }
 
 /** The budget in a line, and what else is wanted of the run where it is not the usual. */
-function wishText({ budget, priority, lane, state }: RunView): string {
+function wishText({ budget, priority, lane, pilot, state }: RunView): string {
   const lines: string[] = [];
   if (budget !== null) {
     const left = budget.left_usd === null ? 'what is left is not known' : `${formatUsd(budget.left_usd)} left`;
@@ -139,10 +139,17 @@ function wishText({ budget, priority, lane, state }: RunView): string {
   const wishes = [
     priority === 'normal' ? '' : `priority ${priority}`,
     lane === 'auto' ? '' : lane === 'batch' ? 'batches only' : 'realtime only',
+    pilot === null ? '' : `pilot of ${plural(pilot.rows, 'row')} ${PILOT_TEXTS[pilot.state] ?? pilot.state}`,
   ].filter((wish) => wish !== '');
   if (wishes.length > 0 && state !== 'done') lines.push(`  ${wishes.join(', ')}`);
   return lines.join('\n');
 }
+
+const PILOT_TEXTS: Readonly<Record<string, string>> = {
+  open: 'under way: the rest waits for it',
+  passed: 'passed',
+  refused: 'refused',
+};
 
 function fileText(view: RunView): string {
   const files = view.output === null ? [] : [['output', view.output === '-' ? 'stdout' : view.output]];
