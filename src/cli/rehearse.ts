@@ -95,7 +95,10 @@ async function show(
   if (flags.json === true) await terminal.data(`${JSON.stringify(view)}\n`);
   else await terminal.data(`${rehearsalText(view, { nowMs, columns: terminal.columns })}\n`);
   if (flags.html === undefined) return;
-  const path = writeReport(flags.html, rehearsalReport(view, { slices, nowMs, input: inputs.map(shortInput).join(', ') }));
+  const path = writeReport(
+    flags.html,
+    rehearsalReport(view, { slices, nowMs, input: inputs.map(shortInput).join(', ') }),
+  );
   if (flags.quiet !== true) terminal.talk(`The report is in ${path}.`);
 }
 
@@ -103,7 +106,7 @@ async function show(
 async function knownAccount(context: Context): Promise<KnownAccount> {
   const { flags } = context;
   const link = await linkIfThere(context);
-  const origin = link?.api.origin ?? (process.env['ANTHROPIC_BASE_URL'] || DEFAULT_ORIGIN).replace(/\/+$/, '');
+  const origin = link?.api.origin ?? originSaid();
   const state = await readState(context.stateFolder, origin);
   const knowsQueue = state.pools.some(({ limits }) =>
     limits.some(({ name, source }) => name === 'queue' && source !== 'assumed' && source !== 'flag'),
@@ -129,10 +132,12 @@ async function linkIfThere(context: Context): Promise<ApiLink | null> {
   }
 }
 
-async function readState(
-  folder: string,
-  origin: string,
-): Promise<Pick<KnownAccount, 'pools' | 'history' | 'usage'>> {
+function originSaid(): string {
+  const said = process.env['ANTHROPIC_BASE_URL'] ?? '';
+  return (said === '' ? DEFAULT_ORIGIN : said).replace(/\/+$/, '');
+}
+
+async function readState(folder: string, origin: string): Promise<Pick<KnownAccount, 'pools' | 'history' | 'usage'>> {
   if (!hasState(folder)) return { pools: [], history: [], usage: [] };
   const ledger = await openReading(folder);
   try {

@@ -24,7 +24,8 @@ export function rehearsalText(
   ];
   if (night.remarks.length > 0) lines.push('', ...remarks(night, width));
   lines.push('', 'What the night was made of:');
-  for (const { what, text, source } of view.grounds) lines.push(...wrapped(`${what}: ${text} (${source})`, width, '  '));
+  for (const { what, text, source } of view.grounds)
+    lines.push(...wrapped(`${what}: ${text} (${source})`, width, '  '));
   for (const note of view.notes) lines.push(...wrapped(note, width, ''));
   return lines.join('\n');
 }
@@ -44,9 +45,15 @@ function facts(view: RehearsalView): [string, string][] {
   const { night, range } = view;
   const { batches, queue, retries, realtime } = night;
   const rows: [string, string][] = [
-    ['input', `${plural(view.rows, 'row')}, ${plural(view.chunks, 'chunk')}, ${formatBytes(view.bytes)}, about ${formatCount(view.input_tokens)} tokens`],
+    [
+      'input',
+      `${plural(view.rows, 'row')}, ${plural(view.chunks, 'chunk')}, ${formatBytes(view.bytes)}, about ${formatCount(view.input_tokens)} tokens`,
+    ],
     ['rows', rowsText(night)],
-    ['batches', `${formatCount(batches.made)} made, at most ${formatCount(batches.peak_open)} open at once${more(batches.answers_lost, 'answer of a create lost', 'answers of creates lost')}${more(batches.expired, 'expired')}`],
+    [
+      'batches',
+      `${formatCount(batches.made)} made, at most ${formatCount(batches.peak_open)} open at once${more(batches.answers_lost, 'answer of a create lost', 'answers of creates lost')}${more(batches.expired, 'expired')}`,
+    ],
     ['queue', `at most ${formatCount(queue.peak)} of ${formatCount(queue.limit)} requests`],
     ['retries', retries.rows === 0 ? 'none' : `${plural(retries.rows, 'row')}: ${countsText(retries.by_reason)}`],
     ['429', plural(night.refused_429, 'answer')],
@@ -55,7 +62,8 @@ function facts(view: RehearsalView): [string, string][] {
     ['cost', costText(night)],
   ];
   if (night.deadline) rows.push(['deadline', deadlineText(night, range.deadline_met, range.seeds)]);
-  if (night.budget) rows.push(['budget', `${formatUsd(night.budget.spent_usd)} of ${formatUsd(night.budget.max_usd)} spent`]);
+  if (night.budget)
+    rows.push(['budget', `${formatUsd(night.budget.spent_usd)} of ${formatUsd(night.budget.max_usd)} spent`]);
   if (range.seeds > 1) {
     const ends = rangeText(range.ends_after_seconds, (seconds) => `+${formatDuration(seconds * 1_000)}`);
     rows.push(['chance', `${range.seeds} nights: end ${ends}; cost ${rangeText(range.cost_usd, formatUsd)}`]);
@@ -64,7 +72,17 @@ function facts(view: RehearsalView): [string, string][] {
 }
 
 function rowsText({ rows, failures }: NightView): string {
-  const names = ['succeeded', 'failed', 'expired', 'canceled', 'invalid', 'waiting', 'in_batch', 'retry', 'in_realtime'];
+  const names = [
+    'succeeded',
+    'failed',
+    'expired',
+    'canceled',
+    'invalid',
+    'waiting',
+    'in_batch',
+    'retry',
+    'in_realtime',
+  ];
   const parts = names.flatMap((name) => {
     const count = rows[name] ?? 0;
     return count === 0 ? [] : [`${formatCount(count)} ${name.replace('_', ' ')}`];
@@ -92,7 +110,8 @@ function costText({ cost_usd: cost }: NightView): string {
 function deadlineText({ deadline, ends_after_seconds: end }: NightView, met: number | null, seeds: number): string {
   if (!deadline) return '';
   const spare = formatDuration(Math.abs(deadline.after_seconds - end) * 1_000);
-  const late = deadline.late_rows === null || deadline.late_rows === 0 ? '' : `, ${plural(deadline.late_rows, 'row')} late`;
+  const late =
+    deadline.late_rows === null || deadline.late_rows === 0 ? '' : `, ${plural(deadline.late_rows, 'row')} late`;
   const all = seeds > 1 ? `; met in ${met ?? 0} of ${seeds} nights` : '';
   return `${deadline.met ? `met, with ${spare} to spare` : `MISSED by ${spare}${late}`}${all}`;
 }
@@ -128,9 +147,8 @@ const WORDS: Readonly<Record<string, (count: number) => string>> = {
   unreachable: () => 'API unreachable',
 };
 
-function timeline({ timeline: slices, ...night }: NightView, rows: number, width: number): string[] {
+function timeline({ timeline: slices }: NightView, rows: number, width: number): string[] {
   const head = `${'time'.padStart(9)} ${'open'.padStart(5)} ${'queued'.padStart(9)} ${'done'.padStart(10)} ${' '.repeat(BAR_COLUMNS + 6)} events`;
-  void night;
   return [head, ...slices.map((slice) => sliceText(slice, rows, width))];
 }
 
@@ -194,7 +212,9 @@ function clockText(ms: number, nowMs: number): string {
   const time = `${two(at.getHours())}:${two(at.getMinutes())}`;
   const days = Math.round((startOfDay(ms) - startOfDay(nowMs)) / 86_400_000);
   if (days === 0) return time;
-  return days === 1 ? `${time} tomorrow` : `${time} on ${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+  return days === 1
+    ? `${time} tomorrow`
+    : `${time} on ${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
 }
 
 function startOfDay(ms: number): number {

@@ -81,7 +81,8 @@ export function accountOf(known: KnownAccount, models: readonly string[], slowne
     batchDurationMs: durations.draw,
     messageLatencyMs: latency.draw,
     outputTokens: output.tokens,
-    snapshots: (organization) => (known.tier === null ? known.pools.map((pool) => ofOrganization(pool, organization)) : []),
+    snapshots: (organization) =>
+      known.tier === null ? known.pools.map((pool) => ofOrganization(pool, organization)) : [],
     admin: known.tier === null ? known.admin : null,
     grounds: [...limits.grounds, ...durations.grounds, ...latency.grounds, ...output.grounds],
   };
@@ -215,10 +216,7 @@ function durationsOf({ history, batchDurationMs }: KnownAccount, slowness: numbe
   };
 }
 
-function latencyOf(
-  known: KnownAccount,
-  models: readonly string[],
-): Drawn<(rng: Rng, outputTokens: number) => number> {
+function latencyOf(known: KnownAccount, models: readonly string[]): Drawn<(rng: Rng, outputTokens: number) => number> {
   const what = 'realtime call';
   const { messageLatencyMs: said } = known;
   if (said !== null) {
@@ -270,7 +268,10 @@ function outputOf({ usage, outputTokens }: KnownAccount, models: readonly string
     const average = learnt.get(model) ?? null;
     return average === null
       ? {
-          ...{ what, text: `${model}: a quarter of max_tokens, or ${OUTPUT_TOKENS_FIRST} tokens where that is less` },
+          ...{
+            what,
+            text: `${model}: a quarter of max_tokens, but no less than ${OUTPUT_TOKENS_FIRST} tokens and no more than max_tokens`,
+          },
           source: 'assumed; say --output-tokens',
         }
       : { what, text: `${model}: ${plural(average, 'token')}`, source: 'the average of earlier runs of this state' };

@@ -80,7 +80,11 @@ function figuresOf(view: RehearsalView): Figure[] {
       value: formatCount(night.queue.peak),
       note: `of ${formatCount(night.queue.limit)} requests`,
     },
-    { label: 'Retries', value: formatCount(night.retries.rows), note: plural(night.refused_429, 'answer') + ' with 429' },
+    {
+      label: 'Retries',
+      value: formatCount(night.retries.rows),
+      note: plural(night.refused_429, 'answer') + ' with 429',
+    },
     {
       label: 'Realtime calls',
       value: formatCount(night.realtime.calls),

@@ -86,7 +86,10 @@ export interface Range {
 const TEXT_SLICES_MAX = 24;
 const CHART_SLICES_MAX = 400;
 
-export function viewNight(night: Night, parts: { readonly queueMax: number; readonly deadlineAfterMs: number | null }): NightView {
+export function viewNight(
+  night: Night,
+  parts: { readonly queueMax: number; readonly deadlineAfterMs: number | null },
+): NightView {
   const { diary, ledger, run, tookMs, end } = night;
   const { deadlineAfterMs } = parts;
   const own = ledger.batches.filter((batch) => !batch.isForeign);

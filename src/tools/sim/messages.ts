@@ -65,7 +65,13 @@ function readParams(
 ): { params: JsonRecord; model: SimModel } {
   const params = parseBody(body, context.settings.switches.loneSurrogate);
   const { version, betas } = caller;
-  const problem = judgeParams(params, { lane, version, betas, nowMs: context.clock.now(), textBytes: context.settings.textBytes });
+  const problem = judgeParams(params, {
+    lane,
+    version,
+    betas,
+    nowMs: context.clock.now(),
+    textBytes: context.settings.textBytes,
+  });
   if (problem !== undefined) throw new Refusal(problem.status, problem.type, problem.message);
   const model = isRecord(params) ? findModel(String(params['model'])) : undefined;
   if (model === undefined || !isRecord(params)) throw refusalOf(500, 'the judge let through what it must refuse');
