@@ -116,6 +116,7 @@ function createWriter(disk: Disk, path: string): FileWriter {
       open = false;
       if (disk.folders.has(name)) throw fileError(name, 'it is a folder');
       if (!disk.folders.has(folder)) throw fileError(name, 'no such file or folder');
+      file.pack();
       disk.entries.set(name, file);
     },
     abort: () => settled(() => void (open = false)),

@@ -10,21 +10,23 @@ const BLOCK_BYTES = 256 * 1024;
 const TAIL_BYTES = 4 * 1024;
 /** The fastest: most of what is packed are runs of one byte. */
 const LEVEL = 1;
-/** Blocks that were looked at last: reads lie close together. */
-const KEPT_BLOCKS = 3;
+/** Blocks that were looked at last, of all files together: reads lie close to each other. */
+const KEPT_BLOCKS = 4;
+const NOTHING = Buffer.alloc(0);
 
 export class PackedBytes {
   /** Full blocks, packed. */
   readonly #full: Buffer[];
   #tail: Buffer;
   #tailBytes: number;
-  /** Unpacked blocks by number, the oldest first. */
-  readonly #kept = new Map<number, Buffer>();
+  /** The tail, packed, once nothing more is expected. */
+  #packedTail: Buffer | null = null;
 
   constructor(from?: PackedBytes) {
     this.#full = from ? [...from.#full] : [];
-    this.#tail = from ? Buffer.from(from.#tail.subarray(0, from.#tailBytes)) : Buffer.alloc(0);
-    this.#tailBytes = this.#tail.length;
+    this.#tail = from ? Buffer.from(from.#tail.subarray(0, from.#tailBytes)) : NOTHING;
+    this.#tailBytes = from ? from.#tailBytes : 0;
+    this.#packedTail = from ? from.#packedTail : null;
   }
 
   get length(): number {
@@ -32,6 +34,7 @@ export class PackedBytes {
   }
 
   append(data: Uint8Array): void {
+    this.#unpackTail();
     for (let at = 0; at < data.byteLength;) {
       const size = Math.min(data.byteLength - at, BLOCK_BYTES - this.#tailBytes);
       this.#growTail(this.#tailBytes + size);
@@ -42,13 +45,20 @@ export class PackedBytes {
     }
   }
 
+  /** Nothing more is expected; it may come all the same. */
+  pack(): void {
+    if (this.#tailBytes < TAIL_BYTES) return;
+    this.#packedTail = packed(this.#tail.subarray(0, this.#tailBytes));
+    this.#tail = NOTHING;
+  }
+
   truncate(length: number): void {
     if (length >= this.length) return;
+    this.#unpackTail();
     const blocks = Math.floor(length / BLOCK_BYTES);
     if (blocks < this.#full.length) {
       this.#tail = Buffer.from(this.#block(blocks));
       this.#full.length = blocks;
-      this.#kept.clear();
     }
     this.#tailBytes = length - blocks * BLOCK_BYTES;
   }
@@ -59,11 +69,18 @@ export class PackedBytes {
     const out = Buffer.allocUnsafe(Math.max(0, last - start));
     for (let at = start; at < last;) {
       const no = Math.floor(at / BLOCK_BYTES);
-      const block = no < this.#full.length ? this.#block(no) : this.#tail.subarray(0, this.#tailBytes);
+      const isTail = no === this.#full.length && this.#packedTail === null;
+      const block = isTail ? this.#tail.subarray(0, this.#tailBytes) : this.#block(no);
       const from = at - no * BLOCK_BYTES;
       at += block.copy(out, at - start, from, Math.min(block.length, from + last - at));
     }
     return out;
+  }
+
+  #unpackTail(): void {
+    if (this.#packedTail === null) return;
+    this.#tail = inflateRawSync(this.#packedTail);
+    this.#packedTail = null;
   }
 
   #growTail(bytes: number): void {
@@ -74,18 +91,26 @@ export class PackedBytes {
   }
 
   #packTail(): void {
-    // A copy: what zlib gives is a slice of a larger piece of memory.
-    this.#full.push(Buffer.from(deflateRawSync(this.#tail, { level: LEVEL })));
+    this.#full.push(packed(this.#tail));
     this.#tailBytes = 0;
   }
 
   #block(no: number): Buffer {
-    const known = this.#kept.get(no);
+    const bytes = this.#full[no] ?? this.#packedTail ?? NOTHING;
+    const known = kept.get(bytes);
     if (known) return known;
-    const block = inflateRawSync(this.#full[no] ?? Buffer.alloc(0));
-    const [oldest] = this.#kept.keys();
-    if (this.#kept.size >= KEPT_BLOCKS && oldest !== undefined) this.#kept.delete(oldest);
-    this.#kept.set(no, block);
+    const block = inflateRawSync(bytes);
+    const [oldest] = kept.keys();
+    if (kept.size >= KEPT_BLOCKS && oldest) kept.delete(oldest);
+    kept.set(bytes, block);
     return block;
   }
+}
+
+/** Unpacked blocks by what they were packed as, which never changes; the oldest first. */
+const kept = new Map<Buffer, Buffer>();
+
+function packed(bytes: Buffer): Buffer {
+  // A copy: what zlib gives is a slice of a larger piece of memory.
+  return Buffer.from(deflateRawSync(bytes, { level: LEVEL }));
 }

@@ -106,7 +106,7 @@ async function show(
 async function knownAccount(context: Context): Promise<KnownAccount> {
   const { flags } = context;
   const link = await linkIfThere(context);
-  const origin = link?.api.origin ?? (process.env['ANTHROPIC_BASE_URL'] || DEFAULT_ORIGIN).replace(/\/+$/, '');
+  const origin = link?.api.origin ?? originSaid();
   const state = await readState(context.stateFolder, origin);
   const knowsQueue = state.pools.some(({ limits }) =>
     limits.some(({ name, source }) => name === 'queue' && source !== 'assumed' && source !== 'flag'),
@@ -130,6 +130,11 @@ async function linkIfThere(context: Context): Promise<ApiLink | null> {
     if (isBatchrunError(error, 'E_CREDENTIALS')) return null;
     throw error;
   }
+}
+
+function originSaid(): string {
+  const said = process.env['ANTHROPIC_BASE_URL'] ?? '';
+  return (said === '' ? DEFAULT_ORIGIN : said).replace(/\/+$/, '');
 }
 
 async function readState(folder: string, origin: string): Promise<Pick<KnownAccount, 'pools' | 'history' | 'usage'>> {

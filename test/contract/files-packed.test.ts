@@ -50,6 +50,7 @@ describe('packed bytes', () => {
           plain = Buffer.concat([plain, fill]);
         }
         expect(packed.length).toBe(plain.length);
+        if (rng.next() < 0.3) packed.pack();
         const from = integerBetween(rng, 0, plain.length);
         const to = integerBetween(rng, from, plain.length + 10);
         expect(packed.slice(from, to).equals(plain.subarray(from, to))).toBe(true);

@@ -147,9 +147,8 @@ const WORDS: Readonly<Record<string, (count: number) => string>> = {
   unreachable: () => 'API unreachable',
 };
 
-function timeline({ timeline: slices, ...night }: NightView, rows: number, width: number): string[] {
+function timeline({ timeline: slices }: NightView, rows: number, width: number): string[] {
   const head = `${'time'.padStart(9)} ${'open'.padStart(5)} ${'queued'.padStart(9)} ${'done'.padStart(10)} ${' '.repeat(BAR_COLUMNS + 6)} events`;
-  void night;
   return [head, ...slices.map((slice) => sliceText(slice, rows, width))];
 }
 

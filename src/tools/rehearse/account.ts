@@ -268,7 +268,10 @@ function outputOf({ usage, outputTokens }: KnownAccount, models: readonly string
     const average = learnt.get(model) ?? null;
     return average === null
       ? {
-          ...{ what, text: `${model}: a quarter of max_tokens, or ${OUTPUT_TOKENS_FIRST} tokens where that is less` },
+          ...{
+            what,
+            text: `${model}: a quarter of max_tokens, but no less than ${OUTPUT_TOKENS_FIRST} tokens and no more than max_tokens`,
+          },
           source: 'assumed; say --output-tokens',
         }
       : { what, text: `${model}: ${plural(average, 'token')}`, source: 'the average of earlier runs of this state' };

@@ -81,7 +81,11 @@ export async function rehearseNight(parts: NightParts, options: NightOptions): P
   const request = { holder: HOLDER, retryLockMs: 0, asCompleted: null, once: false };
   const work = drive(engine, { ...request, runIds: [runId], goal: 'finish' }).finally(() => over.abort());
   const end = await clock.run(work, TURNS_MAX, REST_TURNS);
-  if (signal.aborted) throw new BatchrunError('E_NOT_FINISHED', 'the rehearsal was stopped');
+  if (signal.aborted) {
+    throw new BatchrunError('E_NOT_FINISHED', 'the rehearsal was stopped', {
+      hint: 'Nothing was sent and nothing is kept: rehearse again.',
+    });
+  }
   const run = await engine.store.run(runId);
   if (!run) throw new BatchrunError('E_BUG', `this must not happen: run ${runId} is gone`);
   const tookMs = (run.doneAtMs ?? clock.now()) - startMs;

@@ -3,8 +3,8 @@
  * (stand-in.ts), and then the run is driven to its end once for each seed, each time from the same sealed chunks.
  */
 import { BatchrunError } from '../../base/errors.ts';
+import { formatBytes, formatCount } from '../../base/units.ts';
 import { VirtualClock } from '../../base/virtual-clock.ts';
-import { wishesOf, type ModelMix } from '../../domain/model.ts';
 import type { PreparedRows } from '../../domain/row/prepare-rows.ts';
 import type { NewRun } from '../../domain/store-steps.ts';
 import type { Engine, Pacing } from '../../engine/engine.ts';
@@ -147,7 +147,7 @@ function viewOf({ report, request, tally, account, nights, middle }: ViewParts):
     models: Object.keys(report.mix),
     faults: request.faults,
     grounds: [...account.grounds, { what: 'faults', text: faults.text, source: '--faults' } satisfies Ground],
-    notes: notesOf(tally, report.mix, wishesOf(request).lane),
+    notes: notesOf(tally),
     range: {
       seeds: nights.length,
       ends_after_seconds: rangeOf(nights.map((night) => (night.finishes ? night.ends_after_seconds : null))),
@@ -159,13 +159,20 @@ function viewOf({ report, request, tally, account, nights, middle }: ViewParts):
   };
 }
 
-function notesOf(tally: RowTally, _mix: ModelMix, _lane: string): string[] {
-  const problems = [...tally.problems].map(
-    ([problem, rows]) => `${rows} of ${tally.rows} rows would come back errored: ${problem}`,
-  );
+/** A row takes so much memory: the simulator remembers each. */
+const BYTES_PER_ROW = 250;
+const MANY_ROWS = 2_000_000;
+
+function notesOf({ rows, problems }: RowTally): string[] {
+  const memory = formatBytes(rows * BYTES_PER_ROW);
   return [
-    ...problems,
-    'Reading and sealing the input is not counted: it takes as long as it just did.',
-    'Tokens of input are an estimate by bytes; `batchrun plan` asks the API about a sample.',
+    ...[...problems].map(
+      ([problem, count]) => `${formatCount(count)} of ${formatCount(rows)} rows would come back errored: ${problem}`,
+    ),
+    'Every answer is taken to be as long as the average. Tokens of input are an estimate by bytes; `batchrun plan` counts a sample.',
+    'Reading and sealing the input is not in it: that takes as long as it just did.',
+    ...(rows < MANY_ROWS
+      ? []
+      : [`A rehearsal keeps every row in memory, here about ${memory}: --limit rehearses a part.`]),
   ];
 }

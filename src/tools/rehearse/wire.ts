@@ -47,7 +47,7 @@ export function createWire({ world, clock, onFailure }: WireOptions): typeof fet
       throw error;
     }
   };
-  return wire as typeof fetch;
+  return wire;
 }
 
 function endpointOf(input: string | URL | Request, method: string | undefined): Endpoint {

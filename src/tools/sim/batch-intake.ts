@@ -101,9 +101,12 @@ function makeRow(context: SimContext, caller: Caller, making: RowMaking): SimRow
       ? tooLarge
       : judgeParams(params, { lane: 'batch', version, betas, nowMs: context.clock.now(), textBytes });
   const name = typeof params['model'] === 'string' ? params['model'] : '';
-  const row = { customId, model: findModel(name)?.id ?? name, paramsHash: paramsHashOf(params) };
-  if (problem !== undefined) return { ...row, input: NO_INPUT, answer: NO_ANSWER, problem };
+  const model = findModel(name)?.id ?? name;
+  const paramsHash = paramsHashOf(params);
+  // Written out: an object that begins with a spread takes three times the memory, and a batch keeps 100,000 of them.
+  if (problem !== undefined) return { customId, model, paramsHash, input: NO_INPUT, answer: NO_ANSWER, problem };
   const isSteady = context.current.rates.schemaErrorRate <= 0;
   const deviant = isSteady ? undefined : deviantAnswer(params, context.draws('deviant', customId));
-  return { ...row, input: inputOf(params), answer: composeAnswer(params, context.settings.answer), deviant };
+  const answer = composeAnswer(params, context.settings.answer);
+  return { customId, model, paramsHash, input: inputOf(params), answer, deviant };
 }
