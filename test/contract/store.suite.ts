@@ -3,6 +3,7 @@
  * leaves an event, and refuses what does not fit without changing anything. The ledger is checked after every step.
  */
 import { storeBatchesSuite } from './store-batches.suite.ts';
+import { storeCacheSuite } from './store-cache.suite.ts';
 import { storeCreatesSuite } from './store-creates.suite.ts';
 import { storeDriverSuite } from './store-driver.suite.ts';
 import { storeIngestSuite } from './store-ingest.suite.ts';
@@ -18,6 +19,7 @@ export function storeSuite(name: string, open: OpenStore, options: StoreModelOpt
   storeCreatesSuite(name, open);
   storeBatchesSuite(name, open);
   storeOutcomesSuite(name, open);
+  storeCacheSuite(name, open);
   storeReadingSuite(name, open);
   storeModelSuite(name, open, options);
 }

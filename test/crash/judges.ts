@@ -154,7 +154,8 @@ function wrongPayments({ paid: bill, setup }: Lab, repeats: number): string[] {
     again += times + succeeded - 1;
   }
   if (again > repeats) wrong.push(`${again} realtime calls were paid again; ${repeats} can be excused`);
-  const known = new Set(setup.rows.map((row) => paramsHashOf({ ...row.params, ...row.smuggled })));
+  const asked = setup.rows.map((row) => ({ ...row.params, ...row.smuggled }));
+  const known = new Set([...asked, ...(setup.warmUps ?? [])].map(paramsHashOf));
   for (const hash of [...accepted.keys(), ...executed.keys()]) {
     if (!known.has(hash)) wrong.push(`a request was sent that is no row of the input`);
   }

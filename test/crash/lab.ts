@@ -16,6 +16,7 @@ import { armFailpoints, type FailpointName } from '../../src/base/failpoint.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import { seededRng } from '../../src/base/random.ts';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
+import type { CacheSettings } from '../../src/domain/cache/settings.ts';
 import type { LaneMode, RetryLaneMode } from '../../src/domain/model.ts';
 import type { Files } from '../../src/domain/ports.ts';
 import type { Store } from '../../src/domain/store.ts';
@@ -56,6 +57,10 @@ export interface LabSetup {
   /** The lane that is forced, and how long after the submit the results are needed. */
   readonly lane?: LaneMode;
   readonly deadlineAfterMs?: number;
+  /** What rows with a mark for the prompt cache share, so that it is warmed. */
+  readonly cache?: CacheSettings;
+  /** The calls that do that: requests that are no row. */
+  readonly warmUps?: readonly LabRow['params'][];
 }
 
 /** A command as the command line would carry it out, on one engine. */

@@ -2,6 +2,7 @@
  * What the loops run: the commands, and the stories in which they are troubled. Each story takes other ways through the
  * engine; together they pass every durable edge.
  */
+import { readMarkedRow } from '../../src/domain/cache/warm-up.ts';
 import { createRowReader } from '../../src/domain/row/reader.ts';
 import { prepareRows } from '../../src/domain/row/prepare-rows.ts';
 import type { RowReading, RowSource, SourceRecord } from '../../src/domain/source.ts';
@@ -39,6 +40,7 @@ async function submitted(engine: ApiEngine, lab: Lab): Promise<IngestReport> {
         failIf: null,
         defuseFormulas: false,
         columns: [],
+        ...(setup.cache === undefined ? {} : { cache: setup.cache }),
         wishes: {
           lane: setup.lane ?? 'auto',
           deadlineMs: setup.deadlineAfterMs === undefined ? null : engine.clock.now() + setup.deadlineAfterMs,
@@ -268,6 +270,30 @@ const FORCED: Scenario = {
   ends: SUCCEEDED,
 };
 
+const SHARED = {
+  model: 'claude-opus-5-5',
+  system: [{ type: 'text', text: 'shared\n'.repeat(400), cache_control: { type: 'ephemeral', ttl: '1h' } }],
+} as const;
+const TURN = [{ role: 'user', content: [{ type: 'text', text: '.' }] }];
+
+/** Rows with a mark for the prompt cache: it is warmed before the first of their batches. */
+const CACHED: Scenario = {
+  name: 'a prompt cache that is warmed',
+  setup: setupOf({
+    rows: rowsOf(7, (at) => ({ params: { ...SHARED, max_tokens: 9, messages: [{ role: 'user', content: `${at}` }] } })),
+    cache: {
+      ...{ mode: '1h', refused: [], declined: null },
+      prefixes: [{ key: readMarkedRow(SHARED)?.key ?? '', model: SHARED.model, ttl: '1h', tokens: 700 }],
+    },
+    warmUps: [0, 1].map((maxTokens) => {
+      return { model: SHARED.model, max_tokens: maxTokens, system: SHARED.system, messages: TURN };
+    }),
+    sim: { messageLatencyMs: [500, 500] },
+  }),
+  command: run,
+  ends: SUCCEEDED,
+};
+
 export const ERRORS_FILE: Scenario = {
   name: 'output and errors file',
   setup: setupOf({
@@ -290,5 +316,5 @@ export const ERRORS_FILE: Scenario = {
 };
 
 export const SCENARIOS: readonly Scenario[] = [
-  ...[PLAIN, REALTIME, RETRY_CHUNK, SPLIT, REFUSED, CANCEL, RETRY, EXPIRED, DEADLINE, FORCED, ERRORS_FILE],
+  ...[PLAIN, REALTIME, RETRY_CHUNK, SPLIT, REFUSED, CANCEL, RETRY, EXPIRED, DEADLINE, FORCED, CACHED, ERRORS_FILE],
 ];

@@ -7,6 +7,7 @@ import { costUsd } from '../../src/domain/pricing.ts';
 import { worstCostUsd } from '../../src/domain/reserve.ts';
 import type { Lane } from '../../src/domain/model.ts';
 import type { InputUse } from '../../src/tools/sim/prompt-cache.ts';
+import { warmUpsOf } from './caching.ts';
 import type { Lab } from './lab.ts';
 import type { Machine } from './machine.ts';
 import type { InputRow } from './plan.ts';
@@ -19,7 +20,8 @@ export interface LimitPlan {
   readonly shared: boolean;
 }
 
-const MODEL = 'claude-haiku-5-5';
+/** All rows of a seed have one. */
+const modelOf = ([row]: readonly InputRow[]): string => String(row?.params['model']);
 
 export function limitPlanOf(rng: Rng): LimitPlan {
   return {
@@ -40,7 +42,7 @@ export function budgetOfRows(rows: readonly InputRow[], share: number): number {
     bytes: sizes.reduce((sum, bytes) => sum + bytes, 0),
     ...{ maxTokens, largestBytes: Math.max(...sizes), cachingRows: 0 },
   };
-  return (worstCostUsd({ [MODEL]: part }, 'batch') ?? 0) * share;
+  return (worstCostUsd({ [modelOf(rows)]: part }, 'batch') ?? 0) * share;
 }
 
 /**
@@ -81,13 +83,13 @@ export function checkBudget(machine: Machine): void {
       cacheWrite1hTokens: input.write1h,
       cacheReadTokens: input.read,
     };
-    billedUsd += costUsd({ model: MODEL, lane, usage }) ?? 0;
+    billedUsd += costUsd({ model: modelOf(machine.plan.rows), lane, usage }) ?? 0;
   };
   for (const batch of machine.lab.batchesOf(machine)) {
     if (batch.createdAtMs >= before) continue;
     for (const row of batch.rows()) if (row.outcome === 'succeeded') bill('batch', row.input, row.outputTokens);
   }
-  for (const message of machine.messages()) {
+  for (const message of [...machine.messages(), ...warmUpsOf(machine)]) {
     if (message.atMs < before) bill('realtime', message.input, message.outputTokens);
   }
   const cap = budgetOfRows(machine.plan.rows, budget);

@@ -8,6 +8,7 @@ import { tagOf } from '../../src/domain/ids.ts';
 import type { AppendLog, BatchApi, Files } from '../../src/domain/ports.ts';
 import type { DriverStore, Store } from '../../src/domain/store.ts';
 import type { AttemptStart } from '../../src/domain/store-steps.ts';
+import { withPrefix } from './caching.ts';
 import { bound } from './fence.ts';
 import { OUTPUT, type Machine, type Sabotage } from './machine.ts';
 import type { Plan } from './plan.ts';
@@ -433,6 +434,16 @@ export const CANARIES: readonly Canary[] = [
       };
     },
     caughtBy: /was asked again after/,
+  },
+  {
+    what: 'nobody writes down that the cache is warm, nor what that cost',
+    seed: 1,
+    plant: () => ({ store: (store) => withDriver(store, () => ({ settleWarmUp: async () => undefined })) }),
+    sharpened: (plan) => {
+      const troubles = { ...plan.troubles, limits: null, lane: 'batch', deadlineAfterMs: null } as const;
+      return { ...plan, cache: '1h', rows: withPrefix(plan.rows, plan.seed), chunkRows: 12, troubles };
+    },
+    caughtBy: /came too early|the ledger knows/,
   },
 ];
 

@@ -4,6 +4,7 @@
  */
 import { answerFor } from '../../src/tools/sim/answer.ts';
 import { checkBudget, checkLimits } from './account.ts';
+import { checkWarmUps } from './caching.ts';
 import { idOf } from './command.ts';
 import { OUTPUT, type Machine } from './machine.ts';
 import { wrongMoves } from './moves.ts';
@@ -68,6 +69,7 @@ export async function checkEnd(machine: Machine): Promise<void> {
   await checkFollowed(machine, run.id);
   await checkSpares(machine, run.id);
   await checkUsage(machine, run.id);
+  await checkWarmUps(machine, run.id);
   for (const wrong of wrongMoves(machine.db)) machine.violation(wrong);
 }
 

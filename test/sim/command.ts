@@ -14,6 +14,7 @@ import { drive, type DriveEnd } from '../../src/engine/runner.ts';
 import { newSession } from '../../src/engine/session.ts';
 import { sweep } from '../../src/engine/sweep.ts';
 import { budgetOfRows } from './account.ts';
+import { cachingOf } from './caching.ts';
 import { OUTPUT, type Incarnation, type Machine } from './machine.ts';
 import type { InputRow, Plan } from './plan.ts';
 import { settingsOf } from './schema-runs.ts';
@@ -77,7 +78,8 @@ async function submit(engine: ApiEngine, machine: Machine): Promise<IngestReport
   const { plan } = machine;
   const { budget } = plan.troubles;
   await sweep(engine);
-  const reader = createRowReader({ nowMs: engine.clock.now() });
+  const caching = cachingOf(plan);
+  const reader = createRowReader({ nowMs: engine.clock.now(), cache: caching.prefixes });
   return ingest(engine, {
     rows: prepareRows({
       source: sourceOf(plan.rows),
@@ -98,6 +100,7 @@ async function submit(engine: ApiEngine, machine: Machine): Promise<IngestReport
         defuseFormulas: false,
         columns: [],
         ...settingsOf(plan),
+        ...(caching.settings === null ? {} : { cache: caching.settings }),
         wishes: {
           ...wishesOf(engine, plan),
           ...(plan.schema ? { onSchemaError: plan.schema.onError } : {}),

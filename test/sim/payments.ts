@@ -4,6 +4,7 @@
  */
 import type { LedgerBatch } from '../../src/tools/sim/ledger.ts';
 import { wirePlaceOf } from './lab.ts';
+import { warmUpsOf } from './caching.ts';
 import type { Machine } from './machine.ts';
 import { mayAskAgain } from './schema-runs.ts';
 
@@ -184,7 +185,10 @@ export async function checkUsage(machine: Machine, runId: string): Promise<void>
   if (sum('batch') !== inBatches) {
     machine.violation(`the batches used ${inBatches} output tokens; the ledger says ${sum('batch')}`);
   }
-  const inCalls = machine.messages().reduce((total, message) => total + message.outputTokens, 0);
+  const inCalls = [...machine.messages(), ...warmUpsOf(machine)].reduce(
+    (total, message) => total + message.outputTokens,
+    0,
+  );
   if (sum('realtime') > inCalls) {
     machine.violation(`the calls used ${inCalls} output tokens; the ledger says ${sum('realtime')}`);
   }

@@ -7,6 +7,8 @@ import type { RetryLaneMode } from '../../src/domain/model.ts';
 import { FAULT_NAMES, type FaultName } from '../../src/tools/sim/faults.ts';
 import type { SimRates } from '../../src/tools/sim/options.ts';
 import { withSchema, type SchemaPlan } from './schema-runs.ts';
+import type { CacheTtl } from '../../src/domain/cache/blocks.ts';
+import { cachePlanOf, markedAs, withPrefix } from './caching.ts';
 import { troublesOf, type Troubles } from './troubles.ts';
 
 export interface InputRow {
@@ -31,6 +33,8 @@ export interface Plan {
   readonly retryTruncated: number;
   /** Answers must follow a schema; null: any answer will do. */
   readonly schema: SchemaPlan | null;
+  /** Rows share a prefix that is kept in the prompt cache for so long; null: they share nothing. */
+  readonly cache: CacheTtl | null;
   readonly graceMs: number;
   readonly listLagMs: number;
   readonly batchDurationMs: readonly [number, number];
@@ -62,7 +66,7 @@ const CANCEL_FAULTS = { 'cancel.500': 0.3, 'cancel.500_after': 0.3 } as const;
 const LAG_FAULTS = { 'list.lag': 0.5, 'create.hang_after': 0.2, 'create.504_after': 0.2 } as const;
 
 export function planOf(seed: string | number): Plan {
-  const plan = withSchema(withRefusal(withCutOffs(drawn(seed))));
+  const plan = withSchema(withRefusal(withCache(withCutOffs(drawn(seed)))));
   if (!plan.troubles.lagsBeyondGrace) return plan;
   const rng = seededRng(`lag|share|${seed}`);
   const listLagMs = Math.floor(plan.graceMs * (1.2 + 2 * rng.next()));
@@ -99,8 +103,16 @@ export function pilotRows({ rows, troubles }: Pick<Plan, 'rows' | 'troubles'>): 
   return valid.slice(0, troubles.pilot?.rows ?? 0);
 }
 
+/** From a stream of its own as well. With few tokens a minute no such row would ever get through. */
+function withCache(plan: Plan): Plan {
+  const cache = cachePlanOf(seededRng(`cache|${plan.seed}`));
+  if (cache === null || plan.troubles.limits !== null) return plan;
+  return { ...plan, cache, rows: withPrefix(plan.rows, plan.seed) };
+}
+
 /** What a row may be asked as: with max_tokens as it stands, and with those of its later tries. */
-export function variantsOf(plan: Pick<Plan, 'retryTruncated'>, { params }: InputRow): InputRow['params'][] {
+export function variantsOf(plan: Pick<Plan, 'retryTruncated' | 'cache' | 'rows'>, row: InputRow): InputRow['params'][] {
+  const params = markedAs(plan, row.params);
   const first = Number(params['max_tokens']);
   return Array.from({ length: plan.retryTruncated + 1 }, (_unused, nth) =>
     nth === 0 ? params : { ...params, max_tokens: first * 2 ** nth },
@@ -112,7 +124,7 @@ export function secondPlan(plan: Plan): Plan {
   const seed = `${plan.seed}, second`;
   const lives = integerBetween(seededRng(`second|lives|${plan.seed}`), 1, 6);
   const rows = plan.rows.map((row, at) => ({ ...row, params: { ...row.params, ...question(seed, at) } }));
-  return { ...plan, seed, rows, lives };
+  return { ...plan, seed, rows: plan.cache === null ? rows : withPrefix(rows, seed), lives };
 }
 
 function question(seed: string | number, at: number): { readonly messages: readonly unknown[] } {
@@ -135,6 +147,7 @@ function drawn(seed: string | number): Plan {
     retryLane: pick(rng, ['auto', 'auto', 'batch', 'realtime', 'none']),
     retryTruncated: 0,
     schema: null,
+    cache: null,
     graceMs,
     // Below the grace: a list that lags longer may make a second batch by design (design, section 3.1 point 5).
     listLagMs: Math.floor(graceMs * rng.next() * 0.9),

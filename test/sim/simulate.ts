@@ -12,7 +12,8 @@ import { Lab, wirePlaceOf } from './lab.ts';
 import { faultyLife } from './lives.ts';
 import type { Machine, Sabotage } from './machine.ts';
 import { timesSent } from './payments.ts';
-import { planOf, type Plan } from './plan.ts';
+import { checkStrangers, warmUpsOf } from './caching.ts';
+import { planOf, variantsOf, type Plan } from './plan.ts';
 import { HOUR_MS } from './troubles.ts';
 import { EventLog } from './watch.ts';
 
@@ -64,6 +65,7 @@ async function story(lab: Lab): Promise<void> {
   await each((machine) => faultyLives(machine, { from: 0, lives: machine.plan.lives }));
   lab.heal();
   await each(untilDone);
+  checkStrangers(lab.machines);
   const { retry } = lab.plan.troubles;
   if (retry === null) return;
   const before = new Map(lab.machines.map((machine) => [machine, succeededRows(machine)]));
@@ -150,7 +152,7 @@ function succeededRows(machine: Machine): ReadonlyMap<number, Kept> {
     const { result } = JSON.parse(line) as { result: { type: string } };
     const row = machine.plan.rows[at];
     if (result.type !== 'succeeded' || !row) continue;
-    kept.set(at, { line, timesSent: times.get(paramsHashOf(row.params)) ?? 0 });
+    kept.set(at, { line, timesSent: times.get(paramsHashOf(variantsOf(machine.plan, row)[0] ?? {})) ?? 0 });
   }
   return kept;
 }
@@ -186,12 +188,21 @@ function countsOf(lab: Lab): Record<string, number> {
     messages: lab.world.ledger.messages.length,
     secondBatches: secondBatches(lab),
     diskFullSpells: 0,
+    cacheSeeds: lab.plan.cache === null ? 0 : 1,
+    warmUps: lab.machines.reduce((sum, machine) => sum + warmUpsOf(machine).length, 0),
+    rowsFromCache: rowsFromCache(lab),
   };
   for (const machine of lab.machines) {
     for (const [name, count] of Object.entries(machine.counts)) counts[name] = (counts[name] ?? 0) + count;
     counts['diskFullSpells'] = (counts['diskFullSpells'] ?? 0) + machine.full.spells;
   }
   return counts;
+}
+
+/** Rows of batches whose prefix was in the cache. */
+function rowsFromCache({ world }: Lab): number {
+  const rows = world.ledger.batches.flatMap((batch) => [...batch.rows()]);
+  return rows.filter(({ input }) => input.read > 0).length;
 }
 
 /** Batches of ours that the second key made, where it has a workspace of its own. */
