@@ -19,6 +19,8 @@ export const FAILPOINTS = {
   'poll.ended': 'the end of a batch is committed; its results are not fetched',
   'collect.results_file': 'the whole result file is in place; the ledger does not know it',
   'collect.checkpoint': 'the outcomes of a chunk are committed; nothing was printed of them',
+  'copy.results_file': 'the answers of a copy chunk are in place, copied; the ledger does not know them',
+  'copy.recorded': 'the outcomes of a copy chunk are committed; nothing was printed of them',
   'hurry.recorded': 'a chunk is marked to go on in the realtime lane; its batch was not asked to stop',
   'retry.chunk_file': 'the file of a retry chunk is in place; the ledger does not know it',
   'retry.realtime_claim': 'rows are committed as in_realtime; no call was made',

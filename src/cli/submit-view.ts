@@ -18,15 +18,19 @@ export async function submitView(
   const run = await store.run(runId);
   if (!run) throw new BatchrunError('E_BUG', `this must not happen: run ${runId} is gone`);
   const counts = await store.chunkCounts(runId);
+  const copies = run.settings.coalesce ? await store.copyCounts(runId) : [];
+  const copied = (states?: readonly string[]): number =>
+    copies.filter(({ state }) => states?.includes(state) ?? true).reduce((sum, { chunks }) => sum + chunks, 0);
   return {
     run_id: runId,
     name: run.name,
     state: run.state,
     rows: run.totalRows,
     invalid: run.rows.invalid,
-    chunks: Object.values(counts).reduce((sum, count) => sum + count, 0),
-    uploaded: counts.submitted + counts.ended + counts.collected,
-    waiting: counts.sealed,
+    // Copy chunks are never sent.
+    chunks: Object.values(counts).reduce((sum, count) => sum + count, 0) - copied(),
+    uploaded: counts.submitted + counts.ended + counts.collected - copied(['collected']),
+    waiting: counts.sealed - copied(['sealed']),
     uncertain: counts.uncertain,
     already_submitted: exists,
     driver: driver === null ? null : { pid: driver.pid, host: driver.host, command: driver.command },

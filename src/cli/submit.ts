@@ -41,10 +41,11 @@ import { tellSchema } from './schema-file.ts';
 import { cacheOfInputs, sayCacheHint } from './submit-cache.ts';
 import { settleOutput, tellIdentity } from './submit-identity.ts';
 import { endPruned, submitView, tellUploads } from './submit-view.ts';
-import { budgetText, refuseUnpriced, rememberWishes, wishesAsked } from './wishes.ts';
+import { budgetText, coalescing, refuseUnpriced, rememberWishes, wishesAsked } from './wishes.ts';
 import type { PreflightView } from './render/preflight-text.ts';
 import { noticesText, problemsText } from './render/problems-text.ts';
 import { routesText, viewRoutes } from './render/routes-text.ts';
+import { savingText, savingView } from './render/saving-text.ts';
 
 export interface SubmitOptions {
   /** The command as it is called in messages: submit or run. */
@@ -86,7 +87,8 @@ export async function runSubmit(context: Context, inputs: readonly string[], opt
     if (done?.state === 'done') await deliver(context, store, done);
     if (options.wait)
       return await driveAndReport(context, store, { command: options.command, runIds: [runId], once: false, link });
-    return await uploadAndReport(context, { engine, store, link, runId, exists, preflight });
+    const { saving } = report;
+    return await uploadAndReport(context, { engine, store, link, runId, exists, preflight, saving });
   } finally {
     await store.close();
   }
@@ -164,6 +166,7 @@ export async function ingestRequest(
         ...(texts.schema ? { schema: texts.schema.kept } : {}),
         wishes: wishesAsked(flags),
         ...(caching.settings === null ? {} : { cache: caching.settings }),
+        ...coalescing(flags),
       },
       settingHashes,
       ...choice,
@@ -221,6 +224,7 @@ function tellReport(context: Context, report: IngestReport, link: ApiLink | null
       (link === null ? '' : `, to ${link.baseUrl} with ${credentialText(link)}`),
   );
   if (report.routes.length > 0) terminal.talk(routesText(report.routes));
+  for (const line of savingText(report.saving, report.rows - report.invalid)) terminal.talk(line);
   const budget = budgetText(wishesOf({ settings: { wishes: wishesAsked(flags) } }), report.mix);
   if (budget !== null) terminal.talk(budget);
 }
@@ -234,6 +238,7 @@ async function endDryRun(context: Context, report: IngestReport): Promise<number
     const view = {
       ...{ dry_run: true, rows, invalid, chunks, bytes, cost_usd: { estimated_max: most }, problems },
       ...(report.routes.length > 0 ? { routes: viewRoutes(report.routes) } : {}),
+      saving: savingView(report.saving),
       first_request: first,
     };
     await terminal.data(`${JSON.stringify(view)}\n`);
@@ -252,10 +257,11 @@ interface Upload {
   readonly runId: string;
   readonly exists: boolean;
   readonly preflight: PreflightView | null;
+  readonly saving: IngestReport['saving'];
 }
 
 async function uploadAndReport(context: Context, upload: Upload): Promise<number> {
-  const { engine, store, link, runId, exists, preflight } = upload;
+  const { engine, store, link, runId, exists, preflight, saving } = upload;
   const { flags, terminal } = context;
   const before = await store.run(runId);
   let driver: DriverRecord | null = null;
@@ -279,7 +285,7 @@ async function uploadAndReport(context: Context, upload: Upload): Promise<number
       await account.close();
     }
   }
-  const view = await submitView(store, { runId, exists, driver, preflight });
+  const view = { ...(await submitView(store, { runId, exists, driver, preflight })), saving: savingView(saving) };
   if (flags.quiet !== true) tellUploads(context, view, driver);
   await terminal.data(flags.json === true ? `${JSON.stringify(view)}\n` : `${runId}\n`);
   const run = end === 'stopped' ? await store.run(runId) : null;

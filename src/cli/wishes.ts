@@ -4,7 +4,14 @@
  */
 import { BatchrunError } from '../base/errors.ts';
 import { formatCount, formatUsd } from '../base/units.ts';
-import { wishesOf, type LaneMode, type ModelMix, type RunRecord, type RunWishes } from '../domain/model.ts';
+import {
+  wishesOf,
+  type LaneMode,
+  type ModelMix,
+  type RunRecord,
+  type Coalescing,
+  type RunWishes,
+} from '../domain/model.ts';
 import { worstRunCostUsd } from '../domain/reserve.ts';
 import type { Store } from '../domain/store.ts';
 import type { Context } from './context.ts';
@@ -134,4 +141,9 @@ export function budgetText(wishes: RunWishes, mix: ModelMix): string | null {
       ? `the run stops before the cap, which surely reaches for about ${reach} rows, and for more where answers are shorter than max_tokens`
       : `the run stops at the cap, which would reach for about ${reach} rows if all answers were that long`;
   return `Budget: ${formatUsd(cap)}. All rows may cost up to ${formatUsd(worst)}: ${stop}.${softer}`;
+}
+
+/** Left out where nothing is asked for: then no later command looks for it. */
+export function coalescing({ dedupe = false, reuse = false }: Flags): { readonly coalesce?: Coalescing } {
+  return dedupe || reuse ? { coalesce: { dedupe, reuse } } : {};
 }

@@ -9,6 +9,11 @@ import { wishesOf, type ChunkRecord, type Lane, type LaneMode, type RunRecord } 
 
 type ChunkShape = Pick<ChunkRecord, 'kind' | 'betas' | 'mix' | 'bytes'>;
 
+/** Does it go to the API at all? Copy chunks take answers that others get. */
+export function isSent({ answers }: Pick<ChunkRecord, 'answers'>): boolean {
+  return answers === 'api';
+}
+
 /** May the rows of this chunk be called one by one? */
 export function mayBeCalled(chunk: ChunkShape): boolean {
   if (!realtimeAllowed({ requestBytes: 0, betas: chunk.betas })) return false;

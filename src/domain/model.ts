@@ -138,6 +138,14 @@ export interface RunSettings {
   readonly cache?: CacheSettings;
   /** The chunks that hold its pilot (pilot.ts), by number. */
   readonly pilotChunks?: readonly number[];
+  /** Missing where neither was asked for: then nothing of the run has to be looked at for it. */
+  readonly coalesce?: Coalescing;
+}
+
+/** `--dedupe` and `--reuse`. */
+export interface Coalescing {
+  readonly dedupe: boolean;
+  readonly reuse: boolean;
 }
 
 export type RetryLaneMode = 'auto' | 'batch' | 'realtime' | 'none';
@@ -178,6 +186,12 @@ export interface RunRecord {
 
 export type ChunkKind = 'input' | 'retry';
 
+/**
+ * Where the answers of a chunk come from: `api`, a batch of its own or calls of its rows; `rows`, other rows of the run
+ * that ask the same; `runs`, earlier runs. The last two are never sent: copy chunks.
+ */
+export type AnswerSource = 'api' | 'rows' | 'runs';
+
 export interface ChunkRecord {
   readonly runId: string;
   /** From 1. Also in the file names and in the wire ids. */
@@ -206,6 +220,9 @@ export interface ChunkRecord {
   readonly wire: WireIds;
   /** Since when its batch is stopped, so that its rows make a deadline in the realtime lane; null where it is not. */
   readonly hurriedAtMs: number | null;
+  readonly answers: AnswerSource;
+  /** Of a copy chunk with its answers: what they would have cost. Null where that is not known. */
+  readonly savedUsd: number | null;
 }
 
 /**

@@ -7,6 +7,9 @@ import type { TextBlock } from '../base/text-block.ts';
 import type { Lane, OutputFormat, RowState } from './model.ts';
 import type { AnswerColumn } from './schema/answer-columns.ts';
 
+/** Where an answer came from; `copy`: it is that of another row, or of an earlier run, and cost nothing. */
+export type OutputLane = Lane | 'copy';
+
 export interface OutputRecord {
   readonly seq: number;
   /** The user's id, or the generated one. */
@@ -14,7 +17,7 @@ export interface OutputRecord {
   /** The input columns that the row carried along. */
   readonly columns: Readonly<Record<string, unknown>> | undefined;
   readonly state: RowState;
-  readonly lane: Lane | null;
+  readonly lane: OutputLane | null;
   /** The API's line with the wire id, with or without its line end; null where the row has none. */
   readonly resultLine: Buffer | null;
   readonly wireId: string | null;

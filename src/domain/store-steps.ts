@@ -3,7 +3,17 @@
  * The steps themselves are in store.ts.
  */
 import type { PoolSnapshot } from './pacing/snapshot.ts';
-import type { BatchInfo, ChunkRecord, ModelMix, ResultLocation, RunRecord, UsageEntry } from './model.ts';
+import type {
+  AnswerSource,
+  BatchInfo,
+  ChunkKind,
+  ChunkRecord,
+  ChunkState,
+  ModelMix,
+  ResultLocation,
+  RunRecord,
+  UsageEntry,
+} from './model.ts';
 
 /** What a run is when its reading begins. */
 export type NewRun = Pick<
@@ -28,6 +38,19 @@ export interface NewChunk extends Pick<
   'chunkNo' | 'kind' | 'betas' | 'priority' | 'rowCount' | 'bytes' | 'sha256' | 'firstSeq' | 'mix' | 'parentNo' | 'wire'
 > {
   readonly requestIndex: Uint8Array;
+  /** `api` where it is left out. */
+  readonly answers?: AnswerSource;
+  /** Of a chunk whose answers are those of other rows: which (leaders.ts). */
+  readonly leaders?: Uint8Array;
+  /** Its answers, which are those of earlier runs and lie in its result file already. */
+  readonly answered?: AnsweredPart;
+}
+
+export interface AnsweredPart {
+  readonly outcomes: Uint8Array;
+  readonly resultIndex: Uint8Array;
+  /** What they would have cost; null where a model has no known price. */
+  readonly savedUsd: number | null;
 }
 
 export interface IngestEnd {
@@ -88,6 +111,8 @@ export interface ChunkIndex {
   readonly requests: Uint8Array;
   readonly outcomes: Uint8Array | null;
   readonly results: Uint8Array | null;
+  /** Only of a chunk whose answers are those of other rows. */
+  readonly leaders: Uint8Array | null;
 }
 
 export interface AttemptStart {
@@ -163,6 +188,28 @@ export interface CollectedStep {
   readonly rows: readonly CollectedRow[];
   readonly usage: readonly UsageEntry[];
   readonly stopReasons: Readonly<Record<string, number>>;
+}
+
+/** A copy chunk whose leaders have all come to an end: its rows end alike, at no cost. */
+export interface CopiedStep extends AnsweredPart {
+  readonly runId: string;
+  readonly chunkNo: number;
+  readonly atMs: number;
+  readonly succeeded: number;
+  /** As in `CollectedStep`. Where all rows of an input chunk are canceled, the chunk is. */
+  readonly rows: readonly CollectedRow[];
+  readonly stopReasons: Readonly<Record<string, number>>;
+}
+
+/** Copy chunks of a run, by where their answers come from and by what became of them. */
+export interface CopyCount {
+  readonly answers: AnswerSource;
+  readonly state: ChunkState;
+  readonly kind: ChunkKind;
+  readonly chunks: number;
+  readonly rows: number;
+  /** Of the chunks of which it is known. */
+  readonly savedUsd: number;
 }
 
 export interface RealtimeSettled {

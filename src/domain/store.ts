@@ -29,6 +29,8 @@ import type {
   ChunkIndex,
   CollectedRow,
   CollectedStep,
+  CopiedStep,
+  CopyCount,
   DisprovedStep,
   DriverRecord,
   EventRecord,
@@ -59,6 +61,8 @@ export interface Store {
   ): Promise<readonly ChunkRecord[]>;
   chunk(runId: string, chunkNo: number): Promise<ChunkRecord | null>;
   chunkIndex(runId: string, chunkNo: number): Promise<ChunkIndex>;
+  /** How many rows take the answers of others. Reads every chunk of the run: to be asked only where it may have some. */
+  copyCounts(runId: string): Promise<readonly CopyCount[]>;
   rowRecords(
     runId: string,
     filter: { readonly states?: readonly RowState[]; readonly afterSeq?: number; readonly limit: number },
@@ -100,7 +104,7 @@ export interface Store {
 
   beginRun(run: NewRun): Promise<void>;
   sealChunk(runId: string, chunk: NewChunk, atMs: number): Promise<void>;
-  /** Puts another content in place of a sealed chunk of a run that is still being read (duplicates were dropped). */
+  /** Puts another content in place of a sealed chunk of a run that is still being read; without rows it is gone. */
   resealChunk(runId: string, chunk: NewChunk): Promise<void>;
   finishIngest(end: IngestEnd): Promise<IngestVerdict>;
   /** Deletes a run that was never ready. */
@@ -220,6 +224,7 @@ export interface DriverStore {
     readonly reason: string;
   }): Promise<number>;
   checkpointCollected(step: CollectedStep): Promise<void>;
+  recordCopied(step: CopiedStep): Promise<void>;
   /**
    * The results can no longer be had: the rows fail with `batchrun_results_lost`. From `submitted` and `ended`; and
    * from `uncertain` where a person gives the rows up.

@@ -17,7 +17,8 @@ export const RUN_MOVES: Readonly<Record<RunState, readonly RunState[]>> = {
 };
 
 export const CHUNK_MOVES: Readonly<Record<ChunkState, readonly ChunkState[]>> = {
-  sealed: ['submitting', 'split', 'canceled'],
+  // To collected where its answers are those of other rows (engine/copy-answers.ts).
+  sealed: ['submitting', 'split', 'canceled', 'collected'],
   submitting: ['submitted', 'sealed', 'uncertain', 'split', 'refused'],
   // Lost only by a person who gives its rows up (`batchrun resolve --lost`).
   uncertain: ['submitted', 'sealed', 'canceled', 'lost'],
@@ -33,8 +34,8 @@ export const CHUNK_MOVES: Readonly<Record<ChunkState, readonly ChunkState[]>> = 
 
 export const ROW_MOVES: Readonly<Record<RowState, readonly RowState[]>> = {
   // To retry where its chunk goes row by row, into the realtime lane; to succeeded with an answer that was cut off, where
-  // the run is canceled before a better one could come.
-  waiting: ['in_batch', 'canceled', 'retry', 'succeeded'],
+  // the run is canceled before a better one could come; to any end where it is that of the row that asks the same.
+  waiting: ['in_batch', 'canceled', 'retry', 'succeeded', 'failed', 'expired'],
   in_batch: ['waiting', 'succeeded', 'failed', 'expired', 'canceled', 'retry'],
   // To succeeded in the same case.
   retry: ['waiting', 'in_realtime', 'failed', 'expired', 'canceled', 'succeeded'],

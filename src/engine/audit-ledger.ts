@@ -6,6 +6,7 @@ import { BatchrunError, isBatchrunError } from '../base/errors.ts';
 import { BATCH_BYTES_MAX } from '../domain/limits.ts';
 import { linesOf } from '../domain/lines.ts';
 import { paths } from '../domain/ids.ts';
+import { decodeLeaders } from '../domain/leaders.ts';
 import type { ChunkRecord, RunRecord, UsageEntry } from '../domain/model.ts';
 import { decodeOutcomes, decodeRequestIndex, decodeResultIndex } from '../domain/packed-index.ts';
 import { decodeInvalidEntry } from '../domain/row-file.ts';
@@ -104,6 +105,7 @@ async function readChunk({ snapshot, found, rows, files, hint }: Parts, chunk: C
     const results = blobs.results === null ? null : decodeResultIndex(blobs.results);
     if (kind === 'retry') rows.retryChunk(chunk);
     else rows.inputChunk(chunk, index.seqs, outcomes);
+    if (chunk.answers === 'rows') rows.followers(index.seqs, decodeLeaders(blobs.leaders ?? NO_LEADERS, index.seqs));
     await files.chunk(chunk, index, results);
   } catch (error) {
     if (!isBatchrunError(error, 'E_STATE_CORRUPT')) throw error;
@@ -112,6 +114,9 @@ async function readChunk({ snapshot, found, rows, files, hint }: Parts, chunk: C
     found.add(finding('ledger_damaged', { chunk: chunkNo, rows: rowCount, message, hint }));
   }
 }
+
+/** No list of leaders: as damaged as one that is cut. */
+const NO_LEADERS = new Uint8Array();
 
 async function indexOf(snapshot: Snapshot, { runId, chunkNo }: ChunkRecord): Promise<ChunkIndex> {
   try {

@@ -2,6 +2,7 @@
  * What the ledger says of a run, as far as the API can be asked about it: the states of its chunks, its batches, the
  * creates that got no clear answer. It is taken before the list is read: a batch that is made meanwhile is asked for.
  */
+import { isSent } from '../domain/lanes.ts';
 import type { AttemptRecord, BatchInfo, BatchRecord, ChunkState, RunRecord } from '../domain/model.ts';
 import type { Store } from '../domain/store.ts';
 import type { AuditApi } from './audit-api.ts';
@@ -20,7 +21,7 @@ export interface ChunkPicture {
 export interface RunPicture {
   readonly run: RunRecord;
   readonly chunks: ReadonlyMap<number, ChunkPicture>;
-  /** Row counts of its chunks. */
+  /** Row counts of its chunks that batches are made of. */
   readonly sizes: ReadonlySet<number>;
   readonly batches: readonly BatchRecord[];
   /** Attempts that got no clear answer, and that nobody has decided. */
@@ -45,12 +46,18 @@ export interface AuditScope {
 
 export async function pictureOf(store: Store, run: RunRecord): Promise<RunPicture> {
   const chunks = new Map<number, ChunkPicture>();
+  const sizes = new Set<number>();
   for (let afterNo = 0; ;) {
     const page = await store.chunks(run.id, { afterNo, limit: PAGE });
     const last = page.at(-1);
     if (!last) break;
     afterNo = last.chunkNo;
-    for (const { chunkNo, state, batchId, rowCount } of page) chunks.set(chunkNo, { state, batchId, rowCount });
+    for (const chunk of page) {
+      const { chunkNo, state, batchId, rowCount } = chunk;
+      chunks.set(chunkNo, { state, batchId, rowCount });
+      // No batch is made of a copy chunk.
+      if (isSent(chunk)) sizes.add(rowCount);
+    }
   }
   const doubts: AttemptRecord[] = [];
   for (let afterId = 0; ;) {
@@ -61,6 +68,5 @@ export async function pictureOf(store: Store, run: RunRecord): Promise<RunPictur
     doubts.push(...page);
   }
   const batches = await store.batches(run.id);
-  const sizes = new Set([...chunks.values()].map((chunk) => chunk.rowCount));
   return { run, chunks, sizes, batches, doubts, found: new FindingList(), undecided: [], settled: new Set() };
 }

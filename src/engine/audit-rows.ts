@@ -17,6 +17,8 @@ export class RowAudit {
   readonly #hint: string;
   readonly #recorded: Bits;
   readonly #placed: Bits;
+  /** Rows whose answers others take, and these others; only where there are some. */
+  #copies: { readonly leaders: Bits; readonly followers: Bits } | null = null;
   readonly #counts = Object.fromEntries(ROW_STATES.map((state) => [state, 0])) as Record<RowState, number>;
   readonly #twice: number[] = [];
   #twiceCount = 0;
@@ -71,6 +73,14 @@ export class RowAudit {
     this.#add('row_unaccounted', message, none, chunkNo);
   }
 
+  /** A chunk whose rows take the answers of others. */
+  followers(seqs: Float64Array, leaders: Float64Array): void {
+    const { totalRows } = this.#run;
+    this.#copies ??= { leaders: new Bits(totalRows), followers: new Bits(totalRows) };
+    for (const seq of seqs) this.#copies.followers.set(seq);
+    for (const seq of leaders) this.#copies.leaders.set(seq);
+  }
+
   skipped(seq: number): void {
     if (this.#placed.set(seq) || this.#recorded.has(seq)) this.#isTwice(seq);
     this.#counts.invalid++;
@@ -93,6 +103,7 @@ export class RowAudit {
       );
     }
     if (this.#damaged) return 'they could not all be counted';
+    this.#endCopies();
     const holes = totalRows - this.#placed.count;
     if (holes > 0) {
       const message = `${plural(holes, 'row')} in no chunk and in no list of skipped rows (the first is row ${this.#placed.firstFree()})`;
@@ -118,6 +129,22 @@ export class RowAudit {
     return this.#run.state === 'done'
       ? `${plural(totalRows, 'row')}, each with one outcome`
       : `${plural(totalRows, 'row')}, each in one place; ${plural(ended, 'row')} at an end`;
+  }
+
+  /** Whose answer is taken must be a row that gets one itself: else the others would wait for ever. */
+  #endCopies(): void {
+    if (!this.#copies) return;
+    const { leaders, followers } = this.#copies;
+    let wrong = 0;
+    let first = -1;
+    for (let seq = 0; seq < this.#run.totalRows; seq++) {
+      if (!leaders.has(seq) || (this.#placed.has(seq) && !followers.has(seq))) continue;
+      if (wrong === 0) first = seq;
+      wrong++;
+    }
+    if (wrong === 0) return;
+    const message = `${plural(wrong, 'row')} whose answers others take, and that are not sent (the first is row ${first})`;
+    this.#add('row_unaccounted', message, wrong);
   }
 
   #isTwice(seq: number): void {

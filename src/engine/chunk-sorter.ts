@@ -22,6 +22,8 @@ export interface SorterOptions {
   /** So many rows go into chunks of their own, which are called before anything else is sent (pilot.ts). */
   readonly pilotRows?: number;
   readonly onSealed: (chunk: NewChunk) => Promise<void>;
+  /** The number of the next chunk; 1, 2, 3 … unless given. */
+  readonly nextNo?: () => number;
 }
 
 /** Rows between two looks at what a chunk may cost. */
@@ -100,7 +102,7 @@ export class ChunkSorter {
     const [oldest] = this.#open;
     if (this.#open.size >= OPEN_CHUNKS_MAX && oldest) await this.#seal(...oldest);
     const { runId, tag, chunkRows, wire } = this.#options;
-    const chunkNo = this.#nextNo++;
+    const chunkNo = this.#options.nextNo?.() ?? this.#nextNo++;
     if (key.startsWith(PILOT_KEY)) this.#pilotChunks.push(chunkNo);
     const { betas, priority = null, lane = null } = row.kind;
     const target = { runId, tag, chunkNo, kind: 'input', betas, priority, lane, parentNo: null, wire } as const;

@@ -12,7 +12,8 @@ import { bodyBytes, requestHead, REQUEST_TAIL, type MixSums } from '../domain/ch
 import { paths } from '../domain/ids.ts';
 import { BODY_HEAD, BODY_TAIL } from '../domain/limits.ts';
 import { mixInLane } from '../domain/lane-mix.ts';
-import type { ChunkKind, Lane, ModelMix, WireIds } from '../domain/model.ts';
+import { LeadersBuilder } from '../domain/leaders.ts';
+import type { AnswerSource, ChunkKind, Lane, ModelMix, WireIds } from '../domain/model.ts';
 import type { Priority } from '../domain/priority.ts';
 import { RequestIndexBuilder } from '../domain/packed-index.ts';
 import type { Files, FileWriter } from '../domain/ports.ts';
@@ -32,6 +33,8 @@ export interface ChunkTarget {
   readonly parentNo: number | null;
   /** `tag` where it is left out. */
   readonly wire?: WireIds;
+  /** `api` where it is left out. */
+  readonly answers?: AnswerSource;
 }
 
 /** Its bytes are copied when it is added. */
@@ -44,6 +47,8 @@ export interface ChunkRow {
   readonly kind: { readonly model: string; readonly maxTokens: number; readonly caches?: boolean };
   /** The user's id: the custom_id of an adopted batch. */
   readonly id?: string | undefined;
+  /** Whose answer it takes, in a chunk of such rows. */
+  readonly leader?: number;
 }
 
 /** Bytes gathered before they are written: large writes, flat memory. */
@@ -55,6 +60,7 @@ export class ChunkWriter {
   readonly target: ChunkTarget;
   readonly #files: Files;
   readonly #index = new RequestIndexBuilder();
+  readonly #leaders: LeadersBuilder | null;
   readonly #sha256 = createHash('sha256');
   readonly #mix: MixSums = {};
   readonly #bodyBlocks = new BlockPair(BODY_BLOCK_BYTES);
@@ -71,6 +77,7 @@ export class ChunkWriter {
   constructor(files: Files, target: ChunkTarget) {
     this.#files = files;
     this.target = target;
+    this.#leaders = target.answers === 'rows' ? new LeadersBuilder() : null;
     this.#rowsBlocks = target.kind === 'retry' ? null : new BlockPair(ROWS_BLOCK_BYTES);
     this.#bodyBlocks.current.append(BODY_HEAD);
     const head = requestHead(wireId(target.tag, target.chunkNo, 0));
@@ -124,7 +131,7 @@ export class ChunkWriter {
     const bytes = this.#body?.bytes ?? 0;
     await this.#rows?.commit(permit);
     await this.#body?.commit(permit);
-    const { chunkNo, kind, betas, priority = null, lane = null, parentNo, wire = 'tag' } = this.target;
+    const { chunkNo, kind, betas, priority = null, lane = null, parentNo, wire = 'tag', answers = 'api' } = this.target;
     return {
       chunkNo,
       kind,
@@ -138,6 +145,8 @@ export class ChunkWriter {
       firstSeq: this.#firstSeq,
       mix: mixInLane(this.#mix, lane),
       requestIndex: this.#index.finish(),
+      ...(answers === 'api' ? {} : { answers }),
+      ...(this.#leaders ? { leaders: this.#leaders.finish() } : {}),
     };
   }
 
@@ -168,6 +177,10 @@ export class ChunkWriter {
   #count(row: ChunkRow, requestBytes: number): void {
     if (this.rowCount === 0) this.#firstSeq = row.seq;
     this.#index.append({ seq: row.seq, requestBytes, rowBytes: this.#rowsBlocks ? row.line.length : 0 });
+    if (this.#leaders) {
+      invariant(row.leader !== undefined, 'a row of a copy chunk has a leader');
+      this.#leaders.append(row.seq, row.leader);
+    }
     this.#requestBytes += requestBytes;
     const part = (this.#mix[row.kind.model] ??= { rows: 0, bytes: 0, maxTokens: 0, largestBytes: 0, cachingRows: 0 });
     part.rows += 1;

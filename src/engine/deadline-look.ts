@@ -10,7 +10,7 @@ import {
   type SealedPiece,
 } from '../domain/deadline.ts';
 import { laneOfMix } from '../domain/lane-mix.ts';
-import { goesRealtime, laneWanted, mayBeCalled } from '../domain/lanes.ts';
+import { goesRealtime, isSent, laneWanted, mayBeCalled } from '../domain/lanes.ts';
 import { wishesOf, type BatchRecord, type ChunkRecord, type RunRecord } from '../domain/model.ts';
 import { budgetOf, reservationOf } from './budget.ts';
 import { cannotStop } from './cancel.ts';
@@ -42,6 +42,8 @@ export async function deadlineQuestion(session: Session, run: RunRecord, othersM
   if (lane !== 'batch') laneRows += run.rows.retry;
   else if (run.rows.retry > 0) sealed.push({ chunkNo: NO_CHUNK, rows: run.rows.retry, movable: false });
   for (const chunk of await store.chunks(run.id, { states: ['sealed'] })) {
+    // Its rows are done when others are.
+    if (!isSent(chunk)) continue;
     if (goesRealtime(run, chunk)) {
       laneRows += chunk.rowCount;
       continue;

@@ -78,6 +78,7 @@ function runFields(run: RunRecord): Fields {
       ...{ chunk_rows: settings.chunkRows, chunk_bytes: settings.chunkBytes, max_attempts: settings.maxAttempts },
       ...{ retry_lane: settings.retryLane, fail_if: settings.failIf, defuse_formulas: settings.defuseFormulas },
       columns: settings.columns.length,
+      coalesce: settings.coalesce ?? null,
       wishes: wishFields(run),
     },
     setting_hashes: run.settingHashes,
@@ -114,6 +115,7 @@ async function chunkFields(snapshot: Snapshot, chunk: ChunkRecord): Promise<Fiel
     mix: mixFields(chunk.mix),
     ...{ batch: chunk.batchId, parent: chunk.parentNo, root: chunk.rootNo, priority: chunk.priority },
     hurried_at: isoOrNull(chunk.hurriedAtMs),
+    ...{ answers: chunk.answers, saved_usd: chunk.savedUsd },
     ...{ refusals: chunk.refusals, fetches: chunk.fetches, sealed_at: isoOrNull(chunk.sealedAtMs) },
     outcomes: outcomes === null ? null : outcomeCounts(outcomes, chunk.rowCount),
   };

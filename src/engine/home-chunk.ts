@@ -5,6 +5,7 @@
  */
 import { isBatchrunError, messageOf } from '../base/errors.ts';
 import { plural } from '../base/units.ts';
+import { isSent } from '../domain/lanes.ts';
 import { OPEN_CHUNK_STATES } from '../domain/transitions.ts';
 import type { HomePlace } from './requests.ts';
 import { blockRun, type Session } from './session.ts';
@@ -45,7 +46,8 @@ export async function standStill(session: Session, runId: string, stuckRows: num
   const run = await store.run(runId);
   if (run?.rows.retry !== stuckRows || run.rows.in_realtime > 0) return;
   const open = await store.chunks(runId, { states: OPEN_CHUNK_STATES });
-  if (open.some((chunk) => !session.blocks.stopsChunk(chunk))) return;
+  // A copy chunk waits for the others, and may do so for these rows.
+  if (open.some((chunk) => isSent(chunk) && !session.blocks.stopsChunk(chunk))) return;
   await blockRun(session, runId, {
     reason: 'chunk_damaged',
     scope: 'run',

@@ -7,6 +7,7 @@
  */
 import { BatchrunError, invariant } from '../base/errors.ts';
 import { failpoint } from '../base/failpoint.ts';
+import { DuplicateGauge } from '../domain/duplicate-gauge.ts';
 import { Fingerprint, type FingerprintScope } from '../domain/fingerprint.ts';
 import { addMix, type MixSums } from '../domain/chunk-text.ts';
 import { newRunId, paths, tagOf } from '../domain/ids.ts';
@@ -16,13 +17,17 @@ import { idHashAt, rowAt, type RowBlock } from '../domain/row/row-block.ts';
 import type { Route } from '../domain/routing/rules.ts';
 import type { RowNotice } from '../domain/source.ts';
 import type { IngestVerdict, NewChunk, NewRun } from '../domain/store-steps.ts';
-import { ChunkSorter } from './chunk-sorter.ts';
+import { ChunkSorter, type SorterOptions } from './chunk-sorter.ts';
+import { Coalescer } from './coalesce.ts';
 import { dropDuplicates, findDuplicates, sumChunks } from './duplicates.ts';
 import type { Engine } from './engine.ts';
 import { IdLedger } from './id-ledger.ts';
 import { ProblemList, type ShownProblem } from './problems.ts';
+import { refuseWhatCannotBeSent } from './refuse-input.ts';
 import { restoreFiles } from './restore.ts';
+import { writeSketch } from './reuse-gauge.ts';
 import { RouteSums, type RouteSum } from './route-sums.ts';
+import { savingOf, type IngestSaving } from './saving.ts';
 
 export interface IngestRequest {
   readonly rows: PreparedRows;
@@ -46,6 +51,7 @@ export interface IngestReport {
   readonly verdict: IngestVerdict | { readonly kind: 'dry_run' };
   readonly rows: number;
   readonly invalid: number;
+  /** That are sent, their bytes, and what they ask for. */
   readonly chunks: number;
   readonly bytes: number;
   readonly mix: ModelMix;
@@ -56,6 +62,8 @@ export interface IngestReport {
   readonly routes: readonly RouteSum[];
   /** The first request as it would go out. */
   readonly firstParamsJson: string | null;
+  /** Null where nothing is sent because of this: the run exists, or its batch was adopted. */
+  readonly saving: IngestSaving | null;
   /** Files of the run that exists that were damaged and have been made again. */
   readonly restored: number;
 }
@@ -97,13 +105,20 @@ class Ingest {
   readonly #ids: IdLedger;
   readonly #sorter: ChunkSorter;
   readonly #problems: ProblemList;
+  readonly #gauge = new DuplicateGauge();
+  readonly #coalescer: Coalescer | null;
+  /** Rows that were taken out again, where somebody has to know them. */
+  readonly #dropped = new Set<number>();
   readonly #notices = new Map<string, RowNotice & { rows: number }>();
   readonly #routes: RouteSums | undefined;
+  /** Where rows were written anew. */
+  #pilotChunks: readonly number[] | null = null;
   #mix: MixSums = {};
   #seq = 0;
   #bytes = 0;
   #chunks = 0;
   #firstParamsJson: string | null = null;
+  #saving: IngestSaving | null = null;
 
   constructor(engine: Engine, request: IngestRequest, runId: string) {
     this.#engine = engine;
@@ -113,16 +128,20 @@ class Ingest {
     this.#fingerprint = new Fingerprint(request.scope);
     this.#ids = new IdLedger(engine.files, runId);
     this.#problems = new ProblemList(engine.files, runId, request.inputs, request.onInvalid === 'skip');
-    this.#sorter = new ChunkSorter(engine, {
+    const { settings, origin, workspace } = request.run;
+    const sorter: SorterOptions = {
       runId,
       tag: tagOf(runId),
-      chunkRows: request.run.settings.chunkRows,
-      chunkBytes: request.run.settings.chunkBytes,
+      chunkRows: settings.chunkRows,
+      chunkBytes: settings.chunkBytes,
       wire: request.adopt ? 'own' : 'tag',
       chunkUsdMax: chunkUsdMax(request),
       pilotRows: request.adopt ? 0 : wishesOf(request.run).pilot,
       onSealed: (chunk) => this.#sealed(chunk),
-    });
+    };
+    this.#sorter = new ChunkSorter(engine, sorter);
+    const { coalesce: wanted } = settings;
+    this.#coalescer = wanted ? new Coalescer(engine, { run: { id: runId, origin, workspace }, wanted, sorter }) : null;
   }
 
   async run(): Promise<IngestReport> {
@@ -136,7 +155,8 @@ class Ingest {
       throw error;
     }
     await this.#ids.clear();
-    this.#refuseWhatCannotBeSent();
+    const { inputs, onInvalid } = this.#request;
+    refuseWhatCannotBeSent({ inputs, onInvalid, problems: this.#problems, rows: this.#seq });
     return this.#finish();
   }
 
@@ -159,11 +179,13 @@ class Ingest {
     for (const notice of block.notices) this.#note(notice);
     for (const entry of block.refused) await this.#problems.add(entry, entry.text);
     for (let at = 0; at < block.rowCount; at++) {
-      const spilled = this.#ids.add(idHashAt(block, at));
       const row = rowAt(block, at);
+      this.#gauge.add(row.params, row.kind);
+      const spilled = this.#ids.add(idHashAt(block, at));
       this.#routes?.add(row.kind, row.params.length);
+      const hashed = this.#coalescer?.add(row);
       const written = this.#sorter.add(row);
-      if (spilled || written) await bothDone(spilled, written);
+      if (spilled || written || hashed) await bothDone(spilled, written, hashed);
     }
     this.#seq = block.records;
   }
@@ -189,6 +211,7 @@ class Ingest {
       const scope = { store, files, runId: this.#runId, inputCount: this.#request.inputs.length, keepParams: drop };
       for await (const duplicates of findDuplicates(scope, hashes)) {
         for (const duplicate of duplicates) await this.#problems.add(duplicate.entry);
+        if (this.#coalescer) for (const { entry } of duplicates) this.#dropped.add(entry.seq);
         if (drop) await dropDuplicates(this.#engine, this.#runId, duplicates);
       }
     }
@@ -197,50 +220,20 @@ class Ingest {
 
   /** After chunks were written anew their sums are taken from the ledger. */
   async #recount(): Promise<void> {
-    const chunks = await this.#engine.store.chunks(this.#runId);
+    const chunks = (await this.#engine.store.chunks(this.#runId)).filter((chunk) => chunk.answers === 'api');
     const { bytes, mix } = sumChunks(chunks);
     this.#chunks = chunks.length;
     this.#bytes = bytes;
     this.#mix = mix;
   }
 
-  #refuseWhatCannotBeSent(): void {
-    const { count } = this.#problems;
-    const details = { problems: this.#problems.shown, count };
-    if (this.#seq === 0) {
-      throw new BatchrunError('E_INPUT_EMPTY', `there are no rows in ${this.#request.inputs.join(', ')}`);
-    }
-    if (this.#problems.unread) {
-      throw new BatchrunError(
-        'E_INPUT_INVALID',
-        'a part of the input could not be read; nothing was sent and no run was made',
-        {
-          details,
-          hint: 'Mend the place that is named. --on-invalid skip does not help here: nobody knows which rows would be missing.',
-        },
-      );
-    }
-    if (count > 0 && this.#request.onInvalid === 'fail') {
-      const rows = this.#problems.rows;
-      throw new BatchrunError(
-        'E_INPUT_INVALID',
-        `${rows} of ${this.#seq} rows cannot be sent; nothing was sent and no run was made`,
-        { details },
-      );
-    }
-    if (this.#problems.rows === this.#seq) {
-      throw new BatchrunError('E_INPUT_INVALID', `none of the ${this.#seq} rows can be sent; no run was made`, {
-        details,
-      });
-    }
-  }
-
   async #finish(): Promise<IngestReport> {
     const fingerprint = this.#fingerprint.digest();
-    await this.#request.confirm?.(
-      this.#report({ kind: 'ready' }),
-      !this.#request.again && (await this.#isKnown(fingerprint)),
-    );
+    const known = !this.#request.again && (await this.#isKnown(fingerprint));
+    // What is there already is not written anew.
+    if (!known) await this.#coalesce();
+    await this.#request.confirm?.(this.#report({ kind: 'ready' }), known);
+    if (!this.#request.dryRun) await writeSketch(this.#engine.files, this.#runId, this.#gauge);
     failpoint('ingest.ready');
     if (this.#request.dryRun) return this.#report({ kind: 'dry_run' });
     const verdict = await this.#engine.store.finishIngest({
@@ -251,12 +244,31 @@ class Ingest {
       totalRows: this.#seq,
       invalidRows: this.#problems.rows,
       mix: this.#mix,
-      ...(wishesOf(this.#request.run).pilot === 0 ? {} : { pilotChunks: this.#sorter.pilotChunks }),
+      ...(wishesOf(this.#request.run).pilot === 0
+        ? {}
+        : { pilotChunks: this.#pilotChunks ?? this.#sorter.pilotChunks }),
       ...(this.#request.adopt ? { adopted: this.#request.adopt } : {}),
     });
     const report = this.#report(verdict);
     if (verdict.kind !== 'exists') return report;
     return { ...report, restored: await restoreFiles(this.#engine, { from: this.#runId, to: verdict.runId }) };
+  }
+
+  /** Rows whose answer need not be asked for go into chunks of their own. And what that saves, or would have saved. */
+  async #coalesce(): Promise<void> {
+    const { origin, workspace, settings } = this.#request.run;
+    try {
+      if (this.#coalescer && (await this.#coalescer.settle(this.#dropped))) {
+        this.#pilotChunks = this.#coalescer.pilotChunks;
+        await this.#recount();
+      }
+    } finally {
+      await this.#coalescer?.clear();
+    }
+    if (this.#request.adopt) return;
+    const { coalesce: wanted = { dedupe: false, reuse: false } } = settings;
+    const run = { id: this.#runId, origin, workspace };
+    this.#saving = await savingOf(this.#engine, run, { wanted, gauge: this.#gauge });
   }
 
   /** Only for the question to the user: whether the run really exists is decided in one transaction, by the store. */
@@ -280,6 +292,7 @@ class Ingest {
       problemCount: this.#problems.count,
       routes: this.#routes?.sums() ?? [],
       firstParamsJson: this.#firstParamsJson,
+      saving: this.#saving,
       restored: 0,
     };
   }

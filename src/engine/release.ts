@@ -6,7 +6,7 @@
  * A chunk of which a batch may have been made is never among them: its rows may still be answered there.
  */
 import { hasRealtime } from '../domain/lane-mix.ts';
-import { goesRealtime } from '../domain/lanes.ts';
+import { goesRealtime, isSent } from '../domain/lanes.ts';
 import { wishesOf, type ChunkRecord, type RunRecord } from '../domain/model.ts';
 import { BATCH_AGEING_MS, turnOf } from '../domain/priority.ts';
 import { pilotHolds } from './pilot-hold.ts';
@@ -56,7 +56,7 @@ export function mayRelease(session: Session, run: RunRecord): boolean {
 export async function releasable(session: Session, run: RunRecord): Promise<readonly ChunkRecord[]> {
   const { store } = session.engine;
   if (await pilotHolds(session, run)) return [];
-  const sealed = await store.chunks(run.id, { states: ['sealed'] });
+  const sealed = (await store.chunks(run.id, { states: ['sealed'] })).filter(isSent);
   const free = sealed.filter((chunk) => !session.held.has(chunkKey(chunk)) && !session.blocks.stopsChunk(chunk));
   if (free.length === 0) return free;
   const doubled = new Set((await store.secondBatches(run.id)).map(({ chunkNo }) => chunkNo));

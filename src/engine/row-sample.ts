@@ -3,6 +3,7 @@
  * found by the packed indexes of the chunks, so an input of any size costs a few reads. Also while a run is being read
  * and does not count yet (the `confirm` of ingest.ts).
  */
+import { isSent } from '../domain/lanes.ts';
 import type { ChunkRecord } from '../domain/model.ts';
 import { decodeRequestIndex } from '../domain/packed-index.ts';
 import type { Files } from '../domain/ports.ts';
@@ -74,7 +75,7 @@ async function choosePlaces(
   runId: string,
   { count, longest }: SampleOptions,
 ): Promise<{ readonly places: readonly Place[]; readonly spread: ReadonlyMap<number, Place> }> {
-  const chunks = (await store.chunks(runId)).filter((chunk) => chunk.kind === 'input');
+  const chunks = (await store.chunks(runId)).filter((chunk) => chunk.kind === 'input' && isSent(chunk));
   const spread = new Map<number, Place>();
   const tallest: Place[] = [];
   const total = chunks.reduce((sum, chunk) => sum + chunk.rowCount, 0);

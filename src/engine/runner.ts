@@ -9,6 +9,7 @@ import { failpoint } from '../base/failpoint.ts';
 import type { AsCompleted } from './as-completed.ts';
 import { cancelRound, stopSpares } from './cancel.ts';
 import { collectRound } from './collect.ts';
+import { copyRound } from './copy-answers.ts';
 import { lockedError, tryDrive, type DriveHolder } from './driver.ts';
 import type { ApiEngine } from './engine.ts';
 import { finishOutputs } from './finish-outputs.ts';
@@ -196,6 +197,7 @@ class Runner {
     if (clock.monotonicMs() >= this.#nextPollMs) await this.#poll();
     failpoint('poll.ended');
     const collected = await collectRound(session, this.#scope.runIds);
+    const copied = await copyRound(session, this.#scope.runIds);
     const pilots = await pilotRound(session, this.#scope.uploading);
     const others = pilots.open.filter((runId) => !this.#scope.runIds.includes(runId));
     this.#pilotOfOthers = others.length > 0;
@@ -209,7 +211,8 @@ class Runner {
     await this.#waits.save();
     await this.#pools.save();
     this.#engine.emit({ kind: 'changed' });
-    return collected > 0 || pilots.released > 0 || sealed > 0 || uploaded > 0 || finished > 0;
+    const progressed = collected + copied > 0 || pilots.released > 0;
+    return progressed || sealed > 0 || uploaded > 0 || finished > 0;
   }
 
   async #poll(): Promise<void> {
@@ -230,7 +233,8 @@ class Runner {
     let finished = 0;
     for (const runId of this.#scope.runIds) {
       const run = await this.#engine.store.run(runId);
-      if (!run || (run.state !== 'active' && run.state !== 'canceling')) continue;
+      // A run of which every answer was there already is ready, and done.
+      if (!run || run.state === 'done') continue;
       if (this.#session.blocks.stopsOutput(runId) || (await hasOpenWork(this.#session, run))) continue;
       if (!(await stopSpares(this.#session, runId))) continue;
       // What was settled since the last look: after this nobody prints for the run any more.

@@ -1,6 +1,7 @@
 /**
  * When a driver can do no more: every run that is left waits for a person.
  */
+import { isSent } from '../domain/lanes.ts';
 import type { RunRecord } from '../domain/model.ts';
 import type { RealtimeLane } from './realtime.ts';
 import type { ScopeRequest } from './scope.ts';
@@ -35,6 +36,8 @@ async function canMove(
   const open = await engine.store.chunks(run.id, {
     states: ['sealed', 'submitting', 'uncertain', 'submitted', 'ended'],
   });
-  if (open.some((chunk) => !blocks.stopsChunk(chunk) && (sending || chunk.state !== 'sealed'))) return true;
+  // Copy chunks move when others have: what could be copied was, in this round.
+  const mayMove = open.filter((chunk) => !blocks.stopsChunk(chunk) && isSent(chunk));
+  if (mayMove.some((chunk) => sending || chunk.state !== 'sealed')) return true;
   return sending && run.rows.retry > 0;
 }

@@ -10,6 +10,7 @@ import { estimateCostUsd } from '../domain/pricing.ts';
 import type { Store } from '../domain/store.ts';
 import { OPEN_ROW_STATES } from '../domain/transitions.ts';
 import type { CacheView } from './cache-view.ts';
+import { viewCoalesced, type CoalescedView } from './coalesced-view.ts';
 import type { BudgetLedger } from './budget.ts';
 import { lookAtPilot } from './pilot-look.ts';
 import { lastSaid } from './deadline-word.ts';
@@ -30,6 +31,8 @@ export interface RunView {
   readonly blocked: readonly BlockView[];
   readonly rows: Readonly<Record<string, number>>;
   readonly chunks: Readonly<Record<string, number>>;
+  /** Rows that take the answers of others, and cost nothing; null without `--dedupe` and `--reuse`. */
+  readonly coalesced: CoalescedView | null;
   /** Numbers of the chunks whose create got no clear answer. */
   readonly in_doubt: readonly number[];
   readonly usage: Readonly<Record<string, number>>;
@@ -109,11 +112,11 @@ const HISTORY_BATCHES = 50;
 
 /** What of the ledger a view is made from. */
 type Ledger = BudgetLedger &
-  Pick<Store, 'chunkCounts' | 'failureCounts' | 'batches' | 'batchHistory' | 'events' | 'rowRecords'>;
+  Pick<Store, 'chunkCounts' | 'copyCounts' | 'failureCounts' | 'batches' | 'batchHistory' | 'events' | 'rowRecords'>;
 
 export async function viewRun(store: Ledger, run: RunRecord): Promise<RunView> {
   const { priority, lane } = wishesOf(run);
-  const [doubtful, counts, usage, failures, batches, history, budget, deadline, pilot] = await Promise.all([
+  const [doubtful, counts, usage, failures, batches, history, budget, deadline, pilot, coalesced] = await Promise.all([
     store.chunks(run.id, { states: ['submitting', 'uncertain'] }),
     store.chunkCounts(run.id),
     store.usage(run.id),
@@ -123,6 +126,7 @@ export async function viewRun(store: Ledger, run: RunRecord): Promise<RunView> {
     viewBudget(store, run),
     viewDeadline(store, run),
     viewPilot(store, run),
+    run.settings.coalesce ? viewCoalesced(store, run) : null,
   ]);
   const chunkTotal = CHUNK_STATES.reduce((sum, state) => sum + counts[state], 0);
   const expiries = batches.map((batch) => batch.expires_at);
@@ -135,9 +139,10 @@ export async function viewRun(store: Ledger, run: RunRecord): Promise<RunView> {
     blocked: run.blocked.map(viewBlock),
     rows: { total: run.totalRows, ...Object.fromEntries(ROW_STATES.map((state) => [state, run.rows[state]])) },
     chunks: { total: chunkTotal, ...counts },
+    coalesced,
     in_doubt: doubtful.map((chunk) => chunk.chunkNo),
     usage: viewUsage(usage),
-    cost_usd: viewCost(run, usage),
+    cost_usd: viewCost(run, usage, coalesced),
     cache: await viewCaching(run, usage),
     lanes: viewLanes(usage),
     models: Object.keys(run.mix),
@@ -248,14 +253,15 @@ async function viewPilot(store: Ledger, run: RunRecord): Promise<RunView['pilot'
   return state === 'none' ? null : { rows: wishesOf(run).pilot, state };
 }
 
-function viewCost(run: RunRecord, usage: readonly UsageEntry[]): RunView['cost_usd'] {
+function viewCost(run: RunRecord, usage: readonly UsageEntry[], coalesced: CoalescedView | null): RunView['cost_usd'] {
   const spent = usage.reduce((sum, entry) => sum + entry.costUsd, 0);
   const priced = usage.every((entry) => entry.unpricedRows === 0);
   const answered = usage.reduce((sum, entry) => sum + entry.rows, 0);
-  const left = OPEN_ROW_STATES.reduce((sum, state) => sum + run.rows[state], 0);
+  const open = OPEN_ROW_STATES.reduce((sum, state) => sum + run.rows[state], 0);
+  const left = open - (coalesced?.waiting_rows ?? 0);
   const estimate = left === 0 ? spent : answered > 0 ? spent + (spent / answered) * left : null;
   const upper = upperCostUsd(run.mix);
-  const rowsToSend = run.totalRows - run.rows.invalid;
+  const rowsToSend = run.totalRows - run.rows.invalid - (coalesced?.rows ?? 0);
   return {
     spent: priced ? spent : null,
     estimated_total: priced ? estimate : null,

@@ -4,7 +4,7 @@
  */
 import type { ChunkRecord, RunRecord } from '../domain/model.ts';
 import { wishesOf } from '../domain/model.ts';
-import { goesRealtime } from '../domain/lanes.ts';
+import { goesRealtime, isSent } from '../domain/lanes.ts';
 import { BATCH_AGEING_MS, turnOf } from '../domain/priority.ts';
 import { pilotHolds } from './pilot-hold.ts';
 import { chunkKey, type Session } from './session.ts';
@@ -24,6 +24,7 @@ export async function planUploads(session: Session, runIds: readonly string[]): 
     if (run?.state !== 'ready' && run?.state !== 'active') continue;
     if (await pilotHolds(session, run)) continue;
     for (const chunk of await store.chunks(runId, { states: ['sealed'] })) {
+      if (!isSent(chunk)) continue;
       if (session.held.has(chunkKey(chunk)) || session.blocks.stopsChunk(chunk) || goesRealtime(run, chunk)) continue;
       const priority = chunk.priority ?? wishesOf(run).priority;
       plan.push({ run, chunk, turn: turnOf(priority, run.createdAtMs, BATCH_AGEING_MS) });

@@ -8,6 +8,7 @@
 import { BatchrunError } from '../base/errors.ts';
 import { describeLocalError } from '../domain/local-errors.ts';
 import { paths, tagOf } from '../domain/ids.ts';
+import { isSent } from '../domain/lanes.ts';
 import type { ChunkRecord, Lane, RowRecord, RunRecord } from '../domain/model.ts';
 import { decodeRequestIndex, decodeResultIndex, OUTCOME } from '../domain/packed-index.ts';
 import type { Files } from '../domain/ports.ts';
@@ -191,7 +192,10 @@ export class Walk {
     const home = { homeChunkNo: chunk.chunkNo, homeIndex: at };
     const base = { seq, entry, idJson: null, home, params: undefined };
     const record = await this.#records.at(seq);
-    if (record) return { ...base, ...(await this.#fromRecord(record, wirePrefix === null ? entry.id : null)) };
+    if (record) {
+      const more = await this.#fromRecord(record, wirePrefix === null ? entry.id : null);
+      return { ...base, ...more, ...(isSent(chunk) || more.lane === null ? {} : { lane: 'copy' }) };
+    }
     const state = rowStateOfChunk(chunk.state) ?? 'canceled';
     const errorType = state === 'canceled' ? 'batchrun_canceled' : null;
     const errorMessage = errorType === null ? null : describeLocalError(errorType);

@@ -2,7 +2,8 @@
  * What a walk over a run (walk.ts) says of each row.
  */
 import type { ChunkRecord } from '../domain/model.ts';
-import type { OutputRecord } from '../domain/output-record.ts';
+import { isSent } from '../domain/lanes.ts';
+import type { OutputLane, OutputRecord } from '../domain/output-record.ts';
 import type { RequestIndex, ResultIndex } from '../domain/packed-index.ts';
 import { decodeRowEntry, idJsonOf, type InvalidEntry, type RowEntry } from '../domain/row-file.ts';
 import type { WindowReader } from './windows.ts';
@@ -41,10 +42,8 @@ export class SucceededRow implements WalkedRow {
   readonly seq: number;
   readonly resultLine: Buffer;
   readonly state = 'succeeded';
-  readonly lane = 'batch';
   readonly errorType = null;
   readonly errorMessage = null;
-  readonly attempts = 1;
   readonly params = undefined;
   readonly #stream: Stream;
   readonly #at: number;
@@ -61,6 +60,14 @@ export class SucceededRow implements WalkedRow {
 
   get entry(): RowEntry {
     return (this.#entry ??= decodeRowEntry(this.#line.toString(), this.#stream.rowsPath));
+  }
+
+  get lane(): OutputLane {
+    return isSent(this.#stream.chunk) ? 'batch' : 'copy';
+  }
+
+  get attempts(): number {
+    return isSent(this.#stream.chunk) ? 1 : 0;
   }
 
   get idJson(): Buffer | null {

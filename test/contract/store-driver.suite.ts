@@ -93,6 +93,11 @@ export function storeDriverSuite(name: string, open: OpenStore): void {
           recordBatchMissing: () => driver.recordBatchMissing('msgbatch_2', AT),
           recordFetchFailed: () => driver.recordFetchFailed({ ...at, chunkNo: 2, reason: 'x' }),
           checkpointCollected: () => driver.checkpointCollected(collectedStep(2, 2)),
+          recordCopied: () =>
+            driver.recordCopied({
+              ...{ ...at, chunkNo: 3, outcomes: new Uint8Array(2), resultIndex: new Uint8Array(), succeeded: 2 },
+              ...{ savedUsd: 0, rows: [], stopReasons: {} },
+            }),
           recordLost: () =>
             driver.recordLost({
               ...at,

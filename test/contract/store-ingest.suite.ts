@@ -70,12 +70,15 @@ export function storeIngestSuite(name: string, open: OpenStore): void {
           batchId: null,
           fetches: 0,
           hurriedAtMs: null,
+          answers: 'api',
+          savedUsd: null,
         });
         const index = await store.chunkIndex(RUN, 3);
         expect({ ...index, requests: Buffer.from(index.requests) }).toEqual({
           requests: Buffer.from(requestIndex),
           outcomes: null,
           results: null,
+          leaders: null,
         });
         expect(await store.chunk(RUN, 4)).toBeNull();
         await expect(store.chunkIndex(RUN, 4)).rejects.toMatchObject({ code: 'E_BUG' });

@@ -257,6 +257,8 @@ async function checkRun(store: Store, run: RunRecord): Promise<void> {
   }
   for (const chunk of chunks) {
     if (!['submitted', 'ended', 'collected', 'lost'].includes(chunk.state)) continue;
+    // Its answers are those of others.
+    if (chunk.answers !== 'api') continue;
     // Its rows were given up while nobody knew its batch.
     if (chunk.state === 'lost' && chunk.batchId === null) continue;
     const batch = chunk.batchId === null ? null : await store.batch(chunk.batchId);

@@ -4,6 +4,7 @@
  */
 import { expect, test } from 'vitest';
 import { chance, integerBetween, pick, seededRng, shuffled, type Rng } from '../../src/base/random.ts';
+import { LeadersBuilder } from '../../src/domain/leaders.ts';
 import type { RowState, RunState } from '../../src/domain/model.ts';
 import { encodeResultIndex, OUTCOME, outcomeByte } from '../../src/domain/packed-index.ts';
 import type { DriverStore, Store } from '../../src/domain/store.ts';
@@ -36,6 +37,8 @@ interface ModelChunk {
   readonly no: number;
   readonly kind: 'input' | 'retry';
   readonly seqs: readonly number[];
+  /** By place: whose answer each row takes; null where it is sent. */
+  readonly leaders: readonly number[] | null;
   state: 'sealed' | 'submitting' | 'uncertain' | 'submitted' | 'ended' | 'over';
   attemptId: number;
   batchId: string;
@@ -45,6 +48,8 @@ interface ModelChunk {
 class Model {
   readonly rows = new Map<number, RowState>();
   readonly chunks: ModelChunk[] = [];
+  /** Rows that take the answer of another one. */
+  readonly leaderOf = new Map<number, number>();
   state: RunState = 'ready';
   readonly pools = new Map<string, PoolSnapshot>();
   chunkNo = 0;
@@ -52,6 +57,11 @@ class Model {
 
   set(seqs: Iterable<number>, state: RowState): void {
     for (const seq of seqs) this.rows.set(seq, state);
+  }
+
+  /** Rows that are sent themselves. */
+  sentIn(...states: readonly RowState[]): number[] {
+    return this.seqsIn(...states).filter((seq) => !this.leaderOf.has(seq));
   }
 
   seqsIn(...states: readonly RowState[]): number[] {
@@ -62,8 +72,8 @@ class Model {
     return this.chunks.filter((chunk) => states.includes(chunk.state));
   }
 
-  add(kind: ModelChunk['kind'], seqs: readonly number[]): ModelChunk {
-    const chunk: ModelChunk = { no: ++this.chunkNo, kind, seqs, state: 'sealed', attemptId: 0, batchId: '' };
+  add(kind: ModelChunk['kind'], seqs: readonly number[], leaders: ModelChunk['leaders'] = null): ModelChunk {
+    const chunk: ModelChunk = { no: ++this.chunkNo, kind, seqs, leaders, state: 'sealed', attemptId: 0, batchId: '' };
     this.chunks.push(chunk);
     return chunk;
   }
@@ -90,7 +100,19 @@ function legalSteps({ model, rng }: Game): ReadonlyMap<string, Step> {
   ): void => {
     if (chunks.length > 0) steps.set(name, (game) => step(game, pick(rng, chunks)));
   };
-  if (moving) on(model.in('sealed'), 'attempt', startAttempt);
+  const sealed = model.in('sealed');
+  if (moving) {
+    on(
+      sealed.filter((chunk) => chunk.leaders === null),
+      'attempt',
+      startAttempt,
+    );
+  }
+  on(
+    sealed.filter((chunk) => chunk.leaders?.every((seq) => ENDS.has(model.rows.get(seq) ?? 'waiting'))),
+    'copied',
+    copied,
+  );
   on(model.in('submitting', 'uncertain'), 'created', created);
   on(model.in('submitting', 'uncertain'), 'not created', notCreated);
   on(model.in('submitting'), 'uncertain', uncertain);
@@ -107,7 +129,10 @@ function legalSteps({ model, rng }: Game): ReadonlyMap<string, Step> {
   on(model.in('submitted'), 'ended', ended);
   on(model.in('ended'), 'collected', collected);
   on(model.in('ended'), 'lost', lost);
-  if (model.state === 'active' && model.seqsIn('retry').length > 0) {
+  if (model.state === 'active' && model.seqsIn('retry').some((seq) => model.leaderOf.has(seq))) {
+    steps.set('retry copies', retryCopies);
+  }
+  if (model.state === 'active' && model.sentIn('retry').length > 0) {
     steps.set('retry chunk', retryChunk);
     steps.set('claim', claim);
     steps.set('give up', giveUp);
@@ -124,6 +149,48 @@ function legalSteps({ model, rng }: Game): ReadonlyMap<string, Step> {
   if (chance(rng, 0.1)) steps.set('take over', takeOver);
   if (chance(rng, 0.1)) steps.set('pools', recordPools);
   return steps;
+}
+
+const ENDS: ReadonlySet<RowState> = new Set(['succeeded', 'failed', 'expired', 'canceled']);
+
+/** Its rows end as their leaders did. */
+async function copied(game: Game, chunk: ModelChunk): Promise<void> {
+  const { model, driver, atMs } = game;
+  const rows: CollectedRow[] = [];
+  for (const [at, seq] of chunk.seqs.entries()) {
+    const to = model.rows.get(chunk.leaders?.[at] ?? -1) as CollectedRow['to'];
+    model.set([seq], to);
+    if (to !== 'succeeded' || chunk.kind === 'retry') rows.push(collectedRow(seq, at, to));
+  }
+  chunk.state = 'over';
+  const count = chunk.seqs.length;
+  const ends = chunk.seqs.map((seq) => model.rows.get(seq));
+  await driver.recordCopied({
+    ...{ runId: RUN, chunkNo: chunk.no, atMs, rows, savedUsd: 0.5, stopReasons: {} },
+    outcomes: Uint8Array.from(ends, (to) => (to === 'succeeded' ? outcomeByte('succeeded') : OUTCOME.elsewhere)),
+    resultIndex: encodeResultIndex(new Float64Array(count), new Float64Array(count)),
+    succeeded: ends.filter((to) => to === 'succeeded').length,
+  });
+}
+
+/** Rows that take the answer of another one wait for it again. */
+async function retryCopies(game: Game): Promise<void> {
+  const { model, rng, driver, atMs } = game;
+  const seqs = someOf(
+    rng,
+    model.seqsIn('retry').filter((seq) => model.leaderOf.has(seq)),
+  );
+  const leaders = seqs.map((seq) => model.leaderOf.get(seq) ?? -1);
+  const chunk = model.add('retry', seqs, leaders);
+  model.set(seqs, 'waiting');
+  const more = { kind: 'retry', answers: 'rows', leaders: leadersOf(seqs, leaders) } as const;
+  await driver.sealRetryChunk(RUN, newChunk(chunk.no, seqs, more), seqs, atMs);
+}
+
+function leadersOf(seqs: readonly number[], leaders: readonly number[]): Uint8Array {
+  const builder = new LeadersBuilder();
+  for (const [at, seq] of seqs.entries()) builder.append(seq, leaders[at] ?? -1);
+  return builder.finish();
 }
 
 async function startAttempt(game: Game, chunk: ModelChunk): Promise<void> {
@@ -236,20 +303,20 @@ function someOf(rng: Rng, seqs: readonly number[]): number[] {
 }
 
 async function retryChunk(game: Game): Promise<void> {
-  const seqs = someOf(game.rng, game.model.seqsIn('retry'));
+  const seqs = someOf(game.rng, game.model.sentIn('retry'));
   const chunk = game.model.add('retry', seqs);
   game.model.set(seqs, 'waiting');
   await game.driver.sealRetryChunk(RUN, newChunk(chunk.no, seqs, { kind: 'retry' }), seqs, game.atMs);
 }
 
 async function claim(game: Game): Promise<void> {
-  const seqs = someOf(game.rng, game.model.seqsIn('retry'));
+  const seqs = someOf(game.rng, game.model.sentIn('retry'));
   game.model.set(seqs, 'in_realtime');
   await game.driver.claimRealtime(RUN, seqs, game.atMs);
 }
 
 async function giveUp(game: Game): Promise<void> {
-  const rows = someOf(game.rng, game.model.seqsIn('retry')).map((seq) => {
+  const rows = someOf(game.rng, game.model.sentIn('retry')).map((seq) => {
     const to = pick(game.rng, ['failed', 'expired', 'canceled'] as const);
     game.model.set([seq], to);
     return { seq, to, errorType: 'x' };
@@ -278,7 +345,7 @@ async function cancel(game: Game): Promise<void> {
 }
 
 async function cancelUnsent(game: Game): Promise<void> {
-  for (const chunk of game.model.in('sealed')) {
+  for (const chunk of game.model.in('sealed').filter(({ leaders }) => leaders === null)) {
     chunk.state = 'over';
     game.model.set(chunk.seqs, 'canceled');
   }
@@ -319,6 +386,29 @@ async function startGame(store: Store, seed: string): Promise<Game> {
     await store.sealChunk(RUN, newChunk(model.add('input', seqs).no, seqs), START_MS);
     model.set(seqs, 'waiting');
   }
+  const sent = seq;
+  if (chance(rng, 0.5)) {
+    const seqs = Array.from({ length: integerBetween(rng, 1, 4) }, () => seq++);
+    const leaders = seqs.map(() => integerBetween(rng, 0, sent - 1));
+    for (const [at, one] of seqs.entries()) model.leaderOf.set(one, leaders[at] ?? 0);
+    const chunk = model.add('input', seqs, leaders);
+    const more = { answers: 'rows', leaders: leadersOf(seqs, leaders) } as const;
+    await store.sealChunk(RUN, newChunk(chunk.no, seqs, more), START_MS);
+    model.set(seqs, 'waiting');
+  }
+  if (chance(rng, 0.2)) {
+    // Its answers were there before.
+    const seqs = [seq++, seq++];
+    const chunk = model.add('input', seqs);
+    chunk.state = 'over';
+    const answered = {
+      outcomes: new Uint8Array(2).fill(outcomeByte('succeeded')),
+      resultIndex: encodeResultIndex(new Float64Array(2), new Float64Array(2)),
+      savedUsd: null,
+    };
+    await store.sealChunk(RUN, newChunk(chunk.no, seqs, { answers: 'runs', answered }), START_MS);
+    model.set(seqs, 'succeeded');
+  }
   const end = { runId: RUN, atMs: START_MS, fingerprint: 'p', again: false, totalRows: seq, invalidRows: 0, mix: {} };
   await store.finishIngest(end);
   const driver = await store.takeOver({ pid: 1, host: 'h', command: 'c', atMs: START_MS });
@@ -353,6 +443,8 @@ const STEP_NAMES = [
     'ended',
     'collected',
     'lost',
+    'copied',
+    'retry copies',
     'retry chunk',
   ],
   ...['claim', 'give up', 'settle', 'release', 'cancel', 'cancel unsent', 'finish', 'reopen', 'take over', 'pools'],

@@ -17,7 +17,7 @@ import { silentLogger } from '../../src/base/log.ts';
 import { seededRng } from '../../src/base/random.ts';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
 import type { CacheSettings } from '../../src/domain/cache/settings.ts';
-import type { LaneMode, RetryLaneMode } from '../../src/domain/model.ts';
+import type { Coalescing, LaneMode, RetryLaneMode } from '../../src/domain/model.ts';
 import type { Files } from '../../src/domain/ports.ts';
 import type { Store } from '../../src/domain/store.ts';
 import type { ApiEngine } from '../../src/engine/engine.ts';
@@ -61,6 +61,7 @@ export interface LabSetup {
   readonly cache?: CacheSettings;
   /** The calls that do that: requests that are no row. */
   readonly warmUps?: readonly LabRow['params'][];
+  readonly coalesce?: Coalescing;
 }
 
 /** A command as the command line would carry it out, on one engine. */

@@ -41,6 +41,7 @@ async function submitted(engine: ApiEngine, lab: Lab): Promise<IngestReport> {
         defuseFormulas: false,
         columns: [],
         ...(setup.cache === undefined ? {} : { cache: setup.cache }),
+        ...(setup.coalesce ? { coalesce: setup.coalesce } : {}),
         wishes: {
           lane: setup.lane ?? 'auto',
           deadlineMs: setup.deadlineAfterMs === undefined ? null : engine.clock.now() + setup.deadlineAfterMs,
@@ -294,6 +295,45 @@ const CACHED: Scenario = {
   ends: SUCCEEDED,
 };
 
+const DEDUPED = { dedupe: true, reuse: false } as const;
+
+/** Every question twice, and three times; each in another chunk. */
+export const DEDUPE: Scenario = {
+  name: 'rows that take the answers of others',
+  setup: setupOf({ rows: rowsOf(8, (at) => asking(at % 3)), chunkRows: 2, coalesce: DEDUPED }),
+  command: run,
+  ends: SUCCEEDED,
+};
+
+/** What failed is asked once again, for all who asked. */
+const DEDUPE_RETRY: Scenario = {
+  name: 'retry of rows that take the answers of others',
+  setup: setupOf({
+    ...{ rows: rowsOf(6, (at) => asking(at % 2)), chunkRows: 2, coalesce: DEDUPED, maxAttempts: 1, errors: true },
+    ...{ retryLane: 'batch', sim: { rates: ALL_ERRORED } },
+  }),
+  prepare: async (lab) => {
+    await lab.mustEnd(run);
+    lab.world.setRates({ errorRate: 0 });
+  },
+  command: retry,
+  ends: SUCCEEDED,
+};
+
+const DEDUPE_CANCEL: Scenario = {
+  name: 'a cancel of rows that take the answers of others',
+  setup: setupOf({ rows: rowsOf(8, (at) => asking(at % 4)), chunkRows: 2, maxBatches: 1, coalesce: DEDUPED }),
+  prepare: async (lab) => {
+    await lab.mustEnd(submit);
+  },
+  command: cancel,
+  ends: () => ['succeeded', 'canceled'],
+};
+
+function asking(question: number): Partial<LabRow> {
+  return { params: rowsOf(question + 1)[question]?.params ?? {} };
+}
+
 export const ERRORS_FILE: Scenario = {
   name: 'output and errors file',
   setup: setupOf({
@@ -317,4 +357,5 @@ export const ERRORS_FILE: Scenario = {
 
 export const SCENARIOS: readonly Scenario[] = [
   ...[PLAIN, REALTIME, RETRY_CHUNK, SPLIT, REFUSED, CANCEL, RETRY, EXPIRED, DEADLINE, FORCED, CACHED, ERRORS_FILE],
+  ...[DEDUPE, DEDUPE_RETRY, DEDUPE_CANCEL],
 ];

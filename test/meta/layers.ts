@@ -16,7 +16,7 @@ interface Layer {
 export const LAYERS: readonly Layer[] = [
   { name: 'base', folder: 'src/base/', mayImport: [], packages: [] },
   // Hashing and looking at bytes are pure: no file, no socket, no clock.
-  { name: 'domain', folder: 'src/domain/', mayImport: ['base'], packages: ['node:crypto', 'node:buffer'] },
+  { name: 'domain', folder: 'src/domain/', mayImport: ['base'], packages: ['node:crypto', 'node:buffer', 'node:zlib'] },
   {
     name: 'engine',
     folder: 'src/engine/',

@@ -10,7 +10,7 @@ import { OUTPUT, type Machine } from './machine.ts';
 import { wrongMoves } from './moves.ts';
 import { checkCap, checkFollowed, checkPayments, checkSpares, checkUsage } from './payments.ts';
 import { checkPilot } from './pilots.ts';
-import { variantsOf, type InputRow } from './plan.ts';
+import { leaderOf, variantsOf, type InputRow } from './plan.ts';
 import { checkAskedAgain, follows, wrongDeviant, type DeviantLine } from './schema-runs.ts';
 import { wrongPrints } from './stdout.ts';
 
@@ -117,7 +117,9 @@ async function wrongAnswer(
   if (!row.valid) return 'it was never sent, and yet it has an answer';
   if (row.refused === true) return 'the API refuses it, and yet it has an answer';
   const { message } = line.result;
-  const { attempts = 1, truncations = 0 } = (await store.rowRecord(runId, at)) ?? {};
+  // A row that takes the answer of another one was tried as often as that one.
+  const leader = plan.coalesce ? leaderOf(plan, at) : at;
+  const { attempts = 1, truncations = 0 } = (await store.rowRecord(runId, leader)) ?? {};
   if (truncations > 0) counts.askedAgain++;
   const said = (message?.content ?? []).map((block) => block.text).join('');
   if (plan.schema && !follows(said)) return 'it succeeded, and its answer does not follow the schema';

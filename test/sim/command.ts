@@ -15,11 +15,12 @@ import { newSession } from '../../src/engine/session.ts';
 import { sweep } from '../../src/engine/sweep.ts';
 import { budgetOfRows } from './account.ts';
 import { cachingOf } from './caching.ts';
-import { OUTPUT, type Incarnation, type Machine } from './machine.ts';
+import { OUTPUT, OUTPUT_AGAIN, type Incarnation, type Machine } from './machine.ts';
 import type { InputRow, Plan } from './plan.ts';
 import { settingsOf } from './schema-runs.ts';
 
-export type Command = 'run' | 'submit' | 'collect' | 'once' | 'retry';
+/** `again`: the same input under another name, a run of its own. */
+export type Command = 'run' | 'submit' | 'collect' | 'once' | 'retry' | 'again';
 export type CommandEnd = DriveEnd | 'nothing' | 'reopened';
 
 const holderOf = (command: Command) => ({ pid: 1, host: 'sim', command });
@@ -42,7 +43,8 @@ export async function command(process: Incarnation, what: Command): Promise<Comm
     return finished(process, await drive(engine, { ...base, runIds: null, goal: 'finish' }));
   }
   machine.reading++;
-  const report = await submit(engine, machine).finally(() => machine.reading--);
+  const name = what === 'again' ? 'again' : null;
+  const report = await submit(engine, machine, name).finally(() => machine.reading--);
   const runId = report.verdict.kind === 'exists' ? report.verdict.runId : report.runId;
   if (what === 'submit' && (await engine.store.run(runId))?.state === 'done') return 'nothing';
   return finished(
@@ -74,7 +76,7 @@ async function retry(engine: ApiEngine, plan: Plan): Promise<CommandEnd> {
 }
 
 /** `batchrun submit`'s first half: read, check, seal. */
-async function submit(engine: ApiEngine, machine: Machine): Promise<IngestReport> {
+async function submit(engine: ApiEngine, machine: Machine, name: string | null): Promise<IngestReport> {
   const { plan } = machine;
   const { budget } = plan.troubles;
   await sweep(engine);
@@ -88,7 +90,7 @@ async function submit(engine: ApiEngine, machine: Machine): Promise<IngestReport
     }),
     inputs: ['/in/rows.jsonl'],
     run: {
-      name: null,
+      name,
       origin: engine.api.origin,
       workspace: engine.api.workspace,
       settings: {
@@ -101,6 +103,7 @@ async function submit(engine: ApiEngine, machine: Machine): Promise<IngestReport
         columns: [],
         ...settingsOf(plan),
         ...(caching.settings === null ? {} : { cache: caching.settings }),
+        ...(plan.coalesce ? { coalesce: plan.coalesce } : {}),
         wishes: {
           ...wishesOf(engine, plan),
           ...(plan.schema ? { onSchemaError: plan.schema.onError } : {}),
@@ -114,12 +117,12 @@ async function submit(engine: ApiEngine, machine: Machine): Promise<IngestReport
         },
       },
       settingHashes: {},
-      output: plan.troubles.output === 'stdout' ? '-' : OUTPUT,
+      output: name !== null ? OUTPUT_AGAIN : plan.troubles.output === 'stdout' ? '-' : OUTPUT,
       format: 'jsonl',
       errors: null,
       overwrite: true,
     },
-    scope: { origin: engine.api.origin, workspaceHeader: null, name: null },
+    scope: { origin: engine.api.origin, workspaceHeader: null, name },
     onInvalid: 'skip',
     again: false,
     dryRun: false,

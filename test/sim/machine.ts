@@ -37,6 +37,7 @@ import { Stdout } from './stdout.ts';
 import { CallWatch, watchedFetch } from './watch.ts';
 
 export const OUTPUT = '/out/results.jsonl';
+export const OUTPUT_AGAIN = '/out/again.jsonl';
 /** Opening a chunk's two files, and reading a request. */
 const READS_BEFORE_CALL = 3;
 /** What goes to stdout as data. */
@@ -101,6 +102,7 @@ export class Machine {
     ...{ keysAside: 0, revocations: 0 },
     ...{ hurriedBatches: 0, releasedChunks: 0, lateSaid: 0, deviants: 0, deviantsAskedAgain: 0 },
     ...{ pilotsPassed: 0, pilotsRefused: 0 },
+    ...{ copiedRows: 0, reusedRows: 0 },
   };
   /** Everything that any process printed on stdout. */
   readonly printed: Stdout[] = [];

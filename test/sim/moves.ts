@@ -54,8 +54,9 @@ function isLegal(machine: Noted['machine'], before: string | null, after: string
     case 'run':
       return before === null ? after === 'ingesting' : isMove('run', before as RunState, after as RunState);
     case 'chunk':
-      // The row that a split found refused becomes a chunk that is refused at once.
-      if (before === null) return after === 'sealed' || after === 'refused';
+      // The row that a split found refused becomes a chunk that is refused at once; what an earlier run has answered,
+      // one that is collected.
+      if (before === null) return after === 'sealed' || after === 'refused' || after === 'collected';
       return isMove('chunk', before as ChunkState, after as ChunkState);
     case 'attempt':
       return before === null ? after === 'open' : isMove('attempt', before as AttemptState, after as AttemptState);
@@ -80,10 +81,12 @@ function untold(db: Db, noted: readonly Noted[]): string[] {
     if (known) known.push(state);
     else map.set(place, [state]);
   };
-  const alive = new Set(db.all<{ id: string }>('SELECT id FROM runs').map(({ id }) => id));
+  const runs = db.all<{ place: string }>('SELECT id AS place FROM runs');
+  // Chunks that were written anew while their run was being read are gone, and what was told of them.
+  const chunks = db.all<{ place: string }>("SELECT run_id || ':' || chunk_no AS place FROM chunks");
+  const alive = new Set([...runs, ...chunks].map(({ place }) => place));
   for (const { machine, place, after } of noted) {
-    const runId = place.split(':')[0] ?? '';
-    if ((machine === 'run' || machine === 'chunk') && alive.has(runId)) add(moves, place, after);
+    if ((machine === 'run' || machine === 'chunk') && alive.has(place)) add(moves, place, after);
   }
   const events = db.all<{ kind: string; run_id: string; chunk_no: number | null }>(
     'SELECT kind, run_id, chunk_no FROM events ORDER BY id',

@@ -3,7 +3,7 @@
  * switched off entirely, so that the others can be seen alone (swarm testing).
  */
 import { chance, integerBetween, pick, seededRng, type Rng } from '../../src/base/random.ts';
-import type { RetryLaneMode } from '../../src/domain/model.ts';
+import type { Coalescing, RetryLaneMode } from '../../src/domain/model.ts';
 import { FAULT_NAMES, type FaultName } from '../../src/tools/sim/faults.ts';
 import type { SimRates } from '../../src/tools/sim/options.ts';
 import { withSchema, type SchemaPlan } from './schema-runs.ts';
@@ -53,6 +53,8 @@ export interface Plan {
   readonly besideRate: number;
   readonly cancelRate: number;
   readonly troubles: Troubles;
+  /** Some rows ask what others ask, and are to take their answers; null: each asks for itself. */
+  readonly coalesce: Coalescing | null;
 }
 
 const MINUTE_MS = 60_000;
@@ -66,7 +68,7 @@ const CANCEL_FAULTS = { 'cancel.500': 0.3, 'cancel.500_after': 0.3 } as const;
 const LAG_FAULTS = { 'list.lag': 0.5, 'create.hang_after': 0.2, 'create.504_after': 0.2 } as const;
 
 export function planOf(seed: string | number): Plan {
-  const plan = withSchema(withRefusal(withCache(withCutOffs(drawn(seed)))));
+  const plan = withSchema(withRefusal(withCache(withDuplicates(withCutOffs(drawn(seed))))));
   if (!plan.troubles.lagsBeyondGrace) return plan;
   const rng = seededRng(`lag|share|${seed}`);
   const listLagMs = Math.floor(plan.graceMs * (1.2 + 2 * rng.next()));
@@ -98,8 +100,10 @@ function withRefusal(plan: Plan): Plan {
 }
 
 /** The rows of the pilot, by their numbers: the first that may be sent. */
-export function pilotRows({ rows, troubles }: Pick<Plan, 'rows' | 'troubles'>): readonly number[] {
-  const valid = [...rows.keys()].filter((at) => rows[at]?.valid === true);
+export function pilotRows(plan: Pick<Plan, 'rows' | 'troubles' | 'coalesce'>): readonly number[] {
+  const { rows, troubles, coalesce } = plan;
+  const isSent = (at: number): boolean => !coalesce || leaderOf(plan, at) === at;
+  const valid = [...rows.keys()].filter((at) => rows[at]?.valid === true && isSent(at));
   return valid.slice(0, troubles.pilot?.rows ?? 0);
 }
 
@@ -108,6 +112,29 @@ function withCache(plan: Plan): Plan {
   const cache = cachePlanOf(seededRng(`cache|${plan.seed}`));
   if (cache === null || plan.troubles.limits !== null) return plan;
   return { ...plan, cache, rows: withPrefix(plan.rows, plan.seed) };
+}
+
+/** From a stream of its own as well. The first row stays: an input needs one that is good. */
+function withDuplicates(plan: Plan): Plan {
+  const rng = seededRng(`duplicates|${plan.seed}`);
+  if (!chance(rng, 0.25)) return plan;
+  const share = pick(rng, [0.2, 0.5, 0.9]);
+  const rows = plan.rows.map((row, at) => {
+    if (at === 0 || !chance(rng, share)) return row;
+    const { params, betas, valid } = plan.rows[integerBetween(rng, 0, at - 1)] ?? row;
+    return { ...row, params, betas, valid };
+  });
+  return { ...plan, rows, coalesce: { dedupe: true, reuse: chance(rng, 0.5) } };
+}
+
+/** The first row that asks what this one asks. */
+export function leaderOf({ rows }: Pick<Plan, 'rows'>, at: number): number {
+  const hash = askedBy(rows[at]);
+  return rows.findIndex((row) => askedBy(row) === hash);
+}
+
+function askedBy(row: InputRow | undefined): string {
+  return JSON.stringify([row?.params, row?.betas, row?.valid]);
 }
 
 /** What a row may be asked as: with max_tokens as it stands, and with those of its later tries. */
@@ -174,6 +201,7 @@ function drawn(seed: string | number): Plan {
     besideRate: pick(rng, [0, 0, 0.3]),
     cancelRate,
     troubles: troublesOf(seed),
+    coalesce: null,
   };
 }
 

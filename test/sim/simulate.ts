@@ -9,6 +9,7 @@ import { paramsHashOf } from '../../src/tools/sim/prompt.ts';
 import { checkEnd, outputLines, outputText, pending } from './checkers.ts';
 import { canceledOr, commanded, inLife } from './in-life.ts';
 import { Lab, wirePlaceOf } from './lab.ts';
+import { countCopies, reuseAll } from './reuse.ts';
 import { faultyLife } from './lives.ts';
 import type { Machine, Sabotage } from './machine.ts';
 import { timesSent } from './payments.ts';
@@ -66,6 +67,12 @@ async function story(lab: Lab): Promise<void> {
   lab.heal();
   await each(untilDone);
   checkStrangers(lab.machines);
+  await retryAll(lab, each);
+  if (lab.plan.coalesce?.reuse === true) await each(reuseAll);
+  for (const machine of lab.machines) countCopies(machine);
+}
+
+async function retryAll(lab: Lab, each: (work: (machine: Machine) => Promise<void>) => Promise<void>): Promise<void> {
   const { retry } = lab.plan.troubles;
   if (retry === null) return;
   const before = new Map(lab.machines.map((machine) => [machine, succeededRows(machine)]));

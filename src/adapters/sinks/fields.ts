@@ -118,6 +118,7 @@ function isTextBlock(block: unknown): boolean {
 /** Rows without an answer are not billed (documentation 2026-09-26). Twelve digits: no noise of binary fractions. */
 function costOf(record: OutputRecord, line: ResultLine | null): number | null {
   if (line?.usage === undefined) return 0;
+  if (record.lane === 'copy') return 0;
   if (line.model === undefined || record.lane === null) return null;
   const cost = costUsd({ model: line.model, lane: record.lane, usage: line.usage, inferenceGeo: line.inferenceGeo });
   return cost === null ? null : Number(cost.toPrecision(12));

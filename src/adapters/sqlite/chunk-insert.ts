@@ -8,12 +8,13 @@ import { addEvent } from './moves.ts';
 /** A new chunk with its index. Its rows are counted where the run's rows are: at the end of ingest, or by the caller. */
 export function insertChunk(
   db: Db,
-  step: { runId: string; chunk: NewChunk; atMs: number; state: 'sealed' | 'refused' },
+  step: { runId: string; chunk: NewChunk; atMs: number; state: 'sealed' | 'refused' | 'collected' },
 ): void {
   const { runId, chunk, atMs, state } = step;
+  const copiesOf = chunk.answers === undefined || chunk.answers === 'api' ? null : chunk.answers;
   db.run(
     `INSERT INTO chunks (run_id, chunk_no, kind, state, betas, row_count, bytes, sha256, first_seq, mix, parent_no,
-       sealed_at_ms, wire, priority) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       sealed_at_ms, wire, priority, copies_of, saved_usd) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     runId,
     chunk.chunkNo,
     chunk.kind,
@@ -28,18 +29,28 @@ export function insertChunk(
     atMs,
     chunk.wire,
     chunk.priority,
+    copiesOf,
+    chunk.answered?.savedUsd ?? null,
   );
   db.run(
-    'INSERT INTO chunk_index (run_id, chunk_no, requests) VALUES (?, ?, ?)',
+    'INSERT INTO chunk_index (run_id, chunk_no, requests, outcomes, results, leaders) VALUES (?, ?, ?, ?, ?, ?)',
     runId,
     chunk.chunkNo,
     chunk.requestIndex,
+    chunk.answered?.outcomes ?? null,
+    chunk.answered?.resultIndex ?? null,
+    chunk.leaders ?? null,
   );
   addEvent(db, {
     runId,
     chunkNo: chunk.chunkNo,
     atMs,
     kind: `chunk.${state}`,
-    data: { rows: chunk.rowCount, bytes: chunk.bytes, ...(chunk.parentNo === null ? {} : { from: chunk.parentNo }) },
+    data: {
+      rows: chunk.rowCount,
+      bytes: chunk.bytes,
+      ...(chunk.parentNo === null ? {} : { from: chunk.parentNo }),
+      ...(copiesOf === null ? {} : { copies_of: copiesOf }),
+    },
   });
 }

@@ -34,7 +34,7 @@ export function createIngestSteps(db: Db): IngestSteps {
     sealChunk: (runId, chunk, atMs) =>
       step(() => {
         expectState(db, runId, ['ingesting']);
-        insertChunk(db, { runId, chunk, atMs, state: 'sealed' });
+        insertChunk(db, { runId, chunk, atMs, state: chunk.answered ? 'collected' : 'sealed' });
       }),
     resealChunk: (runId, chunk) => step(() => resealChunk(db, runId, chunk)),
     finishIngest: (end) => step(() => finishIngest(db, end)),
@@ -98,6 +98,7 @@ function resealChunk(db: Db, runId: string, chunk: NewChunk): void {
   expectState(db, runId, ['ingesting']);
   if (chunk.rowCount === 0) {
     db.run("DELETE FROM chunks WHERE run_id = ? AND chunk_no = ? AND state = 'sealed'", runId, chunk.chunkNo);
+    db.run('DELETE FROM events WHERE run_id = ? AND chunk_no = ?', runId, chunk.chunkNo);
     return;
   }
   const changed = db.run(
@@ -140,20 +141,26 @@ function finishIngest(db: Db, end: IngestEnd): IngestVerdict {
   ) ?? { next: 0 };
   db.run(
     `UPDATE runs SET fingerprint = ?, again_no = ?, ready_at_ms = ?, total_rows = ?, mix = ?,
-       row_waiting = (SELECT coalesce(sum(row_count), 0) FROM chunks WHERE run_id = ?), row_invalid = ? WHERE id = ?`,
+       row_waiting = (SELECT coalesce(sum(row_count), 0) FROM chunks WHERE run_id = ? AND state = 'sealed'),
+       row_succeeded = (SELECT coalesce(sum(row_count), 0) FROM chunks WHERE run_id = ? AND state = 'collected'),
+       row_invalid = ? WHERE id = ?`,
     end.fingerprint,
     next,
     end.atMs,
     end.totalRows,
     JSON.stringify(end.mix satisfies ModelMix),
     end.runId,
+    end.runId,
     end.invalidRows,
     end.runId,
   );
   const { pilotChunks } = end;
   if (pilotChunks) changeSettings(db, end.runId, (before) => ({ ...before, pilotChunks }));
-  const waiting = db.get<{ rows: number }>('SELECT row_waiting AS rows FROM runs WHERE id = ?', end.runId);
-  invariant(waiting?.rows === end.totalRows - end.invalidRows, 'every row of the input is in a chunk or was refused');
+  const placed = db.get<{ rows: number }>(
+    'SELECT row_waiting + row_succeeded AS rows FROM runs WHERE id = ?',
+    end.runId,
+  );
+  invariant(placed?.rows === end.totalRows - end.invalidRows, 'every row of the input is in a chunk or was refused');
   moveRun(db, end.runId, 'ingesting', 'ready', end.atMs, { rows: end.totalRows, invalid: end.invalidRows });
   if (end.adopted) refuseAdopted(db, end.adopted.batch.id);
   if (end.adopted) adoptBatch(db, { runId: end.runId, atMs: end.atMs, ...end.adopted });

@@ -154,6 +154,17 @@ export const MIGRATIONS: readonly Migration[] = [
        ) STRICT`,
     ],
   },
+  {
+    id: 4,
+    name: 'chunks whose answers are those of other rows or of earlier runs',
+    sqlite: [
+      // Null: it is sent. Else whose answers it takes: of other rows of the run, of earlier runs.
+      `ALTER TABLE chunks ADD COLUMN copies_of TEXT CHECK (copies_of IN ('rows','runs'))`,
+      `ALTER TABLE chunks ADD COLUMN saved_usd REAL`,
+      // By row of such a chunk the row whose answer it takes, packed (domain/leaders.ts).
+      `ALTER TABLE chunk_index ADD COLUMN leaders BLOB`,
+    ],
+  },
 ];
 
 export const SCHEMA_VERSION: number = MIGRATIONS.at(-1)?.id ?? 0;

@@ -2,15 +2,15 @@
  * The driver's steps around outcomes: a collected chunk, lost results, and the end of a run.
  */
 import { BatchrunError, invariant } from '../../base/errors.ts';
-import type { RowState } from '../../domain/model.ts';
 import type { DriverStore } from '../../domain/store.ts';
-import type { CollectedRow, CollectedStep } from '../../domain/store-steps.ts';
+import type { CollectedStep } from '../../domain/store-steps.ts';
 import { decodeRequestIndex } from '../../domain/packed-index.ts';
 import { publicErrorType } from '../../domain/schema-error.ts';
 import { OPEN_CHUNK_STATES } from '../../domain/transitions.ts';
 import type { DriverTransaction } from './batch-steps.ts';
 import { counted, keepCutOffRetries, keepCutOffRow } from './cut-offs.ts';
 import type { Db } from './db.ts';
+import { countBy, writeRows } from './outcome-rows.ts';
 import {
   addEvent,
   addStopReasons,
@@ -40,7 +40,7 @@ export function createOutcomeSteps(db: Db, step: DriverTransaction): OutcomeStep
         invariant(from, `chunk ${chunkNo} of ${runId} exists`);
         const rowCount = moveChunk(db, { runId, chunkNo }, from.state, 'lost', atMs);
         invariant(rows.length === rowCount, 'every row of a lost chunk has an outcome');
-        writeRows(db, { runId, chunkNo, rows });
+        writeRows(db, { runId, chunkNo, rows, from: 'in_batch' });
         counted(db, runId, rows.filter((row) => row.to === 'succeeded').length);
         if (from.state === 'uncertain') giveUpAttempts(db, { runId, chunkNo, atMs });
       }),
@@ -86,7 +86,7 @@ function checkpointCollected(db: Db, step: CollectedStep): void {
     chunkNo,
   );
   moveRows(db, runId, 'in_batch', 'succeeded', plain);
-  writeRows(db, step);
+  writeRows(db, { ...step, from: 'in_batch' });
   tellRetries(db, step);
   addUsage(db, runId, step.usage);
   addStopReasons(db, runId, step.stopReasons);
@@ -114,40 +114,6 @@ function tellRetries(db: Db, { runId, chunkNo, atMs, rows }: CollectedStep): voi
   addEvent(db, { runId, chunkNo, atMs, kind: 'rows.retried', data: { rows: retries.length, attempt, causes } });
 }
 
-/** Outcomes of rows that have, or now get, a record of their own; and the counters with them. */
-function writeRows(db: Db, step: { runId: string; chunkNo: number; rows: readonly CollectedRow[] }): void {
-  const { runId, chunkNo } = step;
-  for (const row of step.rows) {
-    db.run(
-      `INSERT INTO rows (run_id, seq, state, home_chunk_no, home_index, attempts, error_type, not_before_ms,
-         result_chunk_no, result_offset, result_length, truncations, max_tokens)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, coalesce(?, 0), ?)
-       ON CONFLICT (run_id, seq) DO UPDATE SET state = excluded.state, attempts = excluded.attempts,
-         error_type = excluded.error_type, not_before_ms = excluded.not_before_ms,
-         result_chunk_no = excluded.result_chunk_no, result_offset = excluded.result_offset,
-         result_length = excluded.result_length,
-         truncations = coalesce(?, truncations), max_tokens = coalesce(excluded.max_tokens, max_tokens)`,
-      runId,
-      row.seq,
-      row.to,
-      chunkNo,
-      row.index,
-      row.attempts,
-      row.errorType,
-      row.notBeforeMs,
-      row.result?.chunkNo ?? null,
-      row.result?.offset ?? null,
-      row.result?.length ?? null,
-      row.truncated?.truncations ?? null,
-      row.truncated?.maxTokens ?? null,
-      row.truncated?.truncations ?? null,
-    );
-  }
-  for (const [to, count] of Object.entries(countBy(step.rows.map((row) => row.to)))) {
-    moveRows(db, runId, 'in_batch', to as RowState, count);
-  }
-}
-
 /** What an earlier try came to is no longer what became of the row. */
 const CANCELED = "error_type = 'batchrun_canceled', result_chunk_no = NULL, result_offset = NULL, result_length = NULL";
 
@@ -158,9 +124,10 @@ function cancelUnsent(db: Db, runId: string, atMs: number): void {
   }
   const sealed = db.all<{ chunk_no: number; row_count: number; kind: string; requests: Uint8Array }>(
     `SELECT c.chunk_no, c.row_count, c.kind, i.requests FROM chunks c JOIN chunk_index i USING (run_id, chunk_no)
-     WHERE c.run_id = ? AND c.state = 'sealed'`,
+     WHERE c.run_id = ? AND c.state = 'sealed' AND c.copies_of IS NULL`,
     runId,
   );
+  // Copy chunks stay: what their leaders were answered is paid, and the rest of their rows ends with them.
   for (const chunk of sealed) {
     moveChunk(db, { runId, chunkNo: chunk.chunk_no }, 'sealed', 'canceled', atMs);
     // The rows of a retry chunk have records of their own; those of an input chunk follow from the chunk.
@@ -189,13 +156,15 @@ function cancelRetryRows(db: Db, runId: string, seqs: Iterable<number>): number 
 }
 
 function finishRun(db: Db, runId: string, atMs: number): void {
-  const run = db.get<{ state: 'active' | 'canceling'; open: number }>(
+  const run = db.get<{ state: 'ready' | 'active' | 'canceling'; open: number }>(
     'SELECT state, row_waiting + row_in_batch + row_retry + row_in_realtime AS open FROM runs WHERE id = ?',
     runId,
   );
   invariant(run, `run ${runId} exists`);
   invariant(run.open === 0, `run ${runId} has no row left to wait for`);
-  moveRun(db, runId, run.state, 'done', atMs);
+  // Every answer was there before it began.
+  if (run.state === 'ready') moveRun(db, runId, 'ready', 'active', atMs);
+  moveRun(db, runId, run.state === 'ready' ? 'active' : run.state, 'done', atMs);
   db.run("UPDATE runs SET done_at_ms = ?, blocked = '[]' WHERE id = ?", atMs, runId);
 }
 
@@ -242,10 +211,4 @@ function recordCanceledChunks(db: Db, runId: string): void {
       );
     }
   }
-}
-
-function countBy(values: readonly string[]): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const value of values) counts[value] = (counts[value] ?? 0) + 1;
-  return counts;
 }

@@ -5,7 +5,7 @@ import { CHUNK_STATES, type ChunkCounts, type ChunkState, type RowState } from '
 import { OPEN_ROW_STATES } from '../../domain/transitions.ts';
 import type { Store } from '../../domain/store.ts';
 import type { PoolSnapshot } from '../../domain/pacing/snapshot.ts';
-import type { ChunkIndex, DriverRecord, PoolRecord, WaitRecord } from '../../domain/store-steps.ts';
+import type { ChunkIndex, CopyCount, DriverRecord, PoolRecord, WaitRecord } from '../../domain/store-steps.ts';
 import { invariant } from '../../base/errors.ts';
 import { settled, type Db } from './db.ts';
 import {
@@ -34,6 +34,7 @@ type Reads = Pick<
   | 'chunks'
   | 'chunk'
   | 'chunkIndex'
+  | 'copyCounts'
   | 'rowRecords'
   | 'rowRecord'
   | 'failureCounts'
@@ -77,6 +78,7 @@ export function createReads(db: Db): Reads {
         maybe(db.get<ChunkColumns>('SELECT * FROM chunks WHERE run_id = ? AND chunk_no = ?', runId, chunkNo), toChunk),
       ),
     chunkIndex: (runId, chunkNo) => read(() => chunkIndex(db, runId, chunkNo)),
+    copyCounts: (runId) => read(() => copyCounts(db, runId)),
     rowRecords: (runId, filter) => read(() => rowRecords(db, runId, filter).map(toRow)),
     rowRecord: (runId, seq) =>
       read(() => maybe(db.get<RowColumns>('SELECT * FROM rows WHERE run_id = ? AND seq = ?', runId, seq), toRow)),
@@ -182,12 +184,20 @@ function batches(db: Db, runId: string, chunkStates: readonly ChunkState[] | und
 
 function chunkIndex(db: Db, runId: string, chunkNo: number): ChunkIndex {
   const row = db.get<ChunkIndex>(
-    'SELECT requests, outcomes, results FROM chunk_index WHERE run_id = ? AND chunk_no = ?',
+    'SELECT requests, outcomes, results, leaders FROM chunk_index WHERE run_id = ? AND chunk_no = ?',
     runId,
     chunkNo,
   );
   invariant(row, `chunk ${chunkNo} of ${runId} has an index`);
   return row;
+}
+
+function copyCounts(db: Db, runId: string): CopyCount[] {
+  return db.all<CopyCount>(
+    `SELECT copies_of AS answers, state, kind, count(*) AS chunks, sum(row_count) AS "rows", total(saved_usd) AS savedUsd FROM chunks
+     WHERE run_id = ? AND copies_of IS NOT NULL GROUP BY copies_of, state, kind ORDER BY copies_of, kind, state`,
+    runId,
+  );
 }
 
 function rowRecords(

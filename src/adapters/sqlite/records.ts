@@ -2,6 +2,7 @@
  * Between the columns of state.db and the records of the domain. Nothing else knows the column names of a whole row.
  */
 import type {
+  AnswerSource,
   AttemptRecord,
   AttemptState,
   BatchInfo,
@@ -43,6 +44,8 @@ export interface ChunkColumns {
   wire: WireIds;
   priority: Priority | null;
   hurried_at_ms: number | null;
+  copies_of: Exclude<AnswerSource, 'api'> | null;
+  saved_usd: number | null;
 }
 
 export function toChunk(columns: ChunkColumns): ChunkRecord {
@@ -66,6 +69,8 @@ export function toChunk(columns: ChunkColumns): ChunkRecord {
     wire: columns.wire,
     priority: columns.priority,
     hurriedAtMs: columns.hurried_at_ms,
+    answers: columns.copies_of ?? 'api',
+    savedUsd: columns.saved_usd,
   };
 }
 

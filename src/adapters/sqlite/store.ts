@@ -7,6 +7,7 @@ import type { DriverStore, Store } from '../../domain/store.ts';
 import { createAttemptSteps } from './attempt-steps.ts';
 import { createCacheSteps } from './cache-steps.ts';
 import { createBatchSteps, type DriverTransaction } from './batch-steps.ts';
+import { createCopySteps } from './copy-steps.ts';
 import { Db, settled, type DbOptions } from './db.ts';
 import { createIngestSteps } from './ingest-steps.ts';
 import { createOutcomeSteps } from './outcome-steps.ts';
@@ -97,6 +98,7 @@ function driverStore(db: Db, epoch: number): DriverStore {
     ...createAttemptSteps(db, step),
     ...createBatchSteps(db, step),
     ...createOutcomeSteps(db, step),
+    ...createCopySteps(db, step),
     ...createRetrySteps(db, step),
     ...createCacheSteps(db, step),
   };

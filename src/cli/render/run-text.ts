@@ -20,6 +20,7 @@ export function runText(view: RunView, options: TextOptions): string {
     `${paint.bold(view.id)}${view.name === null ? '' : ` "${view.name}"`}  ${stateText(view, paint)}  ${paint.dim(`${age} ago`)}`,
     table(rowLines(view)),
     schemaText(view),
+    coalescedText(view),
     batchText(view, options),
     deadlineText(view, options),
     costText(view),
@@ -41,6 +42,7 @@ export function summaryText(view: RunView, options: TextOptions): string {
     table([...rowLines(view), ...laneLines(view)]),
     schemaText(view),
     stopText(view),
+    coalescedText(view),
     costText(view),
     cacheText(view.cache),
     wishText(view),
@@ -105,6 +107,17 @@ function laneLines(view: RunView): string[][] {
   return lanes.map(([lane, sum]) => [`  answered in the ${lane} lane`, formatCount(sum.rows), formatUsd(sum.cost_usd)]);
 }
 
+function coalescedText({ coalesced }: RunView): string {
+  if (!coalesced || coalesced.rows === 0) return '';
+  const { deduped_rows: deduped, reused_rows: reused, waiting_rows: waiting, saved_usd: saved } = coalesced;
+  const parts = [
+    deduped > 0 ? `${plural(deduped, 'row')} take the answer of another row` : '',
+    reused > 0 ? `${plural(reused, 'row')} that of an earlier run` : '',
+  ].filter((part) => part !== '');
+  const open = waiting > 0 ? `; ${formatCount(waiting)} wait for it` : '';
+  return `  ${parts.join(', ')}${open}${saved > 0 ? `; ${formatUsd(saved)} saved` : ''}`;
+}
+
 function stopText(view: RunView): string {
   const list = Object.entries(view.stop_reasons);
   if (list.length === 0) return '';
@@ -159,7 +172,7 @@ function fileText(view: RunView): string {
 
 /** What is waited for: the age of the oldest and youngest batch, what earlier ones took, and the latest end. */
 export function batchText(view: RunView, options: Pick<TextOptions, 'nowMs'>): string {
-  const sealed = view.chunks['sealed'] ?? 0;
+  const sealed = (view.chunks['sealed'] ?? 0) - (view.coalesced?.waiting_chunks ?? 0);
   const uncertain = view.chunks['uncertain'] ?? 0;
   const lines: string[] = [];
   const open = view.batches.filter((batch) => batch.status !== 'ended');

@@ -34,7 +34,7 @@ const RUN = `
   done -> active`;
 
 const CHUNK = `
-  sealed -> submitting | split | canceled
+  sealed -> submitting | split | canceled | collected
   submitting -> submitted | sealed | uncertain | split | refused
   uncertain -> submitted | sealed | canceled | lost
   submitted -> ended | uncertain | lost
@@ -42,10 +42,11 @@ const CHUNK = `
 
 /**
  * in_batch -> waiting is the way of a chunk that was surely not made; waiting -> canceled that of one never sent;
+ * sealed -> collected is that of a copy chunk, and waiting -> any end that of its rows;
  * waiting -> retry that of one that goes row by row. What is canceled with an answer that was cut off has succeeded.
  */
 const ROW = `
-  waiting -> in_batch | canceled | retry | succeeded
+  waiting -> in_batch | canceled | retry | succeeded | failed | expired
   in_batch -> waiting | succeeded | failed | expired | canceled | retry
   retry -> waiting | in_realtime | failed | expired | canceled | succeeded
   in_realtime -> succeeded | failed | retry

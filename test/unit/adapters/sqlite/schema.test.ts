@@ -11,9 +11,9 @@ const COLUMNS: Readonly<Record<string, string>> = {
     'id INTEGER?, run_id TEXT, chunk_no INTEGER, workspace TEXT, row_count INTEGER, bytes INTEGER, baseline_batch_id TEXT?, started_at_ms INTEGER, ended_at_ms INTEGER?, body_complete INTEGER, doubted INTEGER, state TEXT, batch_id TEXT?, reason TEXT?, doubt_since_ms INTEGER?, by_hand INTEGER',
   batches:
     'id TEXT, workspace TEXT, run_id TEXT?, chunk_no INTEGER?, attempt_id INTEGER?, proven INTEGER, status TEXT, counts TEXT, row_count INTEGER, created_at_ms INTEGER, expires_at_ms INTEGER, ended_at_ms INTEGER?, archived_at_ms INTEGER?, results_url TEXT?, missing_since_ms INTEGER?',
-  chunk_index: 'run_id TEXT, chunk_no INTEGER, requests BLOB, outcomes BLOB?, results BLOB?',
+  chunk_index: 'run_id TEXT, chunk_no INTEGER, requests BLOB, outcomes BLOB?, results BLOB?, leaders BLOB?',
   chunks:
-    'run_id TEXT, chunk_no INTEGER, kind TEXT, state TEXT, betas TEXT, row_count INTEGER, bytes INTEGER, sha256 TEXT, first_seq INTEGER, mix TEXT, parent_no INTEGER?, root_no INTEGER?, refusals INTEGER, fetches INTEGER, sealed_at_ms INTEGER, batch_id TEXT?, wire TEXT, priority TEXT?, hurried_at_ms INTEGER?',
+    'run_id TEXT, chunk_no INTEGER, kind TEXT, state TEXT, betas TEXT, row_count INTEGER, bytes INTEGER, sha256 TEXT, first_seq INTEGER, mix TEXT, parent_no INTEGER?, root_no INTEGER?, refusals INTEGER, fetches INTEGER, sealed_at_ms INTEGER, batch_id TEXT?, wire TEXT, priority TEXT?, hurried_at_ms INTEGER?, copies_of TEXT?, saved_usd REAL?',
   driver: 'id INTEGER?, epoch INTEGER, pid INTEGER, host TEXT, command TEXT, since_ms INTEGER, let_go_at_ms INTEGER?',
   events: 'id INTEGER?, run_id TEXT, at_ms INTEGER, kind TEXT, chunk_no INTEGER?, seq INTEGER?, data TEXT',
   pools: 'origin TEXT, pool TEXT, data TEXT, at_ms INTEGER',
@@ -49,7 +49,7 @@ const FREE_TEXT: Readonly<Record<string, string>> = {
 };
 
 const MACHINE_TEXT =
-  /(^|_)(id|state|kind|status|lane|sha256|fingerprint|origin|workspace|format|betas|counts|mix|results_url|model|wire|priority)$/;
+  /(^|_)(id|state|kind|status|lane|sha256|fingerprint|origin|workspace|format|betas|counts|mix|results_url|model|wire|priority|copies_of)$/;
 
 interface Column {
   readonly name: string;

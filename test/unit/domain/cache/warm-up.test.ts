@@ -97,7 +97,13 @@ describe('the warm-up', () => {
     const marked = readMarkedRow(params);
     expect(marked?.warmUp).toEqual({ model: MODEL, ...expected });
     expect(
-      judgeParams(marked?.warmUp, { lane: 'message', version: '2026-10-21', betas: [], nowMs: 0 }),
+      judgeParams(marked?.warmUp, {
+        lane: 'message',
+        version: '2026-10-21',
+        betas: [],
+        nowMs: 0,
+        textBytes: Buffer.byteLength,
+      }),
     ).toBeUndefined();
   });
 

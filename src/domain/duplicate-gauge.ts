@@ -1,0 +1,299 @@
+/**
+ * How many rows ask what another row asks, found out beside the reading of the input at next to no cost: exact for small
+ * inputs, an unbiased estimate for large ones, in bounded memory.
+ *
+ * Equal rows have equal hashes. Only rows whose hash falls into a part of all hashes are looked at, and the part is halved
+ * whenever enough of them were. A hash of a few bytes chooses first, which costs some hundredths of a microsecond; only for
+ * what it lets through all bytes are hashed. Params are taken as they are written: other spellings of the same request
+ * (keys in another order) are not seen as such, so the truth may be a little more.
+ */
+import { crc32 } from 'node:zlib';
+import type { ModelMix } from './model.ts';
+
+/** Rows that are looked at before the part is halved: up to so many rows all of them. Twice as many are kept at most. */
+const LOOKS_MAX = 16_384;
+/** Bytes of a row that the first hash looks at: some spread over all of it, some where most questions end. */
+const SPREAD_BYTES = 8;
+const TAIL_BYTES = 8;
+/** What stands behind the text of the last message: quotes and brackets. */
+const TAIL_FRAME_BYTES = 4;
+const HASH_END = 2 ** 32;
+/** Of the first hash so many of its upper bits are kept beside the 32 of the second. */
+const FIRST_BITS = 21;
+const FIRST_END = 2 ** FIRST_BITS;
+
+export interface GaugedKind {
+  readonly model: string;
+  readonly maxTokens: number;
+  readonly betas: readonly string[];
+}
+
+/** The part of all hashes that is looked at: below these shares, of the first hash and of the second. */
+export interface GaugePart {
+  readonly first: number;
+  readonly second: number;
+}
+
+export interface DuplicateEstimate {
+  readonly rows: number;
+  readonly exact: boolean;
+  /** What these rows would be if they were sent. */
+  readonly mix: ModelMix;
+}
+
+export class DuplicateGauge {
+  readonly #looksMax: number;
+  readonly #models: string[] = [];
+  readonly #seeds = new Map<readonly string[], number>();
+  #kept: KeptRows;
+  #part: GaugePart = { first: 1, second: 1 };
+  /** The same as numbers below which a hash has to be. */
+  #firstEnd = HASH_END;
+  #secondEnd = HASH_END;
+  #looks = 0;
+  #lastKind: GaugedKind | null = null;
+  #lastModelNo = 0;
+  /** Of all rows, by model. */
+  readonly #totals: { rows: number; bytes: number; maxTokens: number }[] = [];
+
+  constructor(looksMax = LOOKS_MAX) {
+    this.#looksMax = looksMax;
+    this.#kept = new KeptRows(looksMax);
+  }
+
+  add(params: Buffer, kind: GaugedKind): void {
+    const modelNo = kind === this.#lastKind ? this.#lastModelNo : this.#take(kind);
+    const total = this.#totals[modelNo];
+    if (total) {
+      total.rows++;
+      total.bytes += params.length;
+      total.maxTokens += kind.maxTokens;
+    }
+    const first = sampledHash(params);
+    if (first >= this.#firstEnd) return;
+    const second = crc32(params, kind.betas.length === 0 ? 0 : this.#seedOf(kind.betas));
+    if (second >= this.#secondEnd) return;
+    if (++this.#looks > this.#looksMax) this.#halve();
+    if (first >= this.#firstEnd || second >= this.#secondEnd) return;
+    const slot = this.#kept.count(keyOf(first, second));
+    if (this.#kept.counts[slot] === 1) this.#kept.describe(slot, params.length, kind.maxTokens, modelNo);
+  }
+
+  /**
+   * Rows beyond the first of each kind. Two ways to tell it: by the rows that were seen again among those looked at,
+   * which is exact where there are none; and by how many different ones there are, which also knows of a row that
+   * comes a million times and was not looked at. The one with less noise is taken, unless they cannot both be right.
+   */
+  estimate(): DuplicateEstimate {
+    const again = this.#sum((_key, count) => count - 1, this.#part);
+    if (again.exact) return again;
+    const share = this.#part.first * this.#part.second;
+    const { different, noise } = this.#counted();
+    const rows = this.#totals.reduce((sum, total) => sum + total.rows, 0);
+    const others = rows - different / share;
+    const noiseOfOthers = Math.sqrt(different) / share;
+    const agree = Math.abs(others - again.rows) < CANNOT_BE * noiseOfOthers;
+    return agree && noise <= different ? again : this.#beyondDifferent(share);
+  }
+
+  /** Rows whose key is among these, which another gauge has kept of this part. */
+  estimateOf(keys: ReadonlySet<number>, part: GaugePart): DuplicateEstimate {
+    const both = smaller(part, this.#part);
+    return this.#sum((key, count) => (keys.has(key) && isWithin(key, both) ? count : 0), both);
+  }
+
+  /** At most so many of the keys of different rows, in order, and the part that they are all of. */
+  sketch(keysMax: number): { readonly keys: readonly number[]; readonly part: GaugePart } {
+    let part = this.#part;
+    let keys = [...this.#kept.keys()];
+    while (keys.length > keysMax) {
+      const less = halved(part, keys);
+      part = less;
+      keys = keys.filter((key) => isWithin(key, less));
+    }
+    return { keys: keys.sort((one, other) => one - other), part };
+  }
+
+  #sum(countOf: (key: number, count: number) => number, { first, second }: GaugePart): DuplicateEstimate {
+    const factor = 1 / (first * second);
+    const mix: Record<string, { rows: number; bytes: number; maxTokens: number }> = {};
+    let rows = 0;
+    for (const [key, slot] of this.#kept.entries()) {
+      const count = countOf(key, this.#kept.counts[slot] ?? 0) * factor;
+      if (count === 0) continue;
+      const part = (mix[this.#models[this.#kept.modelNos[slot] ?? 0] ?? ''] ??= { rows: 0, bytes: 0, maxTokens: 0 });
+      part.rows += count;
+      part.bytes += count * (this.#kept.bytes[slot] ?? 0);
+      part.maxTokens += count * (this.#kept.maxTokens[slot] ?? 0);
+      rows += count;
+    }
+    return { rows, exact: factor === 1, mix };
+  }
+
+  /** Different rows that are kept, and the noise of how often they came again. */
+  #counted(): { readonly different: number; readonly noise: number } {
+    let [different, noise] = [0, 0];
+    for (const [, slot] of this.#kept.entries()) {
+      different++;
+      noise += ((this.#kept.counts[slot] ?? 0) - 1) ** 2;
+    }
+    return { different, noise };
+  }
+
+  /** All rows less the different ones. */
+  #beyondDifferent(share: number): DuplicateEstimate {
+    const first = this.#sum(() => 1, this.#part);
+    const mix: Record<string, { rows: number; bytes: number; maxTokens: number }> = {};
+    let rows = 0;
+    for (const [modelNo, total] of this.#totals.entries()) {
+      const model = this.#models[modelNo] ?? '';
+      const one = first.mix[model] ?? { rows: 0, bytes: 0, maxTokens: 0 };
+      if (one.rows >= total.rows) continue;
+      rows += total.rows - one.rows;
+      mix[model] = {
+        rows: total.rows - one.rows,
+        bytes: Math.max(0, total.bytes - one.bytes),
+        maxTokens: Math.max(0, total.maxTokens - one.maxTokens),
+      };
+    }
+    return { rows, exact: share === 1, mix };
+  }
+
+  #halve(): void {
+    const part = halved(this.#part, [...this.#kept.keys()]);
+    this.#part = part;
+    this.#firstEnd = part.first * HASH_END;
+    this.#secondEnd = part.second * HASH_END;
+    this.#looks = 0;
+    this.#kept = this.#kept.only((key) => isWithin(key, part));
+  }
+
+  /** Rows with other betas ask something else. Kinds are few, and share their lists. */
+  #seedOf(betas: readonly string[]): number {
+    let seed = this.#seeds.get(betas);
+    if (seed === undefined) {
+      if (this.#seeds.size >= SEEDS_MAX) this.#seeds.clear();
+      this.#seeds.set(betas, (seed = crc32(betas.join(','))));
+    }
+    return seed;
+  }
+
+  /** Names can come from the data: what is beyond the bound counts as the last one. */
+  #take(kind: GaugedKind): number {
+    let no = this.#models.indexOf(kind.model);
+    if (no === -1 && this.#models.length < MODELS_MAX) {
+      no = this.#models.push(kind.model) - 1;
+      this.#totals.push({ rows: 0, bytes: 0, maxTokens: 0 });
+    }
+    this.#lastKind = kind;
+    this.#lastModelNo = no === -1 ? MODELS_MAX - 1 : no;
+    return this.#lastModelNo;
+  }
+}
+
+const SEEDS_MAX = 1_000;
+const MODELS_MAX = 100;
+/** So many times its noise no estimate is off. */
+const CANNOT_BE = 4;
+
+/** A table of counts by key in typed arrays: a Map of such numbers takes ten times as long. */
+class KeptRows {
+  readonly counts: Float64Array;
+  readonly bytes: Float64Array;
+  readonly maxTokens: Float64Array;
+  readonly modelNos: Uint8Array;
+  readonly #looksMax: number;
+  /** The key and one more, so that 0 is free. */
+  readonly #keys: Float64Array;
+  readonly #mask: number;
+
+  constructor(looksMax: number) {
+    // What is left of a half, and what comes until the next: twice as many as are looked at, in a table twice as large.
+    const slots = 2 ** Math.ceil(Math.log2(looksMax * 4 + 4));
+    this.#looksMax = looksMax;
+    this.#mask = slots - 1;
+    this.#keys = new Float64Array(slots);
+    this.counts = new Float64Array(slots);
+    this.bytes = new Float64Array(slots);
+    this.maxTokens = new Float64Array(slots);
+    this.modelNos = new Uint8Array(slots);
+  }
+
+  /** Counts one more; gives the place of the key. */
+  count(key: number): number {
+    const keys = this.#keys;
+    let slot = Math.floor(key / FIRST_END) & this.#mask;
+    for (let held = keys[slot]; held !== 0 && held !== key + 1; held = keys[slot]) slot = (slot + 1) & this.#mask;
+    keys[slot] = key + 1;
+    this.counts[slot] = (this.counts[slot] ?? 0) + 1;
+    return slot;
+  }
+
+  describe(slot: number, bytes: number, maxTokens: number, modelNo: number): void {
+    this.bytes[slot] = bytes;
+    this.maxTokens[slot] = maxTokens;
+    this.modelNos[slot] = modelNo;
+  }
+
+  *entries(): Generator<[number, number]> {
+    for (const [slot, held] of this.#keys.entries()) if (held !== 0) yield [held - 1, slot];
+  }
+
+  *keys(): Generator<number> {
+    for (const held of this.#keys) if (held !== 0) yield held - 1;
+  }
+
+  /** A table of those whose keys are kept. */
+  only(isKept: (key: number) => boolean): KeptRows {
+    const rest = new KeptRows(this.#looksMax);
+    for (const [key, from] of this.entries()) {
+      if (!isKept(key)) continue;
+      const to = rest.count(key);
+      rest.counts[to] = this.counts[from] ?? 0;
+      rest.describe(to, this.bytes[from] ?? 0, this.maxTokens[from] ?? 0, this.modelNos[from] ?? 0);
+    }
+    return rest;
+  }
+}
+
+/**
+ * Half of the part, by the first hash; where that gives the same for many rows that differ, by the second: whole groups of
+ * rows would come or go together.
+ */
+function halved({ first, second }: GaugePart, keys: readonly number[]): GaugePart {
+  const byFirst = { first: first / 2, second };
+  const different = new Set(keys.map((key) => key % FIRST_END)).size;
+  const left = keys.filter((key) => isWithin(key, byFirst)).length;
+  const isUseful = different > keys.length * DIFFERENT_MIN && left > keys.length / 4 && left < (keys.length * 3) / 4;
+  return isUseful ? byFirst : { first, second: second / 2 };
+}
+
+/** Of the rows that differ so many have a first hash of their own, or it is not fit to choose. */
+const DIFFERENT_MIN = 0.75;
+
+export function smaller(one: GaugePart, other: GaugePart): GaugePart {
+  return { first: Math.min(one.first, other.first), second: Math.min(one.second, other.second) };
+}
+
+function keyOf(first: number, second: number): number {
+  return second * FIRST_END + (first >>> (32 - FIRST_BITS));
+}
+
+function isWithin(key: number, { first, second }: GaugePart): boolean {
+  const low = key % FIRST_END;
+  return low < first * FIRST_END && (key - low) / FIRST_END < second * HASH_END;
+}
+
+/** Of the length and of some bytes. */
+function sampledHash(bytes: Buffer): number {
+  const { length } = bytes;
+  const step = Math.max(1, Math.floor(length / SPREAD_BYTES));
+  const tail = Math.max(0, length - TAIL_FRAME_BYTES - TAIL_BYTES);
+  let hash = length;
+  for (let at = step >> 1; at < tail; at += step) hash = Math.imul(hash ^ (bytes[at] ?? 0), 0x01000193);
+  for (let at = tail; at < length; at++) hash = Math.imul(hash ^ (bytes[at] ?? 0), 0x01000193);
+  // Mixed to the upper bits, which choose.
+  hash = Math.imul(hash ^ (hash >>> 15), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}

@@ -1,0 +1,122 @@
+/**
+ * Reads answers of earlier runs for rows that ask the same. Each is looked at before it is taken: it must be the line
+ * that the hash file said, of that run, and an answer that came to its own end. Where it is not, or cannot be read any
+ * more, the row is sent like any other.
+ */
+import { isBatchrunError, messageOf } from '../base/errors.ts';
+import { isFinalStop, type AnswerPlace } from '../domain/answers.ts';
+import { paths, tagOf } from '../domain/ids.ts';
+import type { RunRecord } from '../domain/model.ts';
+import { readResultLine, type ResultLine } from '../domain/result-line.ts';
+import { openAnswers, type AnswerScope } from './answer-hashes.ts';
+import type { Engine } from './engine.ts';
+import { REALTIME_CHUNK_NO } from './realtime-settle.ts';
+import { mergeRecords, type RecordStream } from './record-sorter.ts';
+import { REQUEST_HASH_BYTES } from '../domain/canonical-request.ts';
+import { WindowCache } from './windows.ts';
+
+/** Of more finished runs the newest are asked: each is a file that is open. */
+export const REUSED_RUNS_MAX = 200;
+/** Result files open at once. */
+const FILES_MAX = 4;
+
+export interface ReusedAnswer {
+  /** The API's line with the wire id that it had there. */
+  readonly text: string;
+  readonly line: ResultLine;
+}
+
+/** The finished runs that may have answers, the newest first. */
+export async function runsToReuse(
+  { store }: Pick<AnswerScope, 'store'>,
+  { origin, workspace }: Pick<RunRecord, 'origin' | 'workspace'>,
+): Promise<readonly RunRecord[]> {
+  const done = (await store.runs()).filter(
+    (run) => run.state === 'done' && run.origin === origin && run.workspace === workspace && run.rows.succeeded > 0,
+  );
+  return done.reverse().slice(0, REUSED_RUNS_MAX);
+}
+
+/** All that may be reused, in the order of the hashes; of equal ones the newest first. To be closed. */
+export class ReusableAnswers {
+  readonly #engine: Engine;
+  readonly #runs: readonly RunRecord[];
+  readonly #records: RecordStream;
+  readonly #windows: WindowCache;
+  readonly #told = new Set<string>();
+
+  private constructor(engine: Engine, runs: readonly RunRecord[], records: RecordStream) {
+    this.#engine = engine;
+    this.#runs = runs;
+    this.#records = records;
+    this.#windows = new WindowCache(engine.files, FILES_MAX);
+  }
+
+  /** `forRun`: the run that is being read. Null where there is nothing to reuse. */
+  static async open(
+    engine: Engine,
+    forRun: Pick<RunRecord, 'id' | 'origin' | 'workspace'>,
+  ): Promise<ReusableAnswers | null> {
+    const runs: RunRecord[] = [];
+    const streams: RecordStream[] = [];
+    try {
+      for (const run of await runsToReuse(engine, forRun)) {
+        const stream = await openAnswers(engine, run, forRun.id);
+        if (!stream) continue;
+        streams.push(stream);
+        runs.push(run);
+      }
+    } catch (error) {
+      for (const stream of streams) await stream.close();
+      throw error;
+    }
+    return runs.length === 0 ? null : new ReusableAnswers(engine, runs, mergeRecords(streams, REQUEST_HASH_BYTES));
+  }
+
+  /** The answer to the request with this hash: its run's number here, and its place. Hashes must be asked for in order. */
+  async find(hash: Buffer): Promise<{ readonly nth: number; readonly record: Buffer } | null> {
+    for (let record = this.#records.current; record; record = this.#records.current) {
+      const order = record.compare(hash, 0, REQUEST_HASH_BYTES, 0, REQUEST_HASH_BYTES);
+      if (order === 0) return { nth: this.#records.nth, record };
+      if (order > 0) return null;
+      const moved = this.#records.advance();
+      if (moved) await moved;
+    }
+    return null;
+  }
+
+  /** Null where it is not what it should be, which is told. */
+  async read(nth: number, place: AnswerPlace): Promise<ReusedAnswer | null> {
+    const run = this.#runs[nth];
+    if (!run) return null;
+    try {
+      const path = place.chunkNo === REALTIME_CHUNK_NO ? paths.realtime(run.id) : paths.results(run.id, place.chunkNo);
+      const text = (await (await this.#windows.get(path)).read(place.offset, place.length)).toString();
+      const line = readResultLine(text)?.line;
+      if (line?.type === 'succeeded' && isOfPlace(run, line.wireId, place)) {
+        return isFinalStop(line.stopReason) ? { text, line } : null;
+      }
+      this.#tell(run, 'a result line is not what its index says');
+    } catch (error) {
+      if (!isBatchrunError(error, 'E_FILE') && !isBatchrunError(error, 'E_STATE_CORRUPT')) throw error;
+      this.#tell(run, messageOf(error));
+    }
+    return null;
+  }
+
+  async close(): Promise<void> {
+    await this.#records.close();
+    await this.#windows.close();
+  }
+
+  #tell({ id: runId }: RunRecord, cause: string): void {
+    if (this.#told.has(runId)) return;
+    this.#told.add(runId);
+    this.#engine.log.warn('answers of an earlier run cannot be reused: the rows are sent', { run: runId, cause });
+  }
+}
+
+function isOfPlace(run: RunRecord, wire: string, { chunkNo, index }: AnswerPlace): boolean {
+  const prefix = `${tagOf(run.id)}-${chunkNo}-`;
+  return index === null ? wire.startsWith(prefix) : wire === `${prefix}${index}`;
+}
