@@ -25,6 +25,8 @@ export interface SampleOptions {
   readonly count: number;
   /** The longest rows beside them. */
   readonly longest: number;
+  /** Larger requests are left out and not even read. */
+  readonly bytesMax?: number;
 }
 
 interface Place {
@@ -72,7 +74,7 @@ export async function* readSample(
 async function choosePlaces(
   store: Store,
   runId: string,
-  { count, longest }: SampleOptions,
+  { count, longest, bytesMax = Infinity }: SampleOptions,
 ): Promise<{ readonly places: readonly Place[]; readonly spread: ReadonlyMap<number, Place> }> {
   const chunks = (await store.chunks(runId)).filter((chunk) => chunk.kind === 'input');
   const spread = new Map<number, Place>();
@@ -85,11 +87,13 @@ async function choosePlaces(
       ...{ chunkNo: chunk.chunkNo, index, seq: seqs[index] ?? -1, requestBytes: requestBytes[index] ?? 0 },
     });
     for (const index of evenly(chunk, { before, total, count })) spread.set(seqs[index] ?? -1, placeOf(index));
-    keepTallest(tallest, { requestBytes, placeOf, most: longest });
+    keepTallest(tallest, { requestBytes, placeOf, most: longest, bytesMax });
     before += chunk.rowCount;
   }
   const longOnes = tallest.filter(({ seq }) => !spread.has(seq));
-  const places = [...spread.values(), ...longOnes].sort((one, other) => one.seq - other.seq);
+  const places = [...spread.values(), ...longOnes]
+    .filter(({ requestBytes }) => requestBytes <= bytesMax)
+    .sort((one, other) => one.seq - other.seq);
   return { places, spread };
 }
 
@@ -108,11 +112,17 @@ function* evenly(
 
 function keepTallest(
   tallest: Place[],
-  of: { readonly requestBytes: Float64Array; readonly placeOf: (index: number) => Place; readonly most: number },
+  of: {
+    readonly requestBytes: Float64Array;
+    readonly placeOf: (index: number) => Place;
+    readonly most: number;
+    readonly bytesMax: number;
+  },
 ): void {
   if (of.most === 0) return;
   for (let index = 0; index < of.requestBytes.length; index++) {
     const bytes = of.requestBytes[index] ?? 0;
+    if (bytes > of.bytesMax) continue;
     if (tallest.length === of.most && bytes <= (tallest.at(-1)?.requestBytes ?? 0)) continue;
     tallest.push(of.placeOf(index));
     tallest.sort((one, other) => other.requestBytes - one.requestBytes);
