@@ -5,6 +5,7 @@
  * It finds and never refuses: whoever submits decides. It ends within PREFLIGHT_MS_MAX whatever the API does; an API that
  * cannot be asked is no reason to stop, because the upload says the same with its own words.
  */
+import { REALTIME_BYTES_MAX } from '../domain/limits.ts';
 import type { ModelMix } from '../domain/model.ts';
 import type { BatchApi, ModelInfo } from '../domain/ports.ts';
 import { isBeyondWindow, lookOf, rowProblem, type ModelLook } from '../domain/preflight.ts';
@@ -123,7 +124,7 @@ class Preflight {
 
   /** The rows one by one; what each uses is noted while it is in memory. */
   async *#sample(): AsyncGenerator<SampledRow> {
-    const options = { count: SAMPLE_ROWS, longest: SAMPLE_LONGEST };
+    const options = { count: SAMPLE_ROWS, longest: SAMPLE_LONGEST, bytesMax: REALTIME_BYTES_MAX };
     for await (const row of readSample(this.#engine, this.#request.runId, options)) {
       this.#features.set(row.seq, featuresOf(JSON.parse(row.paramsJson) as JsonObject));
       yield row;

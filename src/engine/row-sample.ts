@@ -26,6 +26,8 @@ export interface SampleOptions {
   readonly count: number;
   /** The longest rows beside them. */
   readonly longest: number;
+  /** Larger requests are left out and not even read. */
+  readonly bytesMax?: number;
 }
 
 interface Place {
@@ -73,7 +75,7 @@ export async function* readSample(
 async function choosePlaces(
   store: Store,
   runId: string,
-  { count, longest }: SampleOptions,
+  { count, longest, bytesMax = Infinity }: SampleOptions,
 ): Promise<{ readonly places: readonly Place[]; readonly spread: ReadonlyMap<number, Place> }> {
   const chunks = (await store.chunks(runId)).filter((chunk) => chunk.kind === 'input' && isSent(chunk));
   const spread = new Map<number, Place>();
@@ -86,11 +88,13 @@ async function choosePlaces(
       ...{ chunkNo: chunk.chunkNo, index, seq: seqs[index] ?? -1, requestBytes: requestBytes[index] ?? 0 },
     });
     for (const index of evenly(chunk, { before, total, count })) spread.set(seqs[index] ?? -1, placeOf(index));
-    keepTallest(tallest, { requestBytes, placeOf, most: longest });
+    keepTallest(tallest, { requestBytes, placeOf, most: longest, bytesMax });
     before += chunk.rowCount;
   }
   const longOnes = tallest.filter(({ seq }) => !spread.has(seq));
-  const places = [...spread.values(), ...longOnes].sort((one, other) => one.seq - other.seq);
+  const places = [...spread.values(), ...longOnes]
+    .filter(({ requestBytes }) => requestBytes <= bytesMax)
+    .sort((one, other) => one.seq - other.seq);
   return { places, spread };
 }
 
@@ -109,11 +113,17 @@ function* evenly(
 
 function keepTallest(
   tallest: Place[],
-  of: { readonly requestBytes: Float64Array; readonly placeOf: (index: number) => Place; readonly most: number },
+  of: {
+    readonly requestBytes: Float64Array;
+    readonly placeOf: (index: number) => Place;
+    readonly most: number;
+    readonly bytesMax: number;
+  },
 ): void {
   if (of.most === 0) return;
   for (let index = 0; index < of.requestBytes.length; index++) {
     const bytes = of.requestBytes[index] ?? 0;
+    if (bytes > of.bytesMax) continue;
     if (tallest.length === of.most && bytes <= (tallest.at(-1)?.requestBytes ?? 0)) continue;
     tallest.push(of.placeOf(index));
     tallest.sort((one, other) => other.requestBytes - one.requestBytes);

@@ -100,6 +100,17 @@ export function storeIngestSuite(name: string, open: OpenStore): void {
         expect(await store.runs()).toHaveLength(1);
       });
 
+      test('the chunks of a pilot are kept with the settings of the run, from the end of ingest on', async () => {
+        await store.beginRun(newRun(RUN));
+        await store.sealChunk(RUN, newChunk(1, [0, 1]), AT);
+        const end = { runId: RUN, atMs: AT, fingerprint: 'p', again: false, totalRows: 2, invalidRows: 0, mix: {} };
+        const before = (await store.run(RUN))?.settings;
+        await store.finishIngest({ ...end, pilotChunks: [1] });
+        expect((await store.run(RUN))?.settings).toEqual({ ...before, pilotChunks: [1] });
+        await store.changeWishes(RUN, { pilot: 0 });
+        expect((await store.run(RUN))?.settings).toMatchObject({ pilotChunks: [1], wishes: { pilot: 0 } });
+      });
+
       test('a chunk is sealed anew without its duplicates, or goes when nothing is left of it', async () => {
         await store.beginRun(newRun(RUN));
         await store.sealChunk(RUN, newChunk(1, [0, 1, 2]), AT);

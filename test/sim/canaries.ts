@@ -3,7 +3,7 @@
  * had, or could have; canary.test.ts shows that the judges of the simulation catch it.
  */
 import { BatchrunError, isBatchrunError } from '../../src/base/errors.ts';
-import { requestCount, type AttemptRecord, type BatchInfo } from '../../src/domain/model.ts';
+import { requestCount, type AttemptRecord, type BatchInfo, type RowState } from '../../src/domain/model.ts';
 import { tagOf } from '../../src/domain/ids.ts';
 import type { AppendLog, BatchApi, Files } from '../../src/domain/ports.ts';
 import type { DriverStore, Store } from '../../src/domain/store.ts';
@@ -445,7 +445,42 @@ export const CANARIES: readonly Canary[] = [
     },
     caughtBy: /came too early|the ledger knows/,
   },
+  {
+    what: 'a pilot counts as over while its rows wait for their answers',
+    seed: 1,
+    plant: () => ({ store: (store) => blindTo(store, 'in_realtime') }),
+    sharpened: (plan) => piloted(plan, null),
+    caughtBy: /of the pilot (had no answer when|was called after)/,
+  },
+  {
+    what: 'a pilot that was refused counts as passed',
+    seed: 1,
+    plant: () => ({ store: (store) => blindTo(store, 'failed') }),
+    sharpened: (plan) => piloted(plan, 0),
+    caughtBy: /although the pilot was refused|of the pilot was refused, and yet/,
+  },
 ];
+
+/** A ledger that shows no rows in this state, and in no other where it was asked for more than one. */
+function blindTo(store: Store, state: RowState): Store {
+  return {
+    ...bound(store),
+    rowRecords: async (runId, filter) =>
+      filter.states?.includes(state) === true ? [] : store.rowRecords(runId, filter),
+  };
+}
+
+/** A pilot of a few rows, of which the API refuses one or none. */
+function piloted(plan: Plan, refusedNth: number | null): Plan {
+  const rows = plan.rows.map(({ refused: _refused, ...row }, at) => {
+    const { metadata: _metadata, ...params } = row.params;
+    return at === refusedNth
+      ? { ...row, params: { ...params, metadata: { shoe: 'size' } }, refused: true }
+      : { ...row, params };
+  });
+  const troubles = { ...plan.troubles, lane: 'auto', pilot: { rows: 4, refusedNth } } as const;
+  return { ...plan, rows, cancelRate: 0, troubles };
+}
 
 /** A deadline that the batches of the plan miss. */
 function pressing(plan: Plan): Plan {

@@ -1,7 +1,7 @@
 /** Rows are sorted into chunks by betas, up to so many rows and bytes, each a little smaller than asked for. */
 import { describe, expect, test } from 'vitest';
 import { laneOfMix } from '../../../src/domain/lane-mix.ts';
-import { OPEN_CHUNKS_MAX } from '../../../src/domain/limits.ts';
+import { LONG_OUTPUT_BETA, OPEN_CHUNKS_MAX, REALTIME_BYTES_MAX } from '../../../src/domain/limits.ts';
 import type { Lane } from '../../../src/domain/model.ts';
 import type { Priority } from '../../../src/domain/priority.ts';
 import { worstCostUsd } from '../../../src/domain/reserve.ts';
@@ -15,6 +15,8 @@ const MODEL = 'claude-haiku-5-5';
 interface Sorted {
   readonly chunks: readonly NewChunk[];
   readonly seqs: readonly (readonly number[])[];
+  /** Those of the pilot, by the rows in them. */
+  readonly pilot: readonly (readonly number[])[];
 }
 
 async function sort(
@@ -30,9 +32,10 @@ async function sort(
     readonly chunkBytes?: number;
     readonly drawn?: number;
     readonly chunkUsdMax?: number;
+    readonly pilotRows?: number;
   },
 ): Promise<Sorted> {
-  const { chunkRows = 1_000, chunkBytes = 1_000_000, drawn = 0, chunkUsdMax = null } = limits;
+  const { chunkRows = 1_000, chunkBytes = 1_000_000, drawn = 0, chunkUsdMax = null, pilotRows = 0 } = limits;
   const chunks: NewChunk[] = [];
   const { engine } = lab({ rng: { next: () => drawn } });
   const sorter = new ChunkSorter(engine, {
@@ -43,6 +46,7 @@ async function sort(
       chunkBytes,
       wire: 'tag',
       chunkUsdMax,
+      pilotRows,
     },
     onSealed: async (chunk) => void chunks.push(chunk),
   });
@@ -52,7 +56,9 @@ async function sort(
     await sorter.add({ seq, params, line, kind: { model: MODEL, maxTokens, betas, priority, lane } });
   }
   await sorter.sealAll();
-  return { chunks, seqs: chunks.map((chunk) => [...decodeRequestIndex(chunk.requestIndex).seqs]) };
+  const seqsOf = (chunk: NewChunk): number[] => [...decodeRequestIndex(chunk.requestIndex).seqs];
+  const own = chunks.filter(({ chunkNo }) => sorter.pilotChunks.includes(chunkNo));
+  return { chunks, seqs: chunks.map(seqsOf), pilot: own.map(seqsOf) };
 }
 
 const plain = (count: number): object[] => Array.from({ length: count }, () => ({}));
@@ -82,6 +88,32 @@ describe('rows of a lane of their own', () => {
       ['realtime', 'high'],
     ]);
     expect(seqs).toEqual([[0], [1, 4], [2], [3]]);
+  });
+});
+
+describe('a pilot', () => {
+  test.each([
+    [0, []],
+    [1, [[0]]],
+    [3, [[0, 1, 2]]],
+    [9, [[0, 1, 2, 3, 4]]],
+  ])('of %s rows is in chunks of its own', async (pilotRows, wanted) => {
+    const { seqs, pilot } = await sort(plain(5), { pilotRows });
+    expect(pilot).toEqual(wanted);
+    expect(seqs.flat().sort()).toEqual([0, 1, 2, 3, 4]);
+    expect(seqs).toHaveLength(pilotRows > 0 && pilotRows < 5 ? 2 : 1);
+  });
+
+  test('keeps to the size of chunks, and apart by betas and priority', async () => {
+    const rows = [{}, { betas: ['a'] }, {}, { priority: 'low' as const }, {}, {}];
+    const { pilot } = await sort(rows, { pilotRows: 5, chunkRows: 2 });
+    expect([...pilot].sort()).toEqual([[0, 2], [1], [3], [4]]);
+  });
+
+  test('leaves out what no call can hold', async () => {
+    const rows = [{ bytes: REALTIME_BYTES_MAX }, { betas: [LONG_OUTPUT_BETA] }, {}, {}, {}];
+    const { pilot } = await sort(rows, { pilotRows: 2, chunkBytes: 200_000_000 });
+    expect(pilot).toEqual([[2, 3]]);
   });
 });
 

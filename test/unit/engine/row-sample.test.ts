@@ -39,6 +39,15 @@ describe('a sample of a run', () => {
     expect(JSON.parse(sample[1]?.paramsJson ?? '')).toMatchObject({ max_tokens: 50 });
   });
 
+  test('leaves out what is larger than can be looked at', async () => {
+    const room = lab();
+    const run = await room.submit([...rows(4), long(4, 900), long(5, 3_000)]);
+    const sample = await sampleRows(room, run.id, { count: 6, longest: 1, bytesMax: 2_000 });
+    expect(sample.map(({ seq }) => seq)).toEqual([0, 1, 2, 3, 4]);
+    const tallest = await sampleRows(room, run.id, { count: 1, longest: 1, bytesMax: 2_000 });
+    expect(tallest.map(({ seq }) => seq)).toEqual([3, 4]);
+  });
+
   test('is there before the run counts', async () => {
     const room = lab();
     let seen: readonly number[] = [];

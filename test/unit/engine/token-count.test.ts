@@ -58,7 +58,7 @@ describe('countSample', () => {
     expect(counted.map(({ seq, bytes, tokens }) => [seq, bytes, tokens])).toEqual(
       Array.from({ length: 9 }, (_unused, seq) => [seq, 100 + seq, 10 * (9 - seq)]),
     );
-    expect([no, stopped, mostAtOnce]).toEqual([[], null, 4]);
+    expect([no, stopped, mostAtOnce]).toEqual([[], null, 8]);
     expect(counted[0]).not.toHaveProperty('paramsJson');
   });
 
@@ -150,6 +150,13 @@ describe('countSample', () => {
   it('does not send what no Messages request can hold', async () => {
     const rows = [...rowsOf(1, { bytes: REALTIME_BYTES_MAX + 1 }), ...rowsOf(1, { bytes: REALTIME_BYTES_MAX })];
     expect(await count(rows, () => 7)).toMatchObject({ tooLarge: 1, counted: [{ tokens: 7 }], stopped: null });
+  });
+
+  it('counts large rows one after the other', async () => {
+    const large = { bytes: 2_000_000 };
+    expect(await count(rowsOf(6, large), () => 7)).toMatchObject({ mostAtOnce: 1, tookMs: 600, stopped: null });
+    const mixed = [...rowsOf(3), ...rowsOf(2, large), ...rowsOf(3)];
+    expect((await count(mixed, () => 7)).counted).toHaveLength(8);
   });
 
   it('takes one row after the other from what is read meanwhile, and lets it go at the end', async () => {
