@@ -58,6 +58,7 @@ interface Unit {
 /** The prefixes that are worth most first. Rows with marks of their own are left out. */
 export function findPrefixes(rows: readonly JsonObject[], options: FindOptions): FoundPrefix[] {
   const groups = new Map<string, { readonly model: string; readonly steering: string; readonly rows: Unit[][] }>();
+  const known = new Map<string, readonly Unit[]>();
   for (const params of rows) {
     const { model } = params;
     if (typeof model !== 'string' || hasOwnMarks(params)) continue;
@@ -65,7 +66,7 @@ export function findPrefixes(rows: readonly JsonObject[], options: FindOptions):
     const key = `${model}\n${steering}`;
     const group = groups.get(key) ?? { model, steering, rows: [] };
     groups.set(key, group);
-    group.rows.push(unitsOf(params, options.heads ?? []));
+    group.rows.push(unitsOf(params, { heads: options.heads ?? [], known }));
   }
   const found: FoundPrefix[] = [];
   for (const { model, steering, rows: units } of groups.values()) {
@@ -99,8 +100,8 @@ class Finder {
     if (!first || rows.length < this.#rowsMin) return [];
     let end = depth;
     for (; end < first.length; end++) {
-      const key = first[end]?.key;
-      if (rows.some((units) => units[end]?.key !== key)) break;
+      const unit = first[end];
+      if (rows.some((units) => units[end] !== unit && units[end]?.key !== unit?.key)) break;
     }
     const here = this.#usable(first.slice(0, end), rows);
     const isCut = isCutAt(rows, here.length);
@@ -162,7 +163,13 @@ function canEnd(path: readonly Unit[], end: number): boolean {
   return String(last.block['text']).slice(0, last.endsAt).trim() !== '';
 }
 
-function unitsOf(params: JsonObject, heads: readonly string[]): Unit[] {
+interface Cutting {
+  readonly heads: readonly string[];
+  /** Lines of texts that were cut before: what rows share is cut once. */
+  readonly known: Map<string, readonly Unit[]>;
+}
+
+function unitsOf(params: JsonObject, cutting: Cutting): Unit[] {
   const units: Unit[] = [];
   const add = (section: Section, content: unknown, place: { at: number; role: string }): boolean => {
     const blocks = content === undefined || content === null ? [] : blocksOf(content);
@@ -170,7 +177,7 @@ function unitsOf(params: JsonObject, heads: readonly string[]): Unit[] {
       const where = { section, ...place, nth, block };
       // A tool is cut nowhere, and neither is what the assistant is made to have said.
       const isText = section !== 'tools' && place.role !== 'assistant' && isPlainText(block);
-      if (isText) units.push(...linesOf(block.text, heads, where));
+      if (isText) for (const line of knownLines(block.text, where, cutting)) units.push(line);
       else units.push(unit(where, JSON.stringify(block), null, true));
     }
     return blocks !== null;
@@ -190,6 +197,14 @@ type Where = Pick<Unit, 'section' | 'at' | 'role' | 'nth' | 'block'>;
 function unit(where: Where, text: string, endsAt: number | null, closes: boolean): Unit {
   const key = `${where.section} ${where.at} ${where.role} ${where.nth} ${endsAt ?? ''} ${text}`;
   return { ...where, key, bytes: Buffer.byteLength(text), endsAt, closes };
+}
+
+function knownLines(text: string, where: Where, { heads, known }: Cutting): readonly Unit[] {
+  const { section, at, role, nth } = where;
+  const name = `${section} ${at} ${role} ${nth} ${text}`;
+  const lines = known.get(name) ?? [...linesOf(text, heads, where)];
+  known.set(name, lines);
+  return lines;
 }
 
 function* linesOf(text: string, heads: readonly string[], where: Where): Generator<Unit> {
