@@ -42,10 +42,11 @@ const CHUNK = `
 
 /**
  * in_batch -> waiting is the way of a chunk that was surely not made; waiting -> canceled that of one never sent;
- * waiting -> retry that of one that goes row by row. What is canceled with an answer that was cut off has succeeded.
+ * waiting -> retry that of one that goes row by row. What is canceled with an answer that was cut off has
+ * succeeded, and with one that does not follow the run's schema failed.
  */
 const ROW = `
-  waiting -> in_batch | canceled | retry | succeeded
+  waiting -> in_batch | canceled | retry | succeeded | failed
   in_batch -> waiting | succeeded | failed | expired | canceled | retry
   retry -> waiting | in_realtime | failed | expired | canceled | succeeded
   in_realtime -> succeeded | failed | retry
