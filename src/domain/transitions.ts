@@ -33,8 +33,9 @@ export const CHUNK_MOVES: Readonly<Record<ChunkState, readonly ChunkState[]>> = 
 };
 
 export const ROW_MOVES: Readonly<Record<RowState, readonly RowState[]>> = {
-  // To retry where its chunk goes row by row, into the realtime lane; to succeeded with an answer that was cut off, where
-  // the run is canceled before a better one could come; to any end where it is that of the row that asks the same.
+  // To retry where its chunk goes row by row, into the realtime lane; to succeeded with an answer that was cut off, and to
+  // failed with one that does not follow the schema, where the run is canceled before a better one could come; to any end
+  // where it is that of the row that asks the same.
   waiting: ['in_batch', 'canceled', 'retry', 'succeeded', 'failed', 'expired'],
   in_batch: ['waiting', 'succeeded', 'failed', 'expired', 'canceled', 'retry'],
   // To succeeded in the same case.

@@ -232,6 +232,19 @@ export function storeOutcomesSuite(name: string, open: OpenStore): void {
         expect(await dump(store, driver)).toEqual(before);
       });
 
+      test('leaves answers that do not follow the schema with their rows, wherever these wait', async () => {
+        const result = { chunkNo: 1, offset: 0, length: 9 };
+        await withRetries(3, { errorType: 'batchrun_schema:type:/a', result });
+        await sealRetry(2, [0, 1]);
+        await store.requestCancel(RUN, AT);
+        await driver.cancelUnsent(RUN, AT);
+        await checkLedger(store);
+        expect(await rowsOf()).toEqual({ failed: 3 });
+        for (const record of await allRecords(store, RUN)) {
+          expect(record).toMatchObject({ state: 'failed', attempts: 1, errorType: 'batchrun_schema:type:/a', result });
+        }
+      });
+
       test('leaves an event for the rows that waited for a retry', async () => {
         await withRetries(2);
         await store.requestCancel(RUN, AT);

@@ -411,7 +411,7 @@ export const CANARIES: readonly Canary[] = [
   },
   {
     what: 'answers beside the schema pass for good ones',
-    seed: 1,
+    seed: 2,
     plant: () => ({ schemas: { compile: () => Promise.resolve(() => null) } }),
     sharpened: (plan) => schemaPlan(plan, 'fail', 0.7),
     caughtBy: /its answer does not follow the schema/,

@@ -286,7 +286,7 @@ function failWholeChunk(db: Db, step: { runId: string; chunkNo: number; atMs: nu
       chunkNo,
       errorType,
     );
-  } else if (!keepDeviantRow(db, runId, chunk.first_seq)) {
+  } else if (!keepDeviantRow(db, runId, chunk.first_seq, 1)) {
     db.run(
       `UPDATE rows SET state = 'failed', attempts = attempts + 1, error_type = ?,
          result_chunk_no = NULL, result_offset = NULL, result_length = NULL WHERE run_id = ? AND seq = ?`,

@@ -19,11 +19,18 @@ export function keepCutOffRow(db: Db, runId: string, seq: number): boolean {
   return counted(db, runId, db.run(`${KEEP} AND state = 'waiting' AND seq = ?`, runId, seq)) === 1;
 }
 
-/** A row of a chunk of retries that fails, and has an answer: one that does not follow the run's schema. */
-export function keepDeviantRow(db: Db, runId: string, seq: number): boolean {
-  const keep = `UPDATE rows SET state = 'failed', attempts = attempts + 1 WHERE run_id = ? AND seq = ?
-    AND result_chunk_no IS NOT NULL AND error_type LIKE 'batchrun_schema:%'`;
-  return db.run(keep, runId, seq) === 1;
+/** An answer that does not follow the run's schema: the row fails with it where no better one comes. */
+const FAIL = `UPDATE rows SET state = 'failed', attempts = attempts + ? WHERE run_id = ?
+  AND result_chunk_no IS NOT NULL AND error_type LIKE 'batchrun_schema:%'`;
+
+/** All rows of a run that wait to be tried again. Gives how many end so. */
+export function keepDeviantRetries(db: Db, runId: string): number {
+  return db.run(`${FAIL} AND state = 'retry'`, 0, runId);
+}
+
+/** A row of a chunk of retries, after so many tries more. False where it has no such answer. */
+export function keepDeviantRow(db: Db, runId: string, seq: number, tries: 0 | 1): boolean {
+  return db.run(`${FAIL} AND state = 'waiting' AND seq = ?`, tries, runId, seq) === 1;
 }
 
 /** That an answer was cut is counted where it is how the row ended. */

@@ -8,7 +8,7 @@ import { decodeRequestIndex } from '../../domain/packed-index.ts';
 import { publicErrorType } from '../../domain/schema-error.ts';
 import { OPEN_CHUNK_STATES } from '../../domain/transitions.ts';
 import type { DriverTransaction } from './batch-steps.ts';
-import { counted, keepCutOffRetries, keepCutOffRow } from './cut-offs.ts';
+import { counted, keepCutOffRetries, keepCutOffRow, keepDeviantRetries, keepDeviantRow } from './cut-offs.ts';
 import type { Db } from './db.ts';
 import { countBy, writeRows } from './outcome-rows.ts';
 import {
@@ -131,22 +131,29 @@ function cancelUnsent(db: Db, runId: string, atMs: number): void {
   for (const chunk of sealed) {
     moveChunk(db, { runId, chunkNo: chunk.chunk_no }, 'sealed', 'canceled', atMs);
     // The rows of a retry chunk have records of their own; those of an input chunk follow from the chunk.
-    const kept = chunk.kind === 'retry' ? cancelRetryRows(db, runId, decodeRequestIndex(chunk.requests).seqs) : 0;
-    moveRows(db, runId, 'waiting', 'succeeded', kept);
-    moveRows(db, runId, 'waiting', 'canceled', chunk.row_count - kept);
+    const seqs = chunk.kind === 'retry' ? decodeRequestIndex(chunk.requests).seqs : [];
+    const kept = cancelRetryRows(db, runId, seqs);
+    moveRows(db, runId, 'waiting', 'succeeded', kept.cutOffs);
+    moveRows(db, runId, 'waiting', 'failed', kept.deviants);
+    moveRows(db, runId, 'waiting', 'canceled', chunk.row_count - kept.cutOffs - kept.deviants);
   }
   moveRows(db, runId, 'retry', 'succeeded', keepCutOffRetries(db, runId));
+  moveRows(db, runId, 'retry', 'failed', keepDeviantRetries(db, runId));
   const waiting = db.run(`UPDATE rows SET state = 'canceled', ${CANCELED} WHERE run_id = ? AND state = 'retry'`, runId);
   moveRows(db, runId, 'retry', 'canceled', waiting);
   if (waiting > 0) addEvent(db, { runId, atMs, kind: 'rows.canceled', data: { rows: waiting } });
 }
 
-/** Gives how many keep an answer that was cut off. */
-function cancelRetryRows(db: Db, runId: string, seqs: Iterable<number>): number {
-  let kept = 0;
+/** Gives how many keep an answer that was cut off, or one that does not follow the schema. */
+function cancelRetryRows(db: Db, runId: string, seqs: Iterable<number>): { cutOffs: number; deviants: number } {
+  const kept = { cutOffs: 0, deviants: 0 };
   for (const seq of seqs) {
     if (keepCutOffRow(db, runId, seq)) {
-      kept++;
+      kept.cutOffs++;
+      continue;
+    }
+    if (keepDeviantRow(db, runId, seq, 0)) {
+      kept.deviants++;
       continue;
     }
     moveRowRecord(db, { runId, seq, from: 'waiting', to: 'canceled' });

@@ -43,7 +43,8 @@ const CHUNK = `
 /**
  * in_batch -> waiting is the way of a chunk that was surely not made; waiting -> canceled that of one never sent;
  * sealed -> collected is that of a copy chunk, and waiting -> any end that of its rows;
- * waiting -> retry that of one that goes row by row. What is canceled with an answer that was cut off has succeeded.
+ * waiting -> retry that of one that goes row by row. What is canceled with an answer that was cut off has succeeded, and
+ * with one that does not follow the run's schema failed.
  */
 const ROW = `
   waiting -> in_batch | canceled | retry | succeeded | failed | expired

@@ -294,6 +294,19 @@ describe('nothing is asked again', () => {
     await expectDeviant(it, '{"score":-1}', { attempts: 1, reason: 'minimum' });
   });
 
+  test('of a run that is canceled while they are: the answers that there were stay', async () => {
+    const it = await stage({ 1: ['low'] }, { wishes: RETRY, maxAttempts: 3 });
+    const works = it.api.onCreate;
+    it.api.onCreate = async (body) => {
+      // The second batch would be of the row alone.
+      if (it.asked.length < 4) return works(body);
+      await it.store.requestCancel(it.run.id, it.clock.now());
+      throw refused({ status: 429, type: 'rate_limit_error' });
+    };
+    expect(await it.drive()).toBe('done');
+    await expectDeviant(it, '{"score":-1}', { attempts: 1, reason: 'minimum' });
+  });
+
   test('of a run without a schema: any answer will do, and none is looked at', async () => {
     const it = await stage({ 1: ['low'], 2: ['prose'] }, { schema: undefined as never, wishes: RETRY });
     expect(await it.drive()).toBe('done');
