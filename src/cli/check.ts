@@ -6,21 +6,14 @@ import { BatchrunError } from '../base/errors.ts';
 import { PROBLEMS_SHOWN_MAX } from '../domain/limits.ts';
 import type { RowSource } from '../domain/source.ts';
 import type { ShownProblem } from '../engine/problems.ts';
-import { checkRows, type CheckReport } from '../tools/check/check-rows.ts';
+import { checkRows } from '../tools/check/check-rows.ts';
 import { openInput, type Context } from './context.ts';
 import type { Flags } from './options.ts';
 import { EXIT } from './outcome.ts';
 import { everyRowReading, readTexts, type Texts } from './prepare.ts';
-import { checkText } from './render/check-text.ts';
+import { checkText, type CheckView } from './render/check-text.ts';
 import { withScratch } from './scratch.ts';
 import type { Terminal } from './terminal.ts';
-
-export interface CheckView extends CheckReport {
-  readonly ok: boolean;
-  readonly inputs: readonly string[];
-  /** Flags without which what is sent could not be checked. */
-  readonly not_given: readonly string[];
-}
 
 const PENDING_CHARS_MAX = 256 * 1024;
 

@@ -11,34 +11,10 @@ import type { Context } from './context.ts';
 import { COMMAND_FLAGS, FLAG_SPECS, type FlagName, type FlagSpec } from './option-table.ts';
 import { addAllFlags, addFlags, envName, FLAG_NAMES } from './options.ts';
 import { EXIT } from './outcome.ts';
-import { configText } from './render/config-text.ts';
+import { configText, type ConfigValue, type ConfigView } from './render/config-text.ts';
 import { fileName } from './setting-values.ts';
 import { applySettings, variableOf, type Settings } from './settings.ts';
 import { addSimFlags } from './sim-flags.ts';
-
-/** Where a value is from, with what finds it again. */
-export type ValueSource =
-  | { readonly source: 'flag' | 'default' | 'unset' }
-  | { readonly source: 'environment'; readonly variable: string }
-  | { readonly source: 'profile'; readonly profile: string; readonly file: string; readonly line: number }
-  | { readonly source: 'file'; readonly file: string; readonly line: number };
-
-export type ConfigValue = ValueSource & {
-  readonly flag: string;
-  /** As it was written; null where there is none. */
-  readonly value: string | number | boolean | null;
-};
-
-export interface ConfigView {
-  readonly command: string | null;
-  readonly file: string | null;
-  readonly profile: string | null;
-  readonly values: readonly ConfigValue[];
-  /** Variables that are not flags and count too, keys masked. */
-  readonly environment: readonly { readonly name: string; readonly value: string }[];
-  /** Variables that look like flags and are none: most likely a slip. */
-  readonly unknown_variables: readonly { readonly name: string; readonly meant: string | null }[];
-}
 
 export async function runConfig(context: Context, name: string | undefined, argv: readonly string[]): Promise<number> {
   const { flags, terminal } = context;

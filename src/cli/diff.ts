@@ -6,25 +6,11 @@
 import { BatchrunError } from '../base/errors.ts';
 import { Buckets, bucketCount } from '../tools/diff/buckets.ts';
 import { diffBuckets } from '../tools/diff/diff-files.ts';
-import type { DiffReport } from '../tools/diff/diff-report.ts';
 import { readResults, type BrokenLines } from '../tools/results/read-results.ts';
 import { openInput, type Context } from './context.ts';
 import { EXIT } from './outcome.ts';
-import { diffText } from './render/diff-text.ts';
+import { diffText, type DiffFile, type DiffView } from './render/diff-text.ts';
 import { withScratch } from './scratch.ts';
-
-export interface DiffFile {
-  readonly file: string;
-  readonly rows: number;
-  /** Rows whose id came before in the same file: the first counts. */
-  readonly duplicates: number;
-  readonly broken: { readonly count: number; readonly shown: BrokenLines['shown'] };
-}
-
-export interface DiffView extends DiffReport {
-  readonly file_a: DiffFile;
-  readonly file_b: DiffFile;
-}
 
 export async function runDiff(context: Context, a: string, b: string): Promise<number> {
   const { flags, terminal, signal } = context;

@@ -6,21 +6,12 @@ import { BatchrunError } from '../base/errors.ts';
 import { hashOf } from '../domain/id-hash.ts';
 import { IdLedger } from '../engine/id-ledger.ts';
 import { readResults, type BrokenLines } from '../tools/results/read-results.ts';
-import { ResultStats, type StatsReport } from '../tools/stats/result-stats.ts';
+import { ResultStats } from '../tools/stats/result-stats.ts';
 import { loadSpreads } from '../tools/stats/spread.ts';
 import { openInput, type Context } from './context.ts';
 import { EXIT } from './outcome.ts';
-import { statsText } from './render/stats-text.ts';
+import { statsText, type StatsView } from './render/stats-text.ts';
 import { withScratch } from './scratch.ts';
-
-export interface StatsView extends StatsReport {
-  readonly file: string;
-  readonly duplicate_ids: {
-    readonly count: number;
-    readonly shown: readonly { readonly id: string; readonly lines: readonly number[] }[];
-  };
-  readonly broken: { readonly count: number; readonly shown: BrokenLines['shown'] };
-}
 
 /** Ids that are named; all are counted. */
 const IDS_SHOWN_MAX = 10;

@@ -3,9 +3,16 @@
  */
 import { formatBytes, formatCount, plural } from '../../base/units.ts';
 import type { ShownProblem } from '../../engine/problems.ts';
-import type { CheckView } from '../check.ts';
+import type { CheckReport } from '../../tools/check/check-rows.ts';
 import { createPaint, table } from '../ui.ts';
 import { noticesText, problemsText } from './problems-text.ts';
+
+export interface CheckView extends CheckReport {
+  readonly ok: boolean;
+  readonly inputs: readonly string[];
+  /** Flags without which what is sent could not be checked. */
+  readonly not_given: readonly string[];
+}
 
 export function checkText(
   view: CheckView,

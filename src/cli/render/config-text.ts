@@ -2,8 +2,31 @@
  * What `batchrun config` shows: first what somebody has set, then the defaults, then what is not set at all.
  */
 import { relative } from 'node:path';
-import type { ConfigValue, ConfigView } from '../config.ts';
 import { createPaint, type Paint } from '../ui.ts';
+
+/** Where a value is from, with what finds it again. */
+export type ValueSource =
+  | { readonly source: 'flag' | 'default' | 'unset' }
+  | { readonly source: 'environment'; readonly variable: string }
+  | { readonly source: 'profile'; readonly profile: string; readonly file: string; readonly line: number }
+  | { readonly source: 'file'; readonly file: string; readonly line: number };
+
+export type ConfigValue = ValueSource & {
+  readonly flag: string;
+  /** As it was written; null where there is none. */
+  readonly value: string | number | boolean | null;
+};
+
+export interface ConfigView {
+  readonly command: string | null;
+  readonly file: string | null;
+  readonly profile: string | null;
+  readonly values: readonly ConfigValue[];
+  /** Variables that are not flags and count too, keys masked. */
+  readonly environment: readonly { readonly name: string; readonly value: string }[];
+  /** Variables that look like flags and are none: most likely a slip. */
+  readonly unknown_variables: readonly { readonly name: string; readonly meant: string | null }[];
+}
 
 const VALUE_CHARS_MAX = 60;
 

@@ -2,9 +2,22 @@
  * What `batchrun diff` shows of two results files.
  */
 import { formatCount, formatUsd, plural } from '../../base/units.ts';
-import type { Difference, Sums } from '../../tools/diff/diff-report.ts';
-import type { DiffFile, DiffView } from '../diff.ts';
+import type { Difference, DiffReport, Sums } from '../../tools/diff/diff-report.ts';
+import type { BrokenLines } from '../../tools/results/read-results.ts';
 import { createPaint, table } from '../ui.ts';
+
+export interface DiffFile {
+  readonly file: string;
+  readonly rows: number;
+  /** Rows whose id came before in the same file: the first counts. */
+  readonly duplicates: number;
+  readonly broken: { readonly count: number; readonly shown: BrokenLines['shown'] };
+}
+
+export interface DiffView extends DiffReport {
+  readonly file_a: DiffFile;
+  readonly file_b: DiffFile;
+}
 
 const FIELDS_SHOWN_MAX = 20;
 const FIELDS_OF_ROW_MAX = 4;

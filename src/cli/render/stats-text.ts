@@ -3,8 +3,18 @@
  */
 import { formatCount, formatUsd, plural } from '../../base/units.ts';
 import type { SpreadView } from '../../tools/stats/spread.ts';
-import type { StatsView } from '../stats.ts';
+import type { BrokenLines } from '../../tools/results/read-results.ts';
+import type { StatsReport } from '../../tools/stats/result-stats.ts';
 import { createPaint, table } from '../ui.ts';
+
+export interface StatsView extends StatsReport {
+  readonly file: string;
+  readonly duplicate_ids: {
+    readonly count: number;
+    readonly shown: readonly { readonly id: string; readonly lines: readonly number[] }[];
+  };
+  readonly broken: { readonly count: number; readonly shown: BrokenLines['shown'] };
+}
 
 const CLASSES = [
   ['input', 'input'],

@@ -50,7 +50,13 @@ const DEPTH_MAX = 50;
 /** Paths such as `items[].name`, each once; none where both are the same. */
 export function differingFields(a: unknown, b: unknown, path: string): readonly string[] {
   const found = new Set<string>();
-  collect(a, b, { path, depth: 0, found });
+  try {
+    collect(a, b, { path, depth: 0, found });
+  } catch (error) {
+    // Nested more deeply than can be looked at.
+    if (!(error instanceof RangeError)) throw error;
+    found.add(path === '' ? WHOLE : path);
+  }
   return [...found];
 }
 

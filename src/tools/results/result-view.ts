@@ -107,7 +107,8 @@ function outcomeOfState(status: string): Outcome | null {
 /** The id comes first, under the name that the input's id column had. */
 function idOf(value: JsonObject, { columns, idColumn }: ResultFile): string | null {
   const first = columns[0] ?? Object.keys(value)[0] ?? '';
-  const id = value[idColumn ?? ('custom_id' in value ? 'custom_id' : first)];
+  const named = [idColumn, 'custom_id'].find((name) => name !== undefined && Object.hasOwn(value, name));
+  const id = value[named ?? first];
   return typeof id === 'string' || typeof id === 'number' ? String(id) : null;
 }
 
