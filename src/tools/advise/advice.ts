@@ -3,7 +3,8 @@
  * not add up: what one takes away another would have taken, too.
  */
 import { modelFacts } from '../../domain/models.ts';
-import { estimateCostUsd, tokensFromBytes } from '../../domain/pricing.ts';
+import { tokensFromBytes } from '../../domain/estimate/tokenizer.ts';
+import { estimateCostUsd } from '../../domain/pricing.ts';
 import type { Advisor, PartSums } from './advisor.ts';
 import type { BytesByModel, LaneUsd } from './by-model.ts';
 import type { SharedText } from './shared-ends.ts';

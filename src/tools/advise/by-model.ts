@@ -3,7 +3,8 @@
  * as everywhere before something is sent; every figure of `advise` is made here.
  */
 import type { Lane } from '../../domain/model.ts';
-import { priceOf, pricesOfPrompt, tokensFromBytes } from '../../domain/pricing.ts';
+import { tokensFromBytes } from '../../domain/estimate/tokenizer.ts';
+import { priceOf, pricesOfPrompt } from '../../domain/pricing.ts';
 
 const PER_PRICE = 1_000_000;
 const BATCH_FACTOR = 0.5;

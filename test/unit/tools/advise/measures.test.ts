@@ -1,7 +1,7 @@
 /** What advise measures of texts: waste, lengths, shared ends, repeats, and what bytes cost. */
 import { describe, expect, test } from 'vitest';
 import { integerBetween, seededRng } from '../../../../src/base/random.ts';
-import { tokensFromBytes } from '../../../../src/domain/pricing.ts';
+import { tokensFromBytes } from '../../../../src/domain/estimate/tokenizer.ts';
 import { BytesByModel } from '../../../../src/tools/advise/by-model.ts';
 import { Lengths } from '../../../../src/tools/advise/lengths.ts';
 import { Repeats } from '../../../../src/tools/advise/repeats.ts';
