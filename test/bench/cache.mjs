@@ -17,12 +17,15 @@ const { values } = parseArgs({
   options: {
     rows: { type: 'string', default: '100000' },
     tokens: { type: 'string', default: '5000' },
+    // A batch that ends while others are still uploaded has written for them: real ones take longer than that.
+    'batch-seconds': { type: 'string', default: '60' },
     model: { type: 'string', default: 'claude-haiku-5-5' },
     dir: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 });
 const rows = Number(values.rows);
+const batchMs = Number(values['batch-seconds']) * 1_000;
 /** The simulator's measure. */
 const BYTES_PER_TOKEN = 4;
 const root = newFolder(values.dir);
@@ -70,7 +73,7 @@ function billOf({ batch, realtime }) {
 
 async function turn(args) {
   const world = createSimWorld(
-    { tier: 'scale', batchDurationMs: [1_000, 3_000], pollRetryAfterSeconds: null },
+    { tier: 'scale', batchDurationMs: [batchMs, batchMs * 1.5], pollRetryAfterSeconds: null },
     systemClock,
   );
   const server = await startSimServer(world, { port: 0 });
