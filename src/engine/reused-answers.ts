@@ -32,10 +32,22 @@ export async function runsToReuse(
   { origin, workspace }: Pick<RunRecord, 'origin' | 'workspace'>,
 ): Promise<readonly RunRecord[]> {
   const done = (await store.runs()).filter(
-    (run) => run.state === 'done' && run.origin === origin && run.workspace === workspace && run.rows.succeeded > 0,
+    (run) =>
+      run.state === 'done' && run.origin === origin && mayShare(run.workspace, workspace) && run.rows.succeeded > 0,
   );
   return done.reverse().slice(0, REUSED_RUNS_MAX);
 }
+
+/**
+ * Workspaces that are named by their id must be the same. One that is only known by its key may be any: a rotated key must
+ * not pay for everything again.
+ */
+function mayShare(one: string, other: string): boolean {
+  return one === other || one.startsWith(KEY_NAME) || other.startsWith(KEY_NAME);
+}
+
+/** How a workspace is called of which no id is known (adapters/anthropic/api.ts). */
+const KEY_NAME = 'key_';
 
 /** All that may be reused, in the order of the hashes; of equal ones the newest first. To be closed. */
 export class ReusableAnswers {

@@ -103,6 +103,11 @@ describe('what is taken', () => {
       const report = await room.ingest(SECOND, { settings: REUSE, run, request: { again: true } });
       expect(report.saving?.reused.rows).toBe(0);
     }
+    // A key without a known workspace may be a new one of the same.
+    for (const run of [{}, { workspace: 'key_0123' }]) {
+      const other = await room.ingest(SECOND, { settings: REUSE, run, request: { again: true, dryRun: true } });
+      expect(other.saving?.reused.rows).toBe(3);
+    }
     const report = await room.ingest(SECOND, { settings: REUSE, request: { again: true } });
     expect(report.saving?.reused).toMatchObject({ rows: 3 });
     expect(report.saving?.reused.usd).toBeGreaterThan(0);
