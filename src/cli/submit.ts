@@ -39,7 +39,7 @@ import { Progress } from './progress.ts';
 import { readRows } from './read-rows.ts';
 import { settleOutput, tellIdentity } from './submit-identity.ts';
 import { endPruned, submitView, tellUploads } from './submit-view.ts';
-import { budgetText, refuseUnpriced, rememberWishes, wishesAsked } from './wishes.ts';
+import { budgetText, refuseUnpriced, rememberWishes, warnOfNoPilot, wishesAsked } from './wishes.ts';
 import type { PreflightView } from './render/preflight-text.ts';
 import { noticesText, problemsText } from './render/problems-text.ts';
 
@@ -75,6 +75,7 @@ export async function runSubmit(context: Context, inputs: readonly string[], opt
     await settleOutput(context, store, { runId, exists, wait: options.wait });
     await tellIdentity(context, store, { runId, exists });
     const done = await store.run(runId);
+    if (!exists && done) warnOfNoPilot(context, done);
     if (exists && done) await rememberWishes(context, store, done.state === 'done' ? [] : [done]);
     if (done?.state === 'done' && options.wait) return await reportDone(context, store, done);
     if (done?.state === 'done') await deliver(context, store, done);
