@@ -36,8 +36,11 @@ export async function runPreflight(
       hint: 'Nothing is left behind: submit again.',
     });
   }
-  refuse(report, flags.onInvalid);
-  const warnings = [...preflightWarnings(report), ...passedOver(report)];
+  const hopeless = report.models
+    .map((model) => modelProblem(model, flags.realtime !== true))
+    .filter((text) => text !== null);
+  refuse(report, hopeless, flags.onInvalid);
+  const warnings = [...preflightWarnings(report), ...hopeless, ...passedOver(report)];
   const rows = ingested.rows - ingested.invalid;
   if (flags.quiet !== true) {
     terminal.talk(preflightText(report, rows));
@@ -51,9 +54,8 @@ const SKIPPED_HINT =
   'Mend the rows, or leave the asking out with --no-preflight: what is refused then comes back as failed rows.';
 
 /** With `skip` what is refused stops nothing as long as something is left that may succeed. */
-function refuse(report: PreflightReport, onInvalid: 'fail' | 'skip'): void {
+function refuse(report: PreflightReport, hopeless: readonly string[], onInvalid: 'fail' | 'skip'): void {
   const { models, refusedRows, askedRows, problems } = report;
-  const hopeless = models.map(modelProblem).filter((text) => text !== null);
   const none = hopeless.length === models.length && models.length > 0;
   if (hopeless.length > 0 && (onInvalid === 'fail' || none)) {
     throw new BatchrunError('E_PREFLIGHT', `${hopeless.join('; ')}; nothing was sent and no run was made`, {
@@ -79,8 +81,9 @@ function refuse(report: PreflightReport, onInvalid: 'fail' | 'skip'): void {
   );
 }
 
-/** What `--on-invalid skip` goes on with. */
-function passedOver({ models, refusedRows, askedRows }: PreflightReport): readonly string[] {
-  const rows = `${formatCount(refusedRows)} of ${plural(askedRows, 'row')} of the sample would be refused: they come back as failed rows`;
-  return [...models.map(modelProblem).filter((text) => text !== null), ...(refusedRows === 0 ? [] : [rows])];
+/** Rows that `--on-invalid skip` goes on with. */
+function passedOver({ refusedRows, askedRows }: PreflightReport): readonly string[] {
+  if (refusedRows === 0) return [];
+  const of = `${formatCount(refusedRows)} of ${plural(askedRows, 'row')} of the sample`;
+  return [`${of} would be refused: they come back as failed rows`];
 }

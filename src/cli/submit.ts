@@ -41,7 +41,7 @@ import { tellSchema } from './schema-file.ts';
 import { cacheOfInputs, sayCacheHint } from './submit-cache.ts';
 import { settleOutput, tellIdentity } from './submit-identity.ts';
 import { endPruned, submitView, tellUploads } from './submit-view.ts';
-import { budgetText, coalescing, refuseUnpriced, rememberWishes, wishesAsked } from './wishes.ts';
+import { budgetText, coalescing, refuseUnpriced, rememberWishes, warnOfNoPilot, wishesAsked } from './wishes.ts';
 import type { PreflightView } from './render/preflight-text.ts';
 import { noticesText, problemsText } from './render/problems-text.ts';
 import { routesText, viewRoutes } from './render/routes-text.ts';
@@ -82,6 +82,7 @@ export async function runSubmit(context: Context, inputs: readonly string[], opt
     await settleOutput(context, store, { runId, exists, wait: options.wait });
     await tellIdentity(context, store, { runId, exists, hashes: request.run.settingHashes });
     const done = await store.run(runId);
+    if (!exists && done) warnOfNoPilot(context, done);
     if (exists && done) await rememberWishes(context, store, done.state === 'done' ? [] : [done]);
     if (done?.state === 'done' && options.wait) return await reportDone(context, store, done);
     if (done?.state === 'done') await deliver(context, store, done);

@@ -124,6 +124,12 @@ function changesOf(before: RunWishes, asked: Partial<RunWishes>): Change[] {
   });
 }
 
+/** A row that no call can hold is no pilot: then nothing goes first. */
+export function warnOfNoPilot({ flags, terminal }: Context, { settings }: RunRecord): void {
+  if (wishesOf({ settings }).pilot === 0 || settings.pilotChunks?.length !== 0 || flags.quiet === true) return;
+  terminal.talk('warning: there is no pilot: no row can be called, because of its size or its betas.');
+}
+
 /** What `submit` says of a budget: how far it reaches if every answer is as long as it may be. */
 export function budgetText(wishes: RunWishes, mix: ModelMix): string | null {
   const { maxCostUsd: cap, budgetMode: mode } = wishes;

@@ -21,6 +21,14 @@ export function mayBeCalled(chunk: ChunkShape): boolean {
   return chunk.kind === 'input' || largestBytes(chunk) <= REALTIME_BYTES_MAX;
 }
 
+/** Around the params of a row: its wire id, and the braces. */
+const FRAME_BYTES = 128;
+
+/** May this row be called? One that may not is no pilot (domain/pilot.ts). */
+export function mayPilot(row: { readonly paramsBytes: number; readonly betas: readonly string[] }): boolean {
+  return realtimeAllowed({ requestBytes: row.paramsBytes + FRAME_BYTES, betas: row.betas });
+}
+
 /** Is this sealed chunk not to be uploaded, because its rows are called (engine/release.ts)? */
 export function goesRealtime(run: Pick<RunRecord, 'settings'>, chunk: ChunkShape): boolean {
   return laneWanted(run, laneOfMix(chunk.mix)) === 'realtime' && mayBeCalled(chunk);

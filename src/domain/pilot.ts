@@ -3,22 +3,14 @@
  * the rows' own. They lie in chunks of their own (`RunSettings.pilotChunks`), so how a pilot stands follows from the ledger
  * at any time: nothing of it can be lost, and no row is paid twice.
  */
-import { realtimeAllowed } from './failure-router.ts';
 import { wishesOf, type RunRecord } from './model.ts';
 
 /** More rows than this are no try any more, and every one of them costs twice as much as in a batch. */
 export const PILOT_ROWS_MAX = 1_000;
-/** The custom_id and the braces around the params of a row. */
-const FRAME_BYTES = 128;
 
 /** The chunks that go first; none where there is no pilot, or where somebody has said to go on all the same. */
 export function pilotChunksOf(run: Pick<RunRecord, 'settings'>): readonly number[] {
   return wishesOf(run).pilot === 0 ? [] : (run.settings.pilotChunks ?? []);
-}
-
-/** Can this row be called at all? One that is too large, or asks for more than a call writes, is no pilot. */
-export function mayPilot(row: { readonly paramsBytes: number; readonly betas: readonly string[] }): boolean {
-  return realtimeAllowed({ requestBytes: row.paramsBytes + FRAME_BYTES, betas: row.betas });
 }
 
 /** Did the API refuse the row itself? Failures that may pass stop no pilot, also where they did not pass in time. */

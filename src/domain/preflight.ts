@@ -45,14 +45,17 @@ export function lookOf(
   };
 }
 
-/** Why nothing can be sent to this model; null where something can. */
-export function modelProblem({ id, state, takesBatches, retires, instead }: ModelLook): string | null {
+/** Why nothing can be sent to this model; null where something can. A run that is called needs no batches. */
+export function modelProblem(
+  { id, state, takesBatches, retires, instead }: ModelLook,
+  needsBatches = true,
+): string | null {
   if (state === 'missing') return `there is no model ${id}${instead === null ? '' : `; did you mean ${instead}?`}`;
   if (state === 'retired') {
     const when = retires === null ? '' : ` (it ended on ${retires})`;
     return `${id} is no longer served${when}${instead === null ? '' : `; use ${instead}`}`;
   }
-  return takesBatches === false ? `${id} takes no batches` : null;
+  return takesBatches === false && needsBatches ? `${id} takes no batches` : null;
 }
 
 /** A word about a model that still works. */

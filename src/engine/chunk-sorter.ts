@@ -4,7 +4,7 @@
  */
 import { CHUNK_JITTER, OPEN_CHUNKS_MAX } from '../domain/limits.ts';
 import type { WireIds } from '../domain/model.ts';
-import { mayPilot } from '../domain/pilot.ts';
+import { mayPilot } from '../domain/lanes.ts';
 import type { BlockRow } from '../domain/row/row-block.ts';
 import type { NewChunk } from '../domain/store-steps.ts';
 import { ChunkWriter } from './chunk-writer.ts';

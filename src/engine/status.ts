@@ -12,7 +12,6 @@ import { OPEN_ROW_STATES } from '../domain/transitions.ts';
 import type { CacheView } from './cache-view.ts';
 import { viewCoalesced, type CoalescedView } from './coalesced-view.ts';
 import type { BudgetLedger } from './budget.ts';
-import { lookAtPilot } from './pilot-look.ts';
 import { lastSaid } from './deadline-word.ts';
 import { viewFailures } from './schema-view.ts';
 
@@ -249,6 +248,9 @@ function viewLanes(usage: readonly UsageEntry[]): Record<string, { rows: number;
 }
 
 async function viewPilot(store: Ledger, run: RunRecord): Promise<RunView['pilot']> {
+  if (wishesOf(run).pilot === 0) return null;
+  // Few runs have one: the others do not wait for this room to be loaded.
+  const { lookAtPilot } = await import('./pilot-look.ts');
   const { state } = await lookAtPilot(store, run);
   return state === 'none' ? null : { rows: wishesOf(run).pilot, state };
 }

@@ -2,6 +2,7 @@
  * `--pilot N` through the built program: called first, its answers kept, stopped by a refusal, resumed after a kill.
  */
 import { describe, expect, test } from 'vitest';
+import { LONG_OUTPUT_BETA } from '../../src/domain/limits.ts';
 import { paramsHashOf } from '../../src/tools/sim/prompt.ts';
 import {
   asked,
@@ -108,6 +109,14 @@ describe('what contradicts a pilot', () => {
     expect(late.stderr).toMatch(/has no pilot, which cannot be changed to 2/);
     expect(b.calls(CALL)).toBe(0);
   });
+});
+
+test('a run of which no row can be called has no pilot, and says so', async () => {
+  const b = await bench(ENDLESS);
+  b.write('in.jsonl', requests(2));
+  const { stderr } = await b.ok(['submit', 'in.jsonl', '--pilot', '1', '--betas', LONG_OUTPUT_BETA]);
+  expect(stderr).toMatch(/warning: there is no pilot: no row can be called/);
+  expect([b.calls(CALL), b.calls(CREATE)]).toEqual([0, 1]);
 });
 
 describe('killed in the middle', () => {

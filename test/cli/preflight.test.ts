@@ -218,6 +218,20 @@ describe('told and sent', () => {
     expect(b.calls(CREATE)).toBe(1);
   });
 
+  test('a model without batches, where every row is called', async () => {
+    const b = await bench();
+    b.write('in.csv', csv(3));
+    const answer: RequestListener = (_request, response) => {
+      const model = { id: MODEL, lifecycle: 'active', capabilities: { batch: { supported: false } } };
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(model));
+    };
+    const env = await proxied(b, answer, /\/v1\/models\//);
+    const args = ['submit', 'in.csv', ...ASK];
+    const { stderr } = await b.exits(2, args, { env });
+    expect(stderr).toContain(`${MODEL} takes no batches; nothing was sent`);
+    await b.ok([...args, '--realtime'], { env });
+  });
+
   test.each([
     ['404 of a proxy', 404, '{"detail":"Not Found"}'],
     ['405 of a proxy', 405, ''],

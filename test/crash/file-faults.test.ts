@@ -207,7 +207,7 @@ describe('the output', () => {
     const b = await bench();
     b.write('in.jsonl', jsonl([params('one'), params('two', { model: 'claude-nobody-9' })]));
     mkdirSync(b.path('results'));
-    await b.ok(['submit', 'in.jsonl', '--errors', 'results/errors.jsonl']);
+    await b.ok(['submit', 'in.jsonl', '--no-preflight', '--errors', 'results/errors.jsonl']);
     rmdirSync(b.path('results'));
     await blockedOutput(b, 'results/errors.jsonl');
     expect(b.has('in.results.jsonl')).toBe(false);
