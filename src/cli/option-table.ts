@@ -331,6 +331,11 @@ export const FLAG_SPECS = {
     text: 'how long a realtime call takes in a rehearsal, for example 1s-4s',
     read: durationRange,
   },
+  nights: {
+    flags: '--nights <n>',
+    text: 'rehearse so many times, each with another seed (default: 5, for large inputs 3 or 1)',
+    read: count(1, 1_000),
+  },
   faults: {
     flags: '--faults <level>',
     text: 'how much goes wrong in a rehearsal (default: light)',
@@ -520,6 +525,7 @@ export const COMMAND_FLAGS: Readonly<Record<string, readonly FlagName[]>> = {
     'outputTokens',
     'batchDuration',
     'messageLatency',
+    'nights',
     'faults',
     'apiKeysEnv',
     'prices',

@@ -52,6 +52,7 @@ export interface Flags {
   readonly html?: string;
   readonly batchDuration?: readonly [number, number];
   readonly messageLatency?: readonly [number, number];
+  readonly nights?: number;
   readonly faults?: 'none' | 'light' | 'heavy';
   readonly dryRun?: boolean;
   readonly model?: string;

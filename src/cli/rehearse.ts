@@ -60,7 +60,7 @@ export async function runRehearse(
   const rehearsal = await rehearse(await createRehearsal(), {
     ...{ rows, known, startMs, deadlineAfterMs, signal: context.signal, emit: progress.emit },
     ...{ inputs: absoluteInputs(inputs), onInvalid: flags.onInvalid, pacing: pacingOf(flags) },
-    ...{ faults: flags.faults ?? 'light', seed: flags.seed ?? 1 },
+    ...{ faults: flags.faults ?? 'light', seed: flags.seed ?? 1, nights: flags.nights ?? null },
     settings: {
       chunkRows: Math.min(flags.chunkSize, flags.maxQueued ?? Infinity),
       chunkBytes: flags.chunkBytes,
@@ -70,8 +70,11 @@ export async function runRehearse(
     },
     onStep: ({ report, done, of }) => {
       progress.stop();
-      if (done === 0) refuseUnpriced(wishesOf({ settings: { wishes } }), report.mix);
-      terminal.line(done < of ? `rehearsing ${plural(report.rows, 'row')}, night ${done + 1} of ${of}` : '');
+      if (done === 0) {
+        refuseUnpriced(wishesOf({ settings: { wishes } }), report.mix);
+        if (flags.quiet !== true) terminal.talk(`Rehearsing ${plural(report.rows, 'row')}, ${plural(of, 'night')}.`);
+      }
+      terminal.line(done < of ? `night ${done + 1} of ${of}` : '');
     },
   });
   await show(context, rehearsal, { inputs, nowMs });

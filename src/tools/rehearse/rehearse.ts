@@ -30,6 +30,8 @@ export interface RehearsalRequest {
   readonly faults: FaultLevel;
   readonly pacing: Pacing;
   readonly seed: number;
+  /** How many nights, each with the seed after the one before; null: as many as are cheap. */
+  readonly nights: number | null;
   /** What the time is, as far as prices and models go by it. */
   readonly startMs: number;
   /** From the start; null without one. */
@@ -60,7 +62,7 @@ export async function rehearse(parts: RehearsalParts, request: RehearsalRequest)
   const report = await read(parts, request, tally);
   const faults = FAULT_LEVELS[request.faults];
   const account = accountOf(request.known, Object.keys(report.mix), faults.slowness);
-  const seeds = seedsFor(report, request.seed);
+  const seeds = seedsFor(report, request);
   request.onStep({ report, done: 0, of: seeds.length });
   const nights: { readonly view: NightView; readonly slices: readonly Slice[] }[] = [];
   for (const seed of seeds) {
@@ -104,8 +106,8 @@ async function read(parts: RehearsalParts, request: RehearsalRequest, tally: Row
   });
 }
 
-function seedsFor({ rows }: IngestReport, first: number): readonly number[] {
-  const count = SEEDS.find(({ rowsMax }) => rows <= rowsMax)?.seeds ?? 1;
+function seedsFor({ rows }: IngestReport, { seed: first, nights }: RehearsalRequest): readonly number[] {
+  const count = nights ?? SEEDS.find(({ rowsMax }) => rows <= rowsMax)?.seeds ?? 1;
   return Array.from({ length: count }, (_, nth) => first + nth);
 }
 
