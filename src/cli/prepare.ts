@@ -100,7 +100,7 @@ export function hashSettings(flags: Flags, texts: Texts): Record<string, string>
   return Object.fromEntries(all.map(([flag, value]) => [flag, settingHash(value ?? null)]));
 }
 
-export interface RowRequest {
+export interface ReadingRequest {
   readonly flags: Flags;
   readonly texts: Texts;
   readonly argv: readonly string[];
@@ -111,12 +111,12 @@ export interface RowRequest {
 }
 
 /** How records become rows. Refuses at once what can be seen from the flags and the columns. */
-export function rowReading(source: RowSource, request: RowRequest): (record: SourceRecord) => RowReading {
+export function rowReading(source: RowSource, request: ReadingRequest): (record: SourceRecord) => RowReading {
   return firstRowChecked(everyRowReading(source, request), request.argv);
 }
 
 /** The same for those who want to hear of every row, also where all of them lack what a flag gives. */
-export function everyRowReading(source: RowSource, request: RowRequest): (record: SourceRecord) => RowReading {
+export function everyRowReading(source: RowSource, request: ReadingRequest): (record: SourceRecord) => RowReading {
   const { flags, texts, argv, onRow, cache = [] } = request;
   const { routes } = texts;
   const nowMs = systemNow();

@@ -29,9 +29,11 @@ export interface ShuffleOptions {
   readonly heldMax?: number;
 }
 
-/** 32 million characters take 32 to 64 MB. */
-const HELD_MAX = 32 * 1024 * 1024;
-const BUCKET_BITS = 8;
+/** 16 to 32 MB with what is put together to be written; a bucket is as large at most. */
+const HELD_MAX = 8 * 1024 * 1024;
+/** What a record takes beside its text, in characters. */
+const HELD_OVERHEAD = 64;
+const BUCKET_BITS = 6;
 const BUCKETS = 2 ** BUCKET_BITS;
 const LEVELS = 48 / BUCKET_BITS;
 /** A record and what it is wrapped in. */
@@ -131,7 +133,7 @@ class Pile {
 
   add(held: Held): void {
     this.#held.push(held);
-    this.#chars += held.json.length;
+    this.#chars += held.json.length + HELD_OVERHEAD;
   }
 
   get isFull(): boolean {
@@ -183,7 +185,7 @@ class Pile {
   #take(kept: Held[]): Held[] {
     const before = this.#held;
     this.#held = kept;
-    this.#chars = kept.reduce((sum, { json }) => sum + json.length, 0);
+    this.#chars = kept.reduce((sum, { json }) => sum + json.length + HELD_OVERHEAD, 0);
     return before;
   }
 

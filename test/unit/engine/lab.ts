@@ -282,7 +282,8 @@ export function lab(options: LabOptions = {}): Lab {
 }
 
 function ingestRequest(engine: ApiEngine, rows: readonly Json[], more: SubmitOptions): IngestRequest {
-  const reader = createRowReader({ nowMs: engine.clock.now() });
+  const routes = more.request?.routes;
+  const reader = createRowReader({ nowMs: engine.clock.now(), ...(routes ? { routing: { routes } } : {}) });
   const settings = {
     ...({ chunkRows: 1_000, chunkBytes: 256_000_000, maxAttempts: 4, retryLane: 'auto', failIf: null } as const),
     ...{ defuseFormulas: false, columns: [], ...more.settings },
