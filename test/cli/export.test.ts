@@ -26,7 +26,7 @@ const LINES: Readonly<Record<Type, Fields>> = {
     ...{ workspace: TEXT, created_at: TIME, ready_at: TIME, done_at: TIME, inputs: [TEXT] },
     settings: {
       ...{ chunk_rows: 3, chunk_bytes: COUNT, max_attempts: COUNT, retry_lane: 'auto', fail_if: null },
-      ...{ defuse_formulas: true, columns: 2 },
+      ...{ defuse_formulas: true, columns: 2, coalesce: null },
       wishes: {
         ...{ priority: 'normal', lane: 'auto', deadline: null, max_cost_usd: null, budget_mode: 'worst' },
         retry_truncated: 0,
@@ -39,7 +39,7 @@ const LINES: Readonly<Record<Type, Fields>> = {
   chunk: {
     ...{ run: RUN, chunk: 1, kind: 'input', state: 'collected', rows: 3, first_row: 0, bytes: COUNT, sha256: TEXT },
     ...{ betas: [], wire: 'tag', mix: MIX, batch: BATCH, parent: null, root: 1, refusals: 0, fetches: 0 },
-    ...{ priority: null, hurried_at: null },
+    ...{ priority: null, hurried_at: null, answers: 'api', saved_usd: null },
     ...{ sealed_at: TIME, outcomes: expect.objectContaining({ succeeded: COUNT, elsewhere: COUNT }) },
   },
   attempt: {

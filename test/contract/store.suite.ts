@@ -4,6 +4,7 @@
  */
 import { storeBatchesSuite } from './store-batches.suite.ts';
 import { storeCacheSuite } from './store-cache.suite.ts';
+import { storeCopiesSuite } from './store-copies.suite.ts';
 import { storeCreatesSuite } from './store-creates.suite.ts';
 import { storeDriverSuite } from './store-driver.suite.ts';
 import { storeIngestSuite } from './store-ingest.suite.ts';
@@ -20,6 +21,7 @@ export function storeSuite(name: string, open: OpenStore, options: StoreModelOpt
   storeBatchesSuite(name, open);
   storeOutcomesSuite(name, open);
   storeCacheSuite(name, open);
+  storeCopiesSuite(name, open);
   storeReadingSuite(name, open);
   storeModelSuite(name, open, options);
 }

@@ -5,7 +5,16 @@
 import { describe, expect, test } from 'vitest';
 import { FAILPOINTS, type FailpointName } from '../../src/base/failpoint.ts';
 import type { SimWorld } from '../../src/tools/sim/world.ts';
-import { asked, bench, expectAnswers, expectNothingTwice, requests, type Bench } from '../support/cli.ts';
+import {
+  asked,
+  bench,
+  expectAnswers,
+  expectNothingTwice,
+  jsonl,
+  params,
+  requests,
+  type Bench,
+} from '../support/cli.ts';
 
 const ROWS = 8;
 const CONCURRENCY = 2;
@@ -31,7 +40,8 @@ const inRealtime = ALL.filter((name) => name.startsWith('retry.realtime'));
 const inRetryChunk = ALL.filter((name) => name === 'retry.chunk_file');
 const inHurry = ALL.filter((name) => name.startsWith('hurry.'));
 const inCache = ALL.filter((name) => name.startsWith('cache.'));
-const elsewhere = [...inSubmit, ...inRealtime, ...inRetryChunk, ...inHurry, ...inCache];
+const inCopies = ALL.filter((name) => name.startsWith('copy.'));
+const elsewhere = [...inSubmit, ...inRealtime, ...inRetryChunk, ...inHurry, ...inCache, ...inCopies];
 const inCollect = ALL.filter((name) => !elsewhere.includes(name));
 
 describe('killed at', () => {
@@ -55,6 +65,24 @@ describe('killed at', () => {
     await b.ok(['run', 'in.jsonl']);
     expectAnswers(b.lines('in.results.jsonl'), asked(ROWS));
     expect(acceptances(b.world)).toEqual(Array.from({ length: ROWS }, () => 1));
+  });
+
+  test.each([...inCopies, 'ingest.chunk_file:3', 'ingest.chunk_file:6'])('%s with --dedupe', async (failpoint) => {
+    const b = await bench();
+    // Every question twice.
+    const rows = [...asked(ROWS, 'question'), ...asked(ROWS, 'question')].map(([, text], at) => {
+      return { custom_id: `row-${at}`, params: params(text) };
+    });
+    b.write('in.jsonl', jsonl(rows));
+    const job = ['run', 'in.jsonl', '--dedupe', '--chunk-size', '3'];
+    await killedAt(b, job, failpoint);
+    await b.ok(job);
+    const texts = rows.map(({ custom_id: id }, at) => [id, asked(ROWS)[at % ROWS]?.[1] ?? ''] as const);
+    expectAnswers(b.lines('in.results.jsonl'), texts);
+    expectNothingTwice(b.world);
+    expect(acceptances(b.world)).toEqual(Array.from({ length: ROWS }, () => 1));
+    expect(b.runFolders()).toHaveLength(1);
+    await b.ok(['audit', 'latest']);
   });
 
   test.each([...inRealtime, 'retry.realtime_answer:3'])('%s in collect', async (failpoint) => {

@@ -3,7 +3,7 @@
  */
 import { describe, expect, test } from 'vitest';
 import { seededRng } from '../../../../src/base/random.ts';
-import { tokensFromBytes } from '../../../../src/domain/pricing.ts';
+import { tokensFromBytes } from '../../../../src/domain/estimate/tokenizer.ts';
 import { rowAt } from '../../../../src/domain/row/row-block.ts';
 import { bytesOfText, FILLER, newTally, standIns, type RowTally } from '../../../../src/tools/rehearse/stand-in.ts';
 import { createPromptCache } from '../../../../src/tools/sim/prompt-cache.ts';
