@@ -1,6 +1,6 @@
 /**
- * Reads many lines out of result files, in the order in which they lie there: each file is opened once, and lines that
- * lie close together are one read.
+ * Reads many lines out of result files: all that are known in the order in which they lie there, so that each file is
+ * opened once, and lines that lie close together are one read; or one by one, as somebody comes to need them.
  */
 import type { ResultLocation } from '../domain/model.ts';
 import type { FileReader, Files } from '../domain/ports.ts';
@@ -64,4 +64,54 @@ function spanFrom(
     end = Math.max(end, offset + length);
   }
   return { first, end, next };
+}
+
+/** Files that are open at once while lines are read one by one. */
+const OPEN_MAX = 32;
+/** Bytes that are read at once: some hundred lines, where they are asked for in their order. */
+const WINDOW_BYTES = 64 * 1024;
+
+interface OpenFile {
+  readonly reader: FileReader;
+  start: number;
+  window: Buffer;
+}
+
+/** Lines of any files in any order; most often the next one is near the last. To be closed. */
+export class LineReaders {
+  readonly #files: Files;
+  /** By path, the one that was asked for longest ago first. */
+  readonly #open = new Map<string, OpenFile>();
+
+  constructor(files: Files) {
+    this.#files = files;
+  }
+
+  async read(path: string, { offset, length }: { readonly offset: number; readonly length: number }): Promise<string> {
+    const file = await this.#fileOf(path);
+    const at = offset - file.start;
+    if (at >= 0 && at + length <= file.window.length) return file.window.toString('utf8', at, at + length);
+    const bytes = Math.max(length, Math.min(WINDOW_BYTES, file.reader.bytes - offset));
+    file.window = await file.reader.read(offset, bytes);
+    file.start = offset;
+    return file.window.toString('utf8', 0, length);
+  }
+
+  async close(): Promise<void> {
+    for (const { reader } of this.#open.values()) await reader.close();
+    this.#open.clear();
+  }
+
+  async #fileOf(path: string): Promise<OpenFile> {
+    let file = this.#open.get(path);
+    if (file) this.#open.delete(path);
+    else file = { reader: await this.#files.open(path), start: 0, window: Buffer.alloc(0) };
+    this.#open.set(path, file);
+    const [oldest] = this.#open;
+    if (this.#open.size > OPEN_MAX && oldest) {
+      this.#open.delete(oldest[0]);
+      await oldest[1].reader.close();
+    }
+    return file;
+  }
 }

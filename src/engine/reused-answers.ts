@@ -5,20 +5,18 @@
  */
 import { isBatchrunError, messageOf } from '../base/errors.ts';
 import { isFinalStop, type AnswerPlace } from '../domain/answers.ts';
-import { paths, tagOf } from '../domain/ids.ts';
+import { tagOf } from '../domain/ids.ts';
 import type { RunRecord } from '../domain/model.ts';
 import { readResultLine, type ResultLine } from '../domain/result-line.ts';
 import { openAnswers, type AnswerScope } from './answer-hashes.ts';
+import { LineReaders } from './copied-lines.ts';
 import type { Engine } from './engine.ts';
-import { REALTIME_CHUNK_NO } from './realtime-settle.ts';
+import { resultPath } from './leaders.ts';
 import { mergeRecords, type RecordStream } from './record-sorter.ts';
 import { REQUEST_HASH_BYTES } from '../domain/canonical-request.ts';
-import { WindowCache } from './windows.ts';
 
 /** Of more finished runs the newest are asked: each is a file that is open. */
 export const REUSED_RUNS_MAX = 200;
-/** Result files open at once. */
-const FILES_MAX = 4;
 
 export interface ReusedAnswer {
   /** The API's line with the wire id that it had there. */
@@ -54,14 +52,14 @@ export class ReusableAnswers {
   readonly #engine: Engine;
   readonly #runs: readonly RunRecord[];
   readonly #records: RecordStream;
-  readonly #windows: WindowCache;
+  readonly #lines: LineReaders;
   readonly #told = new Set<string>();
 
   private constructor(engine: Engine, runs: readonly RunRecord[], records: RecordStream) {
     this.#engine = engine;
     this.#runs = runs;
     this.#records = records;
-    this.#windows = new WindowCache(engine.files, FILES_MAX);
+    this.#lines = new LineReaders(engine.files);
   }
 
   /** `forRun`: the run that is being read. Null where there is nothing to reuse. */
@@ -102,8 +100,7 @@ export class ReusableAnswers {
     const run = this.#runs[nth];
     if (!run) return null;
     try {
-      const path = place.chunkNo === REALTIME_CHUNK_NO ? paths.realtime(run.id) : paths.results(run.id, place.chunkNo);
-      const text = (await (await this.#windows.get(path)).read(place.offset, place.length)).toString();
+      const text = await this.#lines.read(resultPath(run.id, place.chunkNo), place);
       const line = readResultLine(text)?.line;
       if (line?.type === 'succeeded' && isOfPlace(run, line.wireId, place)) {
         return isFinalStop(line.stopReason) ? { text, line } : null;
@@ -118,7 +115,7 @@ export class ReusableAnswers {
 
   async close(): Promise<void> {
     await this.#records.close();
-    await this.#windows.close();
+    await this.#lines.close();
   }
 
   #tell({ id: runId }: RunRecord, cause: string): void {

@@ -85,13 +85,17 @@ async function withWorld(work) {
 /** What the simulator would bill for all that it has answered, in the batch lane. */
 async function billOf(world) {
   const { costUsd } = await loadBuilt('domain/pricing.js');
-  const none = { cacheWrite5mTokens: 0, cacheWrite1hTokens: 0, cacheReadTokens: 0 };
   let [requests, usd] = [0, 0];
   for (const batch of world.ledger.batches) {
     for (const row of batch.rows()) {
       requests++;
-      const usage = { ...none, inputTokens: row.input.inputTokens, outputTokens: row.outputTokens };
-      usd += costUsd({ model: row.model ?? 'claude-haiku-5-5', lane: 'batch', usage }) ?? 0;
+      if (row.outcome !== 'succeeded') continue;
+      const { plain, write5m, write1h, read } = row.input;
+      const usage = {
+        ...{ inputTokens: plain, outputTokens: row.outputTokens, cacheReadTokens: read },
+        ...{ cacheWrite5mTokens: write5m, cacheWrite1hTokens: write1h },
+      };
+      usd += costUsd({ model: 'claude-haiku-5-5', lane: 'batch', usage });
     }
   }
   return { requests, usd };
