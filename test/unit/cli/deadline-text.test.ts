@@ -37,7 +37,7 @@ describe('in status', () => {
     const view = {
       ...{ id: 'run_1', name: null, state, canceled: false, blocked: [], rows: { total: 1 }, chunks: {}, in_doubt: [] },
       ...{ batches: [], usage: {}, cost_usd: { spent: 0, estimated_total: null, estimated_max: null }, output: null },
-      ...{ budget: null, priority: 'normal', lane: 'auto' },
+      ...{ budget: null, pilot: null, priority: 'normal', lane: 'auto' },
       ...{ errors: null, failures: {}, eta: { typical_batch_seconds: null }, created_at: new Date(AT_MS - HOUR_MS) },
       deadline,
     } as unknown as RunView;
