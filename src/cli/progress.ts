@@ -33,7 +33,7 @@ export interface ProgressOptions {
 /** Between two lines where nobody looks: enough for a log, little enough for a mail. */
 const LINE_INTERVAL_MS = 30_000;
 const LIVE_INTERVAL_MS = 100;
-/** Retries are told one by one up to so many; then only counted. The log has them all. */
+/** Retries are told one by one up to so many. The log has them all. */
 const RETRIES_TOLD_MAX = 20;
 
 export class Progress {

@@ -10,7 +10,8 @@ import { findPrefixes, type FoundPrefix } from '../domain/cache/find-prefixes.ts
 import { decide, type MeasuredHits, type PrefixUse, type Saving } from '../domain/cache/pays.ts';
 import { cacheOf, hitShare, type CacheMode, type CacheSettings } from '../domain/cache/settings.ts';
 import { readMarkedRow } from '../domain/cache/warm-up.ts';
-import { hasOwnMarks, type CacheTtl, type MarkedPrefix } from '../domain/cache/blocks.ts';
+import { hasOwnMarks, type MarkedPrefix } from '../domain/cache/blocks.ts';
+import type { CacheTtl } from '../domain/cache/ttl.ts';
 import type { Lane, ModelMix, RunRecord } from '../domain/model.ts';
 import { modelFacts } from '../domain/models.ts';
 import { tokensFromBytes } from '../domain/estimate/tokenizer.ts';

@@ -4,10 +4,12 @@
  */
 
 import type { CacheSettings } from './cache/settings.ts';
+import type { AnswerSource, Coalescing } from './coalescing.ts';
 import type { Priority } from './priority.ts';
 import type { AnswerSchema } from './schema/answer-schema.ts';
 import type { RunWishes } from './wishes.ts';
 
+export type { AnswerSource, Coalescing } from './coalescing.ts';
 export { wishesOf, type BudgetMode, type LaneMode, type RunWishes } from './wishes.ts';
 
 export type RunState = 'ingesting' | 'ready' | 'active' | 'canceling' | 'done';
@@ -142,12 +144,6 @@ export interface RunSettings {
   readonly coalesce?: Coalescing;
 }
 
-/** `--dedupe` and `--reuse`. */
-export interface Coalescing {
-  readonly dedupe: boolean;
-  readonly reuse: boolean;
-}
-
 export type RetryLaneMode = 'auto' | 'batch' | 'realtime' | 'none';
 
 export type OutputFormat = 'jsonl' | 'flat' | 'csv';
@@ -185,12 +181,6 @@ export interface RunRecord {
 }
 
 export type ChunkKind = 'input' | 'retry';
-
-/**
- * Where the answers of a chunk come from: `api`, a batch of its own or calls of its rows; `rows`, other rows of the run
- * that ask the same; `runs`, earlier runs. The last two are never sent: copy chunks.
- */
-export type AnswerSource = 'api' | 'rows' | 'runs';
 
 export interface ChunkRecord {
   readonly runId: string;

@@ -18,6 +18,7 @@ import type { Route } from '../domain/routing/rules.ts';
 import type { RowNotice } from '../domain/source.ts';
 import type { IngestVerdict, NewChunk, NewRun } from '../domain/store-steps.ts';
 import { ChunkSorter, type SorterOptions } from './chunk-sorter.ts';
+import { chunkUsdMax } from './chunk-usd.ts';
 import { Coalescer } from './coalesce.ts';
 import { dropDuplicates, findDuplicates, sumChunks } from './duplicates.ts';
 import type { Engine } from './engine.ts';
@@ -296,13 +297,4 @@ class Ingest {
       restored: 0,
     };
   }
-}
-
-/** With a budget a chunk is at most this part of it, so that the cap is come near to and not only stayed below. */
-const CHUNK_BUDGET_SHARE = 0.05;
-
-function chunkUsdMax({ run, adopt }: IngestRequest): number | null {
-  const { maxCostUsd } = wishesOf(run);
-  // An adopted batch is paid already, and is as large as it is.
-  return maxCostUsd === null || adopt ? null : maxCostUsd * CHUNK_BUDGET_SHARE;
 }

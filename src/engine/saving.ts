@@ -6,7 +6,7 @@ import type { Coalescing, RunRecord } from '../domain/model.ts';
 import { addMix, type MixSums } from '../domain/chunk-text.ts';
 import type { Engine } from './engine.ts';
 import { estimateReuse } from './reuse-gauge.ts';
-import { upperCostUsd } from './status.ts';
+import { upperCostUsd } from './upper-cost.ts';
 
 export interface Spared {
   readonly rows: number;

@@ -2,16 +2,14 @@
  * A run as people and scripts see it: the shape of `--json`, from the ledger alone. Offline, beside a driver, and in a
  * fraction of a second whatever the size of the run. Fields may be added, never removed; what is not known is null.
  */
-import { splitByLane } from '../domain/lane-mix.ts';
 import { RESULTS_KEPT_MS } from '../domain/limits.ts';
 import { CHUNK_STATES, ROW_STATES, wishesOf, type Block, type RunRecord, type UsageEntry } from '../domain/model.ts';
-import { tokensFromBytes } from '../domain/estimate/tokenizer.ts';
-import { estimateCostUsd } from '../domain/pricing.ts';
 import type { Store } from '../domain/store.ts';
 import { OPEN_ROW_STATES } from '../domain/transitions.ts';
 import type { CacheView } from './cache-view.ts';
 import { viewCoalesced, type CoalescedView } from './coalesced-view.ts';
 import type { BudgetLedger } from './budget.ts';
+import { upperCostUsd } from './upper-cost.ts';
 import { lastSaid } from './deadline-word.ts';
 import { viewFailures } from './schema-view.ts';
 
@@ -269,25 +267,6 @@ function viewCost(run: RunRecord, usage: readonly UsageEntry[], coalesced: Coale
     estimated_total: priced ? estimate : null,
     estimated_max: upper === null || !priced || rowsToSend === 0 ? null : spent + upper * (left / rowsToSend),
   };
-}
-
-/**
- * What all rows of a mix cost at most in the batch lane, and in the realtime lane where a route has chosen it: input by its
- * size, every answer as long as max_tokens.
- */
-export function upperCostUsd(mix: RunRecord['mix']): number | null {
-  let total = 0;
-  const parts = splitByLane(mix, 'auto');
-  for (const lane of ['batch', 'realtime'] as const) {
-    for (const [model, part] of Object.entries(parts[lane])) {
-      const inputTokens = tokensFromBytes(model, part.bytes);
-      const outputTokens = part.maxTokens;
-      const cost = estimateCostUsd({ model, lane, requestCount: part.rows, inputTokens, outputTokens });
-      if (cost === null) return null;
-      total += cost;
-    }
-  }
-  return total;
 }
 
 function typicalSeconds(history: readonly { readonly tookMs: number }[]): number | null {

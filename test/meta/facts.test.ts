@@ -246,6 +246,12 @@ const BY_CHANCE: Readonly<Record<string, string>> = {
   'src/domain/deadline.ts': 'slack of a forecast of time',
   'src/domain/reserve.ts': 'slack of an expected cost',
   'src/engine/id-ledger.ts': 'hashes in memory',
+  'src/cli/prompt-cache.ts': 'bytes of the first rows, and tokens that a measurement needs',
+  'src/domain/routing/pattern.ts': 'steps of a pattern',
+  'src/domain/routing/read-condition.ts': 'values of a list',
+  'src/tools/advise/lengths.ts': 'characters of a cut',
+  'src/tools/advise/repeats.ts': 'hashes in memory',
+  'src/tools/rehearse/rehearse.ts': 'rows of a small job',
 };
 
 /** Every price factor, and every limit that is large enough to be recognised. */

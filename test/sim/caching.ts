@@ -4,7 +4,8 @@
  */
 import { chance, pick, type Rng } from '../../src/base/random.ts';
 import { findPrefixes } from '../../src/domain/cache/find-prefixes.ts';
-import type { CacheTtl, MarkedPrefix } from '../../src/domain/cache/blocks.ts';
+import type { MarkedPrefix } from '../../src/domain/cache/blocks.ts';
+import type { CacheTtl } from '../../src/domain/cache/ttl.ts';
 import type { CacheSettings } from '../../src/domain/cache/settings.ts';
 import type { LedgerMessage } from '../../src/tools/sim/ledger.ts';
 import { paramsHashOf } from '../../src/tools/sim/prompt.ts';

@@ -7,7 +7,7 @@ import type { Coalescing, RetryLaneMode } from '../../src/domain/model.ts';
 import { FAULT_NAMES, type FaultName } from '../../src/tools/sim/faults.ts';
 import type { SimRates } from '../../src/tools/sim/options.ts';
 import { withSchema, type SchemaPlan } from './schema-runs.ts';
-import type { CacheTtl } from '../../src/domain/cache/blocks.ts';
+import type { CacheTtl } from '../../src/domain/cache/ttl.ts';
 import { cachePlanOf, markedAs, withPrefix } from './caching.ts';
 import { troublesOf, type Troubles } from './troubles.ts';
 

@@ -3,7 +3,7 @@
  */
 import { formatBytes, formatCount, formatUsd } from '../../base/units.ts';
 import type { RouteSum } from '../../engine/route-sums.ts';
-import { upperCostUsd } from '../../engine/status.ts';
+import { upperCostUsd } from '../../engine/upper-cost.ts';
 import { table } from '../ui.ts';
 
 const NO_RULE = '(no rule)';

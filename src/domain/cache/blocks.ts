@@ -4,8 +4,8 @@
  */
 import { createHash } from 'node:crypto';
 import { isObject, type JsonObject } from '../row/shape.ts';
+import type { CacheTtl } from './ttl.ts';
 
-export type CacheTtl = '5m' | '1h';
 export type Section = 'tools' | 'system' | 'messages';
 
 export const TTL_MS: Readonly<Record<CacheTtl, number>> = { '5m': 300_000, '1h': 3_600_000 };

@@ -8,7 +8,7 @@
 import type { Lane } from '../model.ts';
 import { PRICE_RULES } from '../prices.ts';
 import { priceOf, pricesOfPrompt } from '../pricing.ts';
-import type { CacheTtl } from './blocks.ts';
+import type { CacheTtl } from './ttl.ts';
 
 /** The share of the cached tokens that are read and not written: what is expected, and how bad it may come. */
 export interface HitRates {

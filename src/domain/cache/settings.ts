@@ -2,7 +2,7 @@
  * What a run keeps of its prompt caching: which prefixes its rows are marked with, by a hash and never by their text, and
  * when each was last written. Part of the settings of a run.
  */
-import type { CacheTtl } from './blocks.ts';
+import type { CacheTtl } from './ttl.ts';
 
 export type CacheMode = 'auto' | CacheTtl;
 

@@ -4,10 +4,9 @@
  */
 import type { Lane } from '../../domain/model.ts';
 import { tokensFromBytes } from '../../domain/estimate/tokenizer.ts';
+import { PRICE_RULES } from '../../domain/prices.ts';
 import { priceOf, pricesOfPrompt } from '../../domain/pricing.ts';
 
-const PER_PRICE = 1_000_000;
-const BATCH_FACTOR = 0.5;
 const LANES: readonly Lane[] = ['batch', 'realtime'];
 
 /** Dollars by lane; null where a model has no known price. */
@@ -48,7 +47,7 @@ export class BytesByModel {
       this.#sum((model, bytes) => {
         const prices = pricesOf(model, promptTokens);
         const price = (lane === 'batch' ? prices?.batchInput : prices?.input) ?? null;
-        return price === null ? null : (tokensFromBytes(model, bytes) * price) / PER_PRICE;
+        return price === null ? null : (tokensFromBytes(model, bytes) * price) / PRICE_RULES.tokensPerPrice;
       }),
     );
   }
@@ -66,8 +65,8 @@ export class BytesByModel {
         const { input, cacheRead: read, cacheWrite5m: write } = prices;
         if (input === null || read === null || write === null) return null;
         const each = input - read * share - write * (1 - share);
-        const factor = lane === 'batch' ? BATCH_FACTOR : 1;
-        return (tokensFromBytes(model, bytes) * each * factor) / PER_PRICE;
+        const factor = lane === 'batch' ? PRICE_RULES.batchFactor : 1;
+        return (tokensFromBytes(model, bytes) * each * factor) / PRICE_RULES.tokensPerPrice;
       }),
     );
   }

@@ -4,7 +4,7 @@ import { addMix, type MixSums } from '../../../src/domain/chunk-text.ts';
 import { hasRealtime, laneOfMix, mixInLane, splitByLane } from '../../../src/domain/lane-mix.ts';
 import type { ModelMix } from '../../../src/domain/model.ts';
 import { worstCostUsd, worstRunCostUsd } from '../../../src/domain/reserve.ts';
-import { upperCostUsd } from '../../../src/engine/status.ts';
+import { upperCostUsd } from '../../../src/engine/upper-cost.ts';
 
 const MODEL = 'claude-haiku-5-5';
 

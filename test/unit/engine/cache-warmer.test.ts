@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { armFailpoints } from '../../../src/base/failpoint.ts';
 import { findPrefixes } from '../../../src/domain/cache/find-prefixes.ts';
 import type { CacheSettings } from '../../../src/domain/cache/settings.ts';
-import type { CacheTtl } from '../../../src/domain/cache/blocks.ts';
+import type { CacheTtl } from '../../../src/domain/cache/ttl.ts';
 import type { RunRecord } from '../../../src/domain/model.ts';
 import type { MessageCall } from '../../../src/domain/ports.ts';
 import { createRowReader } from '../../../src/domain/row/reader.ts';
