@@ -11,7 +11,7 @@ import { viewCoalesced, type CoalescedView } from './coalesced-view.ts';
 import type { BudgetLedger } from './budget.ts';
 import { upperCostUsd } from './upper-cost.ts';
 import { lastSaid } from './deadline-word.ts';
-import { viewFailures } from './schema-view.ts';
+import type { FailureView } from './schema-view.ts';
 
 export interface RunView {
   readonly id: string;
@@ -143,7 +143,7 @@ export async function viewRun(store: Ledger, run: RunRecord): Promise<RunView> {
     cache: await viewCaching(run, usage),
     lanes: viewLanes(usage),
     models: Object.keys(run.mix),
-    ...viewFailures(failures),
+    ...(await viewFailures(failures)),
     stop_reasons: run.stopReasons,
     inputs: run.inputs,
     output: run.output,
@@ -218,6 +218,12 @@ async function viewDeadline(store: Ledger, run: RunRecord): Promise<DeadlineView
   const said = await lastSaid(store, run.id);
   if (said?.deadlineMs !== deadlineMs) return { at, missed: false, late_rows: null };
   return { at, missed: said.missed, late_rows: said.lateRows };
+}
+
+async function viewFailures(counts: Readonly<Record<string, number>>): Promise<FailureView> {
+  const isPlain = !Object.keys(counts).some((type) => type.startsWith('batchrun_schema:'));
+  // Loaded where there is something to say: most runs have no schema.
+  return isPlain ? { failures: counts, schema_errors: {} } : (await import('./schema-view.ts')).viewFailures(counts);
 }
 
 function viewBlock(block: Block): BlockView {

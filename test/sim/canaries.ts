@@ -418,20 +418,34 @@ export const CANARIES: readonly Canary[] = [
   },
   {
     what: 'a row whose answer does not follow the schema is asked again without end',
-    seed: 1,
+    seed: 3,
     plant: () => ({
       store: (store) =>
         withDriver(store, (driver) => ({
           checkpointCollected: (step) =>
-            driver.checkpointCollected({ ...step, rows: step.rows.map((row) => ({ ...row, attempts: 1 })) }),
+            driver.checkpointCollected({ ...step, rows: step.rows.map((row) => ({ ...row, attempts: 0 })) }),
         })),
     }),
     sharpened: (plan) => {
-      const patient = { ...plan, maxAttempts: 2, retryLane: 'batch', cancelRate: 0 } as const;
-      return {
-        ...schemaPlan(patient, 'retry', 0.9),
-        troubles: { ...plan.troubles, lagsBeyondGrace: false, retry: null },
+      const troubles = { ...plan.troubles, diskFullRate: 0, takeoverRate: 0, stopRate: 0, retry: null, budget: null };
+      const calm = {
+        ...plan,
+        rows: plan.rows.slice(0, 6),
+        faults: {},
+        rates: {},
+        cancelRate: 0,
+        crashRate: 0,
+        besideRate: 0,
+        retryTruncated: 0,
       };
+      const quick = {
+        ...calm,
+        lives: 3,
+        maxAttempts: 2,
+        retryLane: 'batch',
+        batchDurationMs: [5_000, 10_000],
+      } as const;
+      return schemaPlan({ ...quick, troubles: { ...troubles, lagsBeyondGrace: false, lane: 'batch' } }, 'retry', 1);
     },
     caughtBy: /was asked again after/,
   },

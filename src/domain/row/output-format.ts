@@ -1,6 +1,7 @@
 /**
  * `--schema` in the params of a row: `output_config.format`, beside what else is in its output_config. A row that asks
- * for a format of its own keeps it.
+ * for a format of its own keeps it. Rows without an output_config get the same one, whose text is made once: a schema is
+ * as long as many a row.
  */
 import { BatchrunError } from '../../base/errors.ts';
 import type { OutputFormat } from '../schema/request-schema.ts';
@@ -10,8 +11,12 @@ import { isObject, type JsonObject } from './shape.ts';
 
 export interface FormatDefault {
   readonly format: OutputFormat;
-  /** What the rows' own are merged over. */
+  /** Of a row that has none; what the rows' own are merged over. */
   readonly outputConfig: JsonObject;
+  /** The end of the params of such a row. */
+  readonly tail: string;
+  /** It has no character that JSON escapes, or that takes more than a byte. */
+  readonly plainTail: boolean;
 }
 
 const OWN_FORMAT: RowNotice = {
@@ -19,16 +24,22 @@ const OWN_FORMAT: RowNotice = {
   message: 'a row has an output_config.format of its own: --schema is not asked of it, and its answer is not checked',
 };
 
-/** Puts the format into what every row starts from. Throws E_USAGE where --params has one too. */
-export function baseWithFormat(base: Record<string, unknown>, format: OutputFormat): FormatDefault {
-  const given = base['output_config'];
+/** Takes what --params has beside it out of what every row starts from. Throws E_USAGE where that has a format too. */
+export function takeFormat(base: Record<string, unknown>, format: OutputFormat): FormatDefault {
+  const { output_config: given } = base;
+  delete base['output_config'];
   const before = isObject(given) ? given : {};
   if ((before['format'] ?? null) !== null) {
     throw new BatchrunError('E_USAGE', '--schema and the output_config.format of --params cannot both be given');
   }
   const outputConfig = { ...before, format };
-  base['output_config'] = outputConfig;
-  return { format, outputConfig };
+  const tail = `"output_config":${JSON.stringify(outputConfig)}}`;
+  return { format, outputConfig, tail, plainTail: /^[\x20-\x5b\x5d-\x7e]*$/.test(tail) };
+}
+
+/** The params of a row, with the output_config that it has not. */
+export function closedWith({ tail }: FormatDefault, paramsJson: string): string {
+  return paramsJson === '{}' ? `{${tail}` : `${paramsJson.slice(0, -1)},${tail}`;
 }
 
 /** The output_config of a row that has one. What is no object is left to the checks. */

@@ -19,7 +19,7 @@ import { checkText, LONE_SURROGATE } from './check-text.ts';
 import { CUT_NOTHING } from './cuts.ts';
 import { Findings } from './findings.ts';
 import { normalizeParams } from './normalize-params.ts';
-import { baseWithFormat, withFormat, type FormatDefault } from './output-format.ts';
+import { closedWith, takeFormat, withFormat, type FormatDefault } from './output-format.ts';
 import { stringifyParams } from './params-json.ts';
 import { routedLane, routedParams, routedPriority, RowRouting, type RoutingOptions } from './row-routing.ts';
 import { ID_COLUMN, isObject, kindOf, recognise, shown } from './shape.ts';
@@ -90,7 +90,7 @@ class Reader {
     if (defaults.model !== undefined) base['model'] = defaults.model;
     if (defaults.maxTokens !== undefined) base['max_tokens'] = defaults.maxTokens;
     if (typeof defaults.system === 'string') base['system'] = defaults.system;
-    this.#format = defaults.format === undefined ? undefined : baseWithFormat(base, defaults.format);
+    this.#format = defaults.format === undefined ? undefined : takeFormat(base, defaults.format);
     this.#defaults = defaults;
     this.#base = base;
     this.#hasBase = Object.keys(base).length > 0;
@@ -137,24 +137,35 @@ class Reader {
     );
     this.#checker.check(params, betas, findings);
     // Only while nothing was put into them or changed do they say what the record said.
-    const plain = record.plain === true && params === shape.params;
+    const format = this.#format && !Object.hasOwn(params, 'output_config') ? this.#format : undefined;
+    const plain = record.plain === true && params === shape.params && format?.plainTail !== false;
     // A mark has no character that JSON escapes, and the texts beside it stay what they were.
-    const sent = this.#marker === null ? params : this.#marker.mark(params);
-    const paramsJson = stringifyParams(sent, plain);
+    const marked = this.#marker === null ? null : this.#marked(this.#marker, params, format);
+    const paramsJson = marked ? stringifyParams(marked, plain) : textOf(params, format, plain);
     checkText(paramsJson, plain, findings);
     const { columns } = shape;
-    if (findings.problems.length > 0) return { ok: false, problems: findings.problems, customId, params, columns };
+    if (findings.problems.length > 0) {
+      const sent = format ? { ...params, output_config: format.outputConfig } : params;
+      return { ok: false, problems: findings.problems, customId, params: sent, columns };
+    }
     const model = params['model'] as string;
     const maxTokens = params['max_tokens'] as number;
     const priority = routedPriority(taken, this.#priority(shape.priority, findings));
     const lane = routedLane(taken);
     const route = taken?.name ?? null;
-    const caches = sent !== params || (mayCache(params) && paramsJson.includes('"cache_control"'));
+    const caches = marked !== null || (mayCache(params) && paramsJson.includes('"cache_control"'));
     return {
       ok: true,
       row: { customId, paramsJson, plain, model, maxTokens, betas, priority, caches, lane, route, columns },
       notices: findings.notices,
     };
+  }
+
+  /** The params with their mark for the cache, as a whole; null where the row begins like none. */
+  #marked(marker: CacheMarker, params: JsonObject, format: FormatDefault | undefined): JsonObject | null {
+    const whole = format ? { ...params, output_config: format.outputConfig } : params;
+    const marked = marker.mark(whole);
+    return marked === whole ? null : marked;
   }
 
   /** As far as the row can be made out, for the report. */
@@ -199,11 +210,10 @@ class Reader {
     const needsMessages = prompt !== undefined && (own === undefined || !Object.hasOwn(own, 'messages'));
     const needsSystem = typeof system === 'object' && (own === undefined || !Object.hasOwn(own, 'system'));
     if (this.#defaults.cuts === true && !needsMessages && !needsSystem) findings.notice(CUT_NOTHING);
-    if (own !== undefined && !this.#hasBase && !needsMessages && !needsSystem) return own;
+    const hasConfig = this.#format !== undefined && own !== undefined && Object.hasOwn(own, 'output_config');
+    if (own !== undefined && !this.#hasBase && !needsMessages && !needsSystem && !hasConfig) return own;
     const params: Record<string, unknown> = { ...this.#base, ...own };
-    if (this.#format && own !== undefined && Object.hasOwn(own, 'output_config')) {
-      params['output_config'] = withFormat(this.#format, own['output_config'], findings);
-    }
+    if (this.#format && hasConfig) params['output_config'] = withFormat(this.#format, own['output_config'], findings);
     if (needsSystem) params['system'] = rendered(system, { record, flag: '--system' }, findings);
     if (needsMessages) {
       const content = rendered(prompt, { record, flag: '--prompt' }, findings);
@@ -211,6 +221,12 @@ class Reader {
     }
     return params;
   }
+}
+
+/** What the output_config of --schema comes to is text already. */
+function textOf(params: JsonObject, format: FormatDefault | undefined, plain: boolean): string {
+  const text = stringifyParams(params, plain);
+  return format ? closedWith(format, text) : text;
 }
 
 /** A marker for the cache stands on a block, a tool or the params themselves: texts alone have none. */

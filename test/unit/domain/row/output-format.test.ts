@@ -45,6 +45,29 @@ describe('a row', () => {
   });
 });
 
+test('its text is the same as if it stood in the row, whatever the row and the schema are made of', () => {
+  const texts = ['plain', 'Köln', 'a "quote"', 'back\\slash', '\u2028'];
+  for (const description of texts) {
+    for (const content of texts) {
+      const format = outputFormat({ type: 'object', properties: { a: { type: 'string', description } } });
+      const bare = { model: 'claude-haiku-5-5', max_tokens: 100, messages: [{ role: 'user', content }] };
+      const record = { file: 0, line: 1, value: { custom_id: 'a', params: bare }, plain: content === 'plain' };
+      const reading = createRowReader({ nowMs: 0, format }).read(record);
+      if (!reading.ok) throw new Error(JSON.stringify(reading.problems));
+      const { paramsJson, plain } = reading.row;
+      expect(paramsJson).toBe(JSON.stringify({ ...bare, output_config: { format } }));
+      // Where it says that no text in it needs a look, none does.
+      if (plain) expect(paramsJson).toMatch(/^[\x20-\x5b\x5d-\x7e]*$/);
+    }
+  }
+});
+
+test('a row that is refused is shown with it', () => {
+  const value = { custom_id: 'a', params: { ...PARAMS, max_tokens: 0 } };
+  const reading = createRowReader({ nowMs: 0, format: FORMAT }).read({ file: 0, line: 1, value });
+  expect(reading).toMatchObject({ ok: false, params: { output_config: { format: FORMAT } } });
+});
+
 test('a format in --params contradicts it', () => {
   const params = { output_config: { format: OWN } };
   const make = () => createRowReader({ nowMs: 0, format: FORMAT, params });
