@@ -71,6 +71,7 @@ const SHAPES: Readonly<Record<Exclude<FlagKind, 'choice' | 'count'>, JsonObject>
   text: { type: ['string', 'number'] },
   other: { type: ['string', 'number'] },
   duration: { type: ['number', 'string'], minimum: 0, pattern: `^\\s*(${DURATION})\\s*$` },
+  durations: { type: ['number', 'string'], minimum: 0, pattern: `^\\s*(${DURATION})\\s*(-\\s*(${DURATION})\\s*)?$` },
   bytes: {
     type: ['number', 'string'],
     minimum: 1,

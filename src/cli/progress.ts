@@ -33,8 +33,7 @@ export interface ProgressOptions {
 /** Between two lines where nobody looks: enough for a log, little enough for a mail. */
 const LINE_INTERVAL_MS = 30_000;
 const LIVE_INTERVAL_MS = 100;
-/** Retries are told one by one up to so many. The log has them all. */
-const RETRIES_TOLD_MAX = 20;
+const RETRIES_TOLD_MAX = 20; // told one by one; the log has them all
 
 export class Progress {
   readonly #options: ProgressOptions;

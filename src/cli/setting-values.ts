@@ -5,7 +5,19 @@
  */
 import { messageOf } from '../base/errors.ts';
 import type { JsonObject } from '../domain/row/shape.ts';
-import { amount, bytes, cap, type count, cuts, deadline, duration, limiterUrl, list, share } from './option-readers.ts';
+import {
+  amount,
+  bytes,
+  cap,
+  type count,
+  cuts,
+  deadline,
+  duration,
+  durationRange,
+  limiterUrl,
+  list,
+  share,
+} from './option-readers.ts';
 import type { CountReader } from './option-readers.ts';
 import { FLAG_SPECS, type FlagName, type FlagSpec } from './option-table.ts';
 import { FLAG_NAMES, longName } from './options.ts';
@@ -16,6 +28,7 @@ export type FlagKind =
   | 'text'
   | 'count'
   | 'duration'
+  | 'durations'
   | 'bytes'
   | 'amount'
   | 'cap'
@@ -29,6 +42,7 @@ export type FlagKind =
 
 const KIND_OF_READER: ReadonlyMap<unknown, FlagKind> = new Map<unknown, FlagKind>([
   [duration, 'duration'],
+  [durationRange, 'durations'],
   [bytes, 'bytes'],
   [amount, 'amount'],
   [cap, 'cap'],

@@ -5,10 +5,13 @@
 
 import type { CacheSettings } from './cache/settings.ts';
 import type { AnswerSource, Coalescing } from './coalescing.ts';
+import type { Lane } from './lane.ts';
 import type { Priority } from './priority.ts';
 import type { AnswerSchema } from './schema/answer-schema.ts';
 import type { RunWishes } from './wishes.ts';
 
+export { requestCount, type BatchInfo, type BatchRecord, type ProcessingStatus, type RequestCounts } from './batch.ts';
+export type { Lane } from './lane.ts';
 export type { AnswerSource, Coalescing } from './coalescing.ts';
 export { wishesOf, type BudgetMode, type LaneMode, type RunWishes } from './wishes.ts';
 
@@ -31,8 +34,6 @@ export type RowState =
 
 /** What an attempt to create a batch came to. `open` is in flight; `uncertain` may or may not have made one. */
 export type AttemptState = 'open' | 'created' | 'not_created' | 'uncertain';
-
-export type Lane = 'batch' | 'realtime';
 
 export const CHUNK_STATES: readonly ChunkState[] = [
   'sealed',
@@ -242,40 +243,6 @@ export interface AttemptRecord {
   readonly byHand: boolean;
 }
 
-export type ProcessingStatus = 'in_progress' | 'canceling' | 'ended';
-
-export interface RequestCounts {
-  readonly processing: number;
-  readonly succeeded: number;
-  readonly errored: number;
-  readonly canceled: number;
-  readonly expired: number;
-}
-
-/** A Message Batch as the API describes it. */
-export interface BatchInfo {
-  readonly id: string;
-  readonly status: ProcessingStatus;
-  readonly counts: RequestCounts;
-  readonly createdAtMs: number;
-  readonly expiresAtMs: number;
-  readonly endedAtMs: number | null;
-  readonly archivedAtMs: number | null;
-  readonly resultsUrl: string | null;
-}
-
-/** A batch that this state knows: one of ours, or one that was read and found to be somebody else's. */
-export interface BatchRecord extends BatchInfo {
-  readonly workspace: string;
-  readonly runId: string | null;
-  readonly chunkNo: number | null;
-  readonly attemptId: number | null;
-  /** Its id came from our own create answer, or its results carry our wire ids. Others are never canceled by us. */
-  readonly proven: boolean;
-  /** Since when the API has answered 404 for it; null while it is seen. */
-  readonly missingSinceMs: number | null;
-}
-
 /** Where a result line lies: in the result file of a chunk, or in the realtime log (chunkNo 0). */
 export interface ResultLocation {
   readonly chunkNo: number;
@@ -302,9 +269,4 @@ export interface RowRecord {
   readonly truncations: number;
   /** Of its next try; null: as the request says. */
   readonly maxTokens: number | null;
-}
-
-/** Sum of the five counts. */
-export function requestCount(counts: RequestCounts): number {
-  return counts.processing + counts.succeeded + counts.errored + counts.canceled + counts.expired;
 }

@@ -3,7 +3,7 @@
  * cannot be read is handed on with its problem, so that one bad line does not hide the next one.
  */
 
-import type { Lane } from './model.ts';
+import type { Lane } from './lane.ts';
 import type { Priority } from './priority.ts';
 
 /** One input record, as read and decoded but not yet understood. */

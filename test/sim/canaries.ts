@@ -9,6 +9,7 @@ import type { AppendLog, BatchApi, Files } from '../../src/domain/ports.ts';
 import type { DriverStore, Store } from '../../src/domain/store.ts';
 import type { AttemptStart } from '../../src/domain/store-steps.ts';
 import { withPrefix } from './caching.ts';
+import { piloted, pressing } from './canary-plans.ts';
 import { bound } from './fence.ts';
 import { OUTPUT, type Machine, type Sabotage } from './machine.ts';
 import type { Plan } from './plan.ts';
@@ -482,25 +483,6 @@ function blindTo(store: Store, state: RowState): Store {
     rowRecords: async (runId, filter) =>
       filter.states?.includes(state) === true ? [] : store.rowRecords(runId, filter),
   };
-}
-
-/** A pilot of a few rows, of which the API refuses one or none. */
-function piloted(plan: Plan, refusedNth: number | null): Plan {
-  const rows = plan.rows.map(({ refused: _refused, ...row }, at) => {
-    const { metadata: _metadata, ...params } = row.params;
-    return at === refusedNth
-      ? { ...row, params: { ...params, metadata: { shoe: 'size' } }, refused: true }
-      : { ...row, params };
-  });
-  const troubles = { ...plan.troubles, lane: 'auto', pilot: { rows: 4, refusedNth } } as const;
-  return { ...plan, rows, cancelRate: 0, troubles };
-}
-
-/** A deadline that the batches of the plan miss. */
-function pressing(plan: Plan): Plan {
-  const { 'batch.canceled_by_other': _others, ...faults } = plan.faults;
-  const troubles = { ...plan.troubles, lane: 'auto', deadlineAfterMs: 8 * 60_000, lagsBeyondGrace: false } as const;
-  return { ...plan, faults, cancelRate: 0, batchDurationMs: [600_000, 720_000], troubles };
 }
 
 /** The same failure without the wait that the API asks for. */

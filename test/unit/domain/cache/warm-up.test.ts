@@ -13,7 +13,7 @@ const MODEL = 'claude-haiku-4-5';
 const question = [{ role: 'user', content: 'question' }];
 const text = { type: 'text', text: 'shared' };
 const tool = { name: 't', input_schema: { type: 'object' } };
-const schema = { format: { type: 'json_schema', schema: { type: 'object' } } };
+const schema = { format: { type: 'json_schema', schema: { type: 'object', additionalProperties: false } } };
 
 const row = (more: JsonObject): JsonObject => ({ model: MODEL, max_tokens: 2_000, messages: question, ...more });
 

@@ -34,7 +34,7 @@ export function rowsOf(count: number, bytes = 80): RowOf[] {
 }
 
 export function prepared(rows: readonly RowOf[]): PreparedRows {
-  const reader = createRowReader({ nowMs: START_MS });
+  const reader = createRowReader({ nowMs: START_MS, modelRules: false });
   return prepareRows({
     source: {
       columns: [],
