@@ -509,7 +509,6 @@ export const COMMAND_FLAGS: Readonly<Record<string, readonly FlagName[]>> = {
   ],
   rehearse: [
     ...READING,
-    ...SAVING,
     ...WISHES,
     'chunkSize',
     'chunkBytes',

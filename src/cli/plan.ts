@@ -7,8 +7,9 @@ import { systemClock } from '../base/clock.ts';
 import { BatchrunError, isBatchrunError } from '../base/errors.ts';
 import { seenOutput, type SeenOutput } from '../domain/estimate/output.ts';
 import type { Band } from '../domain/estimate/band.ts';
-import type { ModelMix, UsageEntry } from '../domain/model.ts';
+import type { Lane, ModelMix, UsageEntry } from '../domain/model.ts';
 import { priceOf } from '../domain/pricing.ts';
+import { expectedCostUsd } from '../domain/reserve.ts';
 import type { Store } from '../domain/store.ts';
 import type { Engine } from '../engine/engine.ts';
 import { ingest, type IngestReport } from '../engine/ingest.ts';
@@ -221,9 +222,27 @@ async function planOf(context: Context, { store, link, offline, report, seen }: 
     lane: flags.realtime === true ? 'realtime' : 'batch',
     offline: offline ?? stoppedText(seen.counts),
     longRows: ({ model }, end) => seen.long.get(longKey(model, end)) ?? NO_LONG_ROWS,
-    // What routes and duplicates come to is found by the reading; where it says nothing of them, neither does a plan.
-    ...{ routes: null, duplicates: null },
+    routes: routesOf(report, flags.realtime === true ? 'realtime' : 'batch'),
+    duplicates: duplicatesOf(report),
   });
+}
+
+/** What the rows of each rule of --routes will cost, if their answers take the usual share of max_tokens. */
+function routesOf({ routes }: IngestReport, lane: Lane): PlanView['routes'] {
+  if (routes.length === 0) return null;
+  return routes.flatMap((route) =>
+    Object.entries(route.mix).map(([model, part]) => {
+      const mix = { [model]: part };
+      const usd = expectedCostUsd(mix, route.lane ?? lane, { usage: [], whole: mix });
+      return { route: route.name, model, lane: route.lane ?? lane, rows: part.rows, cost_usd: usd };
+    }),
+  );
+}
+
+/** What `--dedupe` would spare where it is off. */
+function duplicatesOf({ saving }: IngestReport): PlanView['duplicates'] {
+  const spared = saving?.duplicates ?? null;
+  return spared && { rows: spared.rows, exact: spared.exact, saved_usd: spared.usd };
 }
 
 /** Nothing at all was counted, and why. */

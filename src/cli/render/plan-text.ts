@@ -78,16 +78,18 @@ function savingText({ routes, duplicates }: PlanView, paint: Paint): string {
   const blocks: string[] = [];
   if (routes !== null) {
     const lines = routes.map((one) => [
-      one.route,
+      one.route ?? '(no rule)',
       one.model,
+      one.lane,
       plural(one.rows, 'row'),
       one.cost_usd === null ? 'unknown' : formatUsd(one.cost_usd),
     ]);
     blocks.push(`${paint.bold('routes')}\n${table(lines)}`);
   }
   if (duplicates !== null && duplicates.rows > 0) {
-    const saved = duplicates.saved_usd === null ? '' : ` and save ${formatUsd(duplicates.saved_usd)}`;
-    blocks.push(`${paint.bold('duplicates')}  --dedupe would send ${plural(duplicates.rows, 'row')} fewer${saved}`);
+    const saved = duplicates.saved_usd === null ? '' : ` and save up to ${formatUsd(duplicates.saved_usd)}`;
+    const about = duplicates.exact ? '' : 'about ';
+    blocks.push(`${paint.bold('duplicates')}  --dedupe would send ${about}${plural(duplicates.rows, 'row')} fewer${saved}`);
   }
   return blocks.join('\n\n');
 }

@@ -2,6 +2,7 @@
  * What a plan says: the shape of its `--json`. Fields may be added, never removed; what is not known is null. Money is in
  * USD, times in seconds; a band is what is expected, and between which two it will most probably be.
  */
+import type { Lane } from '../../domain/lane.ts';
 import type { Band } from '../../domain/estimate/band.ts';
 
 export interface CostView {
@@ -151,13 +152,18 @@ export interface PlanView {
 }
 
 export interface RouteView {
-  readonly route: string;
+  /** Null: the rows that no rule took. */
+  readonly route: string | null;
   readonly model: string;
+  readonly lane: Lane;
   readonly rows: number;
   readonly cost_usd: number | null;
 }
 
 export interface DuplicatesView {
   readonly rows: number;
+  /** False: an estimate, from a part of the rows. */
+  readonly exact: boolean;
+  /** At most. */
   readonly saved_usd: number | null;
 }
