@@ -89,7 +89,9 @@ function savingText({ routes, duplicates }: PlanView, paint: Paint): string {
   if (duplicates !== null && duplicates.rows > 0) {
     const saved = duplicates.saved_usd === null ? '' : ` and save up to ${formatUsd(duplicates.saved_usd)}`;
     const about = duplicates.exact ? '' : 'about ';
-    blocks.push(`${paint.bold('duplicates')}  --dedupe would send ${about}${plural(duplicates.rows, 'row')} fewer${saved}`);
+    blocks.push(
+      `${paint.bold('duplicates')}  --dedupe would send ${about}${plural(duplicates.rows, 'row')} fewer${saved}`,
+    );
   }
   return blocks.join('\n\n');
 }
