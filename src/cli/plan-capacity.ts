@@ -2,15 +2,20 @@
  * `batchrun plan` without an input: a load in numbers. Says which flag is missing, with a whole command that works.
  */
 import { BatchrunError } from '../base/errors.ts';
+import { formatCount } from '../base/units.ts';
 import { defaultModels } from '../tools/plan/models.ts';
 import { capacityReport } from '../tools/plan/capacity-report.ts';
 import { planCapacity, type CapacityQuestion, type CapacityView } from '../tools/plan/capacity.ts';
 import { hasState, openReading, systemNow, type Context } from './context.ts';
 import { EXIT } from './outcome.ts';
 import { accountFor } from './plan-account.ts';
+import type { Flags } from './options.ts';
 import { capacityText } from './render/capacity-text.ts';
 import { writeReport } from './report-file.ts';
 import { correctedCommand } from './shell.ts';
+
+/** What a call of a load is taken to be where nobody says: the request of the documentation's own example of a price. */
+const ASSUMED_CALL = { inputTokens: 1_000, outputTokens: 300 } as const;
 
 /** What a missing number is in a corrected command. */
 const EXAMPLES = { '--rows': '100000', '--input-tokens': '500', '--output-tokens': '200' } as const;
@@ -18,7 +23,17 @@ const EXAMPLES = { '--rows': '100000', '--input-tokens': '500', '--output-tokens
 export async function runCapacity(context: Context, argv: readonly string[]): Promise<number> {
   const { flags, terminal } = context;
   const question = await questionOf(context, argv);
-  const view = planCapacity(question);
+  const { inputTokens, outputTokens } = question;
+  const assumed = [
+    ...(flags.inputTokens === undefined ? ['input_tokens'] : []),
+    ...(flags.outputTokens === undefined ? ['output_tokens'] : []),
+  ];
+  if (assumed.length > 0 && flags.quiet !== true) {
+    terminal.talk(
+      `Assumed: ${formatCount(inputTokens)} tokens in and ${formatCount(outputTokens)} out a call; --input-tokens and --output-tokens say what yours are.`,
+    );
+  }
+  const view = { ...planCapacity(question), assumed };
   if (flags.html !== undefined) terminal.talk(`The report is in ${writeReport(flags.html, capacityReport(view))}`);
   if (flags.json === true) await terminal.data(`${JSON.stringify(view)}\n`);
   else await terminal.data(`${capacityText(view, { color: process.stdout.isTTY && terminal.color })}\n`);
@@ -27,7 +42,8 @@ export async function runCapacity(context: Context, argv: readonly string[]): Pr
 
 async function questionOf(context: Context, argv: readonly string[]): Promise<CapacityQuestion> {
   const { flags } = context;
-  const { rows, rpm, inputTokens, outputTokens, model, models, deadline } = flags;
+  const { rows, rpm, model, models, deadline } = flags;
+  const { inputTokens, outputTokens } = rpm === undefined ? flags : { ...ASSUMED_CALL, ...givenTokens(flags) };
   if (rows === undefined && rpm === undefined) throw missing(['--rows'], argv, inputTokens, outputTokens);
   if (rows !== undefined && rpm !== undefined) {
     throw new BatchrunError('E_USAGE', '--rows and --rpm cannot both be given', {
@@ -45,6 +61,13 @@ async function questionOf(context: Context, argv: readonly string[]): Promise<Ca
     models: models ?? (model === undefined ? defaultModels(nowMs) : [model]),
     batchesMax: flags.maxBatches,
     ...account,
+  };
+}
+
+function givenTokens({ inputTokens, outputTokens }: Flags): Partial<Pick<Flags, 'inputTokens' | 'outputTokens'>> {
+  return {
+    ...(inputTokens === undefined ? {} : { inputTokens }),
+    ...(outputTokens === undefined ? {} : { outputTokens }),
   };
 }
 

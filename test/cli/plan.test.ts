@@ -313,9 +313,9 @@ describe('without a file', () => {
       '--rows 10 --input-tokens 500 --output-tokens 200',
     ],
     [
-      ['--rpm', '5', '--input-tokens', '7'],
+      ['--rows', '5', '--input-tokens', '7'],
       /--output-tokens is missing/,
-      '--rpm 5 --input-tokens 7 --output-tokens 200',
+      '--rows 5 --input-tokens 7 --output-tokens 200',
     ],
     [[], /no load is described/, 'batchrun plan --rows 100000 --input-tokens 500 --output-tokens 200'],
     [
@@ -328,6 +328,15 @@ describe('without a file', () => {
     const { stderr } = await b.exits(2, ['plan', ...args]);
     expect(stderr).toMatch(message);
     expect(stderr).toContain(hint);
+  });
+
+  it('a load of calls a minute may leave its tokens to an assumption, which is said', async () => {
+    const b = await bench();
+    const { stdout, stderr } = await b.exits(0, ['plan', '--rpm', '100', '--model', 'claude-haiku-5-5', '--json']);
+    expect(stderr).toContain('Assumed: 1,000 tokens in and 300 out a call');
+    expect(JSON.parse(stdout)).toMatchObject({
+      ...{ input_tokens: 1_000, output_tokens: 300, assumed: ['input_tokens', 'output_tokens'] },
+    });
   });
 
   it('a load and an input are not one', async () => {
