@@ -368,6 +368,8 @@ const READING: readonly FlagName[] = [
   'routes',
   'schema',
 ];
+/** Which rows, in which order. */
+const DRAWING: readonly FlagName[] = ['sample', 'shuffle', 'seed'];
 /** What makes a run cheaper. */
 const SAVING: readonly FlagName[] = ['cache', 'dedupe', 'reuse'];
 const OUTPUT: readonly FlagName[] = ['output', 'format', 'errors', 'overwrite', 'defuseFormulas'];
@@ -468,7 +470,8 @@ export const COMMAND_FLAGS: Readonly<Record<string, readonly FlagName[]>> = {
   resolve: ['chunk', 'batch', 'notCreated', 'lost', 'json', ...DRIVING, ...COMMON],
   adopt: [
     'input',
-    ...READING.filter((flag) => flag !== 'onInvalid'),
+    // Its rows are sent already: they are what they are.
+    ...READING.filter((flag) => !['onInvalid', 'truncate', 'routes', 'schema', ...DRAWING].includes(flag)),
     ...OUTPUT,
     'name',
     'again',
@@ -533,7 +536,7 @@ export const COMMAND_FLAGS: Readonly<Record<string, readonly FlagName[]>> = {
     ...COMMON,
   ],
   advise: [...READING, 'prices', 'json', ...COMMON],
-  check: [...READING, 'json', ...COMMON],
+  check: [...READING.filter((flag) => !DRAWING.includes(flag)), 'json', ...COMMON],
   sample: ['limit', 'sample', 'seed', 'inputFormat', 'output', 'overwrite', ...COMMON],
   stats: ['idColumn', 'prices', 'json', ...COMMON],
   diff: ['idColumn', 'prices', 'json', ...COMMON],
