@@ -48,8 +48,9 @@ export async function lookAtPilot(store: Ledger, run: RunRecord): Promise<PilotL
     return rows.filter((row) => own.has(row.homeChunkNo));
   };
   if (firstSeq === Infinity) return NONE;
+  // In this order: the lane goes on meanwhile, and a row that fails between the two looks must be seen by one of them.
+  const isOpen = sealed.length > 0 || (await rowsIn('retry', 'in_realtime', 'waiting', 'in_batch')).length > 0;
   const refused = (await rowsIn('failed')).find((row) => isRefusal(row.errorType)) ?? null;
   if (refused) return { state: 'refused', sealed, refused };
-  const isOpen = sealed.length > 0 || (await rowsIn('retry', 'in_realtime', 'waiting', 'in_batch')).length > 0;
   return { state: isOpen ? 'open' : 'passed', sealed, refused: null };
 }

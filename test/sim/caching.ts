@@ -45,9 +45,12 @@ export function markedAs({ cache, rows }: Pick<Plan, 'cache' | 'rows'>, params: 
 function warmUpHashes(plan: Plan): ReadonlySet<string> {
   const [row] = plan.rows;
   if (plan.cache === null || !row) return new Set();
-  const { model, system } = markedAs(plan, row.params);
+  const { model, system, output_config: config } = markedAs(plan, row.params);
+  const format = config === undefined ? {} : { output_config: config };
   const messages = [{ role: 'user', content: [{ type: 'text', text: '.' }] }];
-  return new Set([0, 1].map((maxTokens) => paramsHashOf({ model, max_tokens: maxTokens, system, messages })));
+  return new Set(
+    [0, 1].map((maxTokens) => paramsHashOf({ model, max_tokens: maxTokens, system, ...format, messages })),
+  );
 }
 
 /** What the API executed of warm-ups of this machine. */

@@ -2,6 +2,7 @@
  * The same input once more under another name, with `--reuse`, when its run is done: what was answered to the end is not
  * asked again, also where the process dies in between, and every row gets its line.
  */
+import { markedAs } from './caching.ts';
 import { FAILPOINTS, type FailpointName } from '../../src/base/failpoint.ts';
 import { chance, integerBetween, pick, seededRng } from '../../src/base/random.ts';
 import { answerFor } from '../../src/tools/sim/answer.ts';
@@ -62,7 +63,7 @@ async function check(machine: Machine, first: readonly Line[], before: ReadonlyM
     if (line.custom_id !== idOf(row, at))
       machine.violation(`with --reuse row ${at} is in the line of ${line.custom_id}`);
     if (!row.valid) continue;
-    const hash = paramsHashOf(row.params);
+    const hash = paramsHashOf(markedAs(plan, row.params));
     const answer = first[at]?.result;
     const wasWhole = answer?.type === 'succeeded' && FINAL.includes(answer.message?.stop_reason ?? '');
     // One that was asked with more max_tokens answers another request.
