@@ -252,7 +252,7 @@ function workspaceMixedUp(): Sabotage {
 export const CANARIES: readonly Canary[] = [
   {
     what: 'a create without an answer is taken for one that made nothing',
-    seed: 2,
+    seed: 10,
     plant: () => ({
       store: (store) => withDriver(store, (driver) => ({ recordUncertain: (step) => driver.recordNotCreated(step) })),
     }),
@@ -260,7 +260,7 @@ export const CANARIES: readonly Canary[] = [
   },
   {
     what: 'a process that died while it sent is taken for one that sent nothing',
-    seed: 2,
+    seed: 68,
     plant: () => ({
       store: (store) =>
         withDriver(store, (driver) => ({
@@ -270,7 +270,7 @@ export const CANARIES: readonly Canary[] = [
     }),
     caughtBy: PAID_TWICE,
   },
-  { what: 'no intent is written down before a create', seed: 2, plant: noIntent, caughtBy: PAID_TWICE },
+  { what: 'no intent is written down before a create', seed: 25, plant: noIntent, caughtBy: PAID_TWICE },
   {
     what: 'the retries of the SDK are left on for creates',
     seed: 10,
@@ -320,7 +320,7 @@ export const CANARIES: readonly Canary[] = [
   },
   {
     what: 'retry-after is not listened to',
-    seed: 8,
+    seed: 32,
     plant: () => ({
       api: (api) => ({
         ...bound(api),
@@ -337,7 +337,7 @@ export const CANARIES: readonly Canary[] = [
   },
   {
     what: 'a create is looked for in the workspace of another key',
-    seed: 16,
+    seed: 11,
     plant: workspaceMixedUp,
     sharpened: (plan) => ({
       ...plan,
@@ -348,7 +348,7 @@ export const CANARIES: readonly Canary[] = [
   },
   {
     what: 'the grace of a doubt goes by a clock that people set',
-    seed: 4,
+    seed: 3,
     plant: clockBelieved,
     sharpened: (plan) => ({
       ...plan,
@@ -395,7 +395,7 @@ export const CANARIES: readonly Canary[] = [
   },
   {
     what: 'the budget forgets the batches that are under way',
-    seed: 92,
+    seed: 115,
     plant: () => ({
       store: (store) => ({
         ...bound(store),
@@ -412,7 +412,7 @@ export const CANARIES: readonly Canary[] = [
   },
   {
     what: 'answers beside the schema pass for good ones',
-    seed: 2,
+    seed: 4,
     plant: () => ({ schemas: { compile: () => Promise.resolve(() => null) } }),
     sharpened: (plan) => schemaPlan(plan, 'fail', 0.7),
     caughtBy: /its answer does not follow the schema/,
