@@ -314,7 +314,7 @@ export const CANARIES: readonly Canary[] = [
   },
   {
     what: 'the output grows under its own name',
-    seed: 133,
+    seed: 1163,
     plant: () => ({ files: (files) => outputInPlace(files) }),
     caughtBy: /after a crash the output has/,
   },
