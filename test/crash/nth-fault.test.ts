@@ -129,7 +129,8 @@ async function wrongEnd(lab: Lab, outcome: Outcome, codes: readonly string[]): P
   }
   if (outcome.end !== 'blocked') return ended(outcome);
   const reasons = (await lab.store.runs()).flatMap((run) => run.blocked.map((block) => block.reason));
-  const mendable = reasons.every((reason) => reason === 'output' || reason === 'chunk_damaged');
+  // A chunk that stands still for a file is looked at again by the next command.
+  const mendable = reasons.every((reason) => ['output', 'chunk_damaged', 'copy_damaged'].includes(reason));
   return reasons.length > 0 && mendable ? [] : [`it is blocked by ${reasons.join(', ') || 'nothing'}`];
 }
 
