@@ -110,3 +110,23 @@ export function cuts(text: string): Readonly<Record<string, number>> {
   if (Object.keys(found).length === 0) throw new InvalidArgumentError('It must be columns such as body=4000.');
   return found;
 }
+
+/** Arrivals a second: from and to, where a single rate is both. */
+export function rates(text: string): readonly [number, number] {
+  const [from = '', to = from] = text.split('-');
+  const [first, last] = [perSecond(from), perSecond(to)];
+  if (first !== undefined && last !== undefined) return [first, last];
+  throw new InvalidArgumentError('It must be a rate such as 20/s or 600/min, or two of them such as 1/s-50/s.');
+}
+
+function perSecond(text: string): number | undefined {
+  const [, number, unit] = /^(\d+(?:\.\d+)?)\/(s|sec|m|min|h|hour)$/.exec(text.trim()) ?? [];
+  const value = Number(number) / (unit?.startsWith('s') === true ? 1 : unit?.startsWith('m') === true ? 60 : 3_600);
+  return value > 0 ? value : undefined;
+}
+
+/** http or https. What is wrong with it is said without it: it may hold a secret. */
+export function webAddress(text: string): string {
+  if (/^https?:\/\//.test(text) && URL.canParse(text)) return text;
+  throw new InvalidArgumentError('It must begin with http:// or https://.');
+}

@@ -18,7 +18,9 @@ import {
   durationRange,
   limiterUrl,
   list,
+  rates,
   share,
+  webAddress,
 } from './option-readers.ts';
 
 export interface FlagSpec {
@@ -61,7 +63,7 @@ export const FLAG_SPECS = {
   color: { flags: '--no-color', text: 'no colours (as with NO_COLOR)' },
   output: {
     flags: '-o, --output <file>',
-    text: 'where the results go; - is stdout; {run} and {date} are filled in (default: <input>.results.<ext>; export: stdout)',
+    text: 'where the results go; - is stdout; {run} and {date} are filled in (default: <input>.results.<ext>; export: stdout; report: <run>.report.html)',
   },
   format: {
     flags: '--format <format>',
@@ -285,7 +287,7 @@ export const FLAG_SPECS = {
   },
   failIf: {
     flags: '--fail-if <condition>',
-    text: "when a finished run counts as failed, for example 'failed>0.5%' (default: any row)",
+    text: "when it counts as failed: a finished run, for example 'failed>0.5%' (default: any row); a load test, for example 'p95>2s,error_rate>1%'",
   },
   asCompleted: {
     flags: '--as-completed',
@@ -341,6 +343,75 @@ export const FLAG_SPECS = {
     text: 'how much goes wrong in a rehearsal (default: light)',
     choices: ['none', 'light', 'heavy'],
   },
+  users: {
+    flags: '--users <n>',
+    text: 'people at once: each asks, waits for the answer, thinks, and asks again',
+    read: count(1, 10_000),
+  },
+  spawnRate: {
+    flags: '--spawn-rate <n>',
+    text: 'how many of --users begin in a second (default: all at once)',
+    read: amount,
+  },
+  thinkTime: {
+    flags: '--think-time <range>',
+    text: 'how long a user waits before the next message, for example 1s-5s (default: not at all)',
+    read: durationRange,
+  },
+  rate: {
+    flags: '--rate <rates>',
+    text: 'arrivals whether or not answers have come: 20/s, 600/min; with --arrivals ramp, spike or steps from-to, for example 1/s-50/s',
+    read: rates,
+  },
+  arrivals: {
+    flags: '--arrivals <shape>',
+    text: 'how --rate arrives: evenly, at random, rising, with a burst in the middle, or in steps that look for the knee (default: poisson)',
+    choices: ['constant', 'poisson', 'ramp', 'spike', 'steps'],
+  },
+  turns: {
+    flags: '--turns <n>',
+    text: 'messages of one conversation, each with all that was said before (default: 1)',
+    read: count(1, 100),
+  },
+  mix: {
+    flags: '--mix <file>',
+    text: 'models, prompt sizes and their shares (JSON or YAML) in place of --model and prompts',
+  },
+  stream: { flags: '--stream', text: 'stream the answers: time to the first token and tokens a second are measured' },
+  duration: { flags: '--duration <duration>', text: 'how long the load lasts (default: 1m)', read: duration },
+  maxRequests: { flags: '--max-requests <n>', text: 'requests at most', read: count(1) },
+  timeout: {
+    flags: '--timeout <duration>',
+    text: 'a request without an answer for so long has failed (default: 2m)',
+    read: duration,
+  },
+  target: {
+    flags: '--target <where>',
+    text: 'sim is a simulator of its own, api the API of ANTHROPIC_BASE_URL with your key, else a base URL (default: sim)',
+  },
+  csv: { flags: '--csv <file>', text: 'a line for each second: rates, tokens, failures, latencies' },
+  web: { flags: '--web', text: 'a live page of the test with charts, where users can be changed and the test stopped' },
+  host: {
+    flags: '--host <address>',
+    text: 'where the page listens; beyond 127.0.0.1 it asks for the token',
+    default: '127.0.0.1',
+  },
+  port: { flags: '--port <n>', text: 'the port of the page; 0 is a free one (default: 7700)', read: count(0, 65_535) },
+  notify: {
+    flags: '--notify <url>',
+    text: 'post JSON to this address when a run is done, blocked or failed, and on alerts; signed with BATCHRUN_NOTIFY_SECRET',
+    read: webAddress,
+  },
+  notifyCmd: {
+    flags: '--notify-cmd <command>',
+    text: 'run this command with the same JSON on its stdin, and BATCHRUN_EVENT and its kin in its environment',
+  },
+  notifyOn: {
+    flags: '--notify-on <events>',
+    text: 'only these, separated by commas (default: all): done, blocked, failed, rate_limited, budget, deadline, results_vanish',
+    read: list,
+  },
+  texts: { flags: '--texts', text: 'with the prompts and answers of the examples, which are left out otherwise' },
 } as const satisfies Record<string, FlagSpec>;
 
 export type FlagName = keyof typeof FLAG_SPECS;
@@ -410,6 +481,9 @@ const DRIVING: readonly FlagName[] = [
   'skipIfLocked',
   'metricsPort',
   'metricsFile',
+  'notify',
+  'notifyCmd',
+  'notifyOn',
 ];
 
 /** Which flags each command takes. */
@@ -542,6 +616,46 @@ export const COMMAND_FLAGS: Readonly<Record<string, readonly FlagName[]>> = {
   diff: ['idColumn', 'prices', 'json', ...COMMON],
   init: ['yes', 'overwrite', ...COMMON],
   config: ['json', 'jsonSchema', ...COMMON],
+  serve: ['host', 'port', 'apiKeysEnv', 'prices', ...COMMON],
+  report: ['output', 'overwrite', 'texts', 'prices', ...COMMON],
+  loadtest: [
+    'users',
+    'spawnRate',
+    'thinkTime',
+    'rate',
+    'arrivals',
+    'turns',
+    'mix',
+    'model',
+    'maxTokens',
+    'system',
+    'systemFile',
+    'prompt',
+    'promptFile',
+    'params',
+    'betas',
+    'inputFormat',
+    'stream',
+    'duration',
+    'maxRequests',
+    'maxCost',
+    'timeout',
+    'seed',
+    'target',
+    'tier',
+    'messageLatency',
+    'failIf',
+    'csv',
+    'html',
+    'web',
+    'host',
+    'port',
+    'prices',
+    'yes',
+    'json',
+    ...COMMON,
+  ],
+  completions: COMMON,
   sim: COMMON,
   demo: COMMON,
 };

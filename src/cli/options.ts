@@ -120,6 +120,28 @@ export interface Flags {
   readonly notCreated?: boolean;
   readonly lost?: boolean;
   readonly input?: string;
+  readonly users?: number;
+  /** Users a second. */
+  readonly spawnRate?: number;
+  readonly thinkTime?: readonly [number, number];
+  /** Arrivals a second, from and to. */
+  readonly rate?: readonly [number, number];
+  readonly arrivals?: 'constant' | 'poisson' | 'ramp' | 'spike' | 'steps';
+  readonly turns?: number;
+  readonly mix?: string;
+  readonly stream?: boolean;
+  readonly duration?: number;
+  readonly maxRequests?: number;
+  readonly timeout?: number;
+  readonly target?: string;
+  readonly csv?: string;
+  readonly web?: boolean;
+  readonly host: string;
+  readonly port?: number;
+  readonly notify?: string;
+  readonly notifyCmd?: string;
+  readonly notifyOn?: readonly string[];
+  readonly texts?: boolean;
 }
 
 /** Puts the flags of a command on it. Their environment variables are read by settings.ts. */

@@ -6,12 +6,15 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { COMMAND_FLAGS, FLAG_SPECS, type FlagName, type FlagSpec } from '../../src/cli/option-table.ts';
+import { COMMAND_FLAGS, FLAG_SPECS } from '../../src/cli/option-table.ts';
 import { METRICS } from '../../src/domain/metrics.ts';
 import { createProgram } from '../../src/cli/program.ts';
+import { flagLine } from './flag-line.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
+const flagsPage = readFileSync(join(ROOT, '.github/docs/flags.md'), 'utf8');
+const operations = readFileSync(join(ROOT, '.github/docs/operations.md'), 'utf8');
 const inside = readFileSync(join(ROOT, 'src/README.md'), 'utf8');
 const packageJson = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
   readonly scripts: Record<string, string>;
@@ -24,18 +27,6 @@ const program = createProgram({
   finished: () => undefined,
   started: () => undefined,
 });
-
-/** The line of the flags table that a flag should have. */
-function flagLine(flag: FlagName): string {
-  const spec: FlagSpec = FLAG_SPECS[flag];
-  const all = Object.keys(COMMAND_FLAGS);
-  const commands = all.filter((command) => COMMAND_FLAGS[command]?.includes(flag) === true);
-  const choices = spec.choices ? ` (${spec.choices.join(', ')})` : '';
-  const given = spec.defaultText ?? (spec.default as string | number | undefined);
-  const fallback = given === undefined ? '' : `; default ${given}`;
-  const where = commands.length === all.length ? 'all' : commands.join(', ');
-  return `| \`${spec.flags}\` | ${spec.text.replaceAll('|', '\\|')}${choices}${fallback} | ${where} |`;
-}
 
 /** A table as its cells, so that the formatter's padding does not matter. */
 function rowsOf(text: string): string[] {
@@ -53,11 +44,8 @@ describe('the README', () => {
     }
   });
 
-  it('has a line for every flag as the program knows it, and no other', () => {
-    const flags = Object.keys(FLAG_SPECS) as FlagName[];
-    const expected = flags.map((flag) => flagLine(flag).replace(/\s+/g, ' '));
-    const found = rowsOf(readme).filter((line) => line.startsWith('| `-'));
-    expect(found).toEqual(expected);
+  it('is short enough to be read', () => {
+    expect(readme.split('\n').length).toBeLessThan(400);
   });
 
   it('lists every command of the program, and no other', () => {
@@ -76,8 +64,32 @@ describe('the README', () => {
     expect(inHelp).toEqual(['0', '1', '2', '3', '4', '5', '6', '130, 143']);
   });
 
-  it('names every metric with its labels, and no other', () => {
-    const lines = rowsOf(readme).filter((line) => line.startsWith('| `batchrun_'));
+  it('uses only flags that exist in its examples', () => {
+    const known = new Set(
+      program.commands.flatMap((command) => command.options.flatMap((option) => option.long ?? [])),
+    );
+    const texts = [readme, flagsPage, operations].join('\n');
+    const used = [...texts.matchAll(/(?<![\w-])(--[a-z][a-z-]+)/g)].map((match) => match[1] ?? '');
+    const othersOwn = ['--rows', '--help', '--import'];
+    expect(used.filter((flag) => !known.has(flag) && !othersOwn.includes(flag))).toEqual([]);
+  });
+
+  it('has no place left to be filled in', () => {
+    expect(readme).not.toMatch(/^(?:SESSION|FLAGS|FIGURES)$/m);
+  });
+});
+
+describe('the pages beside it', () => {
+  it('have a line for every flag as the program knows it, and no other (npm run docs)', () => {
+    const expected = Object.keys(FLAG_SPECS).map((flag) =>
+      flagLine(flag, FLAG_SPECS, COMMAND_FLAGS).replace(/\s+/g, ' '),
+    );
+    const found = rowsOf(flagsPage).filter((line) => line.startsWith('| `-'));
+    expect(found).toEqual(expected);
+  });
+
+  it('name every metric with its labels, and no other', () => {
+    const lines = rowsOf(operations).filter((line) => line.startsWith('| `batchrun_'));
     const found = lines.flatMap((line) => {
       const [, names = '', labels = ''] = line.split('|').map((cell) => cell.trim());
       // Where metrics that share a line have labels of their own, these stand in the same order.
@@ -88,19 +100,6 @@ describe('the README', () => {
     });
     const expected = Object.entries(METRICS).map(([name, { labels }]) => [name, labels.join(', ')]);
     expect(found.sort()).toEqual(expected.sort());
-  });
-
-  it('uses only flags that exist in its examples', () => {
-    const known = new Set(
-      program.commands.flatMap((command) => command.options.flatMap((option) => option.long ?? [])),
-    );
-    const used = [...readme.matchAll(/(?<![\w-])(--[a-z][a-z-]+)/g)].map((match) => match[1] ?? '');
-    const othersOwn = ['--rows', '--help', '--import'];
-    expect(used.filter((flag) => !known.has(flag) && !othersOwn.includes(flag))).toEqual([]);
-  });
-
-  it('has no place left to be filled in', () => {
-    expect(readme).not.toMatch(/^(?:SESSION|FLAGS|FIGURES)$/m);
   });
 });
 
