@@ -6,6 +6,7 @@ import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { BatchrunError, messageOf } from '../base/errors.ts';
 import type { OutputFormat, RunRecord } from '../domain/model.ts';
+import type { Store } from '../domain/store.ts';
 import type { Flags } from './options.ts';
 
 export interface OutputChoice {
@@ -90,6 +91,28 @@ export function checkOutputs({ choice, inputs, runId, runs }: OutputCheck): void
 }
 
 const OTHER_FILE = 'Give another file.';
+
+/** What was typed: an output from the environment or the configuration file is where results go, and nothing else. */
+export interface TypedTarget {
+  readonly output: string | undefined;
+  readonly overwrite: boolean;
+}
+
+/** Where a file about a run goes: like any other output, and never in place of what a run reads or writes. */
+export async function sideFile(
+  store: Pick<Store, 'runs'>,
+  run: RunRecord,
+  target: { readonly output: string; readonly overwrite: boolean },
+): Promise<string> {
+  if (target.output === '-') return '-';
+  const path = resolve(fillIn(target.output, run));
+  const runs = await store.runs();
+  const other = runs.find((one) => one.output === path || one.errors === path);
+  if (other) throw new BatchrunError('E_OUTPUT_TAKEN', `${path} is the output of ${other.id}`, { hint: OTHER_FILE });
+  const choice = { output: path, errors: null, format: 'jsonl', overwrite: target.overwrite } as const;
+  checkOutputs({ choice, inputs: runs.flatMap((one) => one.inputs), runId: null, runs });
+  return path;
+}
 
 interface PathCheck {
   readonly path: string;
