@@ -185,7 +185,7 @@ function figuresOf(run, pace) {
     isDone
       ? ['Done', fromNow(Date.parse(run.done_at)), '']
       : [
-          'Done at',
+          'Done in',
           pace?.done_at ? fromNow(Date.parse(pace.done_at)).replace(/^in /, '') : '–',
           pace?.done_at ? basisText(pace) : waitText(run),
         ],
