@@ -4,7 +4,7 @@
  * bottom of a terminal is taken away before anything else is said.
  */
 import { BatchrunError } from '../base/errors.ts';
-import { folded, symbolsOf, takesColor, takesUnicode, type Symbols } from './symbols.ts';
+import { folded, harmless, symbolsOf, takesColor, takesUnicode, type Symbols } from './symbols.ts';
 
 export interface Terminal {
   /** Is someone looking? Then a live line is shown. */
@@ -25,7 +25,7 @@ export interface Terminal {
   readonly unread: boolean;
   /** Bytes or text on stdout. */
   data(data: Uint8Array | string): Promise<void>;
-  /** Text for people on stdout: in ASCII where the locale has no more. */
+  /** Text for people on stdout: in ASCII where the locale has no more, and without what would steer a terminal. */
   text(text: string): Promise<void>;
   ask(question: string): Promise<string>;
   /** Several questions in a row: what is typed ahead, or pasted, is not lost between them. */
@@ -50,7 +50,7 @@ export interface TerminalOptions {
 export function createTerminal(options: TerminalOptions): Terminal {
   const { stdout, stderr, env } = process;
   const symbols = symbolsOf(takesUnicode(env));
-  const shown = symbols.unicode ? (text: string): string => text : folded;
+  const shown = (text: string): string => harmless(symbols.unicode ? text : folded(text));
   let lineShown = false;
   let stdoutGone = false;
   const clear = (): void => {
