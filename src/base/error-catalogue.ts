@@ -6,7 +6,7 @@
  */
 
 export interface CatalogueEntry {
-  readonly exit: 1 | 2 | 4 | 6;
+  readonly exit: 1 | 2 | 4 | 5 | 6;
   readonly hint: string;
 }
 
@@ -80,6 +80,10 @@ export const ERROR_CATALOGUE = {
     exit: 2,
     hint: 'Give another port with --metrics-port, or 0 for a free one, and run the command again.',
   },
+  E_WEB_PORT: {
+    exit: 2,
+    hint: 'Give another port with --port, or 0 for a free one, and run the command again.',
+  },
   E_FENCED: {
     exit: 6,
     hint: 'Another process took this state over while this one was stopped. It goes on with the work: `batchrun status`.',
@@ -96,6 +100,10 @@ export const ERROR_CATALOGUE = {
   E_API_UNREACHABLE: {
     exit: 4,
     hint: 'Check the network and the base URL (`batchrun doctor`), then run the command again: the work goes on.',
+  },
+  E_BLOCKED: {
+    exit: 5,
+    hint: 'Do what `blocked` of the run says (`batchrun status` shows it), then drive the run again: the work goes on.',
   },
   E_NOT_FINISHED: { exit: 4, hint: 'Run `batchrun collect` again: it goes on where this one stopped.' },
 } as const satisfies Record<string, CatalogueEntry>;

@@ -24,8 +24,10 @@ const MAIN = 'src/cli/main.ts';
 /** Files that nothing in src imports, and why they are there all the same. */
 const ENTRIES: Readonly<Record<string, string>> = {
   [MAIN]: 'the command line',
+  'src/library/index.ts': 'import from batchrun',
   'src/cli/reading-thread.ts': 'started by cli/read-rows.ts',
   'src/cli/proving-thread.ts': 'started by cli/prove-results.ts',
+  'src/cli/loadtest-thread.ts': 'started by cli/loadtest-sim.ts',
   'src/engine/pacing/latency.ts': 'the pacer records the latencies of its calls in it',
   'src/adapters/redis/limiter.ts': 'what --limiter opens; wired up with the flag',
   'src/domain/pacing/local-limiter.ts': 'the limiter of one process; wired up with the pacing',
