@@ -14,6 +14,8 @@ export interface Terminal {
   readonly columns: number;
   /** A line of talk on stderr. */
   talk(line: string): void;
+  /** A line of the log on stderr, as it is. */
+  log(line: string): void;
   /** Shows or replaces the live line; '' takes it away. */
   line(text: string): void;
   /** Has the reader of stdout gone? What is written then goes nowhere. */
@@ -38,6 +40,8 @@ export interface TerminalOptions {
   readonly quiet: boolean;
   /** Completes the commands that talk tells the user to type. */
   readonly complete: (text: string) => string;
+  /** Makes JSON of what is told, with --log-format json; null where the level leaves it out. */
+  readonly told?: (text: string) => string | null;
 }
 
 export function createTerminal(options: TerminalOptions): Terminal {
@@ -48,21 +52,27 @@ export function createTerminal(options: TerminalOptions): Terminal {
     if (lineShown) stderr.write(CLEAR_LINE);
     lineShown = false;
   };
-  const live = stderr.isTTY && process.env['TERM'] !== 'dumb' && !options.quiet;
+  const { told = (text: string): string | null => text } = options;
+  const live = stderr.isTTY && process.env['TERM'] !== 'dumb' && !options.quiet && !options.told;
+  const say = (line: string): void => {
+    clear();
+    stderr.write(`${line}\n`);
+  };
   return {
     live,
     // Node opens stdin at the first look at it: most commands never look.
     get interactive() {
       return stderr.isTTY && process.stdin.isTTY;
     },
-    color: options.color && stderr.isTTY && !process.env['NO_COLOR'],
+    color: options.color && stderr.isTTY && !options.told && !process.env['NO_COLOR'],
     get columns() {
       return stderr.columns || 80;
     },
-    talk: (line) => {
-      clear();
-      stderr.write(`${options.complete(line)}\n`);
+    talk: (text) => {
+      const line = told(options.complete(text));
+      if (line !== null) say(line);
     },
+    log: say,
     line: (text) => {
       if (!live) return;
       if (text === '') return clear();

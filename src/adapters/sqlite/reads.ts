@@ -5,7 +5,14 @@ import { CHUNK_STATES, type ChunkCounts, type ChunkState, type RowState } from '
 import { OPEN_ROW_STATES } from '../../domain/transitions.ts';
 import type { Store } from '../../domain/store.ts';
 import type { PoolSnapshot } from '../../domain/pacing/snapshot.ts';
-import type { ChunkIndex, CopyCount, DriverRecord, PoolRecord, WaitRecord } from '../../domain/store-steps.ts';
+import type {
+  ChunkIndex,
+  CopyCount,
+  DriverRecord,
+  EventQuery,
+  PoolRecord,
+  WaitRecord,
+} from '../../domain/store-steps.ts';
 import { invariant } from '../../base/errors.ts';
 import { settled, type Db } from './db.ts';
 import {
@@ -258,24 +265,12 @@ function failureCounts(db: Db, runId: string): Readonly<Record<string, number>> 
   return Object.fromEntries(rows.map((row) => [row.type ?? 'unknown', row.count]));
 }
 
-function events(
-  db: Db,
-  runId: string | null,
-  options: { readonly afterId?: number; readonly limit: number; readonly newest?: boolean },
-): EventColumns[] {
-  const order = options.newest === true ? 'DESC' : 'ASC';
-  const rows =
-    runId === null
-      ? db.all<EventColumns>(
-          `SELECT * FROM events WHERE id > ? ORDER BY id ${order} LIMIT ?`,
-          options.afterId ?? 0,
-          options.limit,
-        )
-      : db.all<EventColumns>(
-          `SELECT * FROM events WHERE run_id = ? AND id > ? ORDER BY id ${order} LIMIT ?`,
-          runId,
-          options.afterId ?? 0,
-          options.limit,
-        );
-  return options.newest === true ? rows.reverse() : rows;
+function events(db: Db, runId: string | null, query: EventQuery): EventColumns[] {
+  const { afterId = 0, limit, newest = false, kinds } = query;
+  const where = ['id > ?', ...(runId === null ? [] : ['run_id = ?']), ...(kinds ? [`kind IN (${quoted(kinds)})`] : [])];
+  const rows = db.all<EventColumns>(
+    `SELECT * FROM events WHERE ${where.join(' AND ')} ORDER BY id ${newest ? 'DESC' : 'ASC'} LIMIT ?`,
+    ...[afterId, ...(runId === null ? [] : [runId]), limit],
+  );
+  return newest ? rows.reverse() : rows;
 }
