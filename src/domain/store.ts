@@ -33,11 +33,13 @@ import type {
   CopyCount,
   DisprovedStep,
   DriverRecord,
+  EventQuery,
   EventRecord,
   IngestEnd,
   IngestVerdict,
   NewChunk,
   NewRun,
+  Notes,
   PoolRecord,
   RealtimeStep,
   SplitStep,
@@ -45,7 +47,7 @@ import type {
   WaitRecord,
 } from './store-steps.ts';
 
-export interface Store {
+export interface Store extends Notes {
   /** Runs in the order in which they were made, the ones still being read last asked for by `ingesting`. */
   runs(options?: { readonly ingesting?: boolean }): Promise<readonly RunRecord[]>;
   run(runId: string): Promise<RunRecord | null>;
@@ -88,15 +90,7 @@ export interface Store {
   secondBatches(runId: string, only?: 'spare'): Promise<readonly BatchRecord[]>;
   /** How long the last batches of this origin took that nobody stopped, newest first. */
   batchHistory(origin: string, limit: number): Promise<readonly { readonly rows: number; readonly tookMs: number }[]>;
-  events(
-    runId: string | null,
-    options: {
-      readonly afterId?: number;
-      readonly beforeId?: number;
-      readonly limit: number;
-      readonly newest?: boolean;
-    },
-  ): Promise<readonly EventRecord[]>;
+  events(runId: string | null, options: EventQuery): Promise<readonly EventRecord[]>;
   driver(): Promise<DriverRecord | null>;
   waits(origin: string, workspace: string): Promise<readonly WaitRecord[]>;
   /** What was last known of limits and their use, at one base URL or at all of them, in the order of their names. */
@@ -150,7 +144,7 @@ export interface Snapshot extends Pick<
   close(): Promise<void>;
 }
 
-export interface DriverStore {
+export interface DriverStore extends Notes {
   readonly epoch: number;
   /** Throws E_FENCED where another process drives by now. Asked before a file is put where the other may have its own. */
   readonly assertDriving: () => Promise<void>;
@@ -294,12 +288,4 @@ export interface DriverStore {
   finishRun(runId: string, atMs: number): Promise<void>;
   /** done -> active: the rows in these states go to `retry` with fresh attempts. Gives how many. */
   reopen(runId: string, states: readonly ('failed' | 'expired' | 'canceled')[], atMs: number): Promise<number>;
-  /** Writes an event that is not a move: a wait, a retry, a warning. */
-  note(
-    runId: string,
-    kind: string,
-    atMs: number,
-    data: Readonly<Record<string, unknown>>,
-    chunkNo?: number,
-  ): Promise<void>;
 }
