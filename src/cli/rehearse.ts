@@ -97,7 +97,7 @@ async function show(
   const notices = noticesText(report.notices);
   if (notices !== '' && flags.quiet !== true) terminal.talk(notices);
   if (flags.json === true) await terminal.data(`${JSON.stringify(view)}\n`);
-  else await terminal.data(`${rehearsalText(view, { nowMs, columns: terminal.columns })}\n`);
+  else await terminal.text(`${rehearsalText(view, { nowMs, columns: terminal.columns })}\n`);
   if (flags.html === undefined) return;
   const path = writeReport(
     flags.html,

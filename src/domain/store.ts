@@ -90,7 +90,12 @@ export interface Store {
   batchHistory(origin: string, limit: number): Promise<readonly { readonly rows: number; readonly tookMs: number }[]>;
   events(
     runId: string | null,
-    options: { readonly afterId?: number; readonly limit: number; readonly newest?: boolean },
+    options: {
+      readonly afterId?: number;
+      readonly beforeId?: number;
+      readonly limit: number;
+      readonly newest?: boolean;
+    },
   ): Promise<readonly EventRecord[]>;
   driver(): Promise<DriverRecord | null>;
   waits(origin: string, workspace: string): Promise<readonly WaitRecord[]>;

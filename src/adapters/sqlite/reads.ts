@@ -258,24 +258,23 @@ function failureCounts(db: Db, runId: string): Readonly<Record<string, number>> 
   return Object.fromEntries(rows.map((row) => [row.type ?? 'unknown', row.count]));
 }
 
-function events(
-  db: Db,
-  runId: string | null,
-  options: { readonly afterId?: number; readonly limit: number; readonly newest?: boolean },
-): EventColumns[] {
+function events(db: Db, runId: string | null, options: Parameters<Store['events']>[1]): EventColumns[] {
   const order = options.newest === true ? 'DESC' : 'ASC';
+  const { afterId = 0, beforeId = Number.MAX_SAFE_INTEGER, limit } = options;
   const rows =
     runId === null
       ? db.all<EventColumns>(
-          `SELECT * FROM events WHERE id > ? ORDER BY id ${order} LIMIT ?`,
-          options.afterId ?? 0,
-          options.limit,
+          `SELECT * FROM events WHERE id > ? AND id < ? ORDER BY id ${order} LIMIT ?`,
+          afterId,
+          beforeId,
+          limit,
         )
       : db.all<EventColumns>(
-          `SELECT * FROM events WHERE run_id = ? AND id > ? ORDER BY id ${order} LIMIT ?`,
+          `SELECT * FROM events WHERE run_id = ? AND id > ? AND id < ? ORDER BY id ${order} LIMIT ?`,
           runId,
-          options.afterId ?? 0,
-          options.limit,
+          afterId,
+          beforeId,
+          limit,
         );
   return options.newest === true ? rows.reverse() : rows;
 }
