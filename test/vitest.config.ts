@@ -24,6 +24,9 @@ const SUITES: readonly Suite[] = [
   { name: 'sim', testTimeout: 180 * SECOND_MS },
   { name: 'crash', testTimeout: 300 * SECOND_MS, fileParallelism: false },
   { name: 'cli', testTimeout: 60 * SECOND_MS },
+  { name: 'library', testTimeout: 60 * SECOND_MS },
+  // Installs the packed program: one after the other, and a native module may have to be built.
+  { name: 'package', testTimeout: 900 * SECOND_MS, fileParallelism: false },
   { name: 'meta', testTimeout: 30 * SECOND_MS },
 ];
 

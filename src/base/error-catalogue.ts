@@ -6,7 +6,7 @@
  */
 
 export interface CatalogueEntry {
-  readonly exit: 1 | 2 | 4 | 6;
+  readonly exit: 1 | 2 | 4 | 5 | 6;
   readonly hint: string;
 }
 
@@ -96,6 +96,10 @@ export const ERROR_CATALOGUE = {
   E_API_UNREACHABLE: {
     exit: 4,
     hint: 'Check the network and the base URL (`batchrun doctor`), then run the command again: the work goes on.',
+  },
+  E_BLOCKED: {
+    exit: 5,
+    hint: 'Do what `blocked` of the run says (`batchrun status` shows it), then drive the run again: the work goes on.',
   },
   E_NOT_FINISHED: { exit: 4, hint: 'Run `batchrun collect` again: it goes on where this one stopped.' },
 } as const satisfies Record<string, CatalogueEntry>;

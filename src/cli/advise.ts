@@ -36,7 +36,7 @@ export async function runAdvise(context: Context, inputs: readonly string[], arg
   const report = adviceOf(advisor, { nowMs: systemNow(), answers: await answersSoFar(stateFolder), unused });
   const of = { isCsv: source.columns.length > 0, input: inputs[0] ?? '-' };
   if (flags.json === true) await terminal.data(`${JSON.stringify(viewAdvice(report, of))}\n`);
-  else await terminal.data(`${adviseText(report, of)}\n`);
+  else await terminal.text(`${adviseText(report, of)}\n`);
   return EXIT.ok;
 }
 

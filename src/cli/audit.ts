@@ -35,7 +35,7 @@ export async function runAudit(context: Context, wanted: string | undefined): Pr
     terminal.line('');
     const leftAlone = all.filter((run) => !runs.includes(run)).map((run) => run.id);
     if (flags.json === true) await terminal.data(`${JSON.stringify({ ...report, left_alone: leftAlone })}\n`);
-    else await terminal.data(auditText(report, process.stdout.isTTY && terminal.color));
+    else await terminal.text(auditText(report, terminal.dataColor));
     return exitOf(report);
   } finally {
     terminal.line('');

@@ -38,7 +38,7 @@ export async function runCheck(context: Context, inputs: readonly string[], argv
   const ok = report.problem_count === 0;
   const view: CheckView = { ok, inputs, ...report, not_given: missing };
   if (json) await json.end(view);
-  else await terminal.data(`${checkText(view, shown, terminal)}\n`);
+  else await terminal.text(`${checkText(view, shown, { color: terminal.dataColor })}\n`);
   return ok ? EXIT.ok : EXIT.usage;
 }
 

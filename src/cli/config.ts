@@ -25,7 +25,8 @@ export async function runConfig(context: Context, name: string | undefined, argv
   }
   if (name !== undefined && !Object.hasOwn(COMMAND_FLAGS, name)) throw unknownCommand(name);
   const view = await viewConfig(name, { argv, env: process.env, cwd: process.cwd() });
-  await terminal.data(flags.json === true ? `${JSON.stringify(view)}\n` : `${configText(view, terminal)}\n`);
+  if (flags.json === true) await terminal.data(`${JSON.stringify(view)}\n`);
+  else await terminal.text(`${configText(view, { color: terminal.dataColor })}\n`);
   return EXIT.ok;
 }
 

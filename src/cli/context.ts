@@ -1,42 +1,35 @@
 /**
- * The composition root: the only room that names adapters. It opens the state folder and puts an engine together, with
- * the machine's clock and chance, and with the API where a command needs it (the SDK is loaded only then).
+ * The composition root of the command line: names adapters and puts an engine together, with the machine's clock and
+ * chance, and with the API where a command needs it (the SDK is loaded only then). The state folder is opened by
+ * host/state-folder.ts, for the library as well.
  */
-import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { systemClock } from '../base/clock.ts';
-import { BatchrunError, messageOf, systemCodeOf } from '../base/errors.ts';
 import { createLogger, type Logger, type LogLevel } from '../base/log.ts';
-import { plural } from '../base/units.ts';
-import { fileError } from '../adapters/file-error.ts';
 import type { writeMetrics } from '../adapters/metrics/file.ts';
 import type { toPrometheus } from '../adapters/metrics/prometheus.ts';
 import type { serveMetrics } from '../adapters/metrics/server.ts';
 import { schemaCompiler } from '../adapters/schema/compiler.ts';
-import type { DbOptions } from '../adapters/sqlite/db.ts';
 import type { RehearsalParts } from '../adapters/rehearsal.ts';
-import type { LedgerReading } from '../adapters/sqlite/reading.ts';
-import { lostLedger } from '../adapters/sqlite/wholeness.ts';
 import type { AdminLimits } from '../domain/pacing/admin-limits.ts';
 import type { Limiter } from '../domain/pacing/limiter.ts';
 import type { RowSource } from '../domain/source.ts';
 import type { FileWriter } from '../domain/ports.ts';
 import type { Store } from '../domain/store.ts';
-import { DRIVER_LOCK, type DriveHolder } from '../engine/driver.ts';
+import type { DriveHolder } from '../engine/driver.ts';
 import type { ApiEngine, Engine, KeyLink } from '../engine/engine.ts';
 import type { EngineEvent } from '../engine/events.ts';
 import type { SpoolParts } from '../engine/spools.ts';
+import { native, preparedFolder } from '../host/state-folder.ts';
 import type { ApiLink } from './api-link.ts';
 import type { Flags } from './options.ts';
 import { pacingOf } from './pacing.ts';
 import type { Terminal } from './terminal.ts';
 
 export { schemaCompiler };
-export type { ApiLink, LedgerReading };
-
-/** The ledger below the state folder. */
-const LEDGER = 'state.db';
+export { hasState, openReading, openStore, probeSqlite, type LedgerReading } from '../host/state-folder.ts';
+export type { ApiLink };
 
 export interface Context {
   readonly flags: Flags;
@@ -63,80 +56,6 @@ export function createLog(flags: Flags, terminal: Terminal): Logger {
     now: () => systemClock.now(),
     write: (line) => terminal.log(line),
   });
-}
-
-/** Is there a state to read? `status`, `list` and the like do not make one. */
-export function hasState(folder: string): boolean {
-  try {
-    statSync(join(folder, LEDGER));
-    return true;
-  } catch (error) {
-    // A state that may not be read is not an empty one.
-    if (systemCodeOf(error) !== 'ENOENT') throw stateError(folder, error);
-    const traces = tracesOf(folder);
-    if (traces !== undefined) throw lostLedger(join(folder, LEDGER), traces);
-    return false;
-  }
-}
-
-/** Opens the ledger; makes the folder, for its owner alone, where there is none. */
-export async function openStore(folder: string): Promise<Store> {
-  const traces = preparedFolder(folder);
-  return (await loadSqlite())(join(folder, LEDGER), { traces });
-}
-
-/** The ledger to look at, for commands that drive nothing: half as much to load, and they are called in loops. */
-export async function openReading(folder: string): Promise<LedgerReading> {
-  const traces = preparedFolder(folder);
-  const { openSqliteReading } = await native(import('../adapters/sqlite/reading.ts'));
-  return openSqliteReading(join(folder, LEDGER), { traces });
-}
-
-/** Gives what says that there was a ledger here. */
-function preparedFolder(folder: string): string | undefined {
-  try {
-    if (!existsSync(folder)) mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const ignore = join(folder, '.gitignore');
-    // Nobody should commit prompts and answers by accident.
-    if (!existsSync(ignore) && readdirSync(folder).length === 0) writeFileSync(ignore, '*\n');
-    return tracesOf(folder);
-  } catch (error) {
-    throw stateError(folder, error);
-  }
-}
-
-/**
- * What can only be where a ledger is: whatever makes these has opened and so made state.db before. Where it is gone, an
- * empty one in its place would know of no batch, and everything would be paid again.
- */
-function tracesOf(folder: string): string | undefined {
-  const runs = existsSync(join(folder, 'runs')) ? readdirSync(join(folder, 'runs')) : [];
-  if (runs.length > 0) return `runs/ with ${plural(runs.length, 'run')}`;
-  return existsSync(join(folder, DRIVER_LOCK)) ? DRIVER_LOCK : undefined;
-}
-
-/** Does better-sqlite3 load, and can it make a database? Throws E_NATIVE_MODULE where not. */
-export async function probeSqlite(): Promise<void> {
-  const store = (await loadSqlite())(':memory:');
-  await store.close();
-}
-
-async function loadSqlite(): Promise<(file: string, options?: DbOptions) => Store> {
-  return (await native(import('../adapters/sqlite/store.ts'))).openSqliteStore;
-}
-
-async function native<T>(loading: Promise<T>): Promise<T> {
-  try {
-    return await loading;
-  } catch (error) {
-    throw new BatchrunError('E_NATIVE_MODULE', `better-sqlite3 does not load: ${messageOf(error)}`, { cause: error });
-  }
-}
-
-function stateError(folder: string, error: unknown): unknown {
-  const named = fileError(error, folder);
-  if (!(named instanceof BatchrunError) || named.code === 'E_DISK_FULL') return named;
-  return new BatchrunError('E_STATE_UNUSABLE', `the state folder cannot be used: ${named.message}`, { cause: error });
 }
 
 export interface EngineParts {

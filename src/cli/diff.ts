@@ -36,7 +36,8 @@ export async function runDiff(context: Context, a: string, b: string): Promise<n
     };
     return { file_a: fileOf(a, 0, duplicatesInA), file_b: fileOf(b, 1, duplicatesInB), ...report };
   });
-  await terminal.data(flags.json === true ? `${JSON.stringify(view)}\n` : `${diffText(view, terminal)}\n`);
+  if (flags.json === true) await terminal.data(`${JSON.stringify(view)}\n`);
+  else await terminal.text(`${diffText(view, { color: terminal.dataColor })}\n`);
   // That files differ is what was asked, and no failure; what could not be read is one.
   return view.file_a.broken.count + view.file_b.broken.count > 0 ? EXIT.usage : EXIT.ok;
 }

@@ -188,9 +188,9 @@ async function tell({ flags, terminal }: Context, checks: readonly Check[]): Pro
     await terminal.data(`${JSON.stringify({ ok, checks })}\n`);
     return;
   }
-  const paint = createPaint(terminal.color);
+  const paint = createPaint(terminal.dataColor);
   for (const { name, ok, found, hint } of checks) {
     const sign = ok === true ? paint.green('ok  ') : ok === 'warn' ? paint.yellow('warn') : paint.red('FAIL');
-    await terminal.data(`${sign}  ${name}: ${found}\n${hint === undefined ? '' : `      ${hint}\n`}`);
+    await terminal.text(`${sign}  ${name}: ${found}\n${hint === undefined ? '' : `      ${hint}\n`}`);
   }
 }

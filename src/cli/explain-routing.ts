@@ -50,7 +50,7 @@ export async function explainRouting(
   const reading = read(record);
   const explanation = explain(record, { reading, seen: seen.last, context, inputs });
   if (flags.json === true) await terminal.data(`${JSON.stringify(viewExplanation(explanation))}\n`);
-  else await terminal.data(`${explanationText(explanation)}\n`);
+  else await terminal.text(`${explanationText(explanation)}\n`);
   return EXIT.ok;
 }
 

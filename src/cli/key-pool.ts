@@ -5,9 +5,8 @@
 import { BatchrunError, messageOf } from '../base/errors.ts';
 import { maskKey } from '../base/log.ts';
 import { plural } from '../base/units.ts';
-import { routeCreate } from '../domain/failure-router.ts';
 import type { KeyLink } from '../engine/engine.ts';
-import { apiFailureOf } from '../engine/session.ts';
+import { identifyKey } from '../engine/identify-key.ts';
 import type { ApiLink } from './api-link.ts';
 
 export const POOL_VARIABLE = 'ANTHROPIC_API_KEYS';
@@ -56,7 +55,9 @@ export interface IdentifiedKeys {
 
 /** Asks the API whose keys these are. One that it refuses is named and set aside; where it does not answer nobody knows. */
 export async function identifyKeys(pool: readonly ApiLink[], signal: AbortSignal): Promise<IdentifiedKeys> {
-  const keys = await Promise.all(pool.map((link) => identifyKey(link, signal)));
+  const keys = await Promise.all(
+    pool.map(({ api, credential }) => identifyKey({ api, label: maskKey(credential) }, signal)),
+  );
   const refused = keys.filter((key) => key.refused);
   const lines = [
     `${plural(keys.length, 'key')} of ${organizationsText(keys)}; keys of one organization share its limits.`,
@@ -65,21 +66,6 @@ export async function identifyKeys(pool: readonly ApiLink[], signal: AbortSignal
     lines.push(`key ${label} is set aside: ${verdict?.message ?? ''}. \`batchrun doctor\` shows every key.`);
   }
   return { keys, lines };
-}
-
-async function identifyKey({ api, credential }: ApiLink, signal: AbortSignal): Promise<KeyLink> {
-  const label = maskKey(credential);
-  const unknown = { api, label, organization: null, reported: null };
-  try {
-    const { organization, workspace } = await api.identify(signal);
-    return { ...unknown, organization, reported: workspace };
-  } catch (error) {
-    const failure = apiFailureOf(error);
-    if (!failure) throw error;
-    const verdict = routeCreate(failure, false);
-    // A base URL that answers as no API does is no fault of a key.
-    return verdict.kind === 'blocked' && verdict.reason !== 'endpoint' ? { ...unknown, refused: verdict } : unknown;
-  }
 }
 
 /** `2 organizations`; what the API does not tell is said. */

@@ -15,10 +15,10 @@ export async function runLimits(context: Context): Promise<number> {
   if (flags.json === true) {
     await terminal.data(`${JSON.stringify({ limits: views, state: stateFolder })}\n`);
   } else if (views.length === 0) {
-    await terminal.data(`Nothing is known of limits in ${stateFolder} yet: they are learnt while a command drives.\n`);
+    await terminal.text(`Nothing is known of limits in ${stateFolder} yet: they are learnt while a command drives.\n`);
   } else {
-    const color = process.stdout.isTTY && terminal.color;
-    await terminal.data(`${limitsText(views, { color, nowMs })}\n`);
+    const color = terminal.dataColor;
+    await terminal.text(`${limitsText(views, { color, nowMs })}\n`);
   }
   return EXIT.ok;
 }

@@ -35,7 +35,7 @@ export async function runList(context: Context): Promise<number> {
       view.output ?? '',
     ]);
     const head = ['run', 'name', 'state', 'rows', 'succeeded', 'cost', 'created', 'output'];
-    await terminal.data(lines.length === 0 ? `No runs in ${stateFolder}.\n` : `${table([head, ...lines], '')}\n`);
+    await terminal.text(lines.length === 0 ? `No runs in ${stateFolder}.\n` : `${table([head, ...lines], '')}\n`);
     return EXIT.ok;
   } finally {
     await store.close();

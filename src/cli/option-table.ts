@@ -3,7 +3,17 @@
  * environment variables (BATCHRUN_*), the configuration file and the README's table are made from it or held to it.
  */
 import { LOG_LEVELS } from '../base/log.ts';
-import { BATCH_BYTES_MAX, BATCH_ROWS_MAX, CHUNK_ROWS_DEFAULT } from '../domain/limits.ts';
+import {
+  BATCH_BYTES_MAX,
+  BATCH_ROWS_MAX,
+  CHUNK_ROWS_DEFAULT,
+  CONCURRENCY_DEFAULT,
+  GIVE_UP_MS_DEFAULT,
+  MAX_ATTEMPTS_DEFAULT,
+  MAX_BATCHES_DEFAULT,
+  POLL_INTERVAL_MS_DEFAULT,
+  RECONCILE_GRACE_MS_DEFAULT,
+} from '../domain/limits.ts';
 import { TIER_NAMES } from '../domain/pacing/tiers.ts';
 import { PILOT_ROWS_MAX } from '../domain/pilot.ts';
 import { PRIORITIES } from '../domain/priority.ts';
@@ -162,14 +172,19 @@ export const FLAG_SPECS = {
     default: BATCH_BYTES_MAX,
     defaultText: '256MB',
   },
-  maxBatches: { flags: '--max-batches <n>', text: 'batches open at once', read: count(1), default: 100 },
+  maxBatches: {
+    flags: '--max-batches <n>',
+    text: 'batches open at once',
+    read: count(1),
+    default: MAX_BATCHES_DEFAULT,
+  },
   batchRpm: { flags: '--batch-rpm <n>', text: 'calls of the Message Batches API a minute at most', read: count(1) },
   maxQueued: { flags: '--max-queued <n>', text: 'requests in batches under way at most', read: count(1) },
   concurrency: {
     flags: '--concurrency <n>',
     text: 'realtime calls at once at most; the limits decide how many really are under way',
     read: count(1, 1_000),
-    default: 50,
+    default: CONCURRENCY_DEFAULT,
   },
   rpm: { flags: '--rpm <n>', text: 'realtime calls a minute at most, below the limit of the account', read: count(1) },
   itpm: { flags: '--itpm <n>', text: 'input tokens a minute at most, likewise', read: count(1) },
@@ -218,7 +233,7 @@ export const FLAG_SPECS = {
     flags: '--max-attempts <n>',
     text: 'tries of a row, both lanes together',
     read: count(1, 100),
-    default: 4,
+    default: MAX_ATTEMPTS_DEFAULT,
   },
   retryLane: {
     flags: '--retry-lane <mode>',
@@ -230,14 +245,14 @@ export const FLAG_SPECS = {
     flags: '--poll-interval <duration>',
     text: 'how often batches are looked at; grows with their age',
     read: duration,
-    default: 30_000,
+    default: POLL_INTERVAL_MS_DEFAULT,
     defaultText: '30s',
   },
   reconcileGrace: {
     flags: '--reconcile-grace <duration>',
     text: 'how long a batch in doubt may take to show in the list',
     read: duration,
-    default: 600_000,
+    default: RECONCILE_GRACE_MS_DEFAULT,
     defaultText: '10m',
   },
   wait: { flags: '--wait', text: 'go on as collect' },
@@ -251,7 +266,7 @@ export const FLAG_SPECS = {
     flags: '--give-up <duration>',
     text: 'how long an API that cannot be reached is tried (exit 4)',
     read: duration,
-    default: 3_600_000,
+    default: GIVE_UP_MS_DEFAULT,
     defaultText: '1h',
   },
   backoffBase: {

@@ -36,7 +36,7 @@ export async function runCapacity(context: Context, argv: readonly string[]): Pr
   const view = { ...planCapacity(question), assumed };
   if (flags.html !== undefined) terminal.talk(`The report is in ${writeReport(flags.html, capacityReport(view))}`);
   if (flags.json === true) await terminal.data(`${JSON.stringify(view)}\n`);
-  else await terminal.data(`${capacityText(view, { color: process.stdout.isTTY && terminal.color })}\n`);
+  else await terminal.text(`${capacityText(view, { color: terminal.dataColor })}\n`);
   return EXIT.ok;
 }
 

@@ -262,5 +262,5 @@ async function show(context: Context, view: PlanView, inputs: readonly string[])
     terminal.talk(`The report is in ${path}`);
   }
   if (flags.json === true) await terminal.data(`${JSON.stringify(view)}\n`);
-  else await terminal.data(`${planText(view, { color: process.stdout.isTTY && terminal.color })}\n`);
+  else await terminal.text(`${planText(view, { color: terminal.dataColor })}\n`);
 }

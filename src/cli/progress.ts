@@ -15,14 +15,8 @@ import { rowsNotSucceeded } from '../domain/fail-if.ts';
 import type { Terminal } from './terminal.ts';
 import { cacheEventText } from './render/cache-text.ts';
 import { deadlineText } from './render/deadline-text.ts';
-import { createPaint, type Paint } from './ui.ts';
-
-interface LinePart {
-  readonly text: string;
-  /** Where the terminal is narrow, parts with the highest rank are left out first. */
-  readonly rank: number;
-  readonly paint?: (text: string) => string;
-}
+import { fitted, plain, shortCount, type LinePart } from './fitted-line.ts';
+import { bar, createPaint, type Paint } from './ui.ts';
 
 export interface ProgressOptions {
   readonly terminal: Terminal;
@@ -169,9 +163,7 @@ export class Progress {
     const share = total === 0 ? 1 : done / total;
     const percent = `${Math.floor(share * 100)}%`.padStart(4);
     if (!this.#options.terminal.live) return percent;
-    const width = 12;
-    const full = Math.floor(share * width);
-    return `[${'='.repeat(full)}${' '.repeat(width - full)}]${percent}`;
+    return `${bar(share, 12, this.#options.terminal.symbols)}${percent}`;
   }
 
   /** From how long earlier batches took; the API itself says nothing before the end. */
@@ -258,29 +250,6 @@ export class Progress {
     const text = `row ${event.seq}: attempt ${event.attempt} of ${event.maxAttempts} failed (${event.cause}); again in ${formatDuration(event.waitMs)}`;
     return this.#paint.dim(text);
   }
-}
-
-const plain = (text: string): string => text;
-
-/** As many parts as fit, in their order; colours take no room. */
-function fitted(parts: readonly LinePart[], columns: number): string {
-  const kept = parts.filter((part) => part.text !== '');
-  const width = (): number => kept.reduce((sum, part) => sum + part.text.length + 2, -2);
-  while (width() > columns && kept.length > 1) {
-    const last = Math.max(...kept.map((part) => part.rank));
-    kept.splice(
-      kept.findLastIndex((part) => part.rank === last),
-      1,
-    );
-  }
-  return kept.map((part) => (part.paint ?? plain)(part.text)).join('  ');
-}
-
-/** `950`, `38.5k`, `1.2M`: for rates, where the last digits mean nothing. */
-function shortCount(count: number): string {
-  if (count < 1_000) return String(Math.round(count));
-  if (count < 1_000_000) return `${(count / 1_000).toFixed(1)}k`;
-  return `${(count / 1_000_000).toFixed(1)}M`;
 }
 
 /** Which limit holds the realtime lane up; `<organization>|<class>` is for machines. */

@@ -7,6 +7,7 @@ import { plural } from '../base/units.ts';
 import type { AdminLimits } from '../domain/pacing/admin-limits.ts';
 import type { UsageEntry } from '../domain/model.ts';
 import type { PoolRecord } from '../domain/store-steps.ts';
+import { refuseUnpriced } from '../engine/refuse-wishes.ts';
 import type { KnownAccount } from '../tools/rehearse/account.ts';
 import { rehearsalReport } from '../tools/rehearse/html.ts';
 import { rehearse, type Rehearsal } from '../tools/rehearse/rehearse.ts';
@@ -30,7 +31,7 @@ import { readRows } from './read-rows.ts';
 import { rehearsalText } from './render/rehearsal-text.ts';
 import { writeReport } from './report-file.ts';
 import { noticesText, problemsText } from './render/problems-text.ts';
-import { refuseUnpriced, wishesAsked } from './wishes.ts';
+import { wishesAsked } from './wishes.ts';
 import { wishesOf } from '../domain/model.ts';
 
 const DAY_MS = 86_400_000;
@@ -95,7 +96,7 @@ async function show(
   const notices = noticesText(report.notices);
   if (notices !== '' && flags.quiet !== true) terminal.talk(notices);
   if (flags.json === true) await terminal.data(`${JSON.stringify(view)}\n`);
-  else await terminal.data(`${rehearsalText(view, { nowMs, columns: terminal.columns })}\n`);
+  else await terminal.text(`${rehearsalText(view, { nowMs, columns: terminal.columns })}\n`);
   if (flags.html === undefined) return;
   const path = writeReport(
     flags.html,

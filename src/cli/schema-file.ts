@@ -5,37 +5,17 @@ import { readFileSync, statSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { BatchrunError, isBatchrunError, messageOf } from '../base/errors.ts';
 import { formatBytes, plural } from '../base/units.ts';
-import type { AnswerSchema } from '../domain/answer-check.ts';
-import { settingHash } from '../domain/fingerprint.ts';
 import { jsonErrorPlace } from '../domain/json-place.ts';
 import { isObject, type JsonObject } from '../domain/row/shape.ts';
 import { answerColumns } from '../domain/schema/answer-columns.ts';
-import { checkSchema } from '../domain/schema/check-schema.ts';
-import { outputFormat, type OutputFormat } from '../domain/schema/request-schema.ts';
+import { SCHEMA_BYTES_MAX, toSchema, type ReadSchema } from '../domain/schema/read-schema.ts';
 import type { Context } from './context.ts';
 
-/** It is kept with the run, and is in each request. The API takes far smaller ones. */
-const SCHEMA_BYTES_MAX = 256 * 1024;
-
-export interface SchemaFile {
-  readonly kept: AnswerSchema;
-  /** What rows get that ask for no format of their own. */
-  readonly format: OutputFormat;
-  readonly notices: readonly string[];
-}
+export type SchemaFile = ReadSchema;
 
 /** Throws E_SCHEMA. */
 export function readSchema(path: string): SchemaFile {
-  const file = basename(path);
-  const schema = parseSchema(path, readText(path));
-  const { problems, notices } = checkSchema(schema);
-  const [first, ...others] = problems;
-  if (first !== undefined) {
-    const more = others.map((problem) => `\n  ${problem}`).join('');
-    throw new BatchrunError('E_SCHEMA', `--schema ${path}: ${first}${more}`);
-  }
-  const format = outputFormat(schema);
-  return { kept: { file, schema, formatHash: settingHash(format) }, format, notices };
+  return toSchema(parseSchema(path, readText(path)), { file: basename(path), shown: `--schema ${path}` });
 }
 
 function readText(path: string): string {

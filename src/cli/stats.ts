@@ -32,7 +32,8 @@ export async function runStats(context: Context, file: string): Promise<number> 
     }
     return { file, ...report, duplicate_ids: await duplicates(context, file, ids), broken: numbers(broken) };
   });
-  await terminal.data(flags.json === true ? `${JSON.stringify(view)}\n` : `${statsText(view, terminal)}\n`);
+  if (flags.json === true) await terminal.data(`${JSON.stringify(view)}\n`);
+  else await terminal.text(`${statsText(view, { color: terminal.dataColor })}\n`);
   return view.broken.count > 0 ? EXIT.usage : EXIT.ok;
 }
 

@@ -28,7 +28,7 @@ export async function runStatus(context: Context, wanted: string | undefined): P
   if (!hasState(stateFolder)) {
     if (wanted !== undefined) throw new BatchrunError('E_RUN_UNKNOWN', `there is no state in ${stateFolder}`);
     if (flags.json === true) await terminal.data(`${JSON.stringify({ runs: [], state: stateFolder, limits: [] })}\n`);
-    else await terminal.data(`No runs: there is no state in ${stateFolder}.\nStart with: batchrun submit <input>\n`);
+    else await terminal.text(`No runs: there is no state in ${stateFolder}.\nStart with: batchrun submit <input>\n`);
     return EXIT.ok;
   }
   const store = await openReading(stateFolder);
@@ -56,7 +56,7 @@ async function rendered(context: Context, store: LedgerReading, wanted: string |
     return `${JSON.stringify({ runs: views, state: stateFolder, driver: who, limits: limits?.views ?? [] })}\n`;
   }
   if (views.length === 0) return `No runs in ${stateFolder}.\nStart with: batchrun submit <input>\n`;
-  const options = { color: process.stdout.isTTY && context.terminal.color, nowMs };
+  const options = { color: context.terminal.dataColor, nowMs };
   const texts = views.map((view) => runText(view, options));
   const hidden = all.length - runs.length;
   if (hidden > 0) texts.push(`${hidden} older finished runs: batchrun list`);

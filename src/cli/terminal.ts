@@ -4,13 +4,18 @@
  * bottom of a terminal is taken away before anything else is said.
  */
 import { BatchrunError } from '../base/errors.ts';
+import { folded, symbolsOf, takesColor, takesUnicode, type Symbols } from './symbols.ts';
 
 export interface Terminal {
   /** Is someone looking? Then a live line is shown. */
   readonly live: boolean;
   /** May questions be asked? */
   readonly interactive: boolean;
+  /** Colours in talk. */
   readonly color: boolean;
+  /** Colours on stdout, which may go to a file while talk is on a terminal. */
+  readonly dataColor: boolean;
+  readonly symbols: Symbols;
   readonly columns: number;
   /** A line of talk on stderr. */
   talk(line: string): void;
@@ -22,6 +27,8 @@ export interface Terminal {
   readonly unread: boolean;
   /** Bytes or text on stdout. */
   data(data: Uint8Array | string): Promise<void>;
+  /** Text for people on stdout: in ASCII where the locale has no more. */
+  text(text: string): Promise<void>;
   ask(question: string): Promise<string>;
   /** Several questions in a row: what is typed ahead, or pasted, is not lost between them. */
   converse(): Promise<Conversation>;
@@ -45,50 +52,56 @@ export interface TerminalOptions {
 }
 
 export function createTerminal(options: TerminalOptions): Terminal {
-  const { stdout, stderr } = process;
+  const { stdout, stderr, env } = process;
+  const symbols = symbolsOf(takesUnicode(env));
+  const shown = symbols.unicode ? (text: string): string => text : folded;
   let lineShown = false;
   let stdoutGone = false;
   const clear = (): void => {
     if (lineShown) stderr.write(CLEAR_LINE);
     lineShown = false;
   };
-  const { told = (text: string): string | null => text } = options;
-  const live = stderr.isTTY && process.env['TERM'] !== 'dumb' && !options.quiet && !options.told;
+  const { told } = options;
+  const live = stderr.isTTY && env['TERM'] !== 'dumb' && !options.quiet && !told;
   const say = (line: string): void => {
     clear();
-    stderr.write(`${line}\n`);
+    stderr.write(`${told ? line : shown(line)}\n`);
+  };
+  const data = async (bytes: Uint8Array | string): Promise<void> => {
+    clear();
+    if (stdoutGone || bytes.length === 0) return;
+    const error = await written(stdout, bytes);
+    if (error?.code === 'EPIPE') stdoutGone = true;
+    else if (error) throw stdoutError(error);
   };
   return {
     live,
+    symbols,
     // Node opens stdin at the first look at it: most commands never look.
     get interactive() {
       return stderr.isTTY && process.stdin.isTTY;
     },
-    color: options.color && stderr.isTTY && !options.told && !process.env['NO_COLOR'],
+    color: takesColor(env, { flag: options.color, isTty: stderr.isTTY }) && !told,
+    dataColor: takesColor(env, { flag: options.color, isTty: stdout.isTTY }),
     get columns() {
       return stderr.columns || 80;
     },
     talk: (text) => {
-      const line = told(options.complete(text));
+      const line = told ? told(options.complete(text)) : options.complete(text);
       if (line !== null) say(line);
     },
     log: say,
     line: (text) => {
       if (!live) return;
       if (text === '') return clear();
-      stderr.write(`${CLEAR_LINE}${text}`);
+      stderr.write(`${CLEAR_LINE}${shown(text)}`);
       lineShown = true;
     },
     get unread() {
       return stdoutGone;
     },
-    data: async (data) => {
-      clear();
-      if (stdoutGone || data.length === 0) return;
-      const error = await written(stdout, data);
-      if (error?.code === 'EPIPE') stdoutGone = true;
-      else if (error) throw stdoutError(error);
-    },
+    data,
+    text: (text) => data(shown(text)),
     ask: async (question) => {
       clear();
       const talk = await converse();

@@ -1,6 +1,7 @@
 /**
  * Colours and columns for terminals. Without a terminal, with NO_COLOR or --no-color, text comes out plain.
  */
+import type { Symbols } from './symbols.ts';
 
 export interface Paint {
   readonly bold: (text: string) => string;
@@ -13,6 +14,17 @@ export interface Paint {
 export function createPaint(color: boolean): Paint {
   const paint = (code: number) => (text: string) => (color && text !== '' ? `\u001b[${code}m${text}\u001b[0m` : text);
   return { bold: paint(1), dim: paint(2), green: paint(32), yellow: paint(33), red: paint(31) };
+}
+
+/** A bar of so many columns. What has begun shows, and only all of it is full. */
+export function bar(share: number, width: number, { full, partial, empty }: Symbols): string {
+  const steps = partial.length + 1;
+  const all = width * steps;
+  const given = Number.isFinite(share) ? Math.min(1, Math.max(0, share)) : 0;
+  const done = given === 1 ? all : Math.min(all - 1, Math.max(given > 0 ? 1 : 0, Math.floor(given * all)));
+  const whole = Math.floor(done / steps);
+  const part = partial[(done % steps) - 1] ?? '';
+  return `${full.repeat(whole)}${part}${empty.repeat(width - whole - part.length)}`;
 }
 
 /** Rows of cells with aligned columns; numbers (cells that begin with a digit or $) to the right. */

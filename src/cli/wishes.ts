@@ -14,6 +14,7 @@ import {
 } from '../domain/model.ts';
 import { worstRunCostUsd } from '../domain/reserve.ts';
 import type { Store } from '../domain/store.ts';
+import { refuseLatePilot, refuseUnpriced } from '../engine/refuse-wishes.ts';
 import type { Context } from './context.ts';
 import type { Flags } from './options.ts';
 
@@ -46,23 +47,6 @@ function laneAsked({ realtime, batchOnly }: Flags): LaneMode | undefined {
   return batchOnly === true ? 'batch' : undefined;
 }
 
-/** A cap on what nobody can price cannot be kept: said before anything is sent. */
-export function refuseUnpriced(wishes: RunWishes, mix: ModelMix): void {
-  if (wishes.maxCostUsd === null) return;
-  const unknown = Object.entries(mix).filter(
-    ([model, part]) => worstRunCostUsd({ [model]: part }, wishes.lane) === null,
-  );
-  if (unknown.length === 0) return;
-  const models = unknown.map(([model]) => model).join(', ');
-  throw new BatchrunError(
-    'E_USAGE',
-    `--max-cost cannot be kept: no ${wishes.lane === 'realtime' ? 'realtime' : 'batch'} price of ${models} is known`,
-    {
-      hint: `Give it with --prices FILE, for example {"${unknown[0]?.[0] ?? ''}": {"input": 1, "output": 5}} (USD per million tokens).`,
-    },
-  );
-}
-
 /** Keeps what the flags say with these runs, and says what is different now. */
 export async function rememberWishes(context: Context, store: Store, runs: readonly RunRecord[]): Promise<void> {
   const { flags, terminal } = context;
@@ -83,15 +67,6 @@ export async function rememberWishes(context: Context, store: Store, runs: reado
     const words = changesOf(before, asked).map(({ flag, from, to }) => `${flag} ${to} (was ${from})`);
     terminal.talk(`${run.id}: ${words.join(', ')}.`);
   }
-}
-
-/** Which rows go first is laid out when the input is read. */
-function refuseLatePilot({ id }: RunRecord, before: RunWishes, { pilot }: Partial<RunWishes>): void {
-  if (pilot === undefined || pilot === 0 || pilot === before.pilot) return;
-  const is = before.pilot === 0 ? 'has no pilot' : `has a pilot of ${formatCount(before.pilot)}`;
-  throw new BatchrunError('E_USAGE', `${id} ${is}, which cannot be changed to ${formatCount(pilot)}`, {
-    hint: 'The size of a pilot is given to the submit that makes the run; later --pilot 0 sends the rest all the same.',
-  });
 }
 
 interface Change {

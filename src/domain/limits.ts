@@ -58,3 +58,11 @@ export const LIST_PAGE_MAX = 1_000;
 export const LIST_PAGES_MAX = 1_000;
 /** How long after a create that was judged "not made" its batch may still turn up and is looked for. */
 export const LATE_BATCH_MS = 24 * 3_600_000;
+
+/** What holds where nobody says otherwise, on the command line and in the library. */
+export const MAX_BATCHES_DEFAULT = 100;
+export const CONCURRENCY_DEFAULT = 50;
+export const MAX_ATTEMPTS_DEFAULT = 4;
+export const POLL_INTERVAL_MS_DEFAULT = 30_000;
+export const RECONCILE_GRACE_MS_DEFAULT = 10 * 60_000;
+export const GIVE_UP_MS_DEFAULT = 60 * 60_000;

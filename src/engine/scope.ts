@@ -10,6 +10,8 @@ export interface ScopeRequest {
   /** Runs to bring to their end; null: every unfinished run of this origin. */
   readonly runIds: readonly string[] | null;
   readonly goal: 'upload' | 'finish';
+  /** Asked again and again of runs that are not driven to the goal yet: somebody here may come to wait for one. */
+  readonly wants?: (runId: string) => boolean;
 }
 
 export class DriveScope {
@@ -41,7 +43,8 @@ export class DriveScope {
   async adopt(): Promise<void> {
     const known = new Set(this.uploading);
     for (const run of await this.#engine.store.runs()) {
-      if (known.has(run.id) || !this.#concerns(run)) continue;
+      if (this.#isWanted(run)) this.#promote(run.id);
+      if (known.has(run.id) || this.runIds.includes(run.id) || !this.#concerns(run)) continue;
       const everything = this.#request.goal === 'finish' && this.#request.runIds === null;
       if (run.state === 'canceling' || everything) this.runIds.push(run.id);
       else this.#handedOver.push(run.id);
@@ -64,6 +67,17 @@ export class DriveScope {
   async stop({ driver }: Session): Promise<void> {
     const all = (await this.#engine.store.runs()).map((run) => run.id);
     await driver.letGo(new Set(all), this.#engine.clock.now());
+  }
+
+  #isWanted(run: RunRecord): boolean {
+    return run.state !== 'done' && run.origin === this.#engine.api.origin && this.#request.wants?.(run.id) === true;
+  }
+
+  /** From only being uploaded, or from nothing, to the goal. */
+  #promote(runId: string): void {
+    const at = this.#handedOver.indexOf(runId);
+    if (at >= 0) this.#handedOver.splice(at, 1);
+    if (!this.runIds.includes(runId)) this.runIds.push(runId);
   }
 
   #concerns(run: RunRecord): boolean {

@@ -17,6 +17,7 @@ import type { Flags } from '../../src/cli/options.ts';
 import { createProgram } from '../../src/cli/program.ts';
 import { runSubmit } from '../../src/cli/submit.ts';
 import { createTerminal } from '../../src/cli/terminal.ts';
+import { createBatchrun } from '../../src/library/index.ts';
 import {
   ASK,
   bench,
@@ -374,6 +375,17 @@ const SCENARIOS: Readonly<Record<ErrorCode, Scenario>> = {
       const [message = '', hint = ''] = ended.stderr.split('batchrun: ').at(-1)?.split('\n') ?? [];
       expect(hint).toBe(ERROR_CATALOGUE.E_API_UNREACHABLE.hint);
       return { code: 'E_API_UNREACHABLE', message, hint, exit: 4, processExit: ended.code };
+    },
+  },
+  E_BLOCKED: {
+    // Commands say it with their output and exit code 5; who waits in a program gets an error.
+    names: /run_\w+ cannot go on: .*does not accept the key/,
+    reach: async () => {
+      const b = await bench({ strictKeys: true, keys: {} });
+      const batchrun = createBatchrun({ state: b.state, apiKey: KEY, baseUrl: b.origin });
+      onTestFinished(() => batchrun.close());
+      const run = await batchrun.submit([{ params: params('x') }], { preflight: false });
+      return thrown(await run.wait().catch((error: unknown) => error));
     },
   },
   E_NOT_FINISHED: { names: /interrupted after reading/, processExit: 130, reach: interrupted },

@@ -156,11 +156,26 @@ describe('flag > environment > configuration file > default', () => {
       expect(JSON.parse(line)).toMatchObject({ time: expect.any(String), level: expect.any(String) });
   });
 
-  test('no colours without a terminal', async () => {
+  test('no colours without a terminal, unless they are asked for', async () => {
     const b = await bench();
     b.write('in.jsonl', requests(1));
-    const run = await b.ok(['run', 'in.jsonl'], { env: { FORCE_COLOR: '1' } });
+    const run = await b.ok(['run', 'in.jsonl']);
     const status = await b.ok(['status', 'latest']);
     expect(run.stderr + status.stdout).not.toContain('\u001b');
+    const forced = await b.ok(['status', 'latest'], { env: { FORCE_COLOR: '1' } });
+    expect(forced.stdout).toContain('\u001b[1m');
+    const both = await b.ok(['status', 'latest', '--no-color'], { env: { FORCE_COLOR: '1' } });
+    expect(both.stdout).not.toContain('\u001b');
+  });
+
+  test('text for people is ASCII where the locale has no more; JSON is UTF-8 always', async () => {
+    const b = await bench();
+    const ended = await b.exits(2, ['submit', 'in.jsonl', '--params', '[1]'], { env: { LANG: 'C' } });
+    expect(ended.stderr).toMatch(/^[\x20-\x7e\n]*$/);
+    b.write('many.csv', `id,text\n${'x,\n'.repeat(30)}`);
+    const check = ['check', 'many.csv', '--id-column', 'id', '--prompt', '{{text}}'];
+    const plain = await b.exits(2, check, { env: { LANG: 'C' } });
+    expect(plain.stdout).toMatch(/^ *\.\.\. and /m);
+    expect((await b.exits(2, check)).stdout).toMatch(/^ *… and /m);
   });
 });

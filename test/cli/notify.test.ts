@@ -160,7 +160,7 @@ describe('alerts', () => {
     ];
     await b.ok([...args, '--backoff-max', '5ms', '--notify', hook.url]);
     expect(hook.events).toEqual(['rate_limited', 'done']);
-    const { details } = hook.notices[0] as Notice;
+    const { details } = hook.notices[0]!;
     expect(Number(details['calls'])).toBeGreaterThanOrEqual(20);
     expect(Number(details['refused'])).toBeGreaterThan(Number(details['calls']) / 20);
   });
@@ -171,7 +171,7 @@ describe('alerts', () => {
     b.write('in.jsonl', requests(3));
     await b.ok(['submit', 'in.jsonl']);
     aged(b, 25 * DAY_MS);
-    b.world.setFaults({ 'list.503': 1, 'retrieve.503': 1 });
+    b.world.setFaults({ 'list.503': 1 });
     const collect = ['collect', '--once', '--give-up', '1ms', '--backoff-base', '1ms', '--notify', hook.url];
     for (const _time of [1, 2]) await b.exits(4, collect);
     const found = hook.notices.filter(({ event }) => event === 'results_vanish');

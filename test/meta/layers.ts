@@ -67,16 +67,31 @@ export const LAYERS: readonly Layer[] = [
     packages: ['node:crypto', 'hdr-histogram-js/dist/Int32Histogram.js'],
   },
   {
+    // What both ways in share, the command line and the library: the state folder and where outputs may go. It names
+    // adapters and the machine, so that neither of them has to say it twice.
+    name: 'host',
+    folder: 'src/host/',
+    mayImport: ['adapters', 'engine', 'domain', 'base'],
+    packages: ['node:*'],
+  },
+  {
+    // The second composition root, for programs that import batchrun: nothing of the command line is in it.
+    name: 'library',
+    folder: 'src/library/',
+    mayImport: ['host', 'tools', 'simulator', 'adapters', 'engine', 'domain', 'base'],
+    packages: ['node:*'],
+  },
+  {
     // The composition root: context.ts and context-files.ts alone know which adapter stands behind a port.
     name: 'context',
     folder: 'src/cli/context',
-    mayImport: ['cli', 'tools', 'rehearsal', 'simulator', 'adapters', 'engine', 'domain', 'base'],
+    mayImport: ['cli', 'host', 'tools', 'rehearsal', 'simulator', 'adapters', 'engine', 'domain', 'base'],
     packages: ['node:*'],
   },
   {
     name: 'cli',
     folder: 'src/cli/',
-    mayImport: ['context', 'tools', 'rehearsal', 'simulator', 'engine', 'domain', 'base'],
+    mayImport: ['context', 'host', 'tools', 'rehearsal', 'simulator', 'engine', 'domain', 'base'],
     packages: ['node:*', 'commander', 'yaml'],
   },
 ];

@@ -52,8 +52,8 @@ const HEAVY = [
 describe('what is loaded at once', () => {
   it.each([
     ['src/cli/main.ts', 7],
-    ['src/cli/status.ts', 31],
-    ['src/cli/list.ts', 28],
+    ['src/cli/status.ts', 33],
+    ['src/cli/list.ts', 29],
     ['src/cli/log.ts', 24],
     ['src/cli/limits.ts', 24],
   ])('with %s is nothing heavy, and at most %i files', (path, most) => {

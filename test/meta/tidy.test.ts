@@ -24,6 +24,7 @@ const MAIN = 'src/cli/main.ts';
 /** Files that nothing in src imports, and why they are there all the same. */
 const ENTRIES: Readonly<Record<string, string>> = {
   [MAIN]: 'the command line',
+  'src/library/index.ts': 'import from batchrun',
   'src/cli/reading-thread.ts': 'started by cli/read-rows.ts',
   'src/cli/proving-thread.ts': 'started by cli/prove-results.ts',
   'src/engine/pacing/latency.ts': 'the pacer records the latencies of its calls in it',

@@ -6,9 +6,17 @@ import type { Store } from '../../domain/store.ts';
 import { Db, settled, type DbOptions } from './db.ts';
 import { createReads } from './reads.ts';
 
-export type LedgerReading = ReturnType<typeof createReads> & Pick<Store, 'close'>;
+export type LedgerReading = ReturnType<typeof createReads> &
+  Pick<Store, 'close'> & {
+    /** Another number whenever somebody else has written: whoever looks again and again looks only then. */
+    readonly version: () => Promise<number>;
+  };
 
 export function openSqliteReading(file: string, options: DbOptions = {}): LedgerReading {
   const db = new Db(file, options);
-  return { ...createReads(db), close: () => settled(() => db.close()) };
+  return {
+    ...createReads(db),
+    version: () => settled(() => db.read(() => Number(db.pragma('data_version')))),
+    close: () => settled(() => db.close()),
+  };
 }

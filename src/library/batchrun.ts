@@ -1,0 +1,149 @@
+/**
+ * The way in for programs: one state folder, its runs, and one driver for those that somebody waits for.
+ */
+import { resolve } from 'node:path';
+import { BatchrunError } from '../base/errors.ts';
+import type { RunView } from '../engine/status.ts';
+import type { House, SubmitReport } from './house.ts';
+import type { BatchrunOptions, RowsInput, SubmitOptions } from './options.ts';
+import type { Run } from './run.ts';
+
+/** A state folder and what can be done with it. Made by `createBatchrun`. */
+export interface Batchrun {
+  /**
+   * Reads and checks all rows, keeps them, and begins to send them. Resolves when they are safe: from then on a crash
+   * loses nothing. The same rows with the same settings are the same run: it goes on, and is not paid again. Rejects
+   * before anything is sent, for example with `E_INPUT_INVALID` (the problems are in `details`) or `E_CREDENTIALS`.
+   */
+  submit(input: RowsInput, options?: SubmitOptions): Promise<Run>;
+  /** Reads and checks only. Nothing is sent or kept, and no key is needed. */
+  check(input: RowsInput, options?: SubmitOptions): Promise<SubmitReport>;
+  /** A run by its id, the beginning of it, its name, or `latest`. */
+  run(wanted: string): Promise<Run>;
+  /** All runs of the state folder, oldest first, as `batchrun status --json` shows them. */
+  runs(): Promise<readonly RunView[]>;
+  /** One of them. */
+  status(run: string | Pick<Run, 'id'>): Promise<RunView>;
+  /** Stops what is under way safely, and lets the state go. What is not finished goes on with the next process. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Nothing is opened, and nothing read from the environment, before the first call. */
+export function createBatchrun(options: BatchrunOptions = {}): Batchrun {
+  return new Front(options);
+}
+
+class Front implements Batchrun {
+  readonly #options: BatchrunOptions;
+  readonly #stateFolder: string;
+  readonly #closing = new AbortController();
+  readonly #signal: AbortSignal;
+  #house: Promise<House> | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(options: BatchrunOptions) {
+    this.#options = options;
+    this.#stateFolder = resolve(options.state ?? '.batchrun');
+    const { signal } = options;
+    this.#signal = signal ? AbortSignal.any([signal, this.#closing.signal]) : this.#closing.signal;
+  }
+
+  async submit(input: RowsInput, options: SubmitOptions = {}): Promise<Run> {
+    const house = await this.#open();
+    const { runId, report } = await house.submit(input, options);
+    const run = await this.#handle(house, runId, report);
+    if (options.start !== false) run.start();
+    return run;
+  }
+
+  async check(input: RowsInput, options: SubmitOptions = {}): Promise<SubmitReport> {
+    return (await this.#open()).check(input, options);
+  }
+
+  async run(wanted: string): Promise<Run> {
+    if (!(await this.#hasState())) throw this.#unknown(wanted);
+    const house = await this.#open();
+    const { selectRun } = await import('../engine/select-run.ts');
+    const { id } = await selectRun(house.store, wanted, this.#stateFolder);
+    return this.#handle(house, id, null);
+  }
+
+  async runs(): Promise<readonly RunView[]> {
+    if (!(await this.#hasState())) return [];
+    const { store } = await this.#open();
+    const { viewRun } = await import('../engine/status.ts');
+    const views: RunView[] = [];
+    for (const run of await store.runs()) views.push(await viewRun(store, run));
+    return views;
+  }
+
+  async status(run: string | Pick<Run, 'id'>): Promise<RunView> {
+    return (await this.run(typeof run === 'string' ? run : run.id)).status();
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.abort();
+    const house = await this.#house?.catch(() => null);
+    await house?.close();
+  }
+
+  /** Looking does not make a state. */
+  async #hasState(): Promise<boolean> {
+    this.#assertOpen();
+    if (this.#house) return true;
+    const { hasState } = await import('../host/state-folder.ts');
+    return hasState(this.#stateFolder);
+  }
+
+  #open(): Promise<House> {
+    this.#assertOpen();
+    this.#house ??= this.#openHouse().catch((error: unknown) => {
+      this.#house = undefined;
+      throw error;
+    });
+    return this.#house;
+  }
+
+  async #openHouse(): Promise<House> {
+    const { openStore } = await import('../host/state-folder.ts');
+    const store = await openStore(this.#stateFolder);
+    try {
+      const { House } = await import('./house.ts');
+      return new House({
+        options: this.#options,
+        stateFolder: this.#stateFolder,
+        store,
+        signal: this.#signal,
+      });
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
+  }
+
+  async #handle(house: House, id: string, report: SubmitReport | null): Promise<Run> {
+    const { createRun } = await import('./run.ts');
+    const run = await house.store.run(id);
+    if (!run) throw this.#unknown(id);
+    return createRun({ house, id, name: run.name, report });
+  }
+
+  #unknown(wanted: string): BatchrunError {
+    return new BatchrunError('E_RUN_UNKNOWN', `there is no run "${wanted}" in ${this.#stateFolder}`);
+  }
+
+  #assertOpen(): void {
+    if (!this.#closed) return;
+    throw new BatchrunError('E_USAGE', 'this batchrun is closed', { hint: 'Make another one with `createBatchrun`.' });
+  }
+}

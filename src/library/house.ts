@@ -1,0 +1,238 @@
+/**
+ * One state folder that is open in this process: the ledger, the engine on it, the way to the API and the driver. Loaded
+ * when a program first does something: importing batchrun costs next to nothing.
+ */
+import { BatchrunError } from '../base/errors.ts';
+import type { Logger } from '../base/log.ts';
+import { wishesOf, type RunRecord } from '../domain/model.ts';
+import type { Limiter } from '../domain/pacing/limiter.ts';
+import type { Store } from '../domain/store.ts';
+import type { ApiEngine, Engine } from '../engine/engine.ts';
+import { ingest, type IngestReport } from '../engine/ingest.ts';
+import { preflight } from '../engine/preflight.ts';
+import { hopelessModels, passedOver, refuseHopeless } from '../engine/preflight-refusal.ts';
+import { refuseLatePilot, refuseUnpriced } from '../engine/refuse-wishes.ts';
+import { sweep } from '../engine/sweep.ts';
+import { upperCostUsd } from '../engine/upper-cost.ts';
+import { checkOutputs } from '../host/output-check.ts';
+import {
+  connectLimiter,
+  createEngine,
+  createLog,
+  openAccount,
+  pacingOf,
+  thisProcess,
+  workspaceHeader,
+  type Account,
+} from './context.ts';
+import { Driving } from './driving.ts';
+import { EventHub } from './events.ts';
+import type { BatchrunOptions, RowsInput, SubmitOptions } from './options.ts';
+import { inputsOf } from './rows.ts';
+import { filledIn, ingestRequest, outputOf, wishesIn } from './submit.ts';
+
+/** What was read and checked: of a run that is submitted, or of rows that are only looked at. */
+export interface SubmitReport {
+  /** These rows were submitted before: it is that run, and nothing was read into a new one. */
+  readonly resumed: boolean;
+  readonly rows: number;
+  /** Left out, with `onInvalid: 'skip'`. */
+  readonly invalid: number;
+  /** Batches that it takes. */
+  readonly batches: number;
+  readonly bytes: number;
+  /** If every answer is as long as `max_tokens` allows; null where a model has no known price. */
+  readonly max_cost_usd: number | null;
+  /** What is worth saying once for all rows that it touches. */
+  readonly notices: readonly { readonly code: string; readonly message: string; readonly rows: number }[];
+  /** The first rows that cannot be sent. They quote a few characters of a row at most. */
+  readonly problems: readonly SubmitProblem[];
+  readonly warnings: readonly string[];
+  /** The first request as it goes out, where rows were read. */
+  readonly first_request: unknown;
+}
+
+/** A row that cannot be sent, and why. */
+export interface SubmitProblem {
+  /** The path of the input; `(rows)` where it was no file. */
+  readonly file: string;
+  /** From 1; of rows that were passed in, which one it was. */
+  readonly line: number;
+  readonly id: string;
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface Submitted {
+  readonly runId: string;
+  readonly report: SubmitReport;
+}
+
+export interface HouseParts {
+  readonly options: BatchrunOptions;
+  readonly stateFolder: string;
+  readonly store: Store;
+  readonly signal: AbortSignal;
+}
+
+export class House {
+  readonly store: Store;
+  readonly hub = new EventHub();
+  readonly driving: Driving;
+  readonly engine: Engine;
+  readonly #options: BatchrunOptions;
+  readonly #log: Logger;
+  readonly #signal: AbortSignal;
+  #account: Promise<Account> | undefined;
+  #limiter: Promise<Limiter> | undefined;
+
+  constructor({ options, stateFolder, store, signal }: HouseParts) {
+    this.store = store;
+    this.#options = options;
+    this.#signal = signal;
+    this.#log = createLog(options);
+    this.engine = createEngine({ stateFolder, store, log: this.#log, hub: this.hub, signal });
+    this.driving = new Driving({
+      engine: () => this.#apiEngine(),
+      hub: this.hub,
+      holder: thisProcess(),
+      retryLockMs: options.retryLockMs ?? 0,
+      signal,
+    });
+  }
+
+  /** Credentials and base URL. Looked for once; where there are none the next call looks again. */
+  account(): Promise<Account> {
+    const { files } = this.engine;
+    this.#account ??= openAccount({ options: this.#options, files, log: this.#log, signal: this.#signal }).catch(
+      (error: unknown) => {
+        this.#account = undefined;
+        throw error;
+      },
+    );
+    return this.#account;
+  }
+
+  async submit(input: RowsInput, options: SubmitOptions): Promise<Submitted> {
+    // Before anything is read: a missing key must not be found after ten minutes of reading.
+    const { api } = await this.account();
+    await sweep(this.engine);
+    const warnings: string[] = [];
+    const { report, verdict } = await this.#read(input, options, {
+      ...{ origin: api.origin, workspace: api.workspace, workspaceHeader: workspaceHeader(api), dryRun: false },
+      ask: async (read) => void warnings.push(...(await this.#preflight(read, input, options))),
+    });
+    if (verdict.kind === 'pruned') {
+      const { runId } = verdict.tombstone;
+      throw new BatchrunError('E_RUN_UNKNOWN', `the same rows were run as ${runId}, which was pruned since`, {
+        hint: 'Nothing was sent. To pay for them again, submit them with `again: true`.',
+        details: { runId, output: verdict.tombstone.output },
+      });
+    }
+    const resumed = verdict.kind === 'exists';
+    const runId = verdict.kind === 'exists' ? verdict.runId : report.runId;
+    await this.#settle(runId, options, resumed);
+    return { runId, report: toReport(report, resumed, warnings) };
+  }
+
+  /** Reads and checks, and leaves nothing behind. Needs no key. */
+  async check(input: RowsInput, options: SubmitOptions): Promise<SubmitReport> {
+    const nowhere = { origin: '', workspace: '', workspaceHeader: null, dryRun: true };
+    const { report } = await this.#read(input, options, { ...nowhere, ask: () => Promise.resolve() });
+    return toReport(report, false, []);
+  }
+
+  /** A run belongs to the API it was made for: its batches are nowhere else. */
+  async assertOrigin(run: RunRecord): Promise<void> {
+    const { api } = await this.account();
+    if (run.origin === api.origin) return;
+    throw new BatchrunError('E_ORIGIN', `${run.id} was submitted to ${run.origin}; the base URL is ${api.origin} now`);
+  }
+
+  /** What is under way is stopped safely before this, by the signal. */
+  async close(): Promise<void> {
+    await this.driving.rest();
+    const limiter = await this.#limiter?.catch(() => null);
+    await limiter?.close();
+    await this.store.close();
+  }
+
+  async #read(
+    input: RowsInput,
+    options: SubmitOptions,
+    of: Pick<Parameters<typeof ingestRequest>[0], 'origin' | 'workspace' | 'workspaceHeader' | 'dryRun' | 'ask'>,
+  ): Promise<{ report: IngestReport; verdict: IngestReport['verdict'] }> {
+    const signals = options.signal ? [this.#signal, options.signal] : [this.#signal];
+    const { onProgress } = options;
+    const engine: Engine = {
+      ...this.engine,
+      signal: AbortSignal.any(signals),
+      emit: (event) => {
+        if (event.kind !== 'ingest.progress') return;
+        const { rows, readBytes, totalBytes } = event;
+        onProgress?.({ rows, readBytes, totalBytes });
+      },
+    };
+    const { maxQueued } = this.#options;
+    const report = await ingest(engine, await ingestRequest({ ...of, engine, input, options, maxQueued }));
+    return { report, verdict: report.verdict };
+  }
+
+  async #preflight({ runId, mix }: IngestReport, input: RowsInput, options: SubmitOptions): Promise<readonly string[]> {
+    if (options.preflight === false) return [];
+    const { api: first, keys } = await this.account();
+    // Of several keys the first that the API takes: what it says of models and rows it says to all.
+    const api = keys?.find((key) => !key.refused)?.api ?? first;
+    const report = await preflight(this.engine, { api, runId, mix, inputs: inputsOf(input) });
+    const hopeless = hopelessModels(report, options.lane !== 'realtime');
+    refuseHopeless(report, hopeless, options.onInvalid ?? 'fail');
+    return [...hopeless, ...passedOver(report)];
+  }
+
+  /** Now that the run has an id, its outputs have their names; and what is wanted of a run that exists may be new. */
+  async #settle(runId: string, options: SubmitOptions, resumed: boolean): Promise<void> {
+    const run = await this.store.run(runId);
+    if (!run) return;
+    const choice = filledIn(outputOf(options), run);
+    if (!resumed) {
+      await this.store.setOutput(runId, choice);
+      return;
+    }
+    if (run.state === 'done') return;
+    const asked = wishesIn(options);
+    refuseLatePilot(run, wishesOf(run), asked);
+    refuseUnpriced({ ...wishesOf(run), ...asked }, run.mix);
+    await this.store.changeWishes(runId, asked);
+    if (options.output === undefined && options.errors === undefined) return;
+    const { output, errors } = { output: choice.output ?? run.output, errors: choice.errors ?? run.errors };
+    const changed = { ...choice, output, errors };
+    checkOutputs({ choice: changed, inputs: run.inputs, runId, runs: await this.store.runs() });
+    await this.store.setOutput(runId, changed);
+  }
+
+  async #apiEngine(): Promise<ApiEngine> {
+    const { api, keys, admin } = await this.account();
+    const { limiter: url } = this.#options;
+    if (url !== undefined) this.#limiter ??= connectLimiter(url, this.#log);
+    const limiter = await this.#limiter;
+    return {
+      ...this.engine,
+      api,
+      pacing: pacingOf(this.#options),
+      ...(keys ? { keys } : {}),
+      ...(limiter ? { limiter } : {}),
+      ...(admin ? { admin } : {}),
+    };
+  }
+}
+
+function toReport(report: IngestReport, resumed: boolean, warnings: readonly string[]): SubmitReport {
+  const { rows, invalid, chunks: batches, bytes, mix, notices, firstParamsJson } = report;
+  return {
+    ...{ resumed, rows, invalid, batches, bytes, warnings },
+    max_cost_usd: upperCostUsd(mix),
+    notices: notices.map(({ code, message, rows: touched }) => ({ code, message, rows: touched })),
+    problems: report.problems,
+    first_request: firstParamsJson === null ? null : (JSON.parse(firstParamsJson) as unknown),
+  };
+}

@@ -1,0 +1,22 @@
+/**
+ * `import { createBatchrun } from 'batchrun'`: what programs get. Every name here is a promise (test/package/api.test.ts
+ * holds the list).
+ */
+export { createBatchrun, type Batchrun } from './batchrun.ts';
+export type {
+  Backoff,
+  BatchrunOptions,
+  LimitCaps,
+  LogEntry,
+  ReadingProgress,
+  Row,
+  RowsInput,
+  SubmitOptions,
+} from './options.ts';
+export type { ResultsOptions, Run } from './run.ts';
+export type { SubmitProblem, SubmitReport } from './house.ts';
+export type { DroppedEvent, HappeningEvent, ProgressEvent, RunEvent } from './events.ts';
+export type { ResultRow } from './result-row.ts';
+export type { BatchView, BlockView, BudgetShown, DeadlineView, RunView } from '../engine/status.ts';
+export type { RowState } from '../domain/model.ts';
+export { BatchrunError, isBatchrunError, type ErrorCode } from '../base/errors.ts';

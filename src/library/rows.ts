@@ -1,0 +1,86 @@
+/**
+ * Rows that a program hands over, as a source like any file: one at a time, so that memory does not grow with them.
+ *
+ * Each goes through JSON once. So it is what a file would hold (dates as text, nothing undefined), and what its owner does
+ * to the object later changes nothing.
+ */
+import { resolve } from 'node:path';
+import { messageOf } from '../base/errors.ts';
+import type { RowProblem, RowSource, SourceRecord } from '../domain/source.ts';
+import type { Row, RowsInput } from './options.ts';
+
+/** How the input of such a run is called where files have their paths. */
+const ROWS_INPUT = '(rows)';
+
+/** Rows of a plain iterable that are taken before others get their turn. */
+const SLICE_ROWS = 256;
+
+/** The paths of files; null where the input is the rows themselves. */
+export function pathsOf(input: RowsInput): readonly string[] | null {
+  if (typeof input === 'string') return [input];
+  // An empty list is one without rows.
+  const isPaths = Array.isArray(input) && input.length > 0 && input.every((one) => typeof one === 'string');
+  return isPaths ? input : null;
+}
+
+/** As they are kept with the run. */
+export function inputsOf(input: RowsInput): readonly string[] {
+  return pathsOf(input)?.map((path) => resolve(path)) ?? [ROWS_INPUT];
+}
+
+export function rowsSource(rows: Iterable<Row> | AsyncIterable<Row>): RowSource {
+  const read = { rows: 0, bytes: 0 };
+  const toRecord = (row: unknown): SourceRecord => {
+    const place = { file: 0, line: ++read.rows };
+    try {
+      const text = JSON.stringify(row) as string | undefined;
+      if (text === undefined) return { ...place, value: undefined, problem: notJson(`it is ${typeof row}`) };
+      read.bytes += text.length;
+      return { ...place, value: JSON.parse(text) as unknown };
+    } catch (error) {
+      return { ...place, value: undefined, problem: notJson(messageOf(error).split('\n')[0] ?? '') };
+    }
+  };
+  return {
+    columns: [],
+    records: () => (Symbol.asyncIterator in rows ? oneByOne(rows, toRecord) : slices(rows, toRecord)),
+    progress: () => ({ readBytes: read.bytes, totalBytes: null }),
+  };
+}
+
+function notJson(why: string): RowProblem {
+  return { code: 'json', message: `the row cannot be written as JSON: ${why}` };
+}
+
+async function* oneByOne(
+  rows: AsyncIterable<Row>,
+  toRecord: (row: unknown) => SourceRecord,
+): AsyncGenerator<Iterable<SourceRecord>> {
+  for await (const row of rows) yield [toRecord(row)];
+}
+
+async function* slices(
+  rows: Iterable<Row>,
+  toRecord: (row: unknown) => SourceRecord,
+): AsyncGenerator<Iterable<SourceRecord>> {
+  const iterator = rows[Symbol.iterator]();
+  const slice = { ended: false };
+  function* next(): Generator<SourceRecord> {
+    for (let taken = 0; taken < SLICE_ROWS; taken++) {
+      const one = iterator.next();
+      if (one.done === true) {
+        slice.ended = true;
+        return;
+      }
+      yield toRecord(one.value);
+    }
+  }
+  try {
+    while (!slice.ended) {
+      yield next();
+      await Promise.resolve();
+    }
+  } finally {
+    if (!slice.ended) iterator.return?.();
+  }
+}
