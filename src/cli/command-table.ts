@@ -188,7 +188,8 @@ export const COMMANDS: Readonly<Record<string, CommandSpec>> = {
     group: 'test',
     usage: '[prompts...]',
     text: 'put realtime load on the simulator, or with --target on a real endpoint, and find its limits',
-    run: async (context, [prompts]) => (await import('./loadtest.ts')).runLoadtest(context, words(prompts)),
+    run: async (context, [prompts], { argv }) =>
+      (await import('./loadtest.ts')).runLoadtest(context, words(prompts), argv),
   },
   sim: {
     group: 'test',

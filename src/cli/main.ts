@@ -98,8 +98,8 @@ async function report(
       ? `${(await import('./render/problems-text.ts')).problemsText(problems as ShownProblem[], Number(count))}\n`
       : '';
   const text = `${shown}batchrun: ${known.message}\n${known.hint}\n`;
-  const { folded, takesUnicode } = await import('./symbols.ts');
-  const signs = takesUnicode(process.env) ? text : folded(text);
+  const { folded, harmless, takesUnicode } = await import('./symbols.ts');
+  const signs = harmless(takesUnicode(process.env) ? text : folded(text));
   process.stderr.write(redact(completed(signs, state)));
   // A bug is worth its stack; an operating error has all in its message.
   if (known.code === 'E_BUG') process.stderr.write(redact(`${stackOf(error)}\n`));

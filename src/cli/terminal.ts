@@ -4,7 +4,7 @@
  * bottom of a terminal is taken away before anything else is said.
  */
 import { BatchrunError } from '../base/errors.ts';
-import { folded, symbolsOf, takesColor, takesUnicode, type Symbols } from './symbols.ts';
+import { folded, harmless, symbolsOf, takesColor, takesUnicode, type Symbols } from './symbols.ts';
 
 export interface Terminal {
   /** Is someone looking? Then a live line is shown. */
@@ -27,7 +27,7 @@ export interface Terminal {
   readonly unread: boolean;
   /** Bytes or text on stdout. */
   data(data: Uint8Array | string): Promise<void>;
-  /** Text for people on stdout: in ASCII where the locale has no more. */
+  /** Text for people on stdout: in ASCII where the locale has no more, and without what would steer a terminal. */
   text(text: string): Promise<void>;
   ask(question: string): Promise<string>;
   /** Several questions in a row: what is typed ahead, or pasted, is not lost between them. */
@@ -54,18 +54,17 @@ export interface TerminalOptions {
 export function createTerminal(options: TerminalOptions): Terminal {
   const { stdout, stderr, env } = process;
   const symbols = symbolsOf(takesUnicode(env));
-  const shown = symbols.unicode ? (text: string): string => text : folded;
+  const shown = (text: string): string => harmless(symbols.unicode ? text : folded(text));
   let lineShown = false;
   let stdoutGone = false;
   const clear = (): void => {
     if (lineShown) stderr.write(CLEAR_LINE);
     lineShown = false;
   };
-  const { told } = options;
-  const live = stderr.isTTY && env['TERM'] !== 'dumb' && !options.quiet && !told;
+  const live = stderr.isTTY && env['TERM'] !== 'dumb' && !options.quiet && !options.told;
   const say = (line: string): void => {
     clear();
-    stderr.write(`${told ? line : shown(line)}\n`);
+    stderr.write(`${line}\n`);
   };
   const data = async (bytes: Uint8Array | string): Promise<void> => {
     clear();
@@ -81,16 +80,18 @@ export function createTerminal(options: TerminalOptions): Terminal {
     get interactive() {
       return stderr.isTTY && process.stdin.isTTY;
     },
-    color: takesColor(env, { flag: options.color, isTty: stderr.isTTY }) && !told,
+    color: !options.told && takesColor(env, { flag: options.color, isTty: stderr.isTTY }),
     dataColor: takesColor(env, { flag: options.color, isTty: stdout.isTTY }),
     get columns() {
       return stderr.columns || 80;
     },
-    talk: (text) => {
-      const line = told ? told(options.complete(text)) : options.complete(text);
-      if (line !== null) say(line);
+    talk: (told) => {
+      const line = options.complete(told);
+      // JSON is UTF-8 wherever it is read, and escapes what is harmful itself.
+      const text = options.told ? options.told(line) : shown(line);
+      if (text !== null) say(text);
     },
-    log: say,
+    log: (line) => say(options.told ? line : shown(line)),
     line: (text) => {
       if (!live) return;
       if (text === '') return clear();

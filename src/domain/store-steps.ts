@@ -108,6 +108,7 @@ export interface EventRecord {
 
 export interface EventQuery {
   readonly afterId?: number;
+  readonly beforeId?: number;
   readonly limit: number;
   readonly newest?: boolean;
   /** Only events of these kinds. */

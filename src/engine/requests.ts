@@ -47,12 +47,12 @@ interface Slot {
 }
 
 export class RequestReader {
-  readonly #store: Store;
+  readonly #store: Pick<Store, 'chunk' | 'chunkIndex'>;
   readonly #files: Files;
   /** By chunk, the one that was asked for longest ago first. */
   readonly #slots = new Map<string, Slot>();
 
-  constructor(store: Store, files: Files) {
+  constructor(store: Pick<Store, 'chunk' | 'chunkIndex'>, files: Files) {
     this.#store = store;
     this.#files = files;
   }

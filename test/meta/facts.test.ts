@@ -252,6 +252,12 @@ const BY_CHANCE: Readonly<Record<string, string>> = {
   'src/tools/advise/lengths.ts': 'characters of a cut',
   'src/tools/advise/repeats.ts': 'hashes in memory',
   'src/tools/rehearse/rehearse.ts': 'rows of a small job',
+  'src/cli/loadtest-requests.ts': 'rows that a load is drawn from',
+  'src/cli/loadtest-settings.ts': 'requests of a load test',
+  'src/tools/loadtest/mix.ts': 'tokens that a mix may ask for',
+  'src/tools/loadtest/settings.ts': 'requests under way at once',
+  'src/tools/loadtest/thresholds.ts': 'milliseconds, written out',
+  'src/tools/loadtest/words.ts': 'milliseconds, written out',
 };
 
 /** Every price factor, and every limit that is large enough to be recognised. */

@@ -266,11 +266,15 @@ function failureCounts(db: Db, runId: string): Readonly<Record<string, number>> 
 }
 
 function events(db: Db, runId: string | null, query: EventQuery): EventColumns[] {
-  const { afterId = 0, limit, newest = false, kinds } = query;
-  const where = ['id > ?', ...(runId === null ? [] : ['run_id = ?']), ...(kinds ? [`kind IN (${quoted(kinds)})`] : [])];
+  const { afterId = 0, beforeId = Number.MAX_SAFE_INTEGER, limit, newest = false, kinds } = query;
+  const where = [
+    'id > ? AND id < ?',
+    ...(runId === null ? [] : ['run_id = ?']),
+    ...(kinds ? [`kind IN (${quoted(kinds)})`] : []),
+  ];
   const rows = db.all<EventColumns>(
     `SELECT * FROM events WHERE ${where.join(' AND ')} ORDER BY id ${newest ? 'DESC' : 'ASC'} LIMIT ?`,
-    ...[afterId, ...(runId === null ? [] : [runId]), limit],
+    ...[afterId, beforeId, ...(runId === null ? [] : [runId]), limit],
   );
   return newest ? rows.reverse() : rows;
 }

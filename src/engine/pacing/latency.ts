@@ -23,6 +23,11 @@ export interface Histogram {
   readonly totalCount: number;
   recordValue(value: number): void;
   getValueAtPercentile(percentile: number): number;
+  /** A copy with the values that were left out while a slow one was waited for. */
+  copyCorrectedForCoordinatedOmission(expectedInterval: number): Histogram;
+  readonly mean: number;
+  readonly maxValue: number;
+  reset(): void;
 }
 
 export async function loadHistogram(): Promise<new (lowest: number, highest: number, digits: number) => Histogram> {

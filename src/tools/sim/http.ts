@@ -33,6 +33,8 @@ export interface SimResponse {
   /** Read lazily, once, in pieces of about 64 KiB where it is long. */
   readonly body: Iterable<string>;
   readonly fault?: WireFault;
+  /** The same body with the waits between its pieces, for skins on which time passes. */
+  readonly paced?: () => AsyncIterable<string>;
 }
 
 export interface RefusalOptions {

@@ -2,6 +2,7 @@
  * A message as server-sent events, in the sequence that the API sends:
  * message_start, content_block_start, ping, content_block_delta…, content_block_stop, message_delta, message_stop.
  */
+import type { Clock } from '../../base/clock.ts';
 import type { Answer } from './answer.ts';
 import { inputUsage, stopDetails } from './message-shape.ts';
 import type { InputUse } from './prompt-cache.ts';
@@ -31,6 +32,36 @@ export function* messageEvents(
   });
   yield event('message_stop', {});
 }
+
+export interface EventSpread {
+  readonly clock: Clock;
+  /** From the first token to the end. */
+  readonly forMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** The same events over a time: everything up to the first token at once, the other deltas evenly after it. */
+export async function* pacedEvents(
+  events: Iterable<string>,
+  { clock, forMs, signal }: EventSpread,
+): AsyncGenerator<string> {
+  const all = [...events];
+  const deltas = all.filter((event) => event.startsWith(DELTA)).length;
+  const startMs = clock.monotonicMs();
+  let written = 0;
+  for (const event of all) {
+    const isDelta = event.startsWith(DELTA);
+    // By the start, not by the last one: timers that are late do not add up.
+    const share = isDelta ? written / Math.max(1, deltas - 1) : 1;
+    const waits = isDelta ? written++ > 0 : event.startsWith(LAST);
+    if (waits) await clock.sleep(startMs + forMs * share - clock.monotonicMs(), signal);
+    if (signal?.aborted === true) return;
+    yield event;
+  }
+}
+
+const DELTA = 'event: content_block_delta';
+const LAST = 'event: message_delta';
 
 function* textEvents(text: string): Iterable<string> {
   yield event('content_block_start', { index: 0, content_block: { type: 'text', text: '', citations: null } });

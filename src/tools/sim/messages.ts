@@ -11,7 +11,7 @@ import { drawFrom, makeId } from './draw.ts';
 import { jsonResponse, noAnswer, Refusal, refusalOf, type SimResponse } from './http.ts';
 import { isRecord, type JsonRecord } from './json.ts';
 import { realtimeMessage } from './message-shape.ts';
-import { messageEvents } from './message-stream.ts';
+import { messageEvents, pacedEvents } from './message-stream.ts';
 import { parseBody } from './body.ts';
 import { paramsHashOf, promptTokens } from './prompt.ts';
 import type { JudgeContext } from './judge.ts';
@@ -42,14 +42,20 @@ export async function createMessage(context: SimContext, caller: Caller, body: B
     wasAnswered: fault === undefined,
     deviates: answer.deviates === true,
   });
-  await context.clock.sleep(latencyMs(context, `${paramsHash}|${nth}`, outputTokens), caller.signal);
+  const tookMs = latencyMs(context, `${paramsHash}|${nth}`, outputTokens);
+  // A fault takes the whole time: nothing of the answer is there before it.
+  const share = params['stream'] === true && fault === undefined ? context.settings.firstTokenShare : null;
+  await context.clock.sleep(share === null ? tookMs : tookMs * share, caller.signal);
   if (fault === 'message.reset') return noAnswer('reset');
   if (fault === 'message.hang') return noAnswer('hang');
   if (fault === 'message.garbage_answer') return { ...jsonResponse(null), body: ['{"id":"msg_'] };
   const message = realtimeMessage(id, model.id, answer, input);
   if (params['stream'] !== true) return jsonResponse(message, rateHeaders);
   const headers = { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache', ...rateHeaders };
-  return { status: 200, headers, body: messageEvents(message, answer, input) };
+  const answered: SimResponse = { status: 200, headers, body: messageEvents(message, answer, input) };
+  if (share === null) return answered;
+  const spread = { clock: context.clock, forMs: tookMs * (1 - share), signal: caller.signal };
+  return { ...answered, paced: () => pacedEvents(messageEvents(message, answer, input), spread) };
 }
 
 export function countTokens(context: SimContext, caller: Caller, body: Buffer): SimResponse {

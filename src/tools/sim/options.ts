@@ -110,6 +110,9 @@ export interface SimOptions {
   readonly latencyMs?: readonly [number, number];
   /** As a function it is given the tokens of the answer. */
   readonly messageLatencyMs?: Spread;
+  /** Of a streamed message: the share of its latency until the first token; the rest of the answer comes evenly in what
+   *  is left. Null: all of it comes at the end. */
+  readonly firstTokenShare?: number | null;
   /** `retry-after` on a batch in progress; null leaves the header out. */
   readonly pollRetryAfterSeconds?: number | null;
   /** `retry-after` of a passing 429; null: 2 for creates, 1 for messages. */
@@ -196,6 +199,7 @@ export function resolveOptions(options: SimOptions): SimSettings {
     listLagMs: options.listLagMs ?? 30_000,
     latencyMs: options.latencyMs ?? [0, 0],
     messageLatencyMs: options.messageLatencyMs ?? [300, 1_500],
+    firstTokenShare: options.firstTokenShare ?? null,
     pollRetryAfterSeconds: options.pollRetryAfterSeconds === undefined ? 10 : options.pollRetryAfterSeconds,
     retryAfterSeconds: options.retryAfterSeconds ?? null,
     resultsOrder: options.resultsOrder ?? 'shuffled',

@@ -81,6 +81,14 @@ async function send(answer: SimResponse, request: IncomingMessage, response: Ser
   // The date is the world's, which may be years from the machine's.
   response.sendDate = false;
   response.writeHead(answer.status, answer.headers);
+  if (answer.paced) {
+    for await (const piece of answer.paced()) {
+      if (response.destroyed) return;
+      response.write(piece);
+    }
+    response.end();
+    return;
+  }
   for (const piece of answer.body) {
     if (response.destroyed) return;
     if (!response.write(piece)) await drained(response);

@@ -1,0 +1,125 @@
+/**
+ * What a load test asks, from its flags: a mix file, rows of inputs, one prompt, or texts that are made up.
+ */
+import { BatchrunError } from '../base/errors.ts';
+import { formatCount } from '../base/units.ts';
+import { isObject, type JsonObject } from '../domain/row/shape.ts';
+import type { PreparedRow } from '../domain/source.ts';
+import { readMix, type MixEntry } from '../tools/loadtest/mix.ts';
+import { openInput, type Context } from './context.ts';
+import { readDataFile } from './data-file.ts';
+import type { Flags } from './options.ts';
+import { readTexts, rowReading } from './prepare.ts';
+
+const MODEL_DEFAULT = 'claude-haiku-5-5';
+const MAX_TOKENS_DEFAULT = 256;
+const PROMPT_TOKENS_DEFAULT = 200;
+/** So many rows are enough variety for any load, and are held in memory. */
+const ROWS_MAX = 10_000;
+const ROW_BYTES_MAX = 64 * 1024 * 1024;
+
+export interface Asked {
+  readonly inputs: readonly string[];
+  readonly argv: readonly string[];
+  /** Something is paid: then no model is assumed. */
+  readonly charged: boolean;
+}
+
+export async function requestsOf(context: Context, asked: Asked): Promise<readonly MixEntry[]> {
+  const { flags } = context;
+  const { inputs, charged } = asked;
+  if (flags.mix !== undefined) return mixOf(flags, flags.mix, inputs);
+  if (inputs.length > 0) return rowsOf(context, asked);
+  const { prompt, system, params } = readTexts(flags);
+  const model = flags.model ?? (charged ? undefined : MODEL_DEFAULT);
+  if (model === undefined) throw new BatchrunError('E_NO_MODEL', 'there is no model to test: --model is missing');
+  return [
+    {
+      ...{ name: model, model, share: 1, turns: flags.turns ?? 1, betas: flags.betas ?? [] },
+      maxTokens: flags.maxTokens ?? MAX_TOKENS_DEFAULT,
+      ask:
+        prompt === undefined ? { kind: 'tokens', tokens: PROMPT_TOKENS_DEFAULT } : { kind: 'texts', texts: [prompt] },
+      params: withSystem(params, system),
+    },
+  ];
+}
+
+function mixOf(flags: Flags, file: string, inputs: readonly string[]): readonly MixEntry[] {
+  if (inputs.length > 0 || flags.prompt !== undefined || flags.promptFile !== undefined) {
+    throw new BatchrunError('E_USAGE', '--mix says what is asked: inputs and --prompt cannot be given beside it', {
+      hint: 'Put the prompts into the mix file, under "prompt".',
+    });
+  }
+  const { system, params } = readTexts(flags);
+  return readMix(readDataFile(file, { what: 'the mix of --mix' }), file, {
+    ...{ model: flags.model, maxTokens: flags.maxTokens ?? MAX_TOKENS_DEFAULT, turns: flags.turns ?? 1 },
+    ...{ system, betas: flags.betas ?? [], params: params ?? {} },
+  });
+}
+
+/** One kind of request for each model and set of betas: they have limits and prices of their own. */
+async function rowsOf(context: Context, { inputs, argv }: Asked): Promise<readonly MixEntry[]> {
+  const { flags, terminal } = context;
+  const kinds = new Map<string, { readonly row: PreparedRow; maxTokens: number; readonly rows: JsonObject[] }>();
+  const { rows, whole } = await readAll(context, inputs, argv);
+  for (const row of rows) {
+    const name = [row.model, ...row.betas].join(' ');
+    const kind = kinds.get(name) ?? { row, maxTokens: 0, rows: [] };
+    kinds.set(name, kind);
+    kind.maxTokens = Math.max(kind.maxTokens, row.maxTokens);
+    const params: unknown = JSON.parse(row.paramsJson);
+    if (isObject(params)) kind.rows.push(params);
+  }
+  if (!whole && flags.quiet !== true) {
+    terminal.talk(`The load is drawn from the first ${formatCount(rows.length)} rows.`);
+  }
+  return [...kinds].map(([name, { row, maxTokens, rows: list }]) => ({
+    ...{ name, model: row.model, maxTokens, share: list.length, turns: flags.turns ?? 1, betas: row.betas },
+    ...{ ask: { kind: 'rows', rows: list }, params: {} },
+  }));
+}
+
+async function readAll(
+  { flags, signal }: Context,
+  inputs: readonly string[],
+  argv: readonly string[],
+): Promise<{ readonly rows: readonly PreparedRow[]; readonly whole: boolean }> {
+  const source = await openInput(inputs, flags);
+  const read = rowReading(source, { flags, texts: readTexts(flags), argv });
+  const rows: PreparedRow[] = [];
+  let bytes = 0;
+  for await (const records of source.records()) {
+    for (const record of records) {
+      if (rows.length >= ROWS_MAX || bytes >= ROW_BYTES_MAX) return { rows, whole: false };
+      const reading = read(record);
+      if (!reading.ok) {
+        const [problem] = reading.problems;
+        throw new BatchrunError(
+          'E_INPUT_INVALID',
+          `line ${record.line} of ${inputs[record.file] ?? 'the input'} cannot be sent: ${problem?.message ?? 'unknown'}`,
+          { hint: '`batchrun check` lists all problems of an input.' },
+        );
+      }
+      rows.push(reading.row);
+      bytes += reading.row.paramsJson.length;
+    }
+    if (signal.aborted) throw new BatchrunError('E_NOT_FINISHED', 'interrupted while reading the input');
+  }
+  if (rows.length === 0) throw new BatchrunError('E_INPUT_EMPTY', `there are no rows in ${inputs.join(', ')}`);
+  return { rows, whole: true };
+}
+
+function withSystem(params: JsonObject | undefined, system: string | undefined): JsonObject {
+  return { ...params, ...(system === undefined ? {} : { system }) };
+}
+
+/** Bytes of the largest first request of a kind, for what it can cost at most. */
+export function largestBytes({ ask, params, model }: MixEntry): number {
+  const around = Buffer.byteLength(JSON.stringify(params)) + model.length + 200;
+  if (ask.kind === 'tokens') return around + ask.tokens * BYTES_PER_TOKEN_MOST;
+  const texts = ask.kind === 'texts' ? ask.texts : ask.rows.map((row) => JSON.stringify(row));
+  return around + texts.reduce((most, text) => Math.max(most, Buffer.byteLength(JSON.stringify(text))), 0);
+}
+
+/** Made up texts are plain English (prompts.ts). */
+const BYTES_PER_TOKEN_MOST = 5;

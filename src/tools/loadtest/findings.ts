@@ -1,0 +1,204 @@
+/**
+ * What a load test says to whoever reads it: a few sentences, each with the numbers that it rests on and what follows
+ * from them. What is merely possible is not said.
+ */
+import { formatCount, formatUsd, plural } from '../../base/units.ts';
+import type { KneeView, LoadPoint } from './live.ts';
+import type { ImpliedLimit, LimitsView } from './rate-watch.ts';
+import type { LoadView } from './view.ts';
+
+type Seen = Omit<LoadView, 'findings'>;
+
+/** The slowest are so many times as slow as the middle: more than the answers themselves explain. */
+const UNEVEN = 5;
+/** Latency at much load against little. */
+const GROWN = 1.5;
+const LOAD_GROWN = 1.5;
+const SECONDS_MIN = 9;
+const START_SECONDS = 2;
+const COUNT_MIN = 50;
+/** The tester was late with sending. */
+const LAG_MS = 20;
+
+export function findingsOf(view: Seen, points: readonly LoadPoint[]): readonly string[] {
+  return [
+    ...nothing(view),
+    ...knee(view),
+    ...refused(view),
+    ...(view.requests.rate_limited > 0 ? [] : grows(points)),
+    ...uneven(view),
+    ...omitted(view),
+    ...failures(view),
+    ...streamed(view),
+    ...connections(view),
+    ...tester(view),
+    ...ended(view),
+  ];
+}
+
+function nothing({ requests, ended_by: endedBy }: Seen): string[] {
+  if (requests.succeeded > 0) return [];
+  const [kind] = Object.keys(requests.failures);
+  const why = kind === undefined ? '' : ` Most often it was ${kind}.`;
+  const early = endedBy === 'nothing_succeeds' ? ' The test was broken off, because the rest would be no better.' : '';
+  return [`None of ${plural(requests.sent, 'request')} succeeded.${why}${early}`];
+}
+
+function knee({ knee: found, by_stage: stages }: Seen): string[] {
+  if (!found) return [];
+  const { last_clean_per_second: clean, first_refused_per_second: first, sustained_per_second: sustained } = found;
+  if (first === null) {
+    const top = stages.at(-1)?.rate_per_second;
+    return top === undefined ? [] : [`Nothing was refused up to ${rate(top)}: the knee is above that.`];
+  }
+  const below = clean === null ? 'already at the lowest rate' : `between ${rate(clean)} and ${rate(first)}`;
+  const goes = sustained === null ? '' : ` While some were refused, ${rate(sustained)} went through.`;
+  const burst =
+    sustained !== null && clean !== null && sustained < clean * 0.9
+      ? ' That is less than what went through before: a full bucket lets a burst through, and what counts in the long run is the lower figure.'
+      : '';
+  return [`Refusals begin ${below}.${goes}${burst} ${remedy(found)}`];
+}
+
+function remedy({ bound_by: bound }: KneeView): string {
+  if (bound === 'input_tokens')
+    return 'It is the input tokens: shorter prompts, a prompt cache, a lower rate or a higher tier.';
+  if (bound === 'output_tokens') return 'It is the output tokens: shorter answers, a lower rate or a higher tier.';
+  if (bound === 'tokens') return 'It is the tokens: shorter prompts and answers, a lower rate or a higher tier.';
+  if (bound === 'requests') return 'It is the number of requests: a lower rate or a higher tier.';
+  return 'A lower rate or a higher tier is what helps.';
+}
+
+function refused({ knee: found, requests, limits }: Seen): string[] {
+  const told = limits.filter(({ bound_by: bound }) => bound !== null).map(limitText);
+  if (requests.rate_limited === 0) return [];
+  const ended = requests.succeeded + requests.failed + requests.rate_limited;
+  const share = ((requests.rate_limited / ended) * 100).toPrecision(2);
+  const count = `${plural(requests.rate_limited, 'request')} of ${formatCount(ended)} (${Number(share)}%) got a 429.`;
+  const kneed = found !== null && found.first_refused_per_second !== null;
+  return [kneed ? count : `${count} A lower rate or a higher tier is what helps.`, ...told];
+}
+
+const NAMES = { requests: 'requests', input_tokens: 'input tokens', output_tokens: 'output tokens', tokens: 'tokens' };
+const SOURCES: Readonly<Record<ImpliedLimit['source'], string>> = {
+  headers: 'as the headers say',
+  refusal: 'as the refusals say',
+  observed: 'by what went through',
+  at_least: 'or more',
+};
+
+function limitText(limits: LimitsView): string {
+  const { model, bound_by: bound } = limits;
+  const limit = bound === null ? null : limits[bound];
+  const what = bound === null ? '' : NAMES[bound];
+  if (limit === null)
+    return `The limit of ${what} of ${model} was reached; how much it is cannot be told from so short a test.`;
+  return `The limit that was reached for ${model} is ${formatCount(limit.per_minute)} ${what} a minute, ${SOURCES[limit.source]}.`;
+}
+
+/** The seconds with the most under way against those with the least. */
+function grows(points: readonly LoadPoint[]): string[] {
+  // At the start only the quickest answers are there yet, and at the end only the slowest are left.
+  const seen = points
+    .slice(START_SECONDS)
+    .filter((point): point is LoadPoint & { p50_ms: number } => point.p50_ms !== null && point.sent > 0);
+  if (seen.length < SECONDS_MIN) return [];
+  const sorted = [...seen].sort((one, other) => one.in_flight - other.in_flight);
+  const third = Math.floor(sorted.length / 3);
+  const [low, high] = [average(sorted.slice(0, third)), average(sorted.slice(-third))];
+  if (high.load < low.load * LOAD_GROWN || high.load < low.load + 1) return [];
+  const under = `${low.load.toFixed(1)} to ${high.load.toFixed(1)} requests under way`;
+  const times = `from ${ms(low.ms)} to ${ms(high.ms)}`;
+  if (high.ms < low.ms * GROWN)
+    return [`The median stays about the same (${times}) from ${under}: the load does not slow it down.`];
+  return [`The median grows with the load, ${times}, from ${under}: shorter answers or less at once keep it down.`];
+}
+
+function average(points: readonly (LoadPoint & { p50_ms: number })[]): { readonly load: number; readonly ms: number } {
+  const sum = (of: (point: LoadPoint & { p50_ms: number }) => number): number =>
+    points.reduce((total, point) => total + of(point), 0) / Math.max(1, points.length);
+  return { load: sum((point) => point.in_flight), ms: sum((point) => point.p50_ms) };
+}
+
+function uneven({ latency: { service } }: Seen): string[] {
+  if (!service || service.count < COUNT_MIN || service.p99_ms < service.p50_ms * UNEVEN) return [];
+  const times = (service.p99_ms / service.p50_ms).toFixed(1);
+  return [
+    `Answers are uneven: p99 is ${ms(service.p99_ms)}, ${times} times the median of ${ms(service.p50_ms)}. Some wait in a queue while others do not.`,
+  ];
+}
+
+function omitted({ latency: { total, service }, settings }: Seen): string[] {
+  if (!total || !service || total.count < COUNT_MIN || total.p99_ms < service.p99_ms * 1.2) return [];
+  const why =
+    settings.load === 'open' ? 'arrivals stood in line before they were sent' : 'users who wait ask nothing meanwhile';
+  return [
+    `Measured from when requests should have begun, p99 is ${ms(total.p99_ms)}; from when they were sent it is ${ms(service.p99_ms)}: ${why}. Judge by the first.`,
+  ];
+}
+
+function failures({ requests, settings }: Seen): string[] {
+  const said: string[] = [];
+  const { timeout = 0, not_sent: unsent = 0 } = requests.failures;
+  if (timeout > 0) {
+    said.push(
+      `${plural(timeout, 'request')} had no whole answer within ${settings.timeout_seconds} s. They count with that time: the true times are longer.`,
+    );
+  }
+  if (unsent > 0) {
+    said.push(
+      `${plural(unsent, 'arrival')} found too many requests under way and ${unsent === 1 ? 'was' : 'were'} not sent: the server does not keep up with this rate.`,
+    );
+  }
+  const overloaded = requests.failures['overloaded_error'] ?? 0;
+  if (overloaded > 0) {
+    said.push(
+      `${plural(overloaded, 'request')} met an overloaded API (529). That is not your limit: try again at another time.`,
+    );
+  }
+  return said;
+}
+
+function streamed({ latency: { first_token: first, service }, tokens_per_second: speed }: Seen): string[] {
+  if (!first || !service || !speed || first.count < COUNT_MIN) return [];
+  const share = Math.round((first.p50_ms / service.p50_ms) * 100);
+  return [
+    `The first token comes after ${ms(first.p50_ms)} (median), ${share}% of the whole answer; then ${formatCount(speed.p50)} tokens a second.`,
+  ];
+}
+
+function connections({ connections: made, requests, latency: { connect } }: Seen): string[] {
+  const ended = requests.succeeded + requests.failed + requests.rate_limited;
+  if (!connect || ended < COUNT_MIN || made < ended / 2) return [];
+  return [
+    `${formatCount(made)} connections were made for ${plural(ended, 'request')} (median ${ms(connect.p50_ms)}): the server does not keep them open.`,
+  ];
+}
+
+function tester({ tester: { lag_p99_ms: lag }, latency: { service }, requests }: Seen): string[] {
+  if (requests.sent < COUNT_MIN || lag < LAG_MS || lag < (service?.p50_ms ?? 0) * 0.05) return [];
+  return [
+    `The tester itself was late with sending by ${ms(lag)} (p99): part of the total is its own. Give it a faster machine, or less load.`,
+  ];
+}
+
+function ended({ ended_by: by, settings, elapsed_seconds: elapsed, cost_usd: cost }: Seen): string[] {
+  const after = `after ${elapsed.toFixed(0)} s of ${settings.duration_seconds} s`;
+  if (by === 'max_cost') {
+    const spent = cost.total === null ? '' : ` It has cost ${formatUsd(cost.total)}.`;
+    return [`The test ended ${after}, because the next request might have passed --max-cost.${spent}`];
+  }
+  if (by === 'max_requests' && elapsed < settings.duration_seconds * 0.9) {
+    return [`The test ended ${after}, with its ${plural(settings.max_requests, 'request')} sent.`];
+  }
+  return [];
+}
+
+function rate(perSecond: number): string {
+  return `${Number(perSecond.toPrecision(3))}/s`;
+}
+
+function ms(value: number): string {
+  if (value < 10) return `${Number(value.toPrecision(2))}ms`;
+  return value < 1_000 ? `${Math.round(value)}ms` : `${Number((value / 1_000).toPrecision(3))}s`;
+}
