@@ -91,7 +91,7 @@ export function createTerminal(options: TerminalOptions): Terminal {
       const text = options.told ? options.told(line) : shown(line);
       if (text !== null) say(text);
     },
-    log: say,
+    log: (line) => say(options.told ? line : shown(line)),
     line: (text) => {
       if (!live) return;
       if (text === '') return clear();

@@ -69,6 +69,9 @@ export const LOG_EVENTS = {
   'results.not_fetched': { level: 'debug', text: 'results could not be fetched yet' },
   'key.not_identified': { level: 'debug', text: 'the API does not say whose key it is' },
   'limiter.shared': { level: 'info', text: 'limits are shared through Redis' },
+  'limiter.alone': { level: 'warn', text: 'they are not; a safe share of them is used' },
+  'limits.not_told': { level: 'warn', text: 'the Admin API does not tell the limits' },
+  'sdk.said': { level: 'warn', text: 'a warning of the SDK' },
 } as const satisfies Readonly<Record<string, LogEvent>>;
 
 /** What stands in the ledger and in `batchrun log`. */
