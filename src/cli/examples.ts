@@ -14,6 +14,12 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'batchrun sample big.jsonl.gz --sample 1% --seed 7 -o small.jsonl',
     'batchrun sample rows.csv --limit 500 | batchrun run - --input-format csv …',
   ],
+  loadtest: [
+    'batchrun loadtest                                         10 users for a minute, on a simulator',
+    'batchrun loadtest --users 50 --spawn-rate 5 --think-time 1s-5s --turns 4 --stream',
+    'batchrun loadtest --rate 1/s-50/s --arrivals steps --duration 2m',
+    "batchrun loadtest --target api --model claude-haiku-5-5 --rate 5/s --max-cost 2 --fail-if 'p95>3s' --yes",
+  ],
   stats: [
     'batchrun stats rows.results.jsonl',
     'batchrun stats results.csv --json | jq .cost_usd.total',
@@ -36,6 +42,8 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
 
 const EXITS: Readonly<Record<string, string>> = {
   check: 'Exit codes: 0 nothing is wrong, 2 rows cannot be sent or the input cannot be read.',
+  loadtest:
+    'Exit codes: 0 done, 2 refused and nothing sent, 3 a threshold of --fail-if is passed or nothing succeeded, 130 Ctrl-C.',
   stats: 'Exit codes: 0 all of it was read, 2 some lines could not be read.',
   diff: 'Exit codes: 0 whether they differ or not, 2 some lines could not be read. Needs a temporary folder (TMPDIR) with room for both files.',
 };
