@@ -83,6 +83,7 @@ describe('completions', () => {
       await zsh.shows(becomes);
       // Ctrl-U takes the line away.
       zsh.type('\u0015');
+      await zsh.until(() => /^>$/.test(zsh.screen.lines.at(-1) ?? ''), 'an empty line');
     };
     await completes('batchrun subm', /^> batchrun submit $|^> batchrun submit$/m);
     await completes('batchrun submit --max-c', /batchrun submit --max-cost/);
