@@ -672,6 +672,8 @@ export const COMMAND_FLAGS: Readonly<Record<string, readonly FlagName[]>> = {
     ...COMMON,
   ],
   completions: COMMON,
+  complete: COMMON,
+  man: COMMON,
   sim: COMMON,
   demo: COMMON,
 };

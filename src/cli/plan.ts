@@ -45,7 +45,7 @@ export async function runPlan(context: Context, inputs: readonly string[], argv:
 }
 
 async function planOfInput(context: Context, inputs: readonly string[], argv: readonly string[]): Promise<number> {
-  const { flags, terminal } = context;
+  const { terminal } = context;
   const { link, offline } = await credentials(context);
   const store = await openStore(context.stateFolder);
   try {
