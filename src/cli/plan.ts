@@ -27,7 +27,7 @@ import { createEngine, findCredentials, hasState, openStore, systemNow, type Con
 import { EXIT } from './outcome.ts';
 import { accountFor, warnOfTier } from './plan-account.ts';
 import { runCapacity } from './plan-capacity.ts';
-import { Progress } from './progress.ts';
+import { createTelling } from './telling.ts';
 import { problemsText } from './render/problems-text.ts';
 import { planText } from './render/plan-text.ts';
 import { writeReport } from './report-file.ts';
@@ -45,11 +45,11 @@ export async function runPlan(context: Context, inputs: readonly string[], argv:
 }
 
 async function planOfInput(context: Context, inputs: readonly string[], argv: readonly string[]): Promise<number> {
-  const { flags, terminal } = context;
+  const { terminal } = context;
   const { link, offline } = await credentials(context);
   const store = await openStore(context.stateFolder);
   try {
-    const progress = new Progress({ terminal, clock: systemClock, quiet: flags.quiet === true });
+    const progress = createTelling(context);
     const engine = await createEngine(context, { store, emit: progress.emit, passing: true });
     await sweep(engine);
     const { report, seen } = await readInput(context, { engine, inputs, argv, link });

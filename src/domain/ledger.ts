@@ -19,6 +19,7 @@ import type {
   ChunkIndex,
   CopyCount,
   DriverRecord,
+  EventQuery,
   EventRecord,
   PoolRecord,
   Tombstone,
@@ -68,15 +69,7 @@ export interface Ledger {
   secondBatches(runId: string, only?: 'spare' | 'ended'): Promise<readonly BatchRecord[]>;
   /** How long the last batches of this origin took that nobody stopped, newest first. */
   batchHistory(origin: string, limit: number): Promise<readonly { readonly rows: number; readonly tookMs: number }[]>;
-  events(
-    runId: string | null,
-    options: {
-      readonly afterId?: number;
-      readonly beforeId?: number;
-      readonly limit: number;
-      readonly newest?: boolean;
-    },
-  ): Promise<readonly EventRecord[]>;
+  events(runId: string | null, options: EventQuery): Promise<readonly EventRecord[]>;
   driver(): Promise<DriverRecord | null>;
   waits(origin: string, workspace: string): Promise<readonly WaitRecord[]>;
   /** What was last known of limits and their use, at one base URL or at all of them, in the order of their names. */

@@ -19,12 +19,13 @@ import type {
   IngestVerdict,
   NewChunk,
   NewRun,
+  Notes,
   RealtimeStep,
   SplitStep,
   WaitRecord,
 } from './store-steps.ts';
 
-export interface Store extends Ledger {
+export interface Store extends Ledger, Notes {
   /** The ledger as it is now, whatever is written meanwhile. It must be closed. */
   snapshot(): Promise<Snapshot>;
 
@@ -68,7 +69,7 @@ export interface Snapshot extends Ledger {
   close(): Promise<void>;
 }
 
-export interface DriverStore {
+export interface DriverStore extends Notes {
   readonly epoch: number;
   /** Throws E_FENCED where another process drives by now. Asked before a file is put where the other may have its own. */
   readonly assertDriving: () => Promise<void>;
@@ -212,12 +213,4 @@ export interface DriverStore {
   finishRun(runId: string, atMs: number): Promise<void>;
   /** done -> active: the rows in these states go to `retry` with fresh attempts. Gives how many. */
   reopen(runId: string, states: readonly ('failed' | 'expired' | 'canceled')[], atMs: number): Promise<number>;
-  /** Writes an event that is not a move: a wait, a retry, a warning. */
-  note(
-    runId: string,
-    kind: string,
-    atMs: number,
-    data: Readonly<Record<string, unknown>>,
-    chunkNo?: number,
-  ): Promise<void>;
 }

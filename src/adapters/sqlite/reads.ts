@@ -5,7 +5,14 @@ import { CHUNK_STATES, type ChunkCounts, type ChunkState, type RowState } from '
 import { OPEN_ROW_STATES } from '../../domain/transitions.ts';
 import type { Ledger } from '../../domain/ledger.ts';
 import type { PoolSnapshot } from '../../domain/pacing/snapshot.ts';
-import type { ChunkIndex, CopyCount, DriverRecord, PoolRecord, WaitRecord } from '../../domain/store-steps.ts';
+import type {
+  ChunkIndex,
+  CopyCount,
+  DriverRecord,
+  EventQuery,
+  PoolRecord,
+  WaitRecord,
+} from '../../domain/store-steps.ts';
 import { invariant } from '../../base/errors.ts';
 import { settled, type Db } from './db.ts';
 import {
@@ -231,23 +238,16 @@ function failureCounts(db: Db, runId: string): Readonly<Record<string, number>> 
   return Object.fromEntries(rows.map((row) => [row.type ?? 'unknown', row.count]));
 }
 
-function events(db: Db, runId: string | null, options: Parameters<Ledger['events']>[1]): EventColumns[] {
-  const order = options.newest === true ? 'DESC' : 'ASC';
-  const { afterId = 0, beforeId = Number.MAX_SAFE_INTEGER, limit } = options;
-  const rows =
-    runId === null
-      ? db.all<EventColumns>(
-          `SELECT * FROM events WHERE id > ? AND id < ? ORDER BY id ${order} LIMIT ?`,
-          afterId,
-          beforeId,
-          limit,
-        )
-      : db.all<EventColumns>(
-          `SELECT * FROM events WHERE run_id = ? AND id > ? AND id < ? ORDER BY id ${order} LIMIT ?`,
-          runId,
-          afterId,
-          beforeId,
-          limit,
-        );
-  return options.newest === true ? rows.reverse() : rows;
+function events(db: Db, runId: string | null, query: EventQuery): EventColumns[] {
+  const { afterId = 0, beforeId = Number.MAX_SAFE_INTEGER, limit, newest = false, kinds } = query;
+  const where = [
+    'id > ? AND id < ?',
+    ...(runId === null ? [] : ['run_id = ?']),
+    ...(kinds ? [`kind IN (${quoted(kinds)})`] : []),
+  ];
+  const rows = db.all<EventColumns>(
+    `SELECT * FROM events WHERE ${where.join(' AND ')} ORDER BY id ${newest ? 'DESC' : 'ASC'} LIMIT ?`,
+    ...[afterId, beforeId, ...(runId === null ? [] : [runId]), limit],
+  );
+  return newest ? rows.reverse() : rows;
 }
