@@ -80,6 +80,10 @@ export const ERROR_CATALOGUE = {
     exit: 2,
     hint: 'Give another port with --metrics-port, or 0 for a free one, and run the command again.',
   },
+  E_WEB_PORT: {
+    exit: 2,
+    hint: 'Give another port with --port, or 0 for a free one, and run the command again.',
+  },
   E_FENCED: {
     exit: 6,
     hint: 'Another process took this state over while this one was stopped. It goes on with the work: `batchrun status`.',

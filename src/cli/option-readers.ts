@@ -5,6 +5,7 @@ import { InvalidArgumentError } from 'commander';
 import { systemClock } from '../base/clock.ts';
 import { parseBytes, parseDurationMs } from '../base/units.ts';
 import { BATCH_BYTES_MAX } from '../domain/limits.ts';
+import { NOTICE_EVENTS, type NoticeEvent } from '../domain/notice-events.ts';
 import { deadlineMs } from './deadline.ts';
 
 /** A reader that says which numbers it takes: the schema of the configuration file tells editors. */
@@ -136,4 +137,13 @@ function rateOf(text: string): number | undefined {
 export function webAddress(text: string): string {
   if (/^https?:\/\//.test(text) && URL.canParse(text)) return text;
   throw new InvalidArgumentError('It must begin with http:// or https://.');
+}
+
+/** Events of notices, separated by commas. */
+export function noticeEvents(text: string): readonly NoticeEvent[] {
+  return list(text).map((word) => {
+    const event = NOTICE_EVENTS.find((one) => one === word.replaceAll('-', '_'));
+    if (event === undefined) throw new InvalidArgumentError(`It must be of ${NOTICE_EVENTS.join(', ')}.`);
+    return event;
+  });
 }

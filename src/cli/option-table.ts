@@ -28,6 +28,7 @@ import {
   durationRange,
   limiterUrl,
   list,
+  noticeEvents,
   perSecond,
   rates,
   share,
@@ -61,13 +62,12 @@ export const FLAG_SPECS = {
   quiet: { flags: '-q, --quiet', text: 'only errors on stderr' },
   logLevel: {
     flags: '--log-level <level>',
-    text: 'how much of the log is shown',
+    text: 'how much of the log is shown (default: warn; info with --log-format json)',
     choices: LOG_LEVELS,
-    default: 'warn',
   },
   logFormat: {
     flags: '--log-format <format>',
-    text: 'the log as text or JSON lines',
+    text: 'everything on stderr as text, or as JSON lines with stable event names',
     choices: ['text', 'json'],
     default: 'text',
   },
@@ -425,7 +425,7 @@ export const FLAG_SPECS = {
   notifyOn: {
     flags: '--notify-on <events>',
     text: 'only these, separated by commas (default: all): done, blocked, failed, rate_limited, budget, deadline, results_vanish',
-    read: list,
+    read: noticeEvents,
   },
   texts: { flags: '--texts', text: 'with the prompts and answers of the examples, which are left out otherwise' },
 } as const satisfies Record<string, FlagSpec>;

@@ -27,7 +27,7 @@ import { createEngine, findCredentials, openStore, systemNow, type Context } fro
 import { EXIT } from './outcome.ts';
 import { accountFor, warnOfTier } from './plan-account.ts';
 import { runCapacity } from './plan-capacity.ts';
-import { Progress } from './progress.ts';
+import { createTelling } from './telling.ts';
 import { problemsText } from './render/problems-text.ts';
 import { planText } from './render/plan-text.ts';
 import { writeReport } from './report-file.ts';
@@ -35,14 +35,14 @@ import { ingestRequest } from './submit.ts';
 import { planReport } from '../tools/plan/report.ts';
 
 export async function runPlan(context: Context, inputs: readonly string[], argv: readonly string[]): Promise<number> {
-  const { flags, terminal } = context;
+  const { terminal } = context;
   warnOfTier(context);
   if (inputs.length === 0) return runCapacity(context, argv);
   refuseCapacityFlags(context);
   const { link, offline } = await credentials(context);
   const store = await openStore(context.stateFolder);
   try {
-    const progress = new Progress({ terminal, clock: systemClock, quiet: flags.quiet === true });
+    const progress = createTelling(context);
     const engine = await createEngine(context, { store, emit: progress.emit, passing: true });
     await sweep(engine);
     const { report, seen } = await readInput(context, { engine, inputs, argv, link });

@@ -18,6 +18,8 @@ export interface ProgramParts {
   readonly finished: (code: number) => void;
   /** Told as soon as the flags are known, so that errors come out in the right shape. */
   readonly started: (flags: Flags) => void;
+  /** Commander says nothing of mistakes itself: whoever catches its errors does. */
+  readonly silent?: boolean;
 }
 
 const EXIT_HELP = `
@@ -51,6 +53,7 @@ export function createProgram(parts: ProgramParts): Command {
     .showSuggestionAfterError()
     .exitOverride()
     .addHelpText('after', EXAMPLES + EXIT_HELP);
+  if (parts.silent === true) program.configureOutput({ outputError: () => undefined });
   for (const [name, spec] of Object.entries(COMMANDS)) define(program, parts, name, spec);
   return program;
 }

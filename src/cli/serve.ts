@@ -1,9 +1,92 @@
 /**
- * `batchrun serve`: room for the web page.
+ * `batchrun serve`: a page on what this state holds, for a browser on this machine. It only looks, until somebody with the
+ * token asks for more; then it starts the commands that a person would type (serve-tasks.ts). Without an API key
+ * everything can be seen.
  */
-import { BatchrunError } from '../base/errors.ts';
-import type { Context } from './context.ts';
+import { readFileSync } from 'node:fs';
+import { systemClock } from '../base/clock.ts';
+import { isBatchrunError, messageOf } from '../base/errors.ts';
+import { PAGE_FILES } from '../tools/serve/page-files.ts';
+import { Downloads } from '../tools/serve/downloads.ts';
+import { Watch } from '../tools/serve/feed.ts';
+import { serveRoutes } from '../tools/serve/routes.ts';
+import { findCredentials, type Context } from './context.ts';
+import { loadWeb, openServeState } from './context-web.ts';
+import { EXIT } from './outcome.ts';
+import { pageToken, unguessable, withToken } from './page-token.ts';
+import { CommandTasks } from './serve-tasks.ts';
+import { isDriving } from './status.ts';
 
-export function runServe(_context: Context): Promise<number> {
-  throw new BatchrunError('E_USAGE', 'serve is not built yet');
+const PORT = 7_700;
+/** How often it looks while nobody does, so that the charts of whoever comes have no gap. */
+const LOOK_INTERVAL_MS = 5_000;
+
+export async function runServe(context: Context): Promise<number> {
+  const { flags, terminal, stateFolder, signal } = context;
+  const token = pageToken(process.env);
+  const state = await openServeState(context);
+  // What is wrong with the state is said here, not in a page.
+  await state.ledger();
+  const tasks = new CommandTasks(context, await whatIsMissing(context));
+  const watch = new Watch(state, { clock: systemClock, isDriving, tasks: () => tasks.list(), start: unguessable() });
+  const downloads = new Downloads(state, systemClock, unguessable);
+  const web = await loadWeb();
+  const isLocal = web.isLoopback(flags.host);
+  const server = await web.start({
+    host: flags.host,
+    port: flags.port ?? PORT,
+    token,
+    files: PAGE_FILES,
+    routes: serveRoutes({ state, watch, tasks, downloads, isLocal, version: versionOf() }),
+    feed: watch.feed('/api/stream'),
+    onError: (error) => context.log.error('serve.failed', { why: messageOf(error) }),
+  });
+  try {
+    await terminal.data(`${withToken(server.url, token)}\n`);
+    if (flags.quiet !== true) for (const line of opening(context, isLocal, tasks.missing)) terminal.talk(line);
+    await lookUntil(watch, signal);
+    return EXIT.ok;
+  } finally {
+    await server.close();
+    await tasks.close();
+    await state.close();
+    context.log.debug('serve.ended', { state: stateFolder });
+  }
+}
+
+function opening({ flags, stateFolder }: Context, isLocal: boolean, missing: string | null): string[] {
+  return [
+    `The page of ${stateFolder} is at the address above; the token behind its # allows texts, downloads and actions.`,
+    ...(isLocal
+      ? []
+      : [
+          `It can be reached from other machines (--host ${flags.host}) and is not encrypted: whoever listens on the way reads the token. A tunnel is safer: ssh -L 7700:127.0.0.1:7700 this-machine`,
+        ]),
+    ...(missing === null ? [] : [`Actions that call the API are off: ${missing}`]),
+    'Ctrl-C ends it.',
+  ];
+}
+
+/** Why commands cannot be started; nothing is sent to find that out. */
+async function whatIsMissing(context: Context): Promise<string | null> {
+  try {
+    await findCredentials(context);
+    return null;
+  } catch (error) {
+    if (!isBatchrunError(error)) throw error;
+    return `${error.message}. Start \`batchrun serve\` again with ANTHROPIC_API_KEY set.`;
+  }
+}
+
+async function lookUntil(watch: Watch, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    // What is wrong with the ledger is met, and said, by whoever asks for something.
+    await watch.look().catch(() => undefined);
+    await systemClock.sleep(LOOK_INTERVAL_MS, signal);
+  }
+}
+
+function versionOf(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
 }

@@ -18,16 +18,21 @@ const LINE_BYTES_MAX = 2 * BATCH_BYTES_MAX;
 
 /** Row records in the order of their seq, read page by page as the walk goes on. */
 export class RecordCursor {
-  readonly #store: Store;
+  readonly #store: Pick<Store, 'rowRecords'>;
   readonly #runId: string;
   #page: readonly RowRecord[] = [];
   #at = 0;
   #lastSeq = -1;
   #ended = false;
 
-  constructor(store: Store, runId: string) {
+  constructor(store: Pick<Store, 'rowRecords'>, runId: string) {
     this.#store = store;
     this.#runId = runId;
+  }
+
+  /** Nothing before this seq will be asked for. */
+  skipTo(seq: number): void {
+    this.#lastSeq = Math.max(this.#lastSeq, seq - 1);
   }
 
   /** The record of this row, if it has one. Seqs must be asked for in rising order. */

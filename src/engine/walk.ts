@@ -23,7 +23,7 @@ import { SucceededRow, toSkipped, type Stream, type WalkedRow } from './walked-r
 import { WindowCache, WindowReader } from './windows.ts';
 
 export interface WalkScope {
-  readonly store: Store;
+  readonly store: Pick<Store, 'chunks' | 'chunkIndex' | 'rowRecords'>;
   readonly files: Files;
 }
 
@@ -119,6 +119,8 @@ export class Walk {
     this.#upcoming = (await this.#scope.store.chunks(this.#run.id, { kind: 'input' }))
       .filter((chunk) => chunk.state !== 'split' && (this.#only?.has(chunk.chunkNo) ?? true))
       .sort((a, b) => a.firstSeq - b.firstSeq);
+    // Of a run with a million failures not all are read for the rows of one chunk.
+    this.#records.skipTo(this.#upcoming[0]?.firstSeq ?? 0);
     await this.#readSkipped();
   }
 

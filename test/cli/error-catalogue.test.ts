@@ -330,6 +330,17 @@ const SCENARIOS: Readonly<Record<ErrorCode, Scenario>> = {
       return seen;
     },
   },
+  E_WEB_PORT: {
+    names: /port \d+ on 127\.0\.0\.1 .*is taken/,
+    reach: async () => {
+      const b = await bench();
+      const taken = new URL(b.origin).port;
+      // It has no --json: what it says is for people.
+      const ended = await b.call(['serve', '--port', taken]);
+      const [message = '', hint = ''] = ended.stderr.split('batchrun: ').at(-1)?.split('\n') ?? [];
+      return { code: 'E_WEB_PORT', message, hint, exit: 2, processExit: ended.code };
+    },
+  },
   E_FENCED: {
     // Nobody gets there while the system keeps its locks: another epoch in the ledger is another driver.
     names: /nothing was written/,

@@ -22,6 +22,12 @@ export class History {
     return this.#samples;
   }
 
+  /** Has it seen something, and has more happened since? */
+  isBehind({ finished, costUsd }: Pick<Sample, 'finished' | 'costUsd'>): boolean {
+    const last = this.#samples.at(-1);
+    return last !== undefined && (last.finished !== finished || last.costUsd !== costUsd);
+  }
+
   /** Puts what was before the first look in front of it. */
   prepend(past: readonly Sample[]): void {
     const first = this.#samples[0]?.atMs ?? Infinity;

@@ -13,6 +13,8 @@ const EVENTS_MAX = 40_000;
 const PAGE_EVENTS = 2_000;
 /** Samples that are given back at most. */
 const STEPS_MAX = 300;
+/** More events than this in a minute are not looked through for each of them. */
+const REFUSALS_LOOKED_AT = 200;
 
 interface Step {
   readonly atMs: number;
@@ -104,7 +106,7 @@ function toSamples(steps: readonly Step[], view: RunView): Sample[] {
   const sum = { finished: now.finished - total.finished, failed: now.failed - total.failed, answered: 0 };
   const unseen = Math.max(0, now.finished - now.failed - total.answered);
   const share = (): number => (total.answered + unseen === 0 ? 0 : (sum.answered + unseen) / (total.answered + unseen));
-  const samples = steps.map((step): Sample => {
+  const samples = steps.map((step, at): Sample => {
     sum.finished += step.finished;
     sum.failed += step.failed;
     sum.answered += step.answered;
@@ -115,7 +117,7 @@ function toSamples(steps: readonly Step[], view: RunView): Sample[] {
       inputTokens: Math.round(now.inputTokens * share()),
       outputTokens: Math.round(now.outputTokens * share()),
       costUsd: now.costUsd * share(),
-      refused: step.refused,
+      refused: refusedBefore(steps, at),
       limitShare: null,
       rebuilt: true,
     };
@@ -123,7 +125,19 @@ function toSamples(steps: readonly Step[], view: RunView): Sample[] {
   return thinned(samples);
 }
 
-/** Of those that are near each other the last one, with the refusals of all. */
+/** Refusals in the minute until this step. */
+function refusedBefore(steps: readonly Step[], at: number): number {
+  const sinceMs = (steps[at]?.atMs ?? 0) - 60_000;
+  let refused = 0;
+  for (let back = at; back >= 0; back--) {
+    const step = steps[back];
+    if (!step || step.atMs < sinceMs || at - back > REFUSALS_LOOKED_AT) break;
+    refused += step.refused;
+  }
+  return refused;
+}
+
+/** Of those that are near each other the last one, with the most refusals of all. */
 function thinned(samples: readonly Sample[]): Sample[] {
   const first = samples[0]?.atMs ?? 0;
   const last = samples.at(-1)?.atMs ?? 0;
@@ -133,7 +147,7 @@ function thinned(samples: readonly Sample[]): Sample[] {
   for (const sample of samples) {
     const own = Math.floor((sample.atMs - first) / widthMs);
     const before = kept.at(-1);
-    if (before && own <= slot) kept[kept.length - 1] = { ...sample, refused: before.refused + sample.refused };
+    if (before && own <= slot) kept[kept.length - 1] = { ...sample, refused: Math.max(before.refused, sample.refused) };
     else kept.push(sample);
     slot = Math.max(slot, own);
   }

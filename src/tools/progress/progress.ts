@@ -178,10 +178,13 @@ export class Progress {
     const limitShare = shares.length === 0 ? null : Math.max(...shares);
     const paces: Record<string, PaceView> = {};
     for (const run of runs) {
-      if (run.state === 'done' && !this.#histories.has(run.id)) continue;
+      const totals = totalsOf(run);
+      const isDone = run.state === 'done';
+      // Of a run that is done only its end is news.
+      if (isDone && this.#histories.get(run.id)?.isBehind(totals) !== true) continue;
       const history = this.history(run.id);
-      history.add({ atMs: nowMs, ...totalsOf(run), refused, limitShare, rebuilt: false });
-      if (run.state !== 'done') paces[run.id] = paceOf(run, history, nowMs);
+      history.add({ atMs: nowMs, ...totals, refused, limitShare, rebuilt: false });
+      if (!isDone) paces[run.id] = paceOf(run, history, nowMs);
     }
     return paces;
   }

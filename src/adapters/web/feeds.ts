@@ -1,0 +1,77 @@
+/**
+ * Server-sent events: each reader is told what has changed, about once a second, and gets a heartbeat where nothing has.
+ * There are so many readers at most, and one that does not take what it is sent is let go: it comes back by itself and
+ * says where it was.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { systemClock } from '../../base/clock.ts';
+import type { WebFeed, WebMessage } from '../../domain/web.ts';
+
+const READERS_MAX = 16;
+const TICK_MS = 1_000;
+const HEARTBEAT_MS = 15_000;
+/** What a reader may leave untaken. */
+const UNTAKEN_BYTES_MAX = 4 * 1024 * 1024;
+const RETRY_MS = 2_000;
+
+export class Feeds {
+  readonly #closing = new AbortController();
+  #readers = 0;
+
+  get readers(): number {
+    return this.#readers;
+  }
+
+  /** Serves a reader until it goes. False where there are too many. */
+  async serve(feed: WebFeed, { request, response, isAuthorized, query }: FeedCall): Promise<boolean> {
+    if (this.#readers >= READERS_MAX) return false;
+    this.#readers++;
+    const gone = new AbortController();
+    response.on('close', () => gone.abort());
+    const signal = AbortSignal.any([gone.signal, this.#closing.signal]);
+    response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'x-accel-buffering': 'no' });
+    response.write(`retry: ${RETRY_MS}\n\n`);
+    try {
+      const next = feed.begin({ query, isAuthorized, lastId: lastIdOf(request) });
+      let quietMs = 0;
+      while (!signal.aborted) {
+        const text = (await next()).map(messageText).join('');
+        quietMs = text === '' ? quietMs + TICK_MS : 0;
+        if (text !== '') response.write(text);
+        else if (quietMs >= HEARTBEAT_MS) {
+          response.write(': beat\n\n');
+          quietMs = 0;
+        }
+        if (response.writableLength > UNTAKEN_BYTES_MAX) break;
+        await systemClock.sleep(TICK_MS, signal);
+      }
+    } finally {
+      this.#readers--;
+      response.end();
+    }
+    return true;
+  }
+
+  /** Lets all readers go. */
+  close(): void {
+    this.#closing.abort();
+  }
+}
+
+interface FeedCall {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly isAuthorized: boolean;
+  readonly query: URLSearchParams;
+}
+
+function lastIdOf(request: IncomingMessage): number | null {
+  const sent = request.headers['last-event-id'];
+  return typeof sent === 'string' && /^\d{1,15}$/.test(sent) ? Number(sent) : null;
+}
+
+/** JSON has no line ends, so a message is one line of data. */
+function messageText({ event, value, id }: WebMessage): string {
+  const place = id === undefined ? '' : `id: ${id}\n`;
+  return `${place}event: ${event}\ndata: ${JSON.stringify(value)}\n\n`;
+}

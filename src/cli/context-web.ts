@@ -1,0 +1,41 @@
+/**
+ * The part of the composition root (context.ts) for pages: the web server, and what a page of a state folder looks at.
+ */
+import type { startWeb, WebOptions, WebServer } from '../adapters/web/server.ts';
+import type { ServeState } from '../tools/serve/state.ts';
+import { hasState, openReading, type Context, type LedgerReading } from './context.ts';
+
+export type { WebServer };
+export type StartWeb = typeof startWeb;
+
+export interface WebParts {
+  start(options: WebOptions): Promise<WebServer>;
+  isLoopback(host: string): boolean;
+}
+
+export async function loadWeb(): Promise<WebParts> {
+  const { startWeb, isLoopback } = await import('../adapters/web/server.ts');
+  return { start: startWeb, isLoopback };
+}
+
+export interface OpenedState extends ServeState {
+  close(): Promise<void>;
+}
+
+/** The ledger is opened when there is one: a page may be open before the first submit. */
+export async function openServeState({ stateFolder }: Context): Promise<OpenedState> {
+  const { createDiskFiles } = await import('../adapters/disk-files.ts');
+  const { createFormatter, errorsLine } = await import('../adapters/sinks/formatter.ts');
+  let opened: Promise<LedgerReading> | undefined;
+  return {
+    folder: stateFolder,
+    files: createDiskFiles(stateFolder),
+    formats: { formatter: createFormatter, errorsLine },
+    ledger: async () => {
+      if (!opened && !hasState(stateFolder)) return null;
+      opened ??= openReading(stateFolder);
+      return opened;
+    },
+    close: async () => (await opened)?.close(),
+  };
+}

@@ -1,0 +1,167 @@
+/**
+ * What an open page is told, once a second and only where something is new: runs that have changed, who drives, limits,
+ * the pace, events as they come, and what commands that the page has started say. All pages share one look at the ledger.
+ */
+import type { Clock } from '../../base/clock.ts';
+import type { WebFeed, WebMessage, WebReader } from '../../domain/web.ts';
+import { Progress, type ProgressOptions } from '../progress/progress.ts';
+import { rebuildPast } from '../progress/past.ts';
+import { viewEvent, type ProgressView, type Sample } from '../progress/view.ts';
+import type { History } from '../progress/history.ts';
+import type { ServeLedger, ServeState } from './state.ts';
+import { summaryOf, type RunSummary } from './summary.ts';
+import type { TaskView } from './tasks.ts';
+
+export interface WatchOptions extends Pick<ProgressOptions, 'isDriving'> {
+  readonly clock: Clock;
+  readonly tasks: () => readonly TaskView[];
+  /** Names this start of the server: a page that meets another one after a cut begins anew. */
+  readonly start: string;
+}
+
+/** Pages that ask at the same moment get the same look. */
+const LOOK_MS = 500;
+const EVENTS_FIRST = 50;
+const EVENTS_AT_ONCE = 500;
+/** A page that was away for longer than so many events begins anew. */
+const EVENTS_BEHIND_MAX = 5_000;
+
+export class Watch {
+  readonly #state: ServeState;
+  readonly #options: WatchOptions;
+  readonly #rebuilt = new Set<string>();
+  #progress: { readonly ledger: ServeLedger; readonly model: Progress } | undefined;
+  #look: { readonly atMs: number; readonly view: Promise<ProgressView | null> } | undefined;
+
+  constructor(state: ServeState, options: WatchOptions) {
+    this.#state = state;
+    this.#options = options;
+  }
+
+  /** Null while there is no ledger. */
+  look(): Promise<ProgressView | null> {
+    const atMs = this.#options.clock.monotonicMs();
+    if (!this.#look || atMs - this.#look.atMs > LOOK_MS) this.#look = { atMs, view: this.#read() };
+    return this.#look.view;
+  }
+
+  /** What was seen of a run, with what the ledger tells of the time before. */
+  async history(ledger: ServeLedger, runId: string): Promise<History | null> {
+    const run = (await this.look())?.runs.find(({ id }) => id === runId);
+    const model = this.#progress?.model;
+    if (!run || !model) return null;
+    const history = model.history(runId);
+    if (!this.#rebuilt.has(runId)) {
+      this.#rebuilt.add(runId);
+      history.prepend(await rebuildPast(ledger, run));
+    }
+    return history;
+  }
+
+  feed(path: string): WebFeed {
+    return { path, access: 'open', begin: (reader) => this.#begin(reader) };
+  }
+
+  async #read(): Promise<ProgressView | null> {
+    const ledger = await this.#state.ledger();
+    if (!ledger) return null;
+    if (this.#progress?.ledger !== ledger) {
+      this.#progress = { ledger, model: new Progress(ledger, this.#options) };
+      this.#rebuilt.clear();
+    }
+    return this.#progress.model.read();
+  }
+
+  #begin(reader: WebReader): () => Promise<readonly WebMessage[]> {
+    const teller = new Teller(reader);
+    return async () => {
+      const messages: WebMessage[] = [];
+      if (teller.isNew) messages.push({ event: 'hello', value: { start: this.#options.start } });
+      const view = await this.look();
+      const ledger = this.#progress?.ledger;
+      messages.push(...teller.progress(view), ...teller.tasks(this.#options.tasks()));
+      if (!view || !ledger) return messages;
+      const sample = teller.run === null ? undefined : this.#progress?.model.history(teller.run).samples.at(-1);
+      messages.push(...teller.sample(sample), ...(await teller.events(ledger, view)));
+      return messages;
+    };
+  }
+}
+
+/** What one page has been told. */
+class Teller {
+  readonly run: string | null;
+  readonly #isAuthorized: boolean;
+  readonly #runs = new Map<string, RunSummary>();
+  readonly #texts = new Map<string, string>();
+  #lastId: number | null;
+  #sample: Sample | undefined;
+  #hasTold = false;
+
+  constructor({ query, lastId, isAuthorized }: WebReader) {
+    this.run = query.get('run');
+    this.#lastId = lastId;
+    this.#isAuthorized = isAuthorized;
+  }
+
+  get isNew(): boolean {
+    return !this.#hasTold;
+  }
+
+  progress(view: ProgressView | null): WebMessage[] {
+    const summaries = (view?.runs ?? []).map(summaryOf);
+    const changed = summaries.filter((summary) => this.#runs.get(summary.id) !== summary);
+    for (const summary of changed) this.#runs.set(summary.id, summary);
+    const parts = {
+      ...this.#news(
+        'order',
+        summaries.map(({ id }) => id),
+      ),
+      ...this.#news('driver', view?.driver ?? null),
+      ...this.#news('limits', view?.limits ?? []),
+      ...this.#news('pace', view?.pace ?? {}),
+    };
+    if (this.#hasTold && changed.length === 0 && Object.keys(parts).length === 0) return [];
+    this.#hasTold = true;
+    return [{ event: 'progress', value: { at: view?.at ?? null, runs: changed, ...parts } }];
+  }
+
+  /** What commands say may name files and rows: only with the token. */
+  tasks(tasks: readonly TaskView[]): WebMessage[] {
+    const shown = this.#isAuthorized ? tasks : [];
+    return 'tasks' in this.#news('tasks', shown) ? [{ event: 'tasks', value: { tasks: shown } }] : [];
+  }
+
+  sample(sample: Sample | undefined): WebMessage[] {
+    if (!sample || sample === this.#sample) return [];
+    this.#sample = sample;
+    return [{ event: 'sample', value: { run: this.run, ...sample } }];
+  }
+
+  async events(ledger: ServeLedger, view: ProgressView): Promise<WebMessage[]> {
+    const newest = view.events.at(-1)?.id ?? 0;
+    const isFirst = this.#lastId === null;
+    if (this.#lastId !== null && newest - this.#lastId > EVENTS_BEHIND_MAX) {
+      this.#lastId = newest;
+      return [{ event: 'gap', value: {}, id: newest }];
+    }
+    if (this.#lastId !== null && newest <= this.#lastId) return [];
+    const found = await ledger.events(this.run, {
+      limit: isFirst ? EVENTS_FIRST : EVENTS_AT_ONCE,
+      newest: isFirst,
+      ...(this.#lastId === null ? {} : { afterId: this.#lastId }),
+    });
+    // Where there is more, the next turn goes on behind the last one.
+    const last = found.at(-1)?.id ?? 0;
+    this.#lastId = found.length === EVENTS_AT_ONCE ? last : Math.max(last, newest);
+    if (found.length === 0) return [];
+    return [{ event: 'log', value: { events: found.map(viewEvent), first: isFirst }, id: this.#lastId }];
+  }
+
+  #news(name: string, value: unknown): Record<string, unknown> {
+    const text = JSON.stringify(value);
+    if (this.#texts.get(name) === text) return {};
+    this.#texts.set(name, text);
+    return { [name]: value };
+  }
+}
