@@ -3,7 +3,7 @@
  */
 import { CHUNK_STATES, type ChunkCounts, type ChunkState, type RowState } from '../../domain/model.ts';
 import { OPEN_ROW_STATES } from '../../domain/transitions.ts';
-import type { Store } from '../../domain/store.ts';
+import type { Ledger } from '../../domain/ledger.ts';
 import type { PoolSnapshot } from '../../domain/pacing/snapshot.ts';
 import type {
   ChunkIndex,
@@ -33,39 +33,12 @@ import {
 } from './records.ts';
 import { toRun } from './run-record.ts';
 
-type Reads = Pick<
-  Store,
-  | 'runs'
-  | 'run'
-  | 'chunkCounts'
-  | 'chunks'
-  | 'chunk'
-  | 'chunkIndex'
-  | 'copyCounts'
-  | 'rowRecords'
-  | 'rowRecord'
-  | 'failureCounts'
-  | 'nextRetryAtMs'
-  | 'usage'
-  | 'batches'
-  | 'batch'
-  | 'secondBatches'
-  | 'batchHistory'
-  | 'events'
-  | 'driver'
-  | 'waits'
-  | 'pools'
-  | 'tombstones'
-  | 'attempts'
-  | 'check'
->;
-
 /** The values of a list that comes from our own types, for an IN clause. */
 function quoted(values: readonly string[]): string {
   return values.map((value) => `'${value}'`).join(',');
 }
 
-export function createReads(db: Db): Reads {
+export function createReads(db: Db): Ledger {
   const read = <T>(work: () => T): Promise<T> => settled(() => db.read(work));
   return {
     runs: (options = {}) =>
@@ -107,7 +80,7 @@ export function createReads(db: Db): Reads {
         db
           .all<BatchColumns>(
             `SELECT b.* FROM batches b JOIN chunks c ON c.run_id = b.run_id AND c.chunk_no = b.chunk_no
-             WHERE b.run_id = ? AND b.status <> 'ended' AND c.batch_id IS NOT b.id ${only === 'spare' ? "AND c.state = 'collected'" : ''}`,
+             WHERE b.run_id = ? AND b.status ${only === 'ended' ? '=' : '<>'} 'ended' AND c.batch_id IS NOT b.id ${only === 'spare' ? "AND c.state = 'collected'" : ''}`,
             runId,
           )
           .map(toBatch),
@@ -163,7 +136,7 @@ function chunkCounts(db: Db, runId: string): ChunkCounts {
   return counts;
 }
 
-function chunks(db: Db, runId: string, filter: NonNullable<Parameters<Store['chunks']>[1]>): ChunkColumns[] {
+function chunks(db: Db, runId: string, filter: NonNullable<Parameters<Ledger['chunks']>[1]>): ChunkColumns[] {
   const conditions = ['run_id = ? AND chunk_no > ?'];
   if (filter.states) conditions.push(`state IN (${quoted(filter.states)})`);
   if (filter.kind) conditions.push(`kind = '${filter.kind}'`);
@@ -246,7 +219,7 @@ function check(db: Db): string[] {
   return problems.length === 1 && problems[0] === 'ok' ? [] : problems;
 }
 
-function attempts(db: Db, runId: string, filter: Parameters<Store['attempts']>[1]): AttemptColumns[] {
+function attempts(db: Db, runId: string, filter: Parameters<Ledger['attempts']>[1]): AttemptColumns[] {
   const states = filter.states ? `AND state IN (${quoted(filter.states)})` : '';
   return db.all<AttemptColumns>(
     `SELECT * FROM attempts WHERE run_id = ? AND id > ? ${states} ORDER BY id LIMIT ?`,
