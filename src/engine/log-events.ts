@@ -73,6 +73,7 @@ export const LOG_EVENTS = {
   'limits.not_told': { level: 'warn', text: 'the Admin API does not tell the limits' },
   'serve.failed': { level: 'error', text: 'a request to the page of serve went wrong' },
   'serve.ended': { level: 'debug', text: 'the page of serve is closed' },
+  'page.failed': { level: 'error', text: 'a request to the page of loadtest went wrong' },
   'sdk.said': { level: 'warn', text: 'a warning of the SDK' },
 } as const satisfies Readonly<Record<string, LogEvent>>;
 

@@ -240,8 +240,6 @@ const BY_CHANCE: Readonly<Record<string, string>> = {
   'src/base/units.ts': 'a million, written out',
   'src/base/virtual-clock.ts': 'turns of a simulation at most',
   'src/cli/fitted-line.ts': 'a million, written out',
-  'src/adapters/notify/patience.ts': 'milliseconds of all tries',
-  'src/tools/notify/notifier.ts': 'notices that are read',
   'src/tools/run-report/examples.ts': 'rows that are looked at',
   'src/tools/serve/failures.ts': 'rows that are looked at',
   'src/tools/serve/feed.ts': 'events that a page may be behind',
