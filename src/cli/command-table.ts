@@ -245,7 +245,22 @@ export const COMMANDS: Readonly<Record<string, CommandSpec>> = {
     group: 'setup',
     usage: '<shell>',
     text: 'print the completions for bash, zsh or fish',
-    run: async (context, [shell]) => (await import('./completions.ts')).runCompletions(context, word(shell) ?? ''),
+    run: async (context, [shell], { command }) =>
+      (await import('./completions.ts')).runCompletions(context, word(shell) ?? '', command.parent),
+  },
+  complete: {
+    group: 'setup',
+    usage: '<what>',
+    text: 'what may be typed, for shells',
+    run: async (context, [what]) => (await import('./completions.ts')).runComplete(context, word(what) ?? ''),
+    hidden: true,
+  },
+  man: {
+    group: 'setup',
+    usage: '',
+    text: 'print the manual page',
+    run: async (context, _words, { command }) => (await import('./man-page.ts')).runMan(context, command.parent),
+    hidden: true,
   },
 };
 

@@ -8,7 +8,7 @@ import type { Store } from '../domain/store.ts';
 import { exportState } from '../engine/export-state.ts';
 import { createEngine, hasState, openStore, type Context } from './context.ts';
 import { EXIT } from './outcome.ts';
-import { sideFile, type TypedTarget } from './output-path.ts';
+import { sideFile, type TypedTarget } from './side-file.ts';
 import { selectRun } from './select-run.ts';
 
 const PENDING_CHARS_MAX = 256 * 1024;

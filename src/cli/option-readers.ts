@@ -112,15 +112,22 @@ export function cuts(text: string): Readonly<Record<string, number>> {
   return found;
 }
 
+/** So many in a second: `5`, `0.5`, or a rate such as 30/min. */
+export function perSecond(text: string): number {
+  const value = /^\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : rateOf(text);
+  if (value !== undefined && value > 0) return value;
+  throw new InvalidArgumentError('It must be a number above 0, such as 5 or 0.5, or a rate such as 30/min.');
+}
+
 /** Arrivals a second: from and to, where a single rate is both. */
 export function rates(text: string): readonly [number, number] {
   const [from = '', to = from] = text.split('-');
-  const [first, last] = [perSecond(from), perSecond(to)];
+  const [first, last] = [rateOf(from), rateOf(to)];
   if (first !== undefined && last !== undefined) return [first, last];
   throw new InvalidArgumentError('It must be a rate such as 20/s or 600/min, or two of them such as 1/s-50/s.');
 }
 
-function perSecond(text: string): number | undefined {
+function rateOf(text: string): number | undefined {
   const [, number, unit] = /^(\d+(?:\.\d+)?)\/(s|sec|m|min|h|hour)$/.exec(text.trim()) ?? [];
   const value = Number(number) / (unit?.startsWith('s') === true ? 1 : unit?.startsWith('m') === true ? 60 : 3_600);
   return value > 0 ? value : undefined;

@@ -8,6 +8,7 @@ import type { NoticeEvent } from '../domain/notice-events.ts';
 import type { BudgetMode, OutputFormat, RetryLaneMode } from '../domain/model.ts';
 import type { TierName } from '../domain/pacing/tiers.ts';
 import type { Priority } from '../domain/priority.ts';
+import { headingOf, inGroups } from './flag-groups.ts';
 import { COMMAND_FLAGS, FLAG_SPECS, type FlagName, type FlagSpec } from './option-table.ts';
 
 /** What the flags come to after flag > environment > configuration file > default. */
@@ -147,7 +148,7 @@ export interface Flags {
 
 /** Puts the flags of a command on it. Their environment variables are read by settings.ts. */
 export function addFlags(command: Command, name: string): void {
-  for (const flag of COMMAND_FLAGS[name] ?? []) command.addOption(toOption(flag));
+  for (const flag of inGroups(COMMAND_FLAGS[name] ?? [])) command.addOption(toOption(flag).helpGroup(headingOf(flag)));
 }
 
 /** Every flag of every command, for those who explain them. */

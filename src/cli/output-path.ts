@@ -3,9 +3,7 @@
  */
 import { basename, dirname, join, resolve } from 'node:path';
 import type { OutputFormat, RunRecord } from '../domain/model.ts';
-import type { Store } from '../domain/store.ts';
-import { checkOutputs, fillIn, type OutputChoice } from '../host/output-check.ts';
-import { BatchrunError } from '../base/errors.ts';
+import { fillIn, type OutputChoice } from '../host/output-check.ts';
 import type { Flags } from './options.ts';
 
 export { checkOutputs, fillIn, type OutputChoice } from '../host/output-check.ts';
@@ -50,28 +48,4 @@ export function changedOutputs(flags: Flags, run: RunRecord): OutputChoice {
     format: flags.format ?? (flags.output === undefined ? run.format : choice.format),
     overwrite: choice.overwrite,
   };
-}
-
-/** What was typed: an output from the environment or the configuration file is where results go, and nothing else. */
-export interface TypedTarget {
-  readonly output: string | undefined;
-  readonly overwrite: boolean;
-}
-
-/** Where a file about a run goes: like any other output, and never in place of what a run reads or writes. */
-export async function sideFile(
-  store: Pick<Store, 'runs'>,
-  run: RunRecord,
-  target: { readonly output: string; readonly overwrite: boolean },
-): Promise<string> {
-  if (target.output === '-') return '-';
-  const path = resolve(fillIn(target.output, run));
-  const runs = await store.runs();
-  const other = runs.find((one) => one.output === path || one.errors === path);
-  if (other) {
-    throw new BatchrunError('E_OUTPUT_TAKEN', `${path} is the output of ${other.id}`, { hint: 'Give another file.' });
-  }
-  const choice = { output: path, errors: null, format: 'jsonl', overwrite: target.overwrite } as const;
-  checkOutputs({ choice, inputs: runs.flatMap((one) => one.inputs), runId: null, runs });
-  return path;
 }

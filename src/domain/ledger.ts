@@ -64,9 +64,9 @@ export interface Ledger {
   batch(batchId: string): Promise<BatchRecord | null>;
   /**
    * Batches under way that are not the one of their chunk. `spare`: those whose chunk has the whole results of another
-   * one, so that nobody needs them any more.
+   * one, so that nobody needs them any more. `ended`: those that have ended instead; what they answered is billed.
    */
-  secondBatches(runId: string, only?: 'spare'): Promise<readonly BatchRecord[]>;
+  secondBatches(runId: string, only?: 'spare' | 'ended'): Promise<readonly BatchRecord[]>;
   /** How long the last batches of this origin took that nobody stopped, newest first. */
   batchHistory(origin: string, limit: number): Promise<readonly { readonly rows: number; readonly tookMs: number }[]>;
   events(runId: string | null, options: EventQuery): Promise<readonly EventRecord[]>;

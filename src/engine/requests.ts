@@ -8,8 +8,8 @@ import { paths, tagOf } from '../domain/ids.ts';
 import type { ChunkRecord } from '../domain/model.ts';
 import { decodeRequestIndex, type RequestIndex } from '../domain/packed-index.ts';
 import type { FileReader, Files } from '../domain/ports.ts';
-import { wireId } from '../domain/result-line.ts';
 import type { Ledger } from '../domain/ledger.ts';
+import { wireId } from '../domain/result-line.ts';
 import { sizeOfParams } from './split.ts';
 
 /** An index of a chunk of 100,000 rows takes 4 MB decoded. */

@@ -70,6 +70,7 @@ export class Vt {
   #sign(sign) {
     if (sign === '\r') this.column = 0;
     else if (sign === '\n') this.row++;
+    else if (sign === '\b') this.column = Math.max(0, this.column - 1);
     else if (sign >= ' ' && sign !== '\u007f') this.#put(sign);
   }
 
@@ -98,9 +99,20 @@ export class Vt {
     const [first = 0, second = 0] = numbers;
     if (parameters.startsWith('?')) this.#mode(first, letter === 'h');
     else if (letter === 'H') [this.row, this.column] = [Math.max(1, first) - 1, Math.max(1, second) - 1];
-    else if (letter === 'J') this.page.length = 0;
+    else if (letter === 'J') this.#clear(first);
+    else if (letter === 'C') this.column += Math.max(1, first);
+    else if (letter === 'D') this.column = Math.max(0, this.column - Math.max(1, first));
     else if (letter === 'K') this.#line().splice(first === 2 ? 0 : this.column);
     else if (letter === 'm') for (const number of numbers) this.#paint(number);
+  }
+
+  /** All of the page, or from the cursor to its end. */
+  #clear(what) {
+    if (what === 2) this.page.length = 0;
+    else {
+      this.#line().splice(this.column);
+      this.page.length = this.row + 1;
+    }
   }
 
   #mode(mode, isOn) {

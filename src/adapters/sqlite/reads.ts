@@ -80,7 +80,7 @@ export function createReads(db: Db): Ledger {
         db
           .all<BatchColumns>(
             `SELECT b.* FROM batches b JOIN chunks c ON c.run_id = b.run_id AND c.chunk_no = b.chunk_no
-             WHERE b.run_id = ? AND b.status <> 'ended' AND c.batch_id IS NOT b.id ${only === 'spare' ? "AND c.state = 'collected'" : ''}`,
+             WHERE b.run_id = ? AND b.status ${only === 'ended' ? '=' : '<>'} 'ended' AND c.batch_id IS NOT b.id ${only === 'spare' ? "AND c.state = 'collected'" : ''}`,
             runId,
           )
           .map(toBatch),
