@@ -106,8 +106,12 @@ export const COMMANDS: Readonly<Record<string, CommandSpec>> = {
     group: 'look',
     usage: '<what> [run]',
     text: 'one HTML file on a run for people who were not there: batchrun report run',
-    run: async (context, [what, run]) =>
-      (await import('./report.ts')).runReport(context, word(what) ?? '', word(run) ?? 'latest'),
+    run: async (context, [what, run], { command }) =>
+      (await import('./report.ts')).runReport(
+        context,
+        { what: word(what) ?? '', run: word(run) },
+        typedTarget(command),
+      ),
   },
   audit: {
     group: 'look',

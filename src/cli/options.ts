@@ -4,6 +4,7 @@
  */
 import { Option, type Command } from 'commander';
 import type { LogLevel } from '../base/log.ts';
+import type { NoticeEvent } from '../domain/notice-events.ts';
 import type { BudgetMode, OutputFormat, RetryLaneMode } from '../domain/model.ts';
 import type { TierName } from '../domain/pacing/tiers.ts';
 import type { Priority } from '../domain/priority.ts';
@@ -18,7 +19,7 @@ export interface Flags {
   readonly json?: boolean;
   readonly jsonSchema?: boolean;
   readonly quiet?: boolean;
-  readonly logLevel: LogLevel;
+  readonly logLevel?: LogLevel;
   readonly logFormat: 'text' | 'json';
   readonly color: boolean;
   readonly output?: string;
@@ -141,7 +142,7 @@ export interface Flags {
   readonly port?: number;
   readonly notify?: string;
   readonly notifyCmd?: string;
-  readonly notifyOn?: readonly string[];
+  readonly notifyOn?: readonly NoticeEvent[];
   readonly texts?: boolean;
 }
 

@@ -22,6 +22,8 @@ export interface ProgramParts {
   readonly finished: (code: number) => void;
   /** Told as soon as the flags are known, so that errors come out in the right shape. */
   readonly started: (flags: Flags) => void;
+  /** Commander says nothing of mistakes itself: whoever catches its errors does. */
+  readonly silent?: boolean;
 }
 
 export function createProgram(parts: ProgramParts): Command {
@@ -36,6 +38,7 @@ export function createProgram(parts: ProgramParts): Command {
     .addHelpCommand(helpCommand())
     .configureOutput(outputs())
     .addHelpText('after', () => programHelp(widthOf(program)));
+  if (parts.silent === true) program.configureOutput({ outputError: () => undefined });
   for (const [name, spec] of Object.entries(COMMANDS)) define(program, parts, name, spec);
   program.on('command:*', ([name = '']: readonly string[]) => refuse(program, name));
   return program;

@@ -19,6 +19,8 @@ export interface Terminal {
   readonly columns: number;
   /** A line of talk on stderr. */
   talk(line: string): void;
+  /** A line of the log on stderr, as it is. */
+  log(line: string): void;
   /** Shows or replaces the live line; '' takes it away. */
   line(text: string): void;
   /** Has the reader of stdout gone? What is written then goes nowhere. */
@@ -45,6 +47,8 @@ export interface TerminalOptions {
   readonly quiet: boolean;
   /** Completes the commands that talk tells the user to type. */
   readonly complete: (text: string) => string;
+  /** Makes JSON of what is told, with --log-format json; null where the level leaves it out. */
+  readonly told?: (text: string) => string | null;
 }
 
 export function createTerminal(options: TerminalOptions): Terminal {
@@ -57,7 +61,11 @@ export function createTerminal(options: TerminalOptions): Terminal {
     if (lineShown) stderr.write(CLEAR_LINE);
     lineShown = false;
   };
-  const live = stderr.isTTY && env['TERM'] !== 'dumb' && !options.quiet;
+  const live = stderr.isTTY && env['TERM'] !== 'dumb' && !options.quiet && !options.told;
+  const say = (line: string): void => {
+    clear();
+    stderr.write(`${line}\n`);
+  };
   const data = async (bytes: Uint8Array | string): Promise<void> => {
     clear();
     if (stdoutGone || bytes.length === 0) return;
@@ -72,15 +80,18 @@ export function createTerminal(options: TerminalOptions): Terminal {
     get interactive() {
       return stderr.isTTY && process.stdin.isTTY;
     },
-    color: takesColor(env, { flag: options.color, isTty: stderr.isTTY }),
+    color: !options.told && takesColor(env, { flag: options.color, isTty: stderr.isTTY }),
     dataColor: takesColor(env, { flag: options.color, isTty: stdout.isTTY }),
     get columns() {
       return stderr.columns || 80;
     },
-    talk: (line) => {
-      clear();
-      stderr.write(`${shown(options.complete(line))}\n`);
+    talk: (told) => {
+      const line = options.complete(told);
+      // JSON is UTF-8 wherever it is read, and escapes what is harmful itself.
+      const text = options.told ? options.told(line) : shown(line);
+      if (text !== null) say(text);
     },
+    log: (line) => say(options.told ? line : shown(line)),
     line: (text) => {
       if (!live) return;
       if (text === '') return clear();

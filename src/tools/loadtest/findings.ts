@@ -25,7 +25,7 @@ export function findingsOf(view: Seen, points: readonly LoadPoint[]): readonly s
     ...nothing(view),
     ...knee(view),
     ...refused(view),
-    ...grows(points),
+    ...(view.requests.rate_limited > 0 ? [] : grows(points)),
     ...uneven(view),
     ...omitted(view),
     ...failures(view),
@@ -110,7 +110,7 @@ function grows(points: readonly LoadPoint[]): string[] {
   const under = `${low.load.toFixed(1)} to ${high.load.toFixed(1)} requests under way`;
   const times = `from ${ms(low.ms)} to ${ms(high.ms)}`;
   if (high.ms < low.ms * GROWN)
-    return [`The median stays about the same (${times}) from ${under}: there is room for more.`];
+    return [`The median stays about the same (${times}) from ${under}: the load does not slow it down.`];
   return [`The median grows with the load, ${times}, from ${under}: shorter answers or less at once keep it down.`];
 }
 
