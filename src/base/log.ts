@@ -59,7 +59,15 @@ export function maskKey(key: string): string {
   return `${key.slice(0, 7)}…${key.slice(-4)}`;
 }
 
-function jsonLine(time: string, level: LogLevel, event: string, fields: LogFields): string {
+/** An address whose path may be a secret, as those of webhooks: its host only. */
+export function maskAddress(url: string): string {
+  if (!URL.canParse(url)) return '****';
+  const { origin, pathname, search } = new URL(url);
+  return pathname === '/' && search === '' ? origin : `${origin}/****`;
+}
+
+/** One line of `--log-format json`. */
+export function jsonLine(time: string, level: string, event: string, fields: LogFields): string {
   return JSON.stringify({ time, level, event, ...fields }, redactText);
 }
 

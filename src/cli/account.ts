@@ -35,7 +35,7 @@ async function theKey(context: Context, { api, credential }: ApiLink, asked: boo
     return { ...key, organization, reported: workspace };
   } catch (error) {
     // Whatever is wrong with the key or the API, the work itself says so.
-    context.log.debug('the API does not say whose key it is', { cause: messageOf(error) });
+    context.log.debug('key.not_identified', { cause: messageOf(error) });
     return key;
   }
 }
@@ -66,6 +66,6 @@ async function limitsOf(
 }
 
 function tellMode({ terminal, log }: Context, mode: 'shared' | 'alone', cause: string | null): void {
-  if (mode === 'shared') log.info('limits are shared through Redis');
+  if (mode === 'shared') log.info('limiter.shared');
   else terminal.talk(`${cause ?? 'Redis cannot be used'}. This process goes on with a safe share of the limits.`);
 }

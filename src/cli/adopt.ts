@@ -3,7 +3,6 @@
  * whole, collected, and what failed in it is tried again. Its rows are not sent: the batch is the chunk's from the first
  * instant on which the run exists. The same input submitted later continues this run.
  */
-import { systemClock } from '../base/clock.ts';
 import { BatchrunError, isBatchrunError } from '../base/errors.ts';
 import { plural } from '../base/units.ts';
 import { BATCH_BYTES_MAX, BATCH_ROWS_MAX } from '../domain/limits.ts';
@@ -23,12 +22,12 @@ import { reportDone } from './deliver.ts';
 import { driveAndReport } from './drive-runs.ts';
 import { EXIT } from './outcome.ts';
 import { absoluteInputs } from './prepare.ts';
-import { Progress } from './progress.ts';
+import { createTelling } from './telling.ts';
 import { ingestRequest } from './submit.ts';
 import { submitView } from './submit-view.ts';
 
 export async function runAdopt(context: Context, batchId: string, argv: readonly string[]): Promise<number> {
-  const { flags, terminal } = context;
+  const { flags } = context;
   if (flags.input === undefined) {
     throw new BatchrunError('E_USAGE', 'adopt needs --input: the rows that the batch was made of', {
       hint: `For example: batchrun adopt ${batchId} --input rows.jsonl`,
@@ -37,7 +36,7 @@ export async function runAdopt(context: Context, batchId: string, argv: readonly
   const link = await connectApi(context);
   const store = await openStore(context.stateFolder);
   try {
-    const progress = new Progress({ terminal, clock: systemClock, quiet: flags.quiet === true });
+    const progress = createTelling(context);
     const engine = withApi(await createEngine(context, { store, emit: progress.emit }), link, flags);
     await sweep(engine);
     const followed = await followedBy(engine, batchId, flags.input);

@@ -26,6 +26,12 @@ export async function contextOf(command: Command, { signal, started }: BeginPart
   const flags = command.opts<Flags>();
   started(flags);
   const complete = (text: string): string => withState(text, flags.state);
-  const terminal = createTerminal({ color: flags.color, quiet: flags.quiet === true, complete });
+  const parts = { color: flags.color, quiet: flags.quiet === true, complete };
+  const terminal = createTerminal(flags.logFormat === 'json' ? { ...parts, told: await jsonTold(flags) } : parts);
   return { flags, terminal, signal, stateFolder: stateFolderOf(flags), log: createLog(flags, terminal) };
+}
+
+async function jsonTold(flags: Flags): Promise<(text: string) => string | null> {
+  const { messageLine } = await import('./json-telling.ts');
+  return (text) => messageLine(text, flags);
 }

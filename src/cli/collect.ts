@@ -9,6 +9,7 @@ import { sweep } from '../engine/sweep.ts';
 import { connectApi, createEngine, hasState, openStore, type ApiLink, type Context } from './context.ts';
 import { reportDone } from './deliver.ts';
 import { driveAndReport } from './drive-runs.ts';
+import { sendLeftNotices } from './notify.ts';
 import { EXIT } from './outcome.ts';
 import { changedOutputs, checkOutputs } from './output-path.ts';
 import { selectRun } from './select-run.ts';
@@ -26,6 +27,7 @@ export async function runCollect(context: Context, wanted: string | undefined): 
     if (named?.state === 'done') return await reportDone(context, store, named);
     const open = named ? [named] : (await store.runs()).filter((run) => run.state !== 'done');
     if (open.length === 0) {
+      await sendLeftNotices(context, store, 'collect');
       if (flags.quiet !== true) terminal.talk(`Nothing to do: no unfinished run in ${stateFolder}.`);
       if (flags.quiet !== true && (flags.output ?? flags.format ?? flags.errors) !== undefined) {
         terminal.talk('To write the results of a finished run once more, name it: `batchrun collect latest -o FILE`.');

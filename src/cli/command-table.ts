@@ -106,8 +106,12 @@ export const COMMANDS: Readonly<Record<string, CommandSpec>> = {
     group: 'look',
     usage: '<what> [run]',
     text: 'one HTML file on a run for people who were not there: batchrun report run',
-    run: async (context, [what, run]) =>
-      (await import('./report.ts')).runReport(context, word(what) ?? '', word(run) ?? 'latest'),
+    run: async (context, [what, run], { command }) =>
+      (await import('./report.ts')).runReport(
+        context,
+        { what: word(what) ?? '', run: word(run) },
+        typedTarget(command),
+      ),
   },
   audit: {
     group: 'look',
@@ -241,7 +245,22 @@ export const COMMANDS: Readonly<Record<string, CommandSpec>> = {
     group: 'setup',
     usage: '<shell>',
     text: 'print the completions for bash, zsh or fish',
-    run: async (context, [shell]) => (await import('./completions.ts')).runCompletions(context, word(shell) ?? ''),
+    run: async (context, [shell], { command }) =>
+      (await import('./completions.ts')).runCompletions(context, word(shell) ?? '', command.parent),
+  },
+  complete: {
+    group: 'setup',
+    usage: '<what>',
+    text: 'what may be typed, for shells',
+    run: async (context, [what]) => (await import('./completions.ts')).runComplete(context, word(what) ?? ''),
+    hidden: true,
+  },
+  man: {
+    group: 'setup',
+    usage: '',
+    text: 'print the manual page',
+    run: async (context, _words, { command }) => (await import('./man-page.ts')).runMan(context, command.parent),
+    hidden: true,
   },
 };
 

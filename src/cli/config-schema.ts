@@ -5,6 +5,7 @@
  */
 import type { JsonObject } from '../domain/row/shape.ts';
 import { FLAG_SPECS, type FlagName, type FlagSpec } from './option-table.ts';
+import { NOTICE_EVENTS } from '../domain/notice-events.ts';
 import { FILE_FLAGS, kindOfFlag, rangeOf, type FlagKind } from './setting-values.ts';
 
 const PROFILE = '#/definitions/profile';
@@ -82,6 +83,19 @@ const SHAPES: Readonly<Record<Exclude<FlagKind, 'choice' | 'count'>, JsonObject>
   share: { type: ['number', 'string'], minimum: 0, exclusiveMaximum: 1, pattern: '^\\s*\\d+(\\.\\d+)?(\\s*%)?\\s*$' },
   deadline: { type: 'string', pattern: '\\S' },
   url: { type: 'string', pattern: '^rediss?://.' },
+  address: { type: 'string', pattern: '^https?://' },
+  per_second: {
+    type: ['number', 'string'],
+    exclusiveMinimum: 0,
+    pattern: '^\\s*\\d+(\\.\\d+)?(/(s|sec|m|min|h|hour))?\\s*$',
+  },
+  rates: { type: 'string', pattern: '\\d/(s|sec|m|min|h|hour)\\b' },
+  notices: {
+    anyOf: [
+      { type: 'string', pattern: '^[a-z_, -]*$' },
+      { ...WORDS, items: { enum: NOTICE_EVENTS } },
+    ],
+  },
   list: { anyOf: [{ type: 'string' }, WORDS] },
   cuts: {
     anyOf: [

@@ -3,11 +3,12 @@
  * environment variable, a profile, the file, or the default. Keys are shown masked. Nothing is sent or written.
  */
 import { Command } from 'commander';
-import { maskKey, redact } from '../base/log.ts';
+import { maskAddress, maskKey, redact } from '../base/log.ts';
 import { BatchrunError } from '../base/errors.ts';
 import { closest } from '../domain/row/closest.ts';
 import { configSchema } from './config-schema.ts';
 import type { Context } from './context.ts';
+import { NOTIFY_SECRET } from './notify.ts';
 import { COMMAND_FLAGS, FLAG_SPECS, type FlagName, type FlagSpec } from './option-table.ts';
 import { addAllFlags, addFlags, envName, FLAG_NAMES } from './options.ts';
 import { EXIT } from './outcome.ts';
@@ -95,7 +96,8 @@ function valueOf(
   }: { readonly target: Command; readonly typed: ReadonlyMap<string, string>; readonly settings: Settings },
 ): ConfigValue {
   const spec: FlagSpec = FLAG_SPECS[flag];
-  const shown = (value: unknown): ConfigValue['value'] => shownValue(value);
+  const shown = (value: unknown): ConfigValue['value'] =>
+    flag === 'notify' && typeof value === 'string' ? maskAddress(value) : shownValue(value);
   const name = fileName(flag);
   if (target.getOptionValueSource(flag) === 'cli') {
     return { flag: name, value: shown(typed.get(flag) ?? target.opts()[flag]), source: 'flag' };
@@ -145,7 +147,7 @@ function maskedKeys(text: string): string {
 }
 
 /** Read by batchrun and no flags. */
-const OTHER_OWN = ['BATCHRUN_FAILPOINT'];
+const OTHER_OWN = ['BATCHRUN_FAILPOINT', NOTIFY_SECRET];
 
 function unknownVariables(env: NodeJS.ProcessEnv): ConfigView['unknown_variables'] {
   const sim = new Command();

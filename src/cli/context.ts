@@ -6,7 +6,7 @@
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { systemClock } from '../base/clock.ts';
-import { createLogger, type Logger } from '../base/log.ts';
+import { createLogger, type Logger, type LogLevel } from '../base/log.ts';
 import type { writeMetrics } from '../adapters/metrics/file.ts';
 import type { toPrometheus } from '../adapters/metrics/prometheus.ts';
 import type { serveMetrics } from '../adapters/metrics/server.ts';
@@ -43,12 +43,18 @@ export function stateFolderOf(flags: Pick<Flags, 'state'>): string {
   return resolve(flags.state);
 }
 
+/** JSON lines are for machines, and hold the progress too: from info on. */
+function levelOf({ quiet, logLevel, logFormat }: Flags): LogLevel {
+  if (quiet === true) return 'error';
+  return logLevel ?? (logFormat === 'json' ? 'info' : 'warn');
+}
+
 export function createLog(flags: Flags, terminal: Terminal): Logger {
   return createLogger({
-    level: flags.quiet === true ? 'error' : flags.logLevel,
+    level: levelOf(flags),
     format: flags.logFormat,
     now: () => systemClock.now(),
-    write: (line) => terminal.talk(line),
+    write: (line) => terminal.log(line),
   });
 }
 

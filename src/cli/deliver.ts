@@ -9,10 +9,11 @@ import type { Store } from '../domain/store.ts';
 import { AsCompleted } from '../engine/as-completed.ts';
 import { writeOutputs } from '../engine/output.ts';
 import { viewRun } from '../engine/status.ts';
-import { createEngine, systemNow, type Context } from './context.ts';
+import { createEngine, type Context } from './context.ts';
+import { sendLeftNotices } from './notify.ts';
 import { exitOfRun } from './outcome.ts';
 import { changedOutputs, checkOutputs } from './output-path.ts';
-import { summaryText } from './render/run-text.ts';
+import { tellEnd } from './tell-end.ts';
 
 /** Gives the run as it is afterwards. */
 export async function deliver(context: Context, store: Store, run: RunRecord): Promise<RunRecord> {
@@ -34,17 +35,17 @@ function isGone({ output }: RunRecord): boolean {
 }
 
 /** `collect` and `run` on a finished run: no lock, no API; its results where they are wanted, and its exit code. */
-export async function reportDone(context: Context, store: Store, run: RunRecord): Promise<number> {
+export async function reportDone(context: Context, store: Store, run: RunRecord, command = 'collect'): Promise<number> {
   const { flags, terminal } = context;
   const now = await deliver(context, store, run);
   if (flags.asCompleted === true) {
     const engine = await createEngine(context, { store, emit: () => undefined });
     await new AsCompleted(engine, (text) => terminal.data(text)).print([run.id]);
   }
-  if (flags.json === true) await terminal.data(`${JSON.stringify({ runs: [await viewRun(store, now)] })}\n`);
-  else if (flags.quiet !== true) {
-    const view = await viewRun(store, now);
-    terminal.talk(summaryText(view, { color: terminal.color, nowMs: systemNow() }));
-  }
-  return exitOfRun(now, flags.failIf);
+  const view = await viewRun(store, now);
+  const exit = exitOfRun(now, flags.failIf);
+  if (flags.json === true) await terminal.data(`${JSON.stringify({ runs: [view] })}\n`);
+  tellEnd(context, view, exit);
+  await sendLeftNotices(context, store, command);
+  return exit;
 }

@@ -15,10 +15,12 @@ import { viewRun, type RunView } from '../engine/status.ts';
 import { openAccount } from './account.ts';
 import { connectApi, createEngine, holderOf, withApi, type ApiLink, type Context } from './context.ts';
 import { NO_METRICS, startMetrics } from './metrics.ts';
+import { startNotify } from './notify.ts';
 import { EXIT, exitOfRun, gravest } from './outcome.ts';
-import { Progress } from './progress.ts';
+import { tellEnd } from './tell-end.ts';
+import { createTelling } from './telling.ts';
 import { ThreadProver } from './prove-results.ts';
-import { batchLines, batchText, summaryText } from './render/run-text.ts';
+import { batchLines, batchText } from './render/run-text.ts';
 
 export interface DriveOptions {
   readonly command: string;
@@ -31,13 +33,15 @@ export interface DriveOptions {
 /** Drives to the end (or one pass) and reports. Gives the exit code. */
 export async function driveAndReport(context: Context, store: Store, options: DriveOptions): Promise<number> {
   const { flags, terminal } = context;
-  const progress = new Progress({ terminal, clock: systemClock, quiet: flags.quiet === true });
+  const progress = createTelling(context);
   const link = options.link ?? (await connectApi(context));
   const account = await openAccount(context, link);
+  const notify = await startNotify(context, store, options.command);
   let metrics = NO_METRICS;
   const limited = withTimeLimit(context, flags.maxWait);
   const emit = (event: EngineEvent): void => {
     metrics.observe(event);
+    notify.observe(event);
     progress.emit(event);
   };
   const prover = new ThreadProver();
@@ -51,6 +55,7 @@ export async function driveAndReport(context: Context, store: Store, options: Dr
       ...driveRequest(context, engine, options),
       onDriving: async (runIds) => {
         driven = runIds;
+        notify.begin(runIds);
         // Not before it is the driver: the one that drives may have the port.
         metrics = await startMetrics(context, store, link.api.origin);
         await opening(context, store, runIds);
@@ -58,11 +63,13 @@ export async function driveAndReport(context: Context, store: Store, options: Dr
       },
     });
     progress.stop();
+    notify.ended(end, EXIT.notFinished);
     return await report(context, { store, engine, end, runIds: driven });
   } catch (error) {
     progress.stop();
+    if (!isBatchrunError(error, 'E_API_UNREACHABLE')) notify.failed(error);
     if (flags.skipIfLocked === true && isBatchrunError(error, 'E_LOCKED')) {
-      terminal.talk(`${error.message}: nothing to do here`);
+      if (flags.quiet !== true) terminal.talk(`${error.message}: nothing to do here`);
       if (flags.json === true) await terminal.data(`${JSON.stringify({ runs: [] })}\n`);
       return EXIT.ok;
     }
@@ -72,6 +79,7 @@ export async function driveAndReport(context: Context, store: Store, options: Dr
     await account.close();
     await prover.rest();
     await metrics.stop();
+    await notify.finish();
   }
 }
 
@@ -142,17 +150,15 @@ async function report(context: Context, { store, engine, end, runIds }: Report):
     runs.push(run);
     views.push(await viewRun(store, run));
   }
+  const codes = runs.map((run) => exitOfRun(run, flags.failIf));
   if (flags.json === true) await terminal.data(`${JSON.stringify({ runs: views })}\n`);
-  else if (flags.quiet !== true) tell(context, views);
+  if (views.length === 0 && flags.quiet !== true && flags.json !== true) {
+    terminal.talk('Nothing to do: there is no unfinished run.');
+  }
+  views.forEach((view, at) => tellEnd(context, view, codes[at] ?? EXIT.ok));
   if (end === 'unreachable' && flags.json !== true) throw unreachableError(engine.pacing.giveUpMs);
   if (end === 'stopped' && flags.quiet !== true) terminal.talk(stoppedText(views));
-  return gravest(runs.map((run) => exitOfRun(run, flags.failIf)));
-}
-
-function tell(context: Context, views: readonly RunView[]): void {
-  const { terminal } = context;
-  if (views.length === 0) terminal.talk('Nothing to do: there is no unfinished run.');
-  for (const view of views) terminal.talk(summaryText(view, { color: terminal.color, nowMs: systemClock.now() }));
+  return gravest(codes);
 }
 
 /** How to go on, what goes on being billed, and how to stop that. */

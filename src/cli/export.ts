@@ -2,26 +2,18 @@
  * `batchrun export <run> --state-only`: the ledger of a run as JSON lines, for inspection, from one instant. Works beside
  * a driver. Results are not here: they are read with `batchrun results`.
  */
-import { resolve } from 'node:path';
 import { BatchrunError } from '../base/errors.ts';
-import type { RunRecord } from '../domain/model.ts';
 import type { FileWriter } from '../domain/ports.ts';
 import type { Store } from '../domain/store.ts';
 import { exportState } from '../engine/export-state.ts';
 import { createEngine, hasState, openStore, type Context } from './context.ts';
 import { EXIT } from './outcome.ts';
-import { checkOutputs, fillIn } from './output-path.ts';
+import { sideFile, type TypedTarget } from './side-file.ts';
 import { selectRun } from './select-run.ts';
 
 const PENDING_CHARS_MAX = 256 * 1024;
 
-/** What was typed: an output from the environment or the configuration file is where results go, not this. */
-export interface ExportTarget {
-  readonly output: string | undefined;
-  readonly overwrite: boolean;
-}
-
-export async function runExport(context: Context, wanted: string, target: ExportTarget): Promise<number> {
+export async function runExport(context: Context, wanted: string, target: TypedTarget): Promise<number> {
   const { flags, stateFolder } = context;
   if (flags.stateOnly !== true) {
     throw new BatchrunError('E_USAGE', 'export writes the ledger of a run: add --state-only', {
@@ -32,7 +24,7 @@ export async function runExport(context: Context, wanted: string, target: Export
   const store = await openStore(stateFolder);
   try {
     const run = await selectRun(store, wanted, stateFolder);
-    const path = await checkedPath(store, run, target);
+    const path = await sideFile(store, run, { output: target.output ?? '-', overwrite: target.overwrite });
     const engine = await createEngine(context, { store, emit: () => undefined });
     await write(context, store, run.id, await engine.openOutput(path));
     if (path !== '-' && flags.quiet !== true) context.terminal.talk(`The ledger of ${run.id}: ${path}`);
@@ -41,20 +33,6 @@ export async function runExport(context: Context, wanted: string, target: Export
     await store.close();
   }
 }
-
-/** Like any other output; and never in place of what a run reads or writes. */
-async function checkedPath(store: Store, run: RunRecord, target: ExportTarget): Promise<string> {
-  if (target.output === undefined || target.output === '-') return '-';
-  const path = resolve(fillIn(target.output, run));
-  const runs = await store.runs();
-  const other = runs.find((one) => one.output === path || one.errors === path);
-  if (other) throw new BatchrunError('E_OUTPUT_TAKEN', `${path} is the output of ${other.id}`, { hint: OTHER_FILE });
-  const choice = { output: path, errors: null, format: 'jsonl', overwrite: target.overwrite } as const;
-  checkOutputs({ choice, inputs: runs.flatMap((one) => one.inputs), runId: null, runs });
-  return path;
-}
-
-const OTHER_FILE = 'Give another file.';
 
 async function write({ signal, terminal }: Context, store: Store, runId: string, writer: FileWriter): Promise<void> {
   const snapshot = await store.snapshot();

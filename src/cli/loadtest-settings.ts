@@ -72,7 +72,6 @@ export function settingsOf(flags: Flags, { where, entries, target }: SettingPart
 
 function closedLoad({ users = USERS_DEFAULT, spawnRate, arrivals }: Flags): ClosedLoad {
   if (arrivals !== undefined) throw usage('--arrivals says how --rate arrives, and there is no --rate');
-  if (spawnRate === 0) throw usage('--spawn-rate must be more than nothing');
   return { kind: 'closed', users: Math.min(users, IN_FLIGHT_MAX), spawnPerSecond: spawnRate ?? null };
 }
 

@@ -13,12 +13,13 @@ export async function runLog(context: Context, wanted: string): Promise<number> 
   const { flags, terminal, stateFolder } = context;
   if (!hasState(stateFolder)) throw new BatchrunError('E_RUN_UNKNOWN', `there is no state in ${stateFolder}`);
   const store = await openReading(stateFolder);
-  const text = flags.json === true ? jsonLine : textLine;
+  const print = (events: readonly EventRecord[]): Promise<void> =>
+    flags.json === true ? terminal.data(events.map(jsonLine).join('')) : terminal.text(events.map(textLine).join(''));
   try {
     const run = await selectRun(store, wanted, stateFolder);
     if (flags.tail !== undefined) {
       const events = await store.events(run.id, { limit: flags.tail, newest: true });
-      await terminal.data(events.map(text).join(''));
+      await print(events);
       return EXIT.ok;
     }
     for (let afterId = 0; !context.signal.aborted;) {
@@ -26,7 +27,7 @@ export async function runLog(context: Context, wanted: string): Promise<number> 
       const last = events.at(-1);
       if (!last) break;
       afterId = last.id;
-      await terminal.data(events.map(text).join(''));
+      await print(events);
     }
     return EXIT.ok;
   } finally {

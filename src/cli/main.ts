@@ -4,9 +4,10 @@
  * `process.exit` of batchrun.
  */
 import { readFileSync } from 'node:fs';
+import { systemClock } from '../base/clock.ts';
 import { BatchrunError, isBatchrunError, messageOf } from '../base/errors.ts';
 import type { FailpointName } from '../base/failpoint.ts';
-import { redact } from '../base/log.ts';
+import { jsonLine, redact } from '../base/log.ts';
 import type { ShownProblem } from '../engine/problems.ts';
 import type { Flags } from './options.ts';
 import { withState } from './state-hints.ts';
@@ -18,6 +19,7 @@ async function main(): Promise<number> {
   // data is told by the write: without a listener either would end the process.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   const stop = new AbortController();
+  let flags: Flags | undefined;
   let signalExit: number | undefined;
   for (const [name, code] of Object.entries(SIGNAL_EXITS)) {
     process.on(name, () => {
@@ -25,10 +27,11 @@ async function main(): Promise<number> {
       if (signalExit !== undefined) process.exit(signalExit);
       signalExit = code;
       stop.abort();
-      process.stderr.write('\nStopping after the step in hand; once more to stop at once.\n');
+      const text = 'Stopping after the step in hand; once more to stop at once.';
+      if (isJsonLog(flags)) saysJson('warn', 'stopping', { signal: name, message: text });
+      else process.stderr.write(`\n${text}\n`);
     });
   }
-  let flags: Flags | undefined;
   let code = 0;
   const argv = process.argv.slice(2);
   try {
@@ -42,13 +45,14 @@ async function main(): Promise<number> {
       version: readVersion(),
       argv,
       signal: stop.signal,
+      silent: isJsonLog(undefined),
       started: (given) => (flags = given),
       finished: (given) => (code = given),
     });
     await program.parseAsync(process.argv);
   } catch (error) {
     const json = flags === undefined ? process.argv.includes('--json') : flags.json === true;
-    code = await report(await unanswered(error), { json, state: flags?.state });
+    code = await report(await unanswered(error), { json, jsonLog: isJsonLog(flags), state: flags?.state });
   }
   return signalExit ?? code;
 }
@@ -61,13 +65,14 @@ function isVersionAsked(argv: readonly string[]): boolean {
 /** Says what happened and what to do next, and gives the exit code. */
 async function report(
   error: unknown,
-  { json, state }: { readonly json: boolean; readonly state?: string | undefined },
+  { json, jsonLog, state }: { readonly json: boolean; readonly jsonLog: boolean; readonly state?: string | undefined },
 ): Promise<number> {
   if (isCommanders(error)) {
     // Commander has said it already, on stderr; asking for help or the version is no error.
     if (error.exitCode === 0) return 0;
+    const { code, hint, exit } = new BatchrunError('E_USAGE', error.message);
+    if (jsonLog) saysJson('error', 'error', { code, message: error.message, hint, exit });
     if (json) {
-      const { code, hint, exit } = new BatchrunError('E_USAGE', error.message);
       process.stdout.write(`${redact(JSON.stringify({ error: { code, message: error.message, hint, exit } }))}\n`);
     }
     return 2;
@@ -81,17 +86,41 @@ async function report(
     );
   }
   const { problems, count } = known.details;
+  if (jsonLog) {
+    const { code, message, hint, exit } = known;
+    const more = Array.isArray(problems) ? { problems: problems as unknown[], count } : {};
+    const stack = code === 'E_BUG' ? { stack: stackOf(error) } : {};
+    saysJson('error', 'error', { code, message, hint: completed(hint, state), exit, ...more, ...stack });
+    return known.exit;
+  }
   const shown =
     Array.isArray(problems) && problems.length > 0
       ? `${(await import('./render/problems-text.ts')).problemsText(problems as ShownProblem[], Number(count))}\n`
       : '';
   const text = `${shown}batchrun: ${known.message}\n${known.hint}\n`;
-  const { folded, takesUnicode } = await import('./symbols.ts');
-  const signs = takesUnicode(process.env) ? text : folded(text);
-  process.stderr.write(redact(state === undefined ? signs : withState(signs, state)));
+  const { folded, harmless, takesUnicode } = await import('./symbols.ts');
+  const signs = harmless(takesUnicode(process.env) ? text : folded(text));
+  process.stderr.write(redact(completed(signs, state)));
   // A bug is worth its stack; an operating error has all in its message.
   if (known.code === 'E_BUG') process.stderr.write(redact(`${stackOf(error)}\n`));
   return known.exit;
+}
+
+function completed(text: string, state: string | undefined): string {
+  return state === undefined ? text : withState(text, state);
+}
+
+/** Is everything on stderr to be JSON? Before the flags are known the words and the environment say so. */
+function isJsonLog(flags: Flags | undefined): boolean {
+  if (flags !== undefined) return flags.logFormat === 'json';
+  const { argv, env } = process;
+  const at = argv.indexOf('--log-format');
+  if (at >= 0) return argv[at + 1] === 'json';
+  return argv.includes('--log-format=json') || env['BATCHRUN_LOG_FORMAT'] === 'json';
+}
+
+function saysJson(level: string, event: string, fields: Readonly<Record<string, unknown>>): void {
+  process.stderr.write(`${jsonLine(new Date(systemClock.now()).toISOString(), level, event, fields)}\n`);
 }
 
 /** Commander's own errors, by their codes: to know its class it would have to be loaded by whoever does not need it. */

@@ -5,6 +5,7 @@ import { InvalidArgumentError } from 'commander';
 import { systemClock } from '../base/clock.ts';
 import { parseBytes, parseDurationMs } from '../base/units.ts';
 import { BATCH_BYTES_MAX } from '../domain/limits.ts';
+import { NOTICE_EVENTS, type NoticeEvent } from '../domain/notice-events.ts';
 import { deadlineMs } from './deadline.ts';
 
 /** A reader that says which numbers it takes: the schema of the configuration file tells editors. */
@@ -111,15 +112,22 @@ export function cuts(text: string): Readonly<Record<string, number>> {
   return found;
 }
 
+/** So many in a second: `5`, `0.5`, or a rate such as 30/min. */
+export function perSecond(text: string): number {
+  const value = /^\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : rateOf(text);
+  if (value !== undefined && value > 0) return value;
+  throw new InvalidArgumentError('It must be a number above 0, such as 5 or 0.5, or a rate such as 30/min.');
+}
+
 /** Arrivals a second: from and to, where a single rate is both. */
 export function rates(text: string): readonly [number, number] {
   const [from = '', to = from] = text.split('-');
-  const [first, last] = [perSecond(from), perSecond(to)];
+  const [first, last] = [rateOf(from), rateOf(to)];
   if (first !== undefined && last !== undefined) return [first, last];
   throw new InvalidArgumentError('It must be a rate such as 20/s or 600/min, or two of them such as 1/s-50/s.');
 }
 
-function perSecond(text: string): number | undefined {
+function rateOf(text: string): number | undefined {
   const [, number, unit] = /^(\d+(?:\.\d+)?)\/(s|sec|m|min|h|hour)$/.exec(text.trim()) ?? [];
   const value = Number(number) / (unit?.startsWith('s') === true ? 1 : unit?.startsWith('m') === true ? 60 : 3_600);
   return value > 0 ? value : undefined;
@@ -129,4 +137,13 @@ function perSecond(text: string): number | undefined {
 export function webAddress(text: string): string {
   if (/^https?:\/\//.test(text) && URL.canParse(text)) return text;
   throw new InvalidArgumentError('It must begin with http:// or https://.');
+}
+
+/** Events of notices, separated by commas. */
+export function noticeEvents(text: string): readonly NoticeEvent[] {
+  return list(text).map((word) => {
+    const event = NOTICE_EVENTS.find((one) => one === word.replaceAll('-', '_'));
+    if (event === undefined) throw new InvalidArgumentError(`It must be of ${NOTICE_EVENTS.join(', ')}.`);
+    return event;
+  });
 }

@@ -28,6 +28,8 @@ import {
   durationRange,
   limiterUrl,
   list,
+  noticeEvents,
+  perSecond,
   rates,
   share,
   webAddress,
@@ -60,13 +62,12 @@ export const FLAG_SPECS = {
   quiet: { flags: '-q, --quiet', text: 'only errors on stderr' },
   logLevel: {
     flags: '--log-level <level>',
-    text: 'how much of the log is shown',
+    text: 'how much of the log is shown (default: warn; info with --log-format json)',
     choices: LOG_LEVELS,
-    default: 'warn',
   },
   logFormat: {
     flags: '--log-format <format>',
-    text: 'the log as text or JSON lines',
+    text: 'everything on stderr as text, or as JSON lines with stable event names',
     choices: ['text', 'json'],
     default: 'text',
   },
@@ -95,7 +96,7 @@ export const FLAG_SPECS = {
     read: share,
   },
   shuffle: { flags: '--shuffle', text: 'the rows in an order that is drawn by --seed; with --limit a random sample' },
-  seed: { flags: '--seed <n>', text: 'what --sample and --shuffle draw by (default: 1)', read: count(0) },
+  seed: { flags: '--seed <n>', text: 'what --sample, --shuffle and a load test draw by (default: 1)', read: count(0) },
   dryRun: {
     flags: '--dry-run',
     text: 'show what would happen (counts, cost, the first request); send and delete nothing',
@@ -215,7 +216,7 @@ export const FLAG_SPECS = {
   batchOnly: { flags: '--batch-only', text: 'every row in a batch, what is tried again too' },
   maxCost: {
     flags: '--max-cost <usd>',
-    text: 'stop before the run has cost more (exit 5), and say what is left undone; none: no cap',
+    text: 'stop before the run has cost more (exit 5), and say what is left undone; a load test ends there; none: no cap',
     read: cap,
   },
   budgetMode: {
@@ -345,7 +346,7 @@ export const FLAG_SPECS = {
   },
   messageLatency: {
     flags: '--message-latency <range>',
-    text: 'how long a realtime call takes in a rehearsal, for example 1s-4s',
+    text: 'how long a realtime call takes in a rehearsal, or on the simulator of a load test, for example 1s-4s',
     read: durationRange,
   },
   nights: {
@@ -366,7 +367,7 @@ export const FLAG_SPECS = {
   spawnRate: {
     flags: '--spawn-rate <n>',
     text: 'how many of --users begin in a second (default: all at once)',
-    read: amount,
+    read: perSecond,
   },
   thinkTime: {
     flags: '--think-time <range>',
@@ -424,7 +425,7 @@ export const FLAG_SPECS = {
   notifyOn: {
     flags: '--notify-on <events>',
     text: 'only these, separated by commas (default: all): done, blocked, failed, rate_limited, budget, deadline, results_vanish',
-    read: list,
+    read: noticeEvents,
   },
   texts: { flags: '--texts', text: 'with the prompts and answers of the examples, which are left out otherwise' },
 } as const satisfies Record<string, FlagSpec>;
@@ -671,6 +672,8 @@ export const COMMAND_FLAGS: Readonly<Record<string, readonly FlagName[]>> = {
     ...COMMON,
   ],
   completions: COMMON,
+  complete: COMMON,
+  man: COMMON,
   sim: COMMON,
   demo: COMMON,
 };

@@ -4,9 +4,11 @@
  */
 import { Option, type Command } from 'commander';
 import type { LogLevel } from '../base/log.ts';
+import type { NoticeEvent } from '../domain/notice-events.ts';
 import type { BudgetMode, OutputFormat, RetryLaneMode } from '../domain/model.ts';
 import type { TierName } from '../domain/pacing/tiers.ts';
 import type { Priority } from '../domain/priority.ts';
+import { headingOf, inGroups } from './flag-groups.ts';
 import { COMMAND_FLAGS, FLAG_SPECS, type FlagName, type FlagSpec } from './option-table.ts';
 
 /** What the flags come to after flag > environment > configuration file > default. */
@@ -17,7 +19,7 @@ export interface Flags {
   readonly json?: boolean;
   readonly jsonSchema?: boolean;
   readonly quiet?: boolean;
-  readonly logLevel: LogLevel;
+  readonly logLevel?: LogLevel;
   readonly logFormat: 'text' | 'json';
   readonly color: boolean;
   readonly output?: string;
@@ -140,13 +142,13 @@ export interface Flags {
   readonly port?: number;
   readonly notify?: string;
   readonly notifyCmd?: string;
-  readonly notifyOn?: readonly string[];
+  readonly notifyOn?: readonly NoticeEvent[];
   readonly texts?: boolean;
 }
 
 /** Puts the flags of a command on it. Their environment variables are read by settings.ts. */
 export function addFlags(command: Command, name: string): void {
-  for (const flag of COMMAND_FLAGS[name] ?? []) command.addOption(toOption(flag));
+  for (const flag of inGroups(COMMAND_FLAGS[name] ?? [])) command.addOption(toOption(flag).helpGroup(headingOf(flag)));
 }
 
 /** Every flag of every command, for those who explain them. */

@@ -23,26 +23,33 @@ import { defaultModels } from '../tools/plan/models.ts';
 import { makePlan } from '../tools/plan/plan.ts';
 import type { PlanView } from '../tools/plan/view.ts';
 import type { ApiLink } from './api-link.ts';
-import { createEngine, findCredentials, openStore, systemNow, type Context } from './context.ts';
+import { createEngine, findCredentials, hasState, openStore, systemNow, type Context } from './context.ts';
 import { EXIT } from './outcome.ts';
 import { accountFor, warnOfTier } from './plan-account.ts';
 import { runCapacity } from './plan-capacity.ts';
-import { Progress } from './progress.ts';
+import { createTelling } from './telling.ts';
 import { problemsText } from './render/problems-text.ts';
 import { planText } from './render/plan-text.ts';
 import { writeReport } from './report-file.ts';
+import { withScratchFolder } from './scratch.ts';
 import { ingestRequest } from './submit.ts';
 import { planReport } from '../tools/plan/report.ts';
 
 export async function runPlan(context: Context, inputs: readonly string[], argv: readonly string[]): Promise<number> {
-  const { flags, terminal } = context;
   warnOfTier(context);
   if (inputs.length === 0) return runCapacity(context, argv);
   refuseCapacityFlags(context);
+  if (hasState(context.stateFolder)) return planOfInput(context, inputs, argv);
+  // A plan leaves nothing behind: without a state it makes one elsewhere, for as long as it takes.
+  return withScratchFolder((stateFolder) => planOfInput({ ...context, stateFolder }, inputs, argv));
+}
+
+async function planOfInput(context: Context, inputs: readonly string[], argv: readonly string[]): Promise<number> {
+  const { terminal } = context;
   const { link, offline } = await credentials(context);
   const store = await openStore(context.stateFolder);
   try {
-    const progress = new Progress({ terminal, clock: systemClock, quiet: flags.quiet === true });
+    const progress = createTelling(context);
     const engine = await createEngine(context, { store, emit: progress.emit, passing: true });
     await sweep(engine);
     const { report, seen } = await readInput(context, { engine, inputs, argv, link });

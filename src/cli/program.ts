@@ -2,12 +2,16 @@
  * The command line as commander sees it, made from the tables of commands and flags: each action reads its flags and calls
  * a function that gives an exit code. Nothing here exits.
  */
-import { Command } from 'commander';
+import { Command, Option, type OutputConfiguration } from 'commander';
 import { COMMAND_GROUPS, COMMANDS, type CommandSpec } from './command-table.ts';
-import { examplesOf } from './examples.ts';
+import { COMMON_HEADING } from './flag-groups.ts';
+import { commandHelp, programHelp } from './help-text.ts';
 import type { Flags } from './options.ts';
 import { COMMAND_FLAGS } from './option-table.ts';
 import { addFlags } from './options.ts';
+import { closest } from '../domain/row/closest.ts';
+import { folded, harmless, takesUnicode } from './symbols.ts';
+import { SYNONYMS } from './synonyms.ts';
 import { addSimFlags } from './sim-flags.ts';
 
 export interface ProgramParts {
@@ -18,41 +22,42 @@ export interface ProgramParts {
   readonly finished: (code: number) => void;
   /** Told as soon as the flags are known, so that errors come out in the right shape. */
   readonly started: (flags: Flags) => void;
+  /** Commander says nothing of mistakes itself: whoever catches its errors does. */
+  readonly silent?: boolean;
 }
 
-const EXIT_HELP = `
-Exit codes:
-  0  complete, every row succeeded (or within --fail-if); submit: accepted; nothing to do
-  1  a bug or an unexpected failure; the state is kept
-  2  usage, configuration or input refused; nothing was sent
-  3  complete, but rows did not succeed; audit: something is off; loadtest: a threshold of --fail-if is passed
-  4  not finished yet (--once, --max-wait, API unreachable)
-  5  blocked: a person must act; the message says how
-  6  another process drives this state
-  130, 143  interrupted; the state is kept
-
-Every flag can also be set as BATCHRUN_<FLAG> in the environment, or in batchrun.config.yaml or .json
-(batchrun init writes one, batchrun config shows what counts).
-The API key comes from ANTHROPIC_API_KEY, as everywhere.`;
-
-const EXAMPLES = `
-Examples:
-  $ batchrun submit questions.csv --model claude-haiku-5-5 --max-tokens 256 --prompt 'Classify: {{text}}'
-  $ batchrun status
-  $ batchrun collect
-  $ batchrun run nightly.jsonl -o 'out/{date}.jsonl' --quiet        (cron)`;
-
 export function createProgram(parts: ProgramParts): Command {
-  const program = new Command('batchrun')
+  const program: Command = new Command('batchrun')
     .description(
       'Runs Claude over thousands to millions of rows: Message Batches at half price, nothing lost, nothing paid twice.',
     )
     .version(parts.version, '-V, --version')
     .showSuggestionAfterError()
     .exitOverride()
-    .addHelpText('after', EXAMPLES + EXIT_HELP);
+    .helpOption('-h, --help', 'show this help')
+    .addHelpCommand(helpCommand())
+    .configureOutput(outputs())
+    .addHelpText('after', () => programHelp(widthOf(program)));
+  if (parts.silent === true) program.configureOutput({ ...outputs(), outputError: () => undefined });
   for (const [name, spec] of Object.entries(COMMANDS)) define(program, parts, name, spec);
+  program.on('command:*', ([name = '']: readonly string[]) => refuse(program, name));
   return program;
+}
+
+/** A command that there is not: which one was meant, by what it does elsewhere, else by its letters. */
+function refuse(program: Command, name: string): never {
+  const meant = Object.hasOwn(SYNONYMS, name) ? SYNONYMS[name] : undefined;
+  const [command = ''] = meant?.split(' ') ?? [];
+  const text = COMMANDS[command]?.text;
+  const known = Object.entries(COMMANDS).flatMap(([one, { hidden }]) => (hidden === true ? [] : one));
+  const near = closest(name, known);
+  const hint =
+    meant !== undefined
+      ? `(Here it is batchrun ${meant}${text === undefined ? '' : `: ${text}`})`
+      : near !== undefined
+        ? `(Did you mean ${near}?)`
+        : '(batchrun --help lists the commands)';
+  return program.error(`error: unknown command '${name}'\n${hint}`, { code: 'commander.unknownCommand', exitCode: 2 });
 }
 
 function define(program: Command, parts: ProgramParts, name: string, spec: CommandSpec): void {
@@ -61,7 +66,8 @@ function define(program: Command, parts: ProgramParts, name: string, spec: Comma
     .command(`${name} ${usage}`.trim(), { hidden })
     .description(text)
     .helpGroup(COMMAND_GROUPS[group])
-    .addHelpText('after', examplesOf(name));
+    .addHelpOption(new Option('-h, --help', 'show this help').helpGroup(COMMON_HEADING))
+    .addHelpText('after', () => commandHelp(name, widthOf(program)));
   if (takesAnything) command.allowUnknownOption().allowExcessArguments();
   if (takesFlags(parts.argv, name)) {
     addFlags(command, name);
@@ -80,4 +86,23 @@ function define(program: Command, parts: ProgramParts, name: string, spec: Comma
 /** Four hundred flags for one command that is called take longer than its work. Only help shows those of others. */
 function takesFlags([first]: readonly string[], name: string): boolean {
   return first === undefined || first === name || !Object.hasOwn(COMMAND_FLAGS, first);
+}
+
+/** Of the terminal that help is shown on; in a pipe that of a usual one. */
+function widthOf(program: Command): number {
+  return program.configureOutput().getOutHelpWidth?.() ?? 80;
+}
+
+function helpCommand(): Command {
+  const command = new Command('help').argument('[command]').description('the help of a command');
+  return command.helpOption(false).helpGroup(COMMAND_GROUPS.setup);
+}
+
+/** What a terminal can show, as with all other text. */
+function outputs(): OutputConfiguration {
+  const shown = takesUnicode(process.env) ? (text: string): string => text : folded;
+  return {
+    writeOut: (text) => void process.stdout.write(shown(text)),
+    writeErr: (text) => void process.stderr.write(harmless(shown(text))),
+  };
 }

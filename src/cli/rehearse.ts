@@ -2,7 +2,6 @@
  * `batchrun rehearse`: the whole job on the simulator in virtual time. Reads the input as `submit` does, and of the state
  * only what is known of the account; nothing is sent to the API and nothing is kept.
  */
-import { systemClock } from '../base/clock.ts';
 import { BatchrunError, isBatchrunError, messageOf } from '../base/errors.ts';
 import { plural } from '../base/units.ts';
 import type { AdminLimits } from '../domain/pacing/admin-limits.ts';
@@ -27,7 +26,7 @@ import {
 import { EXIT } from './outcome.ts';
 import { pacingOf } from './pacing.ts';
 import { absoluteInputs, readTexts, shortInput } from './prepare.ts';
-import { Progress } from './progress.ts';
+import { createTelling } from './telling.ts';
 import { readRows } from './read-rows.ts';
 import { rehearsalText } from './render/rehearsal-text.ts';
 import { writeReport } from './report-file.ts';
@@ -57,7 +56,7 @@ export async function runRehearse(
   const known = await knownAccount(context);
   const source = await openInput(inputs, flags);
   const rows = readRows(context, { inputs, source, texts: readTexts(flags), argv });
-  const progress = new Progress({ terminal, clock: systemClock, quiet: flags.quiet === true });
+  const progress = createTelling(context);
   const rehearsal = await rehearse(await createRehearsal(), {
     ...{ rows, known, startMs, deadlineAfterMs, signal: context.signal, emit: progress.emit },
     ...{ inputs: absoluteInputs(inputs), onInvalid: flags.onInvalid, pacing: pacingOf(flags) },

@@ -10,6 +10,10 @@ import type { Files } from '../domain/ports.ts';
 import { filesIn } from './context-files.ts';
 
 export async function withScratch<T>(work: (files: Files) => Promise<T>): Promise<T> {
+  return withScratchFolder(async (folder) => work(await filesIn(folder)));
+}
+
+export async function withScratchFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
   let folder: string;
   try {
     folder = mkdtempSync(join(tmpdir(), 'batchrun-'));
@@ -23,7 +27,7 @@ export async function withScratch<T>(work: (files: Files) => Promise<T>): Promis
   // The second Ctrl-C ends the process at once.
   process.on('exit', remove);
   try {
-    return await work(await filesIn(folder));
+    return await work(folder);
   } finally {
     process.off('exit', remove);
     remove();

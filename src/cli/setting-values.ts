@@ -16,7 +16,11 @@ import {
   durationRange,
   limiterUrl,
   list,
+  noticeEvents,
+  perSecond,
+  rates,
   share,
+  webAddress,
 } from './option-readers.ts';
 import type { CountReader } from './option-readers.ts';
 import { FLAG_SPECS, type FlagName, type FlagSpec } from './option-table.ts';
@@ -35,6 +39,10 @@ export type FlagKind =
   | 'share'
   | 'deadline'
   | 'url'
+  | 'address'
+  | 'per_second'
+  | 'rates'
+  | 'notices'
   | 'list'
   | 'cuts'
   | 'params'
@@ -49,6 +57,10 @@ const KIND_OF_READER: ReadonlyMap<unknown, FlagKind> = new Map<unknown, FlagKind
   [share, 'share'],
   [deadline, 'deadline'],
   [limiterUrl, 'url'],
+  [webAddress, 'address'],
+  [perSecond, 'per_second'],
+  [rates, 'rates'],
+  [noticeEvents, 'notices'],
   [list, 'list'],
   [cuts, 'cuts'],
 ]);
@@ -100,6 +112,7 @@ export function settingText(flag: FlagName, value: unknown): SettingText {
 
 const WANTED: Readonly<Partial<Record<FlagKind, string>>> = {
   list: 'a list, or texts separated by commas',
+  notices: 'a list of events, or events separated by commas',
   cuts: 'columns with the characters to keep, for example body: 4000',
   params: 'an object, or a text with JSON in it',
 };
@@ -109,7 +122,7 @@ function textOf(kind: FlagKind, value: unknown): string | undefined {
   if (typeof value === 'number') return WANTED[kind] === undefined ? String(value) : undefined;
   if (Array.isArray(value)) {
     const words = value.filter((word) => typeof word === 'string' || typeof word === 'number');
-    const isList = kind === 'list' || kind === 'cuts';
+    const isList = kind === 'list' || kind === 'notices' || kind === 'cuts';
     return isList && words.length === value.length && words.length > 0 ? words.join(',') : undefined;
   }
   if (typeof value !== 'object' || value === null) return undefined;

@@ -5,7 +5,8 @@
 import { shellQuote } from './shell.ts';
 
 /** Commands that have a state to look at. */
-const COMMAND = '(?:adopt|audit|cancel|collect|export|list|log|prune|resolve|results|retry|run|status|submit)\\b';
+const COMMAND =
+  '(?:adopt|audit|cancel|collect|export|list|log|prune|report|resolve|results|retry|run|status|submit)\\b';
 const QUOTED = new RegExp(`\`(batchrun ${COMMAND}[^\`\\n]*)\``, 'g');
 const AT_LINE_END = new RegExp(`^((?:Now|Go on with|To stop them): batchrun ${COMMAND}[^\`\\n]*)$`, 'gm');
 

@@ -15,8 +15,6 @@ import { selectRuns } from './select-run.ts';
 
 /** Without a name, unfinished runs are shown, and the newest finished ones up to this many. */
 const FINISHED_SHOWN_MAX = 3;
-const WATCH_INTERVAL_MS = 1_000;
-const CLEAR_SCREEN = '\u001b[H\u001b[2J';
 
 interface Limits {
   readonly views: readonly LimitsView[];
@@ -33,8 +31,13 @@ export async function runStatus(context: Context, wanted: string | undefined): P
   }
   const store = await openReading(stateFolder);
   try {
-    if (flags.watch === true) await watch(context, store, wanted);
-    else await terminal.data(await rendered(context, store, wanted));
+    const text = (): Promise<string> => rendered(context, store, wanted);
+    if (flags.watch === true) {
+      const { watch } = await import('./watch/watch.ts');
+      return await watch({ context, store, wanted, relevant, isDriving, rendered: text });
+    }
+    if (flags.json === true) await terminal.data(await text());
+    else await terminal.text(await text());
     return EXIT.ok;
   } finally {
     await store.close();
@@ -92,17 +95,4 @@ export function isDriving(driver: DriverRecord): boolean {
 function relevant(runs: readonly RunRecord[]): RunRecord[] {
   const finished = runs.filter((run) => run.state === 'done').slice(-FINISHED_SHOWN_MAX);
   return runs.filter((run) => run.state !== 'done' || finished.includes(run));
-}
-
-/** Shows it again and again until nothing is left to happen; without a terminal one block after the other. */
-async function watch(context: Context, store: LedgerReading, wanted: string | undefined): Promise<void> {
-  const clear = process.stdout.isTTY ? CLEAR_SCREEN : '';
-  for (let shown = ''; !context.signal.aborted && !context.terminal.unread;) {
-    const text = await rendered(context, store, wanted);
-    if (text !== shown) await context.terminal.data(clear + text);
-    shown = text;
-    const runs = await selectRuns(store, wanted, context.stateFolder);
-    if (runs.every((run) => run.state === 'done')) return;
-    await systemClock.sleep(WATCH_INTERVAL_MS, context.signal);
-  }
 }

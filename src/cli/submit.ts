@@ -9,40 +9,34 @@ import { parseFailIf } from '../domain/fail-if.ts';
 import { wishesOf } from '../domain/model.ts';
 import type { Engine } from '../engine/engine.ts';
 import { ingest, type IngestReport, type IngestRequest } from '../engine/ingest.ts';
-import { drive } from '../engine/runner.ts';
 import { refuseUnpriced } from '../engine/refuse-wishes.ts';
-import { viewRun } from '../engine/status.ts';
 import { upperCostUsd } from '../engine/upper-cost.ts';
 import { sweep } from '../engine/sweep.ts';
 import type { RowReading, SourceRecord } from '../domain/source.ts';
-import type { Store } from '../domain/store.ts';
-import type { DriverRecord } from '../domain/store-steps.ts';
 import {
   connectApi,
   createEngine,
   findCredentials,
-  holderOf,
   openInput,
   openStore,
-  withApi,
   workspaceHeader,
   type ApiLink,
   type Context,
 } from './context.ts';
-import { openAccount } from './account.ts';
 import { deliver, reportDone } from './deliver.ts';
-import { driveAndReport, stoppedText } from './drive-runs.ts';
+import { driveAndReport } from './drive-runs.ts';
 import { credentialText } from './key-pool.ts';
 import { EXIT } from './outcome.ts';
 import { checkOutputs, chooseOutput, fillIn } from './output-path.ts';
 import { runPreflight } from './preflight.ts';
 import { absoluteInputs, hashSettings, readTexts } from './prepare.ts';
-import { Progress } from './progress.ts';
+import { createTelling } from './telling.ts';
 import { readRows } from './read-rows.ts';
 import { tellSchema } from './schema-file.ts';
 import { cacheOfInputs, sayCacheHint } from './submit-cache.ts';
 import { settleOutput, tellIdentity } from './submit-identity.ts';
-import { endPruned, submitView, tellUploads } from './submit-view.ts';
+import { uploadAndReport } from './submit-upload.ts';
+import { endPruned } from './submit-view.ts';
 import { budgetText, coalescing, rememberWishes, warnOfNoPilot, wishesAsked } from './wishes.ts';
 import type { PreflightView } from './render/preflight-text.ts';
 import { noticesText, problemsText } from './render/problems-text.ts';
@@ -66,7 +60,7 @@ export async function runSubmit(context: Context, inputs: readonly string[], opt
   const link = flags.dryRun === true ? await connectIfPossible(context) : await connectApi(context);
   const store = await openStore(context.stateFolder);
   try {
-    const progress = new Progress({ terminal: context.terminal, clock: systemClock, quiet: flags.quiet === true });
+    const progress = createTelling(context);
     const engine = await createEngine(context, { store, emit: progress.emit });
     await sweep(engine);
     let preflight: PreflightView | null = null;
@@ -86,7 +80,7 @@ export async function runSubmit(context: Context, inputs: readonly string[], opt
     const done = await store.run(runId);
     if (!exists && done) warnOfNoPilot(context, done);
     if (exists && done) await rememberWishes(context, store, done.state === 'done' ? [] : [done]);
-    if (done?.state === 'done' && options.wait) return await reportDone(context, store, done);
+    if (done?.state === 'done' && options.wait) return await reportDone(context, store, done, options.command);
     if (done?.state === 'done') await deliver(context, store, done);
     if (options.wait)
       return await driveAndReport(context, store, { command: options.command, runIds: [runId], once: false, link });
@@ -251,49 +245,4 @@ async function endDryRun(context: Context, report: IngestReport): Promise<number
   await terminal.data(`${JSON.stringify(first, null, 2)}\n`);
   terminal.talk('Dry run: nothing was sent and no run was made.');
   return EXIT.ok;
-}
-
-interface Upload {
-  readonly engine: Engine;
-  readonly store: Store;
-  readonly link: ApiLink;
-  readonly runId: string;
-  readonly exists: boolean;
-  readonly preflight: PreflightView | null;
-  readonly saving: IngestReport['saving'];
-}
-
-async function uploadAndReport(context: Context, upload: Upload): Promise<number> {
-  const { engine, store, link, runId, exists, preflight, saving } = upload;
-  const { flags, terminal } = context;
-  const before = await store.run(runId);
-  let driver: DriverRecord | null = null;
-  let end: Awaited<ReturnType<typeof drive>> | 'locked' | 'nothing' = 'nothing';
-  if (before && before.state !== 'done') {
-    const account = await openAccount(context, link);
-    try {
-      end = await drive(withApi(engine, link, flags, account), {
-        runIds: [runId],
-        goal: 'upload',
-        once: false,
-        holder: holderOf('submit'),
-        retryLockMs: flags.retryLock,
-        asCompleted: null,
-      });
-    } catch (error) {
-      if (!isBatchrunError(error, 'E_LOCKED')) throw error;
-      driver = await store.driver();
-      end = 'locked';
-    } finally {
-      await account.close();
-    }
-  }
-  const view = { ...(await submitView(store, { runId, exists, driver, preflight })), saving: savingView(saving) };
-  if (flags.quiet !== true) tellUploads(context, view, driver);
-  await terminal.data(flags.json === true ? `${JSON.stringify(view)}\n` : `${runId}\n`);
-  const run = end === 'stopped' ? await store.run(runId) : null;
-  if (run) terminal.talk(stoppedText([await viewRun(store, run)]));
-  if (end === 'unreachable') terminal.talk('The API could not be reached; the work goes on with `batchrun collect`.');
-  if (end === 'blocked') return EXIT.blocked;
-  return end === 'unreachable' || end === 'stopped' ? EXIT.notFinished : EXIT.ok;
 }

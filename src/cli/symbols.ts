@@ -113,3 +113,11 @@ const FOLDABLE = new RegExp(`[${Object.keys(FOLDED).join('')}]`, 'gu');
 export function folded(text: string): string {
   return text.replace(FOLDABLE, (sign) => FOLDED[sign] ?? sign);
 }
+
+/** Sequences other than those of colours, controls, and what turns the direction of writing. */
+const HARMFUL = /\u001b(?!\[[\d;]*m)|[\u0000-\u0008\u000b-\u001a\u001c-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
+
+/** Names, and what the API says, must not steer the terminal. */
+export function harmless(text: string): string {
+  return text.replace(HARMFUL, '');
+}

@@ -4,7 +4,7 @@
  * bottom of a terminal is taken away before anything else is said.
  */
 import { BatchrunError } from '../base/errors.ts';
-import { folded, symbolsOf, takesColor, takesUnicode, type Symbols } from './symbols.ts';
+import { folded, harmless, symbolsOf, takesColor, takesUnicode, type Symbols } from './symbols.ts';
 
 export interface Terminal {
   /** Is someone looking? Then a live line is shown. */
@@ -19,13 +19,15 @@ export interface Terminal {
   readonly columns: number;
   /** A line of talk on stderr. */
   talk(line: string): void;
+  /** A line of the log on stderr, as it is. */
+  log(line: string): void;
   /** Shows or replaces the live line; '' takes it away. */
   line(text: string): void;
   /** Has the reader of stdout gone? What is written then goes nowhere. */
   readonly unread: boolean;
   /** Bytes or text on stdout. */
   data(data: Uint8Array | string): Promise<void>;
-  /** Text for people on stdout: in ASCII where the locale has no more. */
+  /** Text for people on stdout: in ASCII where the locale has no more, and without what would steer a terminal. */
   text(text: string): Promise<void>;
   ask(question: string): Promise<string>;
   /** Several questions in a row: what is typed ahead, or pasted, is not lost between them. */
@@ -45,19 +47,25 @@ export interface TerminalOptions {
   readonly quiet: boolean;
   /** Completes the commands that talk tells the user to type. */
   readonly complete: (text: string) => string;
+  /** Makes JSON of what is told, with --log-format json; null where the level leaves it out. */
+  readonly told?: (text: string) => string | null;
 }
 
 export function createTerminal(options: TerminalOptions): Terminal {
   const { stdout, stderr, env } = process;
   const symbols = symbolsOf(takesUnicode(env));
-  const shown = symbols.unicode ? (text: string): string => text : folded;
+  const shown = (text: string): string => harmless(symbols.unicode ? text : folded(text));
   let lineShown = false;
   let stdoutGone = false;
   const clear = (): void => {
     if (lineShown) stderr.write(CLEAR_LINE);
     lineShown = false;
   };
-  const live = stderr.isTTY && env['TERM'] !== 'dumb' && !options.quiet;
+  const live = stderr.isTTY && env['TERM'] !== 'dumb' && !options.quiet && !options.told;
+  const say = (line: string): void => {
+    clear();
+    stderr.write(`${line}\n`);
+  };
   const data = async (bytes: Uint8Array | string): Promise<void> => {
     clear();
     if (stdoutGone || bytes.length === 0) return;
@@ -72,15 +80,18 @@ export function createTerminal(options: TerminalOptions): Terminal {
     get interactive() {
       return stderr.isTTY && process.stdin.isTTY;
     },
-    color: takesColor(env, { flag: options.color, isTty: stderr.isTTY }),
+    color: !options.told && takesColor(env, { flag: options.color, isTty: stderr.isTTY }),
     dataColor: takesColor(env, { flag: options.color, isTty: stdout.isTTY }),
     get columns() {
       return stderr.columns || 80;
     },
-    talk: (line) => {
-      clear();
-      stderr.write(`${shown(options.complete(line))}\n`);
+    talk: (told) => {
+      const line = options.complete(told);
+      // JSON is UTF-8 wherever it is read, and escapes what is harmful itself.
+      const text = options.told ? options.told(line) : shown(line);
+      if (text !== null) say(text);
     },
+    log: (line) => say(options.told ? line : shown(line)),
     line: (text) => {
       if (!live) return;
       if (text === '') return clear();

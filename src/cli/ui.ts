@@ -9,11 +9,12 @@ export interface Paint {
   readonly green: (text: string) => string;
   readonly yellow: (text: string) => string;
   readonly red: (text: string) => string;
+  readonly cyan: (text: string) => string;
 }
 
 export function createPaint(color: boolean): Paint {
   const paint = (code: number) => (text: string) => (color && text !== '' ? `\u001b[${code}m${text}\u001b[0m` : text);
-  return { bold: paint(1), dim: paint(2), green: paint(32), yellow: paint(33), red: paint(31) };
+  return { bold: paint(1), dim: paint(2), green: paint(32), yellow: paint(33), red: paint(31), cyan: paint(36) };
 }
 
 /** A bar of so many columns. What has begun shows, and only all of it is full. */

@@ -84,6 +84,21 @@ export const METRICS = {
     help: '1 where a person must act before a run goes on.',
     labels: ['run', 'reason'],
   },
+  batchrun_deadline_timestamp_seconds: {
+    kind: 'gauge',
+    help: 'When the results of a run are needed, where it has a deadline, in seconds since 1970.',
+    labels: ['run'],
+  },
+  batchrun_deadline_late_rows: {
+    kind: 'gauge',
+    help: 'Rows of a run that will be later than its deadline, as it was last said; 0 where all make it.',
+    labels: ['run'],
+  },
+  batchrun_results_vanish_timestamp_seconds: {
+    kind: 'gauge',
+    help: 'When the API deletes the first results of a run that are not collected yet, in seconds since 1970.',
+    labels: ['run'],
+  },
   batchrun_last_success_timestamp_seconds: {
     kind: 'gauge',
     help: 'When a row last succeeded, or a run last ended, in seconds since 1970.',

@@ -106,6 +106,26 @@ export interface EventRecord {
   readonly data: Readonly<Record<string, unknown>>;
 }
 
+export interface EventQuery {
+  readonly afterId?: number;
+  readonly beforeId?: number;
+  readonly limit: number;
+  readonly newest?: boolean;
+  /** Only events of these kinds. */
+  readonly kinds?: readonly string[];
+}
+
+export interface Notes {
+  /** Writes an event that is not a move: a wait, a retry, a warning, a notice that was sent. */
+  note(
+    runId: string,
+    kind: string,
+    atMs: number,
+    data: Readonly<Record<string, unknown>>,
+    chunkNo?: number,
+  ): Promise<void>;
+}
+
 /** The packed blobs of a chunk (packed-index.ts). */
 export interface ChunkIndex {
   readonly requests: Uint8Array;

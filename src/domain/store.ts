@@ -5,105 +5,27 @@
  * Each method is one whole domain step and one transaction. A step that meets a state it does not expect throws
  * (E_TRANSITION, E_FENCED) and changes nothing.
  */
-import type {
-  AttemptRecord,
-  AttemptState,
-  BatchInfo,
-  BatchRecord,
-  Block,
-  ChunkCounts,
-  ChunkKind,
-  ChunkRecord,
-  ChunkState,
-  OutputFormat,
-  RowRecord,
-  RowState,
-  RunRecord,
-  RunWishes,
-  UsageEntry,
-} from './model.ts';
+import type { AttemptRecord, BatchInfo, Block, OutputFormat, RowRecord, RunWishes } from './model.ts';
+import type { Ledger } from './ledger.ts';
 import type { WarmUpEnd } from './cache/settings.ts';
 import type { PoolSnapshot } from './pacing/snapshot.ts';
 import type {
   AttemptStart,
-  ChunkIndex,
   CollectedRow,
   CollectedStep,
   CopiedStep,
-  CopyCount,
   DisprovedStep,
-  DriverRecord,
-  EventRecord,
   IngestEnd,
   IngestVerdict,
   NewChunk,
   NewRun,
-  PoolRecord,
+  Notes,
   RealtimeStep,
   SplitStep,
-  Tombstone,
   WaitRecord,
 } from './store-steps.ts';
 
-export interface Store {
-  /** Runs in the order in which they were made, the ones still being read last asked for by `ingesting`. */
-  runs(options?: { readonly ingesting?: boolean }): Promise<readonly RunRecord[]>;
-  run(runId: string): Promise<RunRecord | null>;
-  chunkCounts(runId: string): Promise<ChunkCounts>;
-  chunks(
-    runId: string,
-    filter?: {
-      readonly states?: readonly ChunkState[];
-      readonly kind?: ChunkKind;
-      readonly afterNo?: number;
-      readonly limit?: number;
-    },
-  ): Promise<readonly ChunkRecord[]>;
-  chunk(runId: string, chunkNo: number): Promise<ChunkRecord | null>;
-  chunkIndex(runId: string, chunkNo: number): Promise<ChunkIndex>;
-  /** How many rows take the answers of others. Reads every chunk of the run: to be asked only where it may have some. */
-  copyCounts(runId: string): Promise<readonly CopyCount[]>;
-  rowRecords(
-    runId: string,
-    filter: { readonly states?: readonly RowState[]; readonly afterSeq?: number; readonly limit: number },
-  ): Promise<readonly RowRecord[]>;
-  rowRecord(runId: string, seq: number): Promise<RowRecord | null>;
-  /** Counts of error types among the rows that failed. */
-  failureCounts(runId: string): Promise<Readonly<Record<string, number>>>;
-  /** When the earliest row that waits for a retry may go, or null. */
-  nextRetryAtMs(runId: string): Promise<number | null>;
-  usage(runId: string): Promise<readonly UsageEntry[]>;
-  /** In the order in which they were made. */
-  attempts(
-    runId: string,
-    filter: { readonly states?: readonly AttemptState[]; readonly afterId?: number; readonly limit: number },
-  ): Promise<readonly AttemptRecord[]>;
-  /** In the order of their chunks. `chunkStates`: only the batches that chunks in these states go on with. */
-  batches(runId: string, filter?: { readonly chunkStates?: readonly ChunkState[] }): Promise<readonly BatchRecord[]>;
-  batch(batchId: string): Promise<BatchRecord | null>;
-  /**
-   * Batches under way that are not the one of their chunk. `spare`: those whose chunk has the whole results of another
-   * one, so that nobody needs them any more.
-   */
-  secondBatches(runId: string, only?: 'spare'): Promise<readonly BatchRecord[]>;
-  /** How long the last batches of this origin took that nobody stopped, newest first. */
-  batchHistory(origin: string, limit: number): Promise<readonly { readonly rows: number; readonly tookMs: number }[]>;
-  events(
-    runId: string | null,
-    options: {
-      readonly afterId?: number;
-      readonly beforeId?: number;
-      readonly limit: number;
-      readonly newest?: boolean;
-    },
-  ): Promise<readonly EventRecord[]>;
-  driver(): Promise<DriverRecord | null>;
-  waits(origin: string, workspace: string): Promise<readonly WaitRecord[]>;
-  /** What was last known of limits and their use, at one base URL or at all of them, in the order of their names. */
-  pools(origin?: string): Promise<readonly PoolRecord[]>;
-  tombstones(): Promise<readonly Tombstone[]>;
-  /** What the database itself finds wrong with what it keeps; nothing where it is whole. */
-  check(): Promise<readonly string[]>;
+export interface Store extends Ledger, Notes {
   /** The ledger as it is now, whatever is written meanwhile. It must be closed. */
   snapshot(): Promise<Snapshot>;
 
@@ -143,14 +65,11 @@ export interface Store {
 }
 
 /** Reads of one instant: counts that are taken from it agree with each other. */
-export interface Snapshot extends Pick<
-  Store,
-  'run' | 'chunks' | 'chunkIndex' | 'rowRecords' | 'usage' | 'attempts' | 'batches' | 'events'
-> {
+export interface Snapshot extends Ledger {
   close(): Promise<void>;
 }
 
-export interface DriverStore {
+export interface DriverStore extends Notes {
   readonly epoch: number;
   /** Throws E_FENCED where another process drives by now. Asked before a file is put where the other may have its own. */
   readonly assertDriving: () => Promise<void>;
@@ -294,12 +213,4 @@ export interface DriverStore {
   finishRun(runId: string, atMs: number): Promise<void>;
   /** done -> active: the rows in these states go to `retry` with fresh attempts. Gives how many. */
   reopen(runId: string, states: readonly ('failed' | 'expired' | 'canceled')[], atMs: number): Promise<number>;
-  /** Writes an event that is not a move: a wait, a retry, a warning. */
-  note(
-    runId: string,
-    kind: string,
-    atMs: number,
-    data: Readonly<Record<string, unknown>>,
-    chunkNo?: number,
-  ): Promise<void>;
 }

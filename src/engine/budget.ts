@@ -5,7 +5,7 @@
  */
 import { formatUsd, plural } from '../base/units.ts';
 import type { Block, ChunkState, Lane, ModelMix, RunRecord } from '../domain/model.ts';
-import { wishesOf } from '../domain/model.ts';
+import { requestCount, wishesOf } from '../domain/model.ts';
 import { expectedCostUsd, worstCostUsd } from '../domain/reserve.ts';
 import type { Store } from '../domain/store.ts';
 import { OPEN_ROW_STATES } from '../domain/transitions.ts';
@@ -37,16 +37,22 @@ export async function budgetOf(
   const spentUsd = usage.reduce((sum, entry) => sum + entry.costUsd, 0);
   let unknown = usage.some((entry) => entry.unpricedRows > 0);
   let reservedUsd = run.realtimeReservedUsd;
-  const reserve = (mix: ModelMix): void => {
+  const reserve = (mix: ModelMix, share = 1): void => {
     const usd = usdOf(run, mix, 'batch', usage);
     if (usd === null) unknown = true;
-    else reservedUsd += usd;
+    else reservedUsd += usd * share;
   };
   for (const chunk of await store.chunks(run.id, { states: RESERVING })) reserve(chunk.mix);
   // A batch that turned up beside the one of its chunk is billed as well.
   for (const { chunkNo } of await store.secondBatches(run.id)) {
     const chunk = chunkNo === null ? null : await store.chunk(run.id, chunkNo);
     if (chunk) reserve(chunk.mix);
+  }
+  // Nor does its end make it free: what it answered is billed, though nobody reads its results and knows how much.
+  for (const { chunkNo, counts } of await store.secondBatches(run.id, 'ended')) {
+    const chunk = chunkNo === null || counts.succeeded === 0 ? null : await store.chunk(run.id, chunkNo);
+    // Of a lost chunk all is reserved already.
+    if (chunk && chunk.state !== 'lost') reserve(chunk.mix, counts.succeeded / Math.max(1, requestCount(counts)));
   }
   return { capUsd, spentUsd, reservedUsd, leftUsd: capUsd - spentUsd - reservedUsd, unknown };
 }

@@ -76,7 +76,7 @@ async function cancelBatch(session: Session, batch: BatchRecord, link: KeyLink):
     const failure = apiFailureOrThrow(error);
     noteFailure(session, failure, link);
     session.cancelNotBeforeMs = engine.clock.monotonicMs() + waitBefore(session, 1, failure.retryAfterMs);
-    engine.log.warn('a batch could not be canceled yet', { batch: batch.id, status: failure.status });
+    engine.log.warn('batch.not_canceled', { batch: batch.id, status: failure.status });
     const { status } = failure;
     if (status === null || PASSING.has(status) || status >= 500) return false;
     session.cancelRefusals.set(batch.id, status);

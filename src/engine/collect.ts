@@ -201,7 +201,7 @@ async function afterFailedFetch(
     await refuseLook(session, link, verdict, runIds);
     await blockUnseen(session, { chunk, batch }, verdict);
   } else {
-    engine.log.debug('results could not be fetched', { batch: batch.id, failures: wait.failures });
+    engine.log.debug('results.not_fetched', { batch: batch.id, failures: wait.failures });
   }
 }
 

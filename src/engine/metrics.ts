@@ -2,10 +2,12 @@
  * Reads the metrics: counts what the engine tells while it works, and takes the rest from the ledger, so that it is what
  * `status` and `limits` show. Pure but for its counts; nothing in the engine depends on anyone listening.
  */
+import { RESULTS_KEPT_MS } from '../domain/limits.ts';
 import { METRICS, type MetricName, type Reading } from '../domain/metrics.ts';
 import { wishesOf, type RunRecord, type UsageEntry } from '../domain/model.ts';
 import type { PoolRecord } from '../domain/store-steps.ts';
 import type { Store } from '../domain/store.ts';
+import { lastSaid } from './deadline-word.ts';
 import type { EngineEvent } from './events.ts';
 import { viewLimits } from './limits-view.ts';
 
@@ -14,10 +16,14 @@ export interface MeteredRun {
   readonly usage: readonly UsageEntry[];
   /** Under way at the API. */
   readonly open: { readonly batches: number; readonly requests: number };
+  /** Rows that will be later than the deadline, as was last said of it. */
+  readonly lateRows: number;
+  /** When the first results that are not collected yet are deleted; null where none are under way. */
+  readonly vanishAtMs: number | null;
 }
 
 /** What of the ledger the metrics are read from. */
-export type MeteredLedger = Pick<Store, 'runs' | 'usage' | 'chunks' | 'pools'>;
+export type MeteredLedger = Pick<Store, 'runs' | 'usage' | 'chunks' | 'pools' | 'batches' | 'events'>;
 
 export class Meter {
   readonly #counts = new Map<string, { reading: Reading; value: number }>();
@@ -64,7 +70,8 @@ export class Meter {
       const chunks = run.state === 'done' ? [] : await ledger.chunks(run.id, { states: ['submitted'] });
       const requests = chunks.reduce((sum, chunk) => sum + chunk.rowCount, 0);
       const usage = await ledger.usage(run.id);
-      metered.push({ run, usage, open: { batches: chunks.length, requests } });
+      const open = { batches: chunks.length, requests };
+      metered.push({ run, usage, open, ...(await riskOf(ledger, run)) });
     }
     const doneAtMs = runs.reduce((latest, run) => Math.max(latest, run.doneAtMs ?? -Infinity), -Infinity);
     return [
@@ -83,10 +90,21 @@ export class Meter {
   }
 }
 
+/** What may come too late: nothing of a run that is done. */
+async function riskOf(ledger: MeteredLedger, run: RunRecord): Promise<Pick<MeteredRun, 'lateRows' | 'vanishAtMs'>> {
+  if (run.state === 'done') return { lateRows: 0, vanishAtMs: null };
+  const { deadlineMs } = wishesOf(run);
+  const said = deadlineMs === null ? null : await lastSaid(ledger, run.id);
+  const lateRows = said?.deadlineMs === deadlineMs ? said.lateRows : 0;
+  const batches = await ledger.batches(run.id, { chunkStates: ['submitted', 'ended'] });
+  const oldestMs = Math.min(...batches.map((batch) => batch.createdAtMs));
+  return { lateRows, vanishAtMs: batches.length === 0 ? null : oldestMs + RESULTS_KEPT_MS };
+}
+
 /** Of one run: where its rows are, what is under way, what it cost, what it waits for. */
-export function runReadings({ run, usage, open }: MeteredRun): Reading[] {
+export function runReadings({ run, usage, open, lateRows, vanishAtMs }: MeteredRun): Reading[] {
   const of = { run: run.id };
-  const { maxCostUsd } = wishesOf(run);
+  const { maxCostUsd, deadlineMs } = wishesOf(run);
   const costs = new Map<string, number>();
   for (const { lane, costUsd } of usage) costs.set(lane, (costs.get(lane) ?? 0) + costUsd);
   return [
@@ -95,6 +113,13 @@ export function runReadings({ run, usage, open }: MeteredRun): Reading[] {
     reading('batchrun_batch_requests_queued', of, open.requests),
     ...[...costs].map(([lane, usd]) => reading('batchrun_cost_usd', { ...of, lane }, usd)),
     ...(maxCostUsd === null ? [] : [reading('batchrun_budget_usd', of, maxCostUsd)]),
+    ...(deadlineMs === null
+      ? []
+      : [
+          reading('batchrun_deadline_timestamp_seconds', of, deadlineMs / 1_000),
+          reading('batchrun_deadline_late_rows', of, lateRows),
+        ]),
+    ...(vanishAtMs === null ? [] : [reading('batchrun_results_vanish_timestamp_seconds', of, vanishAtMs / 1_000)]),
     ...[...new Set(run.blocked.map((block) => block.reason))].map((reason) =>
       reading('batchrun_blocked', { ...of, reason }, 1),
     ),

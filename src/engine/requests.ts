@@ -8,8 +8,8 @@ import { paths, tagOf } from '../domain/ids.ts';
 import type { ChunkRecord } from '../domain/model.ts';
 import { decodeRequestIndex, type RequestIndex } from '../domain/packed-index.ts';
 import type { FileReader, Files } from '../domain/ports.ts';
+import type { Ledger } from '../domain/ledger.ts';
 import { wireId } from '../domain/result-line.ts';
-import type { Store } from '../domain/store.ts';
 import { sizeOfParams } from './split.ts';
 
 /** An index of a chunk of 100,000 rows takes 4 MB decoded. */
@@ -47,12 +47,12 @@ interface Slot {
 }
 
 export class RequestReader {
-  readonly #store: Pick<Store, 'chunk' | 'chunkIndex'>;
+  readonly #store: Pick<Ledger, 'chunk' | 'chunkIndex'>;
   readonly #files: Files;
   /** By chunk, the one that was asked for longest ago first. */
   readonly #slots = new Map<string, Slot>();
 
-  constructor(store: Pick<Store, 'chunk' | 'chunkIndex'>, files: Files) {
+  constructor(store: Pick<Ledger, 'chunk' | 'chunkIndex'>, files: Files) {
     this.#store = store;
     this.#files = files;
   }

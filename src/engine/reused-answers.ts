@@ -121,7 +121,7 @@ export class ReusableAnswers {
   #tell({ id: runId }: RunRecord, cause: string): void {
     if (this.#told.has(runId)) return;
     this.#told.add(runId);
-    this.#engine.log.warn('answers of an earlier run cannot be reused: the rows are sent', { run: runId, cause });
+    this.#engine.log.warn('answers.not_reused', { run: runId, cause });
   }
 }
 

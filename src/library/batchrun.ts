@@ -3,9 +3,10 @@
  */
 import { resolve } from 'node:path';
 import { BatchrunError } from '../base/errors.ts';
-import type { RunView } from '../engine/status.ts';
-import type { House, SubmitReport } from './house.ts';
+import type { RunView } from '../engine/run-view.ts';
+import type { House } from './house.ts';
 import type { BatchrunOptions, RowsInput, SubmitOptions } from './options.ts';
+import type { SubmitReport } from './report.ts';
 import type { Run } from './run.ts';
 
 /** A state folder and what can be done with it. Made by `createBatchrun`. */
@@ -132,7 +133,7 @@ class Front implements Batchrun {
   }
 
   async #handle(house: House, id: string, report: SubmitReport | null): Promise<Run> {
-    const { createRun } = await import('./run.ts');
+    const { createRun } = await import('./run-handle.ts');
     const run = await house.store.run(id);
     if (!run) throw this.#unknown(id);
     return createRun({ house, id, name: run.name, report });

@@ -107,7 +107,7 @@ export async function openAccount({ options, files, log, signal }: AccountOf): P
   const asked = all.map(({ api, credential }) => identifyKey({ api, label: maskKey(credential) }, signal));
   const keys = isAsked ? await Promise.all(asked) : null;
   for (const key of keys ?? []) {
-    if (key.refused) log.warn('a key is set aside', { key: key.label, cause: key.refused.message });
+    if (key.refused) log.warn('key.aside', { key: key.label, cause: key.refused.message });
   }
   const admin =
     adminKey === undefined
@@ -128,7 +128,7 @@ async function adminLimits(of: {
   try {
     return await readAdminLimits({ adminKey, baseURL, workspace, clock: systemClock, signal });
   } catch (error) {
-    of.log.warn('the Admin API does not tell the limits', { cause: messageOf(error) });
+    of.log.warn('limits.not_told', { cause: messageOf(error) });
     return null;
   }
 }
@@ -140,8 +140,8 @@ export async function connectLimiter(url: string, log: Logger): Promise<Limiter>
     clock: systemClock,
     rng: systemRng,
     onMode: (mode, cause) => {
-      if (mode === 'shared') log.info('limits are shared through Redis');
-      else log.warn('limits are not shared', { cause: cause ?? 'Redis cannot be used' });
+      if (mode === 'shared') log.info('limiter.shared');
+      else log.warn('limiter.alone', { cause: cause ?? 'Redis cannot be used' });
     },
   });
 }
@@ -180,7 +180,7 @@ function toLog(log: Logger): Writable {
   return new Writable({
     decodeStrings: false,
     write: (text: string, _encoding, done) => {
-      log.warn('sdk', { text: text.trimEnd() });
+      log.warn('sdk.said', { text: text.trimEnd() });
       done();
     },
   });

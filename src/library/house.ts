@@ -28,40 +28,9 @@ import {
 import { Driving } from './driving.ts';
 import { EventHub } from './events.ts';
 import type { BatchrunOptions, RowsInput, SubmitOptions } from './options.ts';
+import type { SubmitReport } from './report.ts';
 import { inputsOf } from './rows.ts';
 import { filledIn, ingestRequest, outputOf, wishesIn } from './submit.ts';
-
-/** What was read and checked: of a run that is submitted, or of rows that are only looked at. */
-export interface SubmitReport {
-  /** These rows were submitted before: it is that run, and nothing was read into a new one. */
-  readonly resumed: boolean;
-  readonly rows: number;
-  /** Left out, with `onInvalid: 'skip'`. */
-  readonly invalid: number;
-  /** Batches that it takes. */
-  readonly batches: number;
-  readonly bytes: number;
-  /** If every answer is as long as `max_tokens` allows; null where a model has no known price. */
-  readonly max_cost_usd: number | null;
-  /** What is worth saying once for all rows that it touches. */
-  readonly notices: readonly { readonly code: string; readonly message: string; readonly rows: number }[];
-  /** The first rows that cannot be sent. They quote a few characters of a row at most. */
-  readonly problems: readonly SubmitProblem[];
-  readonly warnings: readonly string[];
-  /** The first request as it goes out, where rows were read. */
-  readonly first_request: unknown;
-}
-
-/** A row that cannot be sent, and why. */
-export interface SubmitProblem {
-  /** The path of the input; `(rows)` where it was no file. */
-  readonly file: string;
-  /** From 1; of rows that were passed in, which one it was. */
-  readonly line: number;
-  readonly id: string;
-  readonly code: string;
-  readonly message: string;
-}
 
 export interface Submitted {
   readonly runId: string;

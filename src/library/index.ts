@@ -14,9 +14,9 @@ export type {
   SubmitOptions,
 } from './options.ts';
 export type { ResultsOptions, Run } from './run.ts';
-export type { SubmitProblem, SubmitReport } from './house.ts';
+export type { SubmitProblem, SubmitReport } from './report.ts';
 export type { DroppedEvent, HappeningEvent, ProgressEvent, RunEvent } from './events.ts';
 export type { ResultRow } from './result-row.ts';
-export type { BatchView, BlockView, BudgetShown, DeadlineView, RunView } from '../engine/status.ts';
+export type { BatchView, BlockView, BudgetShown, DeadlineView, RunView } from '../engine/run-view.ts';
 export type { RowState } from '../domain/model.ts';
 export { BatchrunError, isBatchrunError, type ErrorCode } from '../base/errors.ts';

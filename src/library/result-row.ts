@@ -1,13 +1,8 @@
 /**
  * What became of one row, as programs get it. The names are those of `--format flat`.
  */
-import { fieldsOf } from '../adapters/sinks/fields.ts';
-import { resultText } from '../adapters/sinks/record.ts';
 import type { OutputLane } from '../domain/output-record.ts';
 import type { RowState } from '../domain/model.ts';
-import { readResultLine } from '../domain/result-line.ts';
-import { toOutputRecord } from '../engine/output.ts';
-import type { WalkedRow } from '../engine/walked-row.ts';
 
 export interface ResultRow {
   /** Its own id, or the number of its line where it has none. */
@@ -35,17 +30,4 @@ export interface ResultRow {
   readonly columns: Readonly<Record<string, unknown>>;
   /** The whole message of the API, where it was asked for with `messages: true`; else null. */
   readonly message: Readonly<Record<string, unknown>> | null;
-}
-
-export function toResultRow(row: WalkedRow, withMessage: boolean): ResultRow {
-  const record = toOutputRecord(row);
-  const text = withMessage ? resultText(record) : null;
-  // The fields are a table by name; here each gets its type.
-  const fields = fieldsOf(record) as Omit<ResultRow, 'custom_id' | 'columns' | 'message'>;
-  return {
-    custom_id: record.customId,
-    ...fields,
-    columns: record.columns ?? {},
-    message: text === null ? null : (readResultLine(text)?.message ?? null),
-  };
 }

@@ -351,3 +351,13 @@ describe('without a file', () => {
     expect(b.read('capacity.html')).toContain('Capacity for 100,000 rows');
   });
 });
+
+it('leaves nothing where there was no state, not even a folder', async () => {
+  const b = await bench();
+  b.write('in.csv', csv(5));
+  b.write('tmp/.keep', '');
+  await b.ok(['plan', 'in.csv', ...ASK], { env: { TMPDIR: b.path('tmp') } });
+  await b.ok(['plan', '--rows', '1000', '--input-tokens', '100', '--output-tokens', '10', '--model', MODEL]);
+  expect(readdirSync(b.folder).sort()).toEqual(['in.csv', 'tmp']);
+  expect(readdirSync(b.path('tmp'))).toEqual(['.keep']);
+});

@@ -272,5 +272,7 @@ test('status --watch ends with Ctrl-C, and with its reader', async () => {
   const unread = b.start(['status', '--watch']);
   await unread.says(/in batch/, 'stdout');
   unread.child.stdout.destroy();
+  // A reader that has gone is met by the next line, and there is one when something has changed.
+  await b.ok(['cancel', 'latest']);
   expect(await unread.ended).toMatchObject({ code: 0, stderr: '' });
 });

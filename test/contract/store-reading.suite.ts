@@ -53,6 +53,18 @@ export function storeReadingSuite(name: string, open: OpenStore): void {
         expect(await store.events(RUN, { limit: 2 })).toEqual(all.slice(0, 2));
         expect(await store.events(null, { afterId: all[5]?.id ?? 0, limit: 99 })).toEqual(all.slice(6));
         expect(await store.events(null, { limit: 3, newest: true })).toEqual(all.slice(5));
+        const waits = await store.events(null, { limit: 99, kinds: ['wait', 'none'] });
+        expect(waits.map(({ runId }) => runId)).toEqual([RUN, OTHER]);
+        expect(await store.events(RUN, { limit: 99, kinds: ['wait'] })).toEqual(waits.slice(0, 1));
+        expect(await store.events(null, { limit: 1, kinds: ['wait'], newest: true })).toEqual(waits.slice(1));
+      });
+
+      test('who does not drive may write a note, even beside a newer driver', async () => {
+        await ready([1]);
+        await store.note(RUN, 'notice.sent', AT, { id: 'n' });
+        expect(await store.events(RUN, { limit: 1, newest: true })).toMatchObject([
+          { runId: RUN, kind: 'notice.sent', chunkNo: null, atMs: AT, data: { id: 'n' } },
+        ]);
       });
     });
 

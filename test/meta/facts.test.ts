@@ -239,7 +239,12 @@ const OTHER_UNIT = /(?:_MS|_BYTES|_CHARS|_ROWS|_LINES|_COUNT|_RECORDS)(?:_|\b)/;
 const BY_CHANCE: Readonly<Record<string, string>> = {
   'src/base/units.ts': 'a million, written out',
   'src/base/virtual-clock.ts': 'turns of a simulation at most',
-  'src/cli/progress.ts': 'a million, written out',
+  'src/cli/fitted-line.ts': 'a million, written out',
+  'src/adapters/notify/patience.ts': 'milliseconds of all tries',
+  'src/tools/notify/notifier.ts': 'notices that are read',
+  'src/tools/run-report/examples.ts': 'rows that are looked at',
+  'src/tools/serve/failures.ts': 'rows that are looked at',
+  'src/tools/serve/feed.ts': 'events that a page may be behind',
   'src/cli/option-table.ts': 'milliseconds between polls',
   'src/cli/sim-flags.ts': 'milliseconds of the simulator',
   'src/cli/demo.ts': 'milliseconds of the demo',
@@ -252,6 +257,12 @@ const BY_CHANCE: Readonly<Record<string, string>> = {
   'src/tools/advise/lengths.ts': 'characters of a cut',
   'src/tools/advise/repeats.ts': 'hashes in memory',
   'src/tools/rehearse/rehearse.ts': 'rows of a small job',
+  'src/cli/loadtest-requests.ts': 'rows that a load is drawn from',
+  'src/cli/loadtest-settings.ts': 'requests of a load test',
+  'src/tools/loadtest/mix.ts': 'tokens that a mix may ask for',
+  'src/tools/loadtest/settings.ts': 'requests under way at once',
+  'src/tools/loadtest/thresholds.ts': 'milliseconds, written out',
+  'src/tools/loadtest/words.ts': 'milliseconds, written out',
 };
 
 /** Every price factor, and every limit that is large enough to be recognised. */

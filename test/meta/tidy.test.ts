@@ -25,6 +25,8 @@ const MAIN = 'src/cli/main.ts';
 const ENTRIES: Readonly<Record<string, string>> = {
   [MAIN]: 'the command line',
   'src/library/index.ts': 'import from batchrun',
+  'src/library/sim.ts': 'import from batchrun/sim',
+  'src/library/limiter.ts': 'import from batchrun/limiter',
   'src/cli/reading-thread.ts': 'started by cli/read-rows.ts',
   'src/cli/proving-thread.ts': 'started by cli/prove-results.ts',
   'src/cli/loadtest-thread.ts': 'started by cli/loadtest-sim.ts',

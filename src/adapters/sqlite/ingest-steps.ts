@@ -25,6 +25,7 @@ type IngestSteps = Pick<
   | 'changeWishes'
   | 'pruneRun'
   | 'compact'
+  | 'note'
 >;
 
 export function createIngestSteps(db: Db): IngestSteps {
@@ -64,6 +65,8 @@ export function createIngestSteps(db: Db): IngestSteps {
       }),
     pruneRun: (runId, atMs) => step(() => pruneRun(db, runId, atMs)),
     compact: () => settled(() => compact(db)),
+    note: (runId, kind, atMs, data, chunkNo) =>
+      step(() => addEvent(db, { runId, atMs, kind, data, chunkNo: chunkNo ?? null })),
   };
 }
 

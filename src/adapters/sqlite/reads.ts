@@ -3,9 +3,16 @@
  */
 import { CHUNK_STATES, type ChunkCounts, type ChunkState, type RowState } from '../../domain/model.ts';
 import { OPEN_ROW_STATES } from '../../domain/transitions.ts';
-import type { Store } from '../../domain/store.ts';
+import type { Ledger } from '../../domain/ledger.ts';
 import type { PoolSnapshot } from '../../domain/pacing/snapshot.ts';
-import type { ChunkIndex, CopyCount, DriverRecord, PoolRecord, WaitRecord } from '../../domain/store-steps.ts';
+import type {
+  ChunkIndex,
+  CopyCount,
+  DriverRecord,
+  EventQuery,
+  PoolRecord,
+  WaitRecord,
+} from '../../domain/store-steps.ts';
 import { invariant } from '../../base/errors.ts';
 import { settled, type Db } from './db.ts';
 import {
@@ -26,39 +33,12 @@ import {
 } from './records.ts';
 import { toRun } from './run-record.ts';
 
-type Reads = Pick<
-  Store,
-  | 'runs'
-  | 'run'
-  | 'chunkCounts'
-  | 'chunks'
-  | 'chunk'
-  | 'chunkIndex'
-  | 'copyCounts'
-  | 'rowRecords'
-  | 'rowRecord'
-  | 'failureCounts'
-  | 'nextRetryAtMs'
-  | 'usage'
-  | 'batches'
-  | 'batch'
-  | 'secondBatches'
-  | 'batchHistory'
-  | 'events'
-  | 'driver'
-  | 'waits'
-  | 'pools'
-  | 'tombstones'
-  | 'attempts'
-  | 'check'
->;
-
 /** The values of a list that comes from our own types, for an IN clause. */
 function quoted(values: readonly string[]): string {
   return values.map((value) => `'${value}'`).join(',');
 }
 
-export function createReads(db: Db): Reads {
+export function createReads(db: Db): Ledger {
   const read = <T>(work: () => T): Promise<T> => settled(() => db.read(work));
   return {
     runs: (options = {}) =>
@@ -100,7 +80,7 @@ export function createReads(db: Db): Reads {
         db
           .all<BatchColumns>(
             `SELECT b.* FROM batches b JOIN chunks c ON c.run_id = b.run_id AND c.chunk_no = b.chunk_no
-             WHERE b.run_id = ? AND b.status <> 'ended' AND c.batch_id IS NOT b.id ${only === 'spare' ? "AND c.state = 'collected'" : ''}`,
+             WHERE b.run_id = ? AND b.status ${only === 'ended' ? '=' : '<>'} 'ended' AND c.batch_id IS NOT b.id ${only === 'spare' ? "AND c.state = 'collected'" : ''}`,
             runId,
           )
           .map(toBatch),
@@ -156,7 +136,7 @@ function chunkCounts(db: Db, runId: string): ChunkCounts {
   return counts;
 }
 
-function chunks(db: Db, runId: string, filter: NonNullable<Parameters<Store['chunks']>[1]>): ChunkColumns[] {
+function chunks(db: Db, runId: string, filter: NonNullable<Parameters<Ledger['chunks']>[1]>): ChunkColumns[] {
   const conditions = ['run_id = ? AND chunk_no > ?'];
   if (filter.states) conditions.push(`state IN (${quoted(filter.states)})`);
   if (filter.kind) conditions.push(`kind = '${filter.kind}'`);
@@ -239,7 +219,7 @@ function check(db: Db): string[] {
   return problems.length === 1 && problems[0] === 'ok' ? [] : problems;
 }
 
-function attempts(db: Db, runId: string, filter: Parameters<Store['attempts']>[1]): AttemptColumns[] {
+function attempts(db: Db, runId: string, filter: Parameters<Ledger['attempts']>[1]): AttemptColumns[] {
   const states = filter.states ? `AND state IN (${quoted(filter.states)})` : '';
   return db.all<AttemptColumns>(
     `SELECT * FROM attempts WHERE run_id = ? AND id > ? ${states} ORDER BY id LIMIT ?`,
@@ -258,23 +238,16 @@ function failureCounts(db: Db, runId: string): Readonly<Record<string, number>> 
   return Object.fromEntries(rows.map((row) => [row.type ?? 'unknown', row.count]));
 }
 
-function events(db: Db, runId: string | null, options: Parameters<Store['events']>[1]): EventColumns[] {
-  const order = options.newest === true ? 'DESC' : 'ASC';
-  const { afterId = 0, beforeId = Number.MAX_SAFE_INTEGER, limit } = options;
-  const rows =
-    runId === null
-      ? db.all<EventColumns>(
-          `SELECT * FROM events WHERE id > ? AND id < ? ORDER BY id ${order} LIMIT ?`,
-          afterId,
-          beforeId,
-          limit,
-        )
-      : db.all<EventColumns>(
-          `SELECT * FROM events WHERE run_id = ? AND id > ? AND id < ? ORDER BY id ${order} LIMIT ?`,
-          runId,
-          afterId,
-          beforeId,
-          limit,
-        );
-  return options.newest === true ? rows.reverse() : rows;
+function events(db: Db, runId: string | null, query: EventQuery): EventColumns[] {
+  const { afterId = 0, beforeId = Number.MAX_SAFE_INTEGER, limit, newest = false, kinds } = query;
+  const where = [
+    'id > ? AND id < ?',
+    ...(runId === null ? [] : ['run_id = ?']),
+    ...(kinds ? [`kind IN (${quoted(kinds)})`] : []),
+  ];
+  const rows = db.all<EventColumns>(
+    `SELECT * FROM events WHERE ${where.join(' AND ')} ORDER BY id ${newest ? 'DESC' : 'ASC'} LIMIT ?`,
+    ...[afterId, beforeId, ...(runId === null ? [] : [runId]), limit],
+  );
+  return newest ? rows.reverse() : rows;
 }

@@ -67,7 +67,7 @@ function times(latency: LatenciesView): string {
   if (rows.length === 0) return '';
   const { total, service } = latency;
   const note = 'total: from when a request should have begun; service: from when it was sent';
-  const differs = total !== null && service !== null && total.p99_ms > service.p99_ms * 1.01;
+  const differs = total !== null && service !== null && total.p99_ms > service.p99_ms * 1.05;
   return [
     table([['', 'mean', 'p50', 'p75', 'p90', 'p95', 'p99', 'p99.9', 'max'], ...rows]),
     ...(differs ? [note] : []),

@@ -51,6 +51,18 @@ export function summaryText(view: RunView, options: TextOptions): string {
   return lines.filter((line) => line !== '').join('\n');
 }
 
+/** A run that somebody has to look at, in the few lines of a mail: plain ASCII but for what others have said. */
+export function mailText(view: RunView): string {
+  const name = view.name === null ? '' : ` "${view.name}"`;
+  const lines = [
+    `batchrun: ${view.id}${name} is ${view.blocked.length > 0 ? 'blocked' : view.state}.`,
+    table(rowLines(view)),
+  ];
+  for (const block of view.blocked) lines.push(`  blocked: ${block.message}`, `    ${block.hint}`);
+  if (view.blocked.length === 0) lines.push(`  \`batchrun results ${view.id} --only failed\` shows them.`);
+  return lines.join('\n');
+}
+
 /** What is to be done by when, and what will be late. */
 function deadlineText({ deadline, state }: RunView, options: TextOptions): string {
   if (deadline === null || state === 'done') return '';

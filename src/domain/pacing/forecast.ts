@@ -15,6 +15,8 @@ export interface CallSize {
   readonly model: string;
   readonly requestBytes: number;
   readonly maxTokens: number;
+  /** Where whoever calls has counted them: then nothing about the input is guessed. */
+  readonly inputTokens?: number;
 }
 
 export interface ExpectedTokens {
@@ -31,14 +33,14 @@ interface Learnt {
 export class Forecast {
   readonly #learnt = new Map<string, Learnt>();
 
-  expect({ runId, model, requestBytes, maxTokens }: CallSize): ExpectedTokens {
+  expect({ runId, model, requestBytes, maxTokens, inputTokens: counted }: CallSize): ExpectedTokens {
     const learnt = this.#learnt.get(keyOf(runId, model));
     if (!learnt) {
-      const inputTokens = tokensFromBytes(model, requestBytes);
+      const inputTokens = counted ?? tokensFromBytes(model, requestBytes);
       return { inputTokens, outputTokens: Math.min(maxTokens, OUTPUT_TOKENS_FIRST) };
     }
     return {
-      inputTokens: Math.ceil(requestBytes * learnt.inputPerByte),
+      inputTokens: counted ?? Math.ceil(requestBytes * learnt.inputPerByte),
       outputTokens: Math.min(maxTokens, Math.ceil(learnt.output)),
     };
   }

@@ -181,6 +181,12 @@ export class KnownLimits {
     return Math.min(open, cap ?? Infinity);
   }
 
+  /** Does a person allow less than there is? Then more left at the API is not more left of this. */
+  isCapped(name: BucketName): boolean {
+    const known = this.#known.get(name);
+    return known !== undefined && (this.#caps[name] ?? Infinity) < known.value * (1 - this.#headroom);
+  }
+
   /** The share of what the API shows as left that is ours to use. */
   leftToOthers(name: BucketName): number {
     return (this.#known.get(name)?.value ?? 0) * this.#headroom;

@@ -34,6 +34,7 @@ export interface PacerParts {
   readonly headroom: number;
   readonly maxQueued?: number | undefined;
   readonly batchRpm?: number | undefined;
+  readonly told?: ((rateClass: string) => Caps) | undefined;
   /** Told of every call, for the metrics. */
   readonly onCall?: (call: CallCount) => void;
 }
@@ -73,6 +74,8 @@ export interface Answered {
   readonly rates: RateSeen | null;
 }
 
+/** Calls under way that explain any difference: a level is lowered by what the API says, and never raised. */
+const NEVER_MORE = Number.MAX_SAFE_INTEGER;
 /** Token counts in headers are rounded to the nearest thousand (facts, section 3.4). */
 const ROUNDED_TOKENS = 500;
 
@@ -169,6 +172,11 @@ export class Pacer {
     return isHeld;
   }
 
+  /** A call that stood in the line of this pool waits no longer. */
+  async forget(pool: string, waiter: string): Promise<void> {
+    await this.#parts.limiter.forget(pool, waiter);
+  }
+
   /** A call that was paid for and never left. */
   async refund(ticket: Ticket<PacedKey>): Promise<void> {
     const pool = this.#close(ticket);
@@ -195,6 +203,14 @@ export class Pacer {
     } else this.#count(pool, ticket.key.label, { requests: 1 });
     await this.#hear(pool, ticket, rates);
     if (pool.known.answered(clock.now())) await this.#book.apply(pool);
+  }
+
+  /** A call that went out before anybody knew whose its key is: this is where it took from. */
+  async took(organization: string, model: string, { usage, rates }: Answered): Promise<void> {
+    const pool = await this.#book.of(organization, model);
+    if (rates && this.#book.learn(pool, rates)) await this.#book.apply(pool);
+    const amounts = usage ? amountsFor(countedInput(usage), usage.outputTokens) : { requests: 1 };
+    await this.#parts.limiter.correct(pool.name, amounts);
   }
 
   /** `retried`: it will be called again. */
@@ -242,7 +258,7 @@ export class Pacer {
         bucket,
         remaining: remaining - pool.known.leftToOthers(bucket),
         mark,
-        underWay: pool.underWay * Math.max(1, each),
+        underWay: pool.known.isCapped(bucket) ? NEVER_MORE : pool.underWay * Math.max(1, each),
         roundedTo: bucket === 'requests' ? 1 : ROUNDED_TOKENS,
       };
     });

@@ -24,6 +24,8 @@ export interface BookParts {
   /** `--max-queued` and `--batch-rpm`. */
   readonly maxQueued?: number | undefined;
   readonly batchRpm?: number | undefined;
+  /** What somebody says of the limits of a class of models: counts until an answer says otherwise. */
+  readonly told?: ((rateClass: string) => Caps) | undefined;
 }
 
 /** Of the calls of the batch endpoints. */
@@ -226,13 +228,14 @@ export class PoolBook {
   }
 
   #open(organization: string, rateClass: string): Pool {
-    const { caps, headroom, clock, batchRpm } = this.#parts;
+    const { caps, headroom, clock, batchRpm, told } = this.#parts;
     const known =
       rateClass === BATCH_CLASS
         ? new KnownLimits(batchRpm === undefined ? {} : { requests: batchRpm }, headroom, clock.now(), {
             requests: batchRequestsOfTier(LOWEST_TIER),
           })
         : new KnownLimits(caps, headroom, clock.now());
+    if (rateClass !== BATCH_CLASS) hearAll(known, told?.(rateClass) ?? {}, clock.now());
     const pool = new Pool(organization, rateClass, known);
     const before = this.#pools.get(pool.name);
     if (before) return before;
@@ -265,6 +268,13 @@ export class PoolBook {
       const value = values[bucket];
       if (value !== null) pool.known.hear(bucket, value, 'admin', nowMs);
     }
+  }
+}
+
+function hearAll(known: KnownLimits, limits: Caps, nowMs: number): void {
+  for (const name of BUCKET_NAMES) {
+    const limit = limits[name];
+    if (limit !== undefined) known.hear(name, limit, 'tier', nowMs);
   }
 }
 

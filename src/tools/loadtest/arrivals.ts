@@ -132,8 +132,10 @@ export class Arrivals {
   }
 
   #stageAt(atMs: number): number | null {
-    const at = this.#plan.stages.findIndex(({ toMs }) => atMs < toMs);
-    return at < 0 ? null : at;
+    const { stages } = this.#plan;
+    const at = stages.findIndex(({ toMs }) => atMs < toMs);
+    // The very end belongs to the last one.
+    return stages.length === 0 ? null : at < 0 ? stages.length - 1 : at;
   }
 }
 

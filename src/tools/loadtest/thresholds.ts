@@ -127,7 +127,11 @@ const WANTED: Readonly<Record<MetricKind, string>> = {
 
 function limitOf(kind: MetricKind, text: string): number | undefined {
   // A bare 2 could be meant as seconds or as milliseconds.
-  if (kind === 'ms') return /[a-z]$/.test(text) ? parseDurationMs(text) : undefined;
+  if (kind === 'ms') {
+    const ms = /[a-z]$/.test(text) ? parseDurationMs(text) : undefined;
+    // 1.005 s are 1,004.9999 ms of a computer.
+    return ms === undefined ? undefined : Math.round(ms * 1_000) / 1_000;
+  }
   if (kind === 'share' && text.endsWith('%')) return numberOf(text.slice(0, -1), 100);
   return numberOf(kind === 'number' ? text.replace(/^\$/, '') : text, 1);
 }

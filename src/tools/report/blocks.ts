@@ -101,7 +101,7 @@ export function barTable({ caption, bars }: { readonly caption?: string; readonl
     return markup`<tr${mark}><th scope="row">${label}</th><td class="bar">${drawing}</td><td class="number">${text}</td></tr>\n`;
   });
   return markup`<div class="wide">
-    <table>
+    <table class="bars">
       ${captionOf(caption)}
       <tbody>
         ${rows}

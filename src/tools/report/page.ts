@@ -29,13 +29,20 @@ export interface Report {
   readonly sections: readonly ReportSection[];
   /** A line at the end: of when the data is, how it was made. */
   readonly footer?: string;
+  /** What it is about, for programs: a report on the same may replace it. */
+  readonly about?: string;
   readonly assets: ReportAssets;
 }
 
 /** What marks the place of a chart; a page without one goes without the chart library. */
 export const CHART_CLASS = 'chart-place';
 
-export function reportPage({ title, subtitle, sections, footer, assets }: Report): string {
+/** The line of a page that says what it is about; it stands within the first kilobyte. */
+export function aboutLine(about: string): string {
+  return markup`<meta name="batchrun" content="${about}" />`.text;
+}
+
+export function reportPage({ title, subtitle, sections, footer, about, assets }: Report): string {
   const body = markup`<header>
       <h1>${title}</h1>
       ${subtitle === undefined ? null : markup`<p class="quiet">${subtitle}</p>`}
@@ -49,6 +56,7 @@ export function reportPage({ title, subtitle, sections, footer, assets }: Report
     <html lang="en">
       <head>
         <meta charset="utf-8" />
+        ${about === undefined ? null : new Markup(aboutLine(about))}
         <meta http-equiv="Content-Security-Policy" content="${policy(style, script)}" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content="light dark" />

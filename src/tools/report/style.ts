@@ -43,8 +43,15 @@ figure { margin: 0 0 1.25rem; } figcaption { color: var(--quiet); font-size: .9r
 .chart-place .u-legend th, .chart-place .u-legend td { border: 0; padding: 0 .3rem; }
 code { font: .9em ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: .7rem .9rem; overflow-x: auto; }
+table.bars > tbody > tr > th { width: 32%; overflow-wrap: anywhere; } .bars th, .spans th { font-weight: 500; }
+.open { opacity: .55; } .spans .axis { font-weight: 400; white-space: nowrap; } .axis span + span { float: right; }
+.lead { font-size: 1.1rem; } .said { white-space: pre-wrap; overflow-wrap: anywhere; } td .said { min-width: 14rem; }
+.example { border-left: 3px solid var(--line); margin: 0 0 1rem; padding: 0 0 0 .8rem; } .example pre { white-space: pre-wrap; }
+.example h4 { margin: 0; font-size: .9rem; overflow-wrap: anywhere; } .example p { margin: .4rem 0 .2rem; }
 ul { margin: .25rem 0 .75rem; padding-left: 1.25rem; }
-@media print { body { max-width: none; } section { break-inside: avoid; } }
-@media (max-width: 34rem) { body { padding: 1rem .75rem 2rem; font-size: 14px; } td.bar { width: 35%; min-width: 5rem; }
+@media print { :root { --ground: #fff; --card: #f6f7f9; --ink: #000; --quiet: #444; --line: #bbb; } h2, h3, caption { break-after: avoid; }
+  body { max-width: none; } tr, figure, .figures div, .example { break-inside: avoid; } .wide { overflow: visible; }
+  pre { white-space: pre-wrap; } body { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
+@media (max-width: 34rem) { body { padding: 1rem .75rem 2rem; font-size: 14px; } td.bar { width: 30%; min-width: 4.5rem; } .spans .axis span + span { display: none; }
   th, td { padding-right: .6rem; } }
 `;

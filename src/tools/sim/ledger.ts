@@ -32,6 +32,7 @@ export interface LedgerBatch {
 
 export interface LedgerRow {
   readonly customId: string;
+  readonly model: string;
   readonly paramsHash: string;
   readonly outcome: 'processing' | 'succeeded' | 'errored' | 'canceled' | 'expired';
   /** Billed where it succeeded. */
@@ -159,9 +160,9 @@ function ledgerBatch(view: BatchView, batch: SimBatch): LedgerBatch {
       for (const row of batch.rows) {
         const outcome = isEnded ? outcomeOf(view, batch, row) : undefined;
         const outputTokens = outcome?.type === 'succeeded' ? outcome.answer.outputTokens : 0;
-        const { customId, paramsHash, input } = row;
+        const { customId, model, paramsHash, input } = row;
         const deviates = outcome?.type === 'succeeded' && outcome.answer.deviates === true;
-        yield { customId, paramsHash, outcome: outcome?.type ?? 'processing', input, outputTokens, deviates };
+        yield { customId, model, paramsHash, outcome: outcome?.type ?? 'processing', input, outputTokens, deviates };
       }
     },
   };

@@ -33,9 +33,25 @@ const VALUES: readonly unknown[] = [
     '2026-11-22T06:00Z',
     'redis://h',
     'rediss://',
+    'https://h/x',
+    'https://',
+    '20/s',
+    '1/s-50/s',
+    'done,failed',
   ],
   ...['a,b', 'body=4000', 'body=', 'jsonl', 'batch', 'warn', '{"a":1}'],
-  ...[[], ['a', 'b'], ['body=4000'], [['a']], [null], {}, { body: 4000 }, { body: 0 }, { body: 'x' }],
+  ...[
+    [],
+    ['a', 'b'],
+    ['body=4000'],
+    [['a']],
+    ['done', 'blocked'],
+    [null],
+    {},
+    { body: 4000 },
+    { body: 0 },
+    { body: 'x' },
+  ],
 ];
 
 /** Where only the program knows: how large, which clock, what a text comes to. */
@@ -46,6 +62,10 @@ const STRICTER: Partial<Record<string, (value: unknown) => boolean>> = {
   share: (value) => typeof value === 'string',
   cap: (value) => typeof value === 'string',
   cuts: (value) => typeof value === 'string',
+  address: (value) => typeof value === 'string',
+  per_second: (value) => typeof value === 'string',
+  rates: (value) => typeof value === 'string',
+  notices: (value) => typeof value === 'string',
 };
 
 describe('the schema and the program', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { fitted } from '../../../src/cli/fitted-line.ts';
-import { folded, symbolsOf, takesColor, takesUnicode } from '../../../src/cli/symbols.ts';
+import { folded, harmless, symbolsOf, takesColor, takesUnicode } from '../../../src/cli/symbols.ts';
 import { bar } from '../../../src/cli/ui.ts';
 
 describe('UTF-8', () => {
@@ -29,8 +29,14 @@ describe('UTF-8', () => {
     expect(folded('a, … → “b” ×2 · Grüße 🙂')).toBe('a, ... -> "b" x2 - Grüße 🙂');
   });
 
+  test('nothing but colours may steer the terminal', () => {
+    expect(harmless('a\u001b[1mb\u001b[0m\tc\n')).toBe('a\u001b[1mb\u001b[0m\tc\n');
+    expect(harmless('a\u001b[2Jb\u001b]0;t\u0007c\r\u009b2Jd\u202ee\u001b[1;31mf\u001b')).toBe(
+      'a[2Jb]0;tc2Jde\u001b[1;31mf',
+    );
+  });
+
   test('signs for terminals without it are ASCII', () => {
-     
     expect(JSON.stringify(symbolsOf(false))).toMatch(/^[\x00-\x7f]*$/);
   });
 });

@@ -105,3 +105,25 @@ test.each([
   await settled();
   expect(await leftUsd(it)).toBeCloseTo(left, 5);
 });
+
+test('what a second batch answered stays reserved when it has ended', async () => {
+  const it = await room(2, 2, { maxCostUsd: 100 * CALL_USD });
+  await uploadRound(it.the, [it.run.id]);
+  const one = 100 * CALL_USD - (await leftUsd(it));
+  const [attempt] = await it.store.attempts(it.run.id, { limit: 1 });
+  const second = it.api.add('msgbatch_second', 2);
+  await it.the.driver.recordDuplicate({ attemptId: attempt?.id ?? 0, batch: second, atMs: 0 });
+  expect(await leftUsd(it)).toBeCloseTo(100 * CALL_USD - 2 * one, 12);
+  const seen = (succeeded: number, canceled: number): Promise<void> =>
+    it.the.driver.recordBatchSeen({
+      ...{ ...second, status: 'ended', endedAtMs: 1 },
+      counts: { processing: 0, succeeded, errored: 0, canceled, expired: 0 },
+    });
+  await seen(2, 0);
+  expect(await leftUsd(it)).toBeCloseTo(100 * CALL_USD - 2 * one, 12);
+  await seen(1, 1);
+  expect(await leftUsd(it)).toBeCloseTo(100 * CALL_USD - 1.5 * one, 12);
+  // What was stopped before it was answered costs nothing.
+  await seen(0, 2);
+  expect(await leftUsd(it)).toBeCloseTo(100 * CALL_USD - one, 12);
+});

@@ -1,4 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import { RESULTS_KEPT_MS } from '../../../src/domain/limits.ts';
+import { DEADLINE_EVENT } from '../../../src/engine/deadline-word.ts';
 import { openSqliteStore } from '../../../src/adapters/sqlite/store.ts';
 import { METRICS, type Reading } from '../../../src/domain/metrics.ts';
 import type { DriverStore, Store } from '../../../src/domain/store.ts';
@@ -63,6 +65,25 @@ describe('the metrics', () => {
     expect(only(readings, 'last_success')).toEqual({});
   });
 
+  test('of a run say what may come too late: its deadline, and results that the API deletes', async () => {
+    await activeRun();
+    const deadlineMs = AT + 60_000;
+    await store.changeWishes(RUN, { deadlineMs });
+    const late = async () => only(await new Meter(() => AT).read(store, ORIGIN), 'deadline');
+    expect(await late()).toEqual({
+      [`batchrun_deadline_timestamp_seconds{${RUN}}`]: deadlineMs / 1_000,
+      [`batchrun_deadline_late_rows{${RUN}}`]: 0,
+    });
+    await driver.note(RUN, DEADLINE_EVENT, AT, { deadline_ms: deadlineMs, late_rows: 4, missed: false });
+    expect(await late()).toMatchObject({ [`batchrun_deadline_late_rows{${RUN}}`]: 4 });
+    await store.changeWishes(RUN, { deadlineMs: deadlineMs + 1 });
+    expect(await late()).toMatchObject({ [`batchrun_deadline_late_rows{${RUN}}`]: 0 });
+    const batch = await store.batch('msgbatch_1');
+    expect(only(await new Meter(() => AT).read(store, ORIGIN), 'vanish')).toEqual({
+      [`batchrun_results_vanish_timestamp_seconds{${RUN}}`]: ((batch?.createdAtMs ?? NaN) + RESULTS_KEPT_MS) / 1_000,
+    });
+  });
+
   test('of a run add up what its models cost, by lane, and name its budget', async () => {
     await activeRun();
     const run = await store.run(RUN);
@@ -72,6 +93,8 @@ describe('the metrics', () => {
       run: { ...run, settings: { ...run.settings, wishes: { maxCostUsd: 50 } } },
       usage,
       open: { batches: 0, requests: 0 },
+      lateRows: 0,
+      vanishAtMs: null,
     });
     expect(only(readings, 'usd')).toEqual({
       [`batchrun_cost_usd{${RUN},batch}`]: 1.5,
@@ -177,7 +200,12 @@ describe('the metrics', () => {
     for (const { name, labels } of readings) expect([name, Object.keys(labels)]).toEqual([name, METRICS[name].labels]);
     const seen = new Set(readings.map(({ name }) => name));
     const unseen = Object.keys(METRICS).filter((name) => !(seen as Set<string>).has(name));
-    expect(unseen).toEqual(['batchrun_cost_usd', 'batchrun_budget_usd']);
+    expect(unseen).toEqual([
+      'batchrun_cost_usd',
+      'batchrun_budget_usd',
+      'batchrun_deadline_timestamp_seconds',
+      'batchrun_deadline_late_rows',
+    ]);
   });
 });
 

@@ -36,6 +36,19 @@ describe('limits', () => {
     expect(await it.burst()).toHaveLength(21);
   });
 
+  test('a cap holds although answers show more left than it allows; less left counts', async () => {
+    const it = pacerLab({ caps: { requests: 5 } });
+    const sees = async (remaining: number): Promise<void> =>
+      it.pacer.answered(await it.go(), answer(headers({ requests: 1_000, ...LARGE }, { requests: remaining })));
+    for (let calls = 1; calls <= 4; calls++) await sees(1_000 - calls);
+    expect(await it.level('requests')).toBe(1);
+    await sees(995);
+    expect(await it.burst()).toEqual([]);
+    it.clock.advance(60_000);
+    await sees(2);
+    expect(await it.level('requests')).toBeLessThanOrEqual(3);
+  });
+
   test('a flag caps them', async () => {
     const it = pacerLab({ caps: { requests: 5, tokens: 1_000 } });
     await it.pacer.answered(await it.go(), answer(headers({ requests: 100, ...LARGE })));

@@ -1,0 +1,109 @@
+/**
+ * What a call of somebody else's gave: what its headers say of limits, what it used, and whether it failed in a way that
+ * the failure router knows. Reads what the official SDK and fetch give, and what the caller notes.
+ */
+import { toApiError } from '../adapters/anthropic/failure.ts';
+import { ratesOf } from '../adapters/anthropic/rate-headers.ts';
+import { systemCodeOf } from '../base/errors.ts';
+import type { ApiFailure } from '../domain/failure-router.ts';
+import type { TokenUsage } from '../domain/model.ts';
+import type { RateSeen } from '../domain/pacing/rate-seen.ts';
+import { readUsage } from '../domain/result-line.ts';
+import { apiFailureOf } from '../engine/session.ts';
+
+/** What a caller may tell of an answer that cannot be looked into from outside. */
+export interface CallNote {
+  readonly headers?: Headers | Readonly<Record<string, string>>;
+  /** The `usage` of the message, as the API gives it. */
+  readonly usage?: unknown;
+}
+
+export interface ReadAnswer {
+  /** What the caller gets. */
+  readonly value: unknown;
+  readonly usage: TokenUsage | null;
+  readonly rates: RateSeen | null;
+  /** A Response that is no success: it is handed on as it is when no other try is made. */
+  readonly failure: ApiFailure | null;
+}
+
+/** The SDK's promise, which has the headers for whoever asks. */
+interface WithResponse {
+  withResponse(): Promise<{ readonly data: unknown; readonly response: Response }>;
+}
+
+/** Makes the call and waits for what it gives. Rejects with whatever it throws or rejects with. */
+export async function readAnswer(call: () => unknown, note: () => CallNote, nowMs: () => number): Promise<ReadAnswer> {
+  // Not awaited before it is looked at: the SDK's promise has the headers, its value has not.
+  const given = call();
+  if (isWithResponse(given)) {
+    const { data, response } = await given.withResponse();
+    return answered({ value: data, body: data, headers: response.headers }, note, nowMs());
+  }
+  const value: unknown = await given;
+  if (value instanceof Response) return readResponse(value, note, nowMs);
+  // What `withResponse` of the SDK gives.
+  const response = field(value, 'response');
+  if (response instanceof Response) {
+    return answered({ value, body: field(value, 'data'), headers: response.headers }, note, nowMs());
+  }
+  return answered({ value, body: value, headers: null }, note, nowMs());
+}
+
+/** The failure that this error is, or null where the API has nothing to do with it: then it is the caller's own. */
+export function failureOf(error: unknown, nowMs: number): ApiFailure | null {
+  return isOfCall(error) ? apiFailureOf(toApiError(error, nowMs)) : null;
+}
+
+async function readResponse(response: Response, note: () => CallNote, nowMs: () => number): Promise<ReadAnswer> {
+  const isJson = /\bjson\b/i.test(response.headers.get('content-type') ?? '');
+  // A copy is read: the caller has the body to itself.
+  const body = isJson && !response.bodyUsed ? await jsonOf(response.clone()) : undefined;
+  if (response.ok) return answered({ value: response, body, headers: response.headers }, note, nowMs());
+  const { status, headers } = response;
+  const failure = failureOf(Object.assign(new Error(`status ${status}`), { status, headers, error: body }), nowMs());
+  return { value: response, usage: null, rates: failure?.rates ?? null, failure };
+}
+
+function answered(
+  { value, body, headers }: { readonly value: unknown; readonly body: unknown; readonly headers: Headers | null },
+  note: () => CallNote,
+  nowMs: number,
+): ReadAnswer {
+  const noted = note();
+  const told = noted.headers === undefined ? headers : new Headers(noted.headers);
+  const usage = noted.usage ?? field(body, 'usage');
+  return {
+    value,
+    usage: typeof usage === 'object' && usage !== null ? readUsage(usage) : null,
+    rates: told === null ? null : ratesOf(told, nowMs),
+    failure: null,
+  };
+}
+
+async function jsonOf(response: Response): Promise<unknown> {
+  try {
+    return await response.json();
+  } catch {
+    // Whoever reads the body itself will see what is wrong with it.
+    return undefined;
+  }
+}
+
+/** An error with a status, one of the SDK's, or one of a connection. A slip in the caller's code is none of these. */
+function isOfCall(error: unknown): boolean {
+  if (typeof field(error, 'status') === 'number') return true;
+  if (!(error instanceof Error)) return false;
+  if (/^API(?:Connection|UserAbort)/.test(error.constructor.name) || error.name === 'AbortError') return true;
+  if (error instanceof TypeError && /^(?:fetch failed|terminated)$/.test(error.message)) return true;
+  const code = systemCodeOf(error) ?? systemCodeOf(error.cause) ?? '';
+  return /^E(?:CONN|PIPE|TIMEDOUT|HOST|NET|AI_|NOTFOUND|ADDRNOTAVAIL)|^UND_ERR_/.test(code);
+}
+
+function isWithResponse(value: unknown): value is WithResponse {
+  return typeof value === 'object' && value !== null && typeof field(value, 'withResponse') === 'function';
+}
+
+function field(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
+}

@@ -1,0 +1,298 @@
+/**
+ * Calls that wait for their turn: by priority and by how long they have waited, as soon as the pacer has room for them and
+ * a slot is free. What fails in passing waits for another try, with full jitter and never before the API says.
+ */
+import { BatchrunError } from '../base/errors.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Rng } from '../base/random.ts';
+import { backoffMs, routeRealtime, type ApiFailure, type BackoffBounds } from '../domain/failure-router.ts';
+import type { Answered, Pacer, Ticket } from '../engine/pacing/pacer.ts';
+import { failureOf, readAnswer, type CallNote, type ReadAnswer } from './limiter-answer.ts';
+import { readyKeys, type HeldKey } from './limiter-keys.ts';
+import { AbortBook, WaitingCalls, type LineCall, type TakenCall, type WaitingCall } from './limiter-waiting.ts';
+
+export interface LineParts {
+  readonly pacer: Pacer;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly keys: readonly HeldKey[];
+  readonly concurrency: number;
+  readonly maxAttempts: number;
+  /** A call whose next try would be later than this after it was asked for is given up. */
+  readonly giveUpMs: number;
+  readonly backoff: BackoffBounds;
+}
+
+/** Calls looked at beyond the free slots: smaller ones, or those of another class of models, may go at once. */
+const LOOKAHEAD = 32;
+/** Calls at the front that what flows in is put aside for. */
+const WAITERS_MAX = 2;
+
+export class CallLine {
+  readonly #parts: LineParts;
+  readonly #calls = new WaitingCalls();
+  readonly #aborts = new AbortBook();
+  #running = 0;
+  #waiting = 0;
+  #waiters = 0;
+  #ids = 0;
+  #pumping: Promise<void> | null = null;
+  #pumpAgain = false;
+  #closed = false;
+  #timer: { readonly stop: AbortController; readonly atMs: number } | undefined;
+  #idle: (() => void)[] = [];
+
+  constructor(parts: LineParts) {
+    this.#parts = parts;
+  }
+
+  get counts(): { readonly waiting: number; readonly running: number } {
+    return { waiting: this.#waiting, running: this.#running };
+  }
+
+  run(call: LineCall): Promise<unknown> {
+    if (this.#closed) return Promise.reject(closedError());
+    if (call.signal?.aborted === true) return Promise.reject(call.signal.reason as Error);
+    return new Promise((resolve, reject) => {
+      const nowMs = this.#parts.clock.monotonicMs();
+      const waiting: WaitingCall = {
+        ...call,
+        ...{ id: `call-${++this.#ids}`, sinceMs: nowMs, resolve, reject },
+        onAbort: () => this.#leave(waiting, call.signal?.reason),
+        ...{ attempts: 0, tries: 0, notBeforeMs: nowMs, pool: null, over: false },
+      };
+      this.#aborts.on(call.signal, waiting.onAbort);
+      this.#waiting++;
+      this.#calls.add(waiting);
+      this.#pump();
+    });
+  }
+
+  /** Calls that wait are refused; those under way are waited for. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#timer?.stop.abort();
+    // What a pump has in its hands comes back first.
+    await this.#pumping;
+    for (const waiting of this.#calls.drain()) this.#leave(waiting, closedError());
+    while (this.#running > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  #postpone(waiting: WaitingCall, waitMs: number): void {
+    this.#waiting++;
+    waiting.notBeforeMs = this.#parts.clock.monotonicMs() + waitMs;
+    this.#calls.addLater(waiting);
+    this.#setTimer(waitMs);
+  }
+
+  /** One that waits goes, with this. What is left of it in the line is passed over. */
+  #leave(waiting: WaitingCall, error: unknown): void {
+    if (waiting.over) return;
+    this.#settle(waiting);
+    this.#waiting--;
+    // A place in the line that nobody claims is given up by itself.
+    this.#forget(waiting).catch(() => undefined);
+    waiting.reject(error);
+  }
+
+  /** Nothing is to become of it any more. */
+  #settle(waiting: WaitingCall): void {
+    waiting.over = true;
+    this.#aborts.off(waiting.signal, waiting.onAbort);
+  }
+
+  async #forget(waiting: WaitingCall): Promise<void> {
+    const { pool } = waiting;
+    if (pool === null) return;
+    waiting.pool = null;
+    this.#waiters--;
+    await this.#parts.pacer.forget(pool, waiting.id);
+  }
+
+  #pump(): void {
+    this.#pumpAgain = true;
+    this.#pumping ??= this.#pumpAll().finally(() => (this.#pumping = null));
+  }
+
+  /** One pump at a time: who asks meanwhile gets another one after it. */
+  async #pumpAll(): Promise<void> {
+    while (this.#pumpAgain && !this.#closed) {
+      this.#pumpAgain = false;
+      await this.#pumpOnce();
+    }
+  }
+
+  async #pumpOnce(): Promise<void> {
+    const { pacer, concurrency, clock } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    const ripeMs = this.#calls.ripen(nowMs);
+    if (ripeMs !== null) this.#setTimer(ripeMs - nowMs);
+    let slots = Math.min(concurrency, pacer.concurrency(concurrency)) - this.#running;
+    const left: TakenCall[] = [];
+    const closed = new Set<string>();
+    let waitMs: number | null = null;
+    while (slots > 0 && left.length < LOOKAHEAD) {
+      const next = this.#calls.take();
+      if (!next) break;
+      const { item: waiting } = next;
+      const asked = closed.has(waiting.size.model) ? null : await this.#ask(waiting);
+      if (asked === 'gone') slots--;
+      else left.push(next);
+      if (asked === null || asked === 'gone') continue;
+      if (asked.everyone) closed.add(waiting.size.model);
+      if (asked.waitMs !== null) waitMs = Math.min(waitMs ?? Infinity, asked.waitMs);
+    }
+    // They keep their turns, also among those that came meanwhile.
+    for (const one of left) this.#calls.putBack(one);
+    if (waitMs !== null && slots > 0) this.#setTimer(waitMs);
+  }
+
+  /** Starts the call, or says how long it has to wait: null for an answer of another call. */
+  async #ask(waiting: WaitingCall): Promise<'gone' | { readonly everyone: boolean; readonly waitMs: number | null }> {
+    const { pacer, keys } = this.#parts;
+    try {
+      const ready = readyKeys(keys);
+      if (ready.length === 0) return { everyone: true, waitMs: null };
+      const name = waiting.pool !== null || this.#waiters < WAITERS_MAX ? waiting.id : null;
+      const go = await pacer.take(waiting.size, ready, name);
+      if (go.kind === 'go') {
+        if (waiting.pool !== null) this.#waiters--;
+        waiting.pool = null;
+        // It was left while the limiter was asked.
+        if (waiting.over) await pacer.refund(go.ticket);
+        else this.#start(waiting, go.ticket);
+        return 'gone';
+      }
+      if (name !== null && go.pool !== '' && waiting.pool === null) this.#waiters++;
+      if (name !== null && go.pool !== '') waiting.pool = go.pool;
+      if (waiting.over) await this.#forget(waiting);
+      return go;
+    } catch (error) {
+      // The limiter itself is broken: the caller is told, and the others go on.
+      this.#leave(waiting, error);
+      return 'gone';
+    }
+  }
+
+  #start(waiting: WaitingCall, ticket: Ticket<HeldKey>): void {
+    this.#waiting--;
+    this.#running++;
+    ticket.key.running++;
+    waiting.tries++;
+    waiting.attempts++;
+    // From here on an abort is the affair of the call.
+    this.#aborts.off(waiting.signal, waiting.onAbort);
+    void this.#call(waiting, ticket).finally(() => {
+      ticket.key.running--;
+      this.#running--;
+      if (this.#running === 0) for (const resolve of this.#idle.splice(0)) resolve();
+      this.#pump();
+    });
+  }
+
+  async #call(waiting: WaitingCall, ticket: Ticket<HeldKey>): Promise<void> {
+    const { pacer, clock } = this.#parts;
+    try {
+      const answer = await this.#answerOf(waiting, ticket);
+      await this.#learn(ticket, answer);
+      if (answer.failure) {
+        await this.#failed(waiting, ticket, answer.failure, { kind: 'value', value: answer.value });
+        return;
+      }
+      await pacer.answered(ticket, answer);
+      this.#settle(waiting);
+      waiting.resolve(answer.value);
+    } catch (error) {
+      const failure = failureOf(error, clock.now());
+      if (failure) {
+        if (failure.status !== null) await this.#learn(ticket, { usage: null, rates: failure.rates ?? null });
+        await this.#failed(waiting, ticket, failure, { kind: 'error', error });
+        return;
+      }
+      await pacer.refund(ticket).catch(() => undefined);
+      this.#settle(waiting);
+      waiting.reject(error);
+    }
+  }
+
+  /** Whose the key is, where that was not known: its limits are those of others then. */
+  async #learn({ key, size }: Ticket<HeldKey>, answer: Answered): Promise<void> {
+    if (key.learn(answer.rates)) await this.#parts.pacer.took(key.organization, size.model, answer);
+  }
+
+  #answerOf(waiting: WaitingCall, { key }: Ticket<HeldKey>): Promise<ReadAnswer> {
+    let noted: CallNote = {};
+    const note = (told: CallNote): void => {
+      noted = { ...noted, ...told };
+    };
+    const given = {
+      apiKey: key.apiKey,
+      attempt: waiting.tries,
+      signal: waiting.signal ?? new AbortController().signal,
+      note,
+    };
+    return readAnswer(
+      () => waiting.call(given),
+      () => noted,
+      () => this.#parts.clock.now(),
+    );
+  }
+
+  async #failed(
+    waiting: WaitingCall,
+    ticket: Ticket<HeldKey>,
+    failure: ApiFailure,
+    outcome: { readonly kind: 'value'; readonly value: unknown } | { readonly kind: 'error'; readonly error: unknown },
+  ): Promise<void> {
+    const waitMs = this.#nextTry(waiting, ticket.key, failure);
+    await this.#parts.pacer.failed(ticket, failure, waitMs !== null);
+    if (waitMs !== null && waiting.signal?.aborted !== true && !this.#closed) {
+      this.#aborts.on(waiting.signal, waiting.onAbort);
+      this.#postpone(waiting, waitMs);
+      return;
+    }
+    this.#settle(waiting);
+    if (outcome.kind === 'value') waiting.resolve(outcome.value);
+    else waiting.reject(outcome.error);
+  }
+
+  /** How long until it is tried again; null: not at all. */
+  #nextTry(waiting: WaitingCall, key: HeldKey, failure: ApiFailure): number | null {
+    if (failure.connection === 'aborted') return null;
+    const { keys, maxAttempts, giveUpMs, rng, backoff, clock } = this.#parts;
+    const verdict = routeRealtime(failure, waiting.attempts, maxAttempts);
+    if (verdict.kind === 'failed') return null;
+    if (verdict.kind === 'blocked') {
+      if (verdict.reason === 'endpoint' || keys.length === 1) return null;
+      // It is not the call's fault: another key may do it.
+      key.aside = verdict;
+      waiting.attempts--;
+      return keys.some(({ aside }) => aside === null) ? 0 : null;
+    }
+    if (!verdict.countsAsAttempt) waiting.attempts--;
+    const waitMs = Math.ceil(Math.max(verdict.waitMs, backoffMs(waiting.tries, rng, backoff)));
+    return clock.monotonicMs() + waitMs - waiting.sinceMs > giveUpMs ? null : waitMs;
+  }
+
+  #setTimer(waitMs: number): void {
+    if (this.#closed) return;
+    const { clock } = this.#parts;
+    const ms = Math.max(1, Math.ceil(waitMs));
+    const atMs = clock.monotonicMs() + ms;
+    if (this.#timer && this.#timer.atMs <= atMs) return;
+    this.#timer?.stop.abort();
+    const timer = { stop: new AbortController(), atMs };
+    this.#timer = timer;
+    void clock.sleep(ms, timer.stop.signal).then(() => {
+      if (this.#timer !== timer) return;
+      this.#timer = undefined;
+      this.#pump();
+    });
+  }
+}
+
+export function closedError(): BatchrunError {
+  return new BatchrunError('E_NOT_FINISHED', 'the limiter was closed before the call had its turn', {
+    hint: 'Nothing was sent for it: ask again, with another limiter.',
+  });
+}

@@ -1,0 +1,137 @@
+/**
+ * One run in the hands of a program (run.ts): it may be done, under way, or left by another process. Whoever waits for it
+ * brings it to its end.
+ */
+import { BatchrunError, isBatchrunError } from '../base/errors.ts';
+import { ROW_STATES, type RowState, type RunRecord } from '../domain/model.ts';
+import { OPEN_ROW_STATES } from '../domain/transitions.ts';
+import { viewRun, type RunView } from '../engine/status.ts';
+import { walkRows } from '../engine/walk.ts';
+import { EventFeed } from './events.ts';
+import type { House } from './house.ts';
+import type { SubmitReport } from './report.ts';
+import type { ResultRow } from './result-row.ts';
+import type { ResultsOptions, Run } from './run.ts';
+import { toResultRow } from './to-result-row.ts';
+
+export interface RunParts {
+  readonly house: House;
+  readonly id: string;
+  readonly name: string | null;
+  readonly report: SubmitReport | null;
+}
+
+const RETRYABLE = ['failed', 'expired', 'canceled'] as const;
+
+export function createRun(parts: RunParts): Run {
+  const handle = new RunHandle(parts);
+  const { id, name, report } = parts;
+  return {
+    ...{ id, name, report },
+    wait: (options) => handle.wait(options?.signal),
+    events: () => handle.events(),
+    results: (options) => handle.results(options),
+    status: () => handle.status(),
+    start: () => void handle.ended().catch(() => undefined),
+    cancel: () => handle.cancel(),
+    retry: (options) => handle.retry(options?.only ?? RETRYABLE),
+  };
+}
+
+class RunHandle {
+  readonly #house: House;
+  readonly #id: string;
+
+  constructor({ house, id }: RunParts) {
+    this.#house = house;
+    this.#id = id;
+  }
+
+  async wait(signal?: AbortSignal): Promise<RunView> {
+    signal?.throwIfAborted();
+    await (signal ? unlessAborted(this.ended(), signal) : this.ended());
+    return this.status();
+  }
+
+  events(): EventFeed {
+    const { hub } = this.#house;
+    return new EventFeed({ hub, runId: this.#id, rows: () => this.#rows(), ended: this.ended() });
+  }
+
+  async *results({ only, id, messages = false }: ResultsOptions = {}): AsyncGenerator<ResultRow, undefined> {
+    const states = only && new Set(only);
+    for (const state of only ?? []) {
+      if (ROW_STATES.includes(state)) continue;
+      throw new BatchrunError('E_USAGE', `there is no row state "${state}"`, {
+        hint: `There are ${ROW_STATES.join(', ')}.`,
+      });
+    }
+    for await (const row of walkRows(this.#house.engine, await this.#record())) {
+      if (id !== undefined && row.entry.id !== id) continue;
+      if (states ? states.has(row.state) : !OPEN_ROW_STATES.includes(row.state)) yield toResultRow(row, messages);
+      if (id !== undefined) return;
+    }
+  }
+
+  async status(): Promise<RunView> {
+    return viewRun(this.#house.store, await this.#record());
+  }
+
+  /** Resolves when the run is done; drives it until then. */
+  async ended(): Promise<void> {
+    const run = await this.#record();
+    if (run.state === 'done') return;
+    await this.#house.assertOrigin(run);
+    await this.#house.driving.ended(run.id);
+  }
+
+  async cancel(): Promise<RunView> {
+    const run = await this.#record();
+    if (run.state === 'done') return this.status();
+    await this.#house.assertOrigin(run);
+    const { store, engine } = this.#house;
+    if (run.state !== 'canceling') await store.requestCancel(run.id, engine.clock.now());
+    try {
+      await this.ended();
+    } catch (error) {
+      // Whoever drives stops its batches.
+      if (!isBatchrunError(error, 'E_LOCKED')) throw error;
+    }
+    return this.status();
+  }
+
+  async retry(only: readonly (typeof RETRYABLE)[number][]): Promise<number> {
+    const run = await this.#record();
+    if (run.state !== 'done') {
+      throw new BatchrunError('E_RUN_NOT_DONE', `${run.id} is ${run.state}: its rows are still being tried`, {
+        hint: 'Wait for it first.',
+      });
+    }
+    await this.#house.assertOrigin(run);
+    let rows = 0;
+    await this.#house.driving.asDriver(async ({ driver, engine }) => {
+      rows = await driver.reopen(run.id, only, engine.clock.now());
+    });
+    if (rows > 0) this.ended().catch(() => undefined);
+    return rows;
+  }
+
+  async #record(): Promise<RunRecord> {
+    const run = await this.#house.store.run(this.#id);
+    if (run) return run;
+    throw new BatchrunError('E_RUN_UNKNOWN', `there is no run "${this.#id}" any more`);
+  }
+
+  async #rows(): Promise<Readonly<Record<RowState | 'total', number>>> {
+    const { totalRows: total, rows } = await this.#record();
+    return { total, ...rows };
+  }
+}
+
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason as Error);
+    signal.addEventListener('abort', onAbort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}

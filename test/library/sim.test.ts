@@ -1,0 +1,65 @@
+/**
+ * The simulator as other people's tests use it: with the official SDK, over HTTP and without, and under batchrun itself.
+ */
+import Anthropic from '@anthropic-ai/sdk';
+import { expect, it, onTestFinished } from 'vitest';
+import { createBatchrun } from '../../src/library/index.ts';
+import { answerFor, createSim, faults, startSim } from '../../src/library/sim.ts';
+import { MODEL, params } from '../support/cli.ts';
+import { tempFolder } from '../support/temp.ts';
+import { all, rowsOf } from './lab.ts';
+
+const ASKED = params('hello') as unknown as Anthropic.MessageCreateParamsNonStreaming;
+
+it('answers the SDK over HTTP, remembers what happened, and ends', async () => {
+  const sim = await startSim();
+  const client = new Anthropic({ apiKey: 'test', baseURL: sim.origin, maxRetries: 0 });
+  const message = await client.messages.create(ASKED);
+  expect(message.content).toMatchObject([{ type: 'text', text: answerFor(params('hello')) }]);
+  const batch = await client.messages.batches.create({ requests: [{ custom_id: 'a', params: ASKED }] });
+  await expect.poll(async () => (await client.messages.batches.retrieve(batch.id)).processing_status).toBe('ended');
+  const results = await all(await client.messages.batches.results(batch.id));
+  expect(results).toMatchObject([{ custom_id: 'a', result: { type: 'succeeded' } }]);
+  expect(sim.ledger.calls.get('messages.create')).toBe(1);
+  expect(sim.ledger.batches).toMatchObject([{ id: batch.id, rowCount: 1, status: 'ended' }]);
+  const { usd, batchUsd, realtimeUsd, answers } = sim.spend();
+  expect(answers).toBe(2);
+  expect(batchUsd).toBeCloseTo((realtimeUsd ?? NaN) / 2, 12);
+  expect(usd).toBeCloseTo((batchUsd ?? NaN) + (realtimeUsd ?? NaN), 12);
+  await sim.close();
+  await expect(client.messages.create(ASKED)).rejects.toBeInstanceOf(Anthropic.APIConnectionError);
+});
+
+it('answers without sockets, and fails as it is told', async () => {
+  const sim = createSim({ answer: (asked) => `to ${JSON.stringify(asked['messages'])}` });
+  const client = new Anthropic({ apiKey: 'test', fetch: sim.fetch, maxRetries: 0 });
+  sim.failNext('message.529');
+  await expect(client.messages.create(ASKED)).rejects.toMatchObject({ status: 529 });
+  expect(sim.faultsFired.get('message.529')).toBe(1);
+  expect(faults['message.529']).toMatch(/overloaded/);
+  sim.setAccountProblem('credit_too_low');
+  await expect(client.messages.create(ASKED)).rejects.toBeInstanceOf(Anthropic.BadRequestError);
+  sim.setAccountProblem(undefined);
+  const { content } = await client.messages.create(ASKED);
+  expect(content).toMatchObject([{ text: expect.stringContaining('to [{"role":"user"') }]);
+});
+
+it('is what a whole run is tested against, faults and all, without a socket or a key', async () => {
+  const sim = createSim({
+    faults: { 'create.500_after': 0.5, 'results.reset': 0.3 },
+    rates: { errorRate: 0.2 },
+    seed: 3,
+  });
+  const batchrun = createBatchrun({
+    state: tempFolder(),
+    apiKey: 'test',
+    fetch: sim.fetch,
+    ...{ pollIntervalMs: 20, reconcileGraceMs: 100, backoff: { baseMs: 5, maxMs: 20 } },
+  });
+  onTestFinished(() => batchrun.close());
+  const run = await batchrun.submit(rowsOf(40), { chunkRows: 10, model: MODEL });
+  const view = await run.wait();
+  expect(view.rows).toMatchObject({ total: 40, succeeded: 40 });
+  // What the run says that it cost is what the simulator would bill.
+  expect(view.cost_usd.spent).toBeCloseTo(sim.spend().usd ?? NaN, 10);
+});

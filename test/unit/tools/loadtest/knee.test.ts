@@ -1,0 +1,139 @@
+/**
+ * Where refusals begin, and the limits that follow: against a simulator whose limits are known.
+ */
+import { describe, expect, it } from 'vitest';
+import { seededRng } from '../../../../src/base/random.ts';
+import type { LoadAnswer } from '../../../../src/domain/load.ts';
+import { NO_USAGE } from '../../../../src/domain/model.ts';
+import { RateWatch } from '../../../../src/tools/loadtest/rate-watch.ts';
+import type { LoadView } from '../../../../src/tools/loadtest/view.ts';
+import type { SimLimitsPart, SimOptions } from '../../../../src/tools/sim/options.ts';
+import { ENTRY, open, simClient, tested } from './load.lab.ts';
+
+const MINUTES = 120_000;
+
+async function stepped(limits: SimLimitsPart['messages'], more: SimOptions = {}, tokens = 50): Promise<LoadView> {
+  const { view } = await tested(
+    {
+      load: open('steps', [1, 32], MINUTES),
+      durationMs: MINUTES,
+      entries: [{ ...ENTRY, ask: { kind: 'tokens', tokens } }],
+    },
+    simClient({
+      ...{ tier: 'scale', messageLatencyMs: [100, 300], limits: { messages: limits ?? {} } },
+      ...{ switches: { burstMs: 1_000, ...more.switches } },
+    }),
+  );
+  return view;
+}
+
+describe('steps', () => {
+  it('find the limit of requests between two rates, and the rate that goes on beside refusals', async () => {
+    const view = await stepped({ rpm: 300 });
+    expect(view.knee?.last_clean_per_second).toBeLessThanOrEqual(5);
+    expect(view.knee?.first_refused_per_second).toBeGreaterThan(5);
+    expect(view.knee?.first_refused_per_second).toBeLessThan(8);
+    expect(view.knee?.sustained_per_second).toBeGreaterThan(4.7);
+    expect(view.knee?.sustained_per_second).toBeLessThan(5.3);
+    expect(view.knee?.bound_by).toBe('requests');
+    expect(view.limits).toMatchObject([
+      { model: 'claude-haiku-5-5', bound_by: 'requests', requests: { per_minute: 300, source: 'headers' } },
+    ]);
+    // One step after the first with refusals is enough.
+    expect(view.ended_by).toBe('knee');
+    expect(view.findings[0]).toMatch(/^Refusals begin between .*\/s and .*\/s\. .* It is the number of requests/);
+    expect(view.by_stage.map(({ rate_limited: limited }) => limited > 0)).toEqual([
+      ...view.by_stage.slice(0, -2).map(() => false),
+      true,
+      true,
+    ]);
+  });
+
+  it('tell input tokens from requests', async () => {
+    const view = await stepped({ itpm: 60_000 }, {}, 500);
+    expect(view.limits[0]).toMatchObject({ bound_by: 'input_tokens', input_tokens: { per_minute: 60_000 } });
+    expect(view.findings[0]).toContain('shorter prompts');
+  });
+
+  it('tell output tokens too', async () => {
+    const view = await stepped({ otpm: 6_000 });
+    expect(view.limits[0]).toMatchObject({ bound_by: 'output_tokens', output_tokens: { per_minute: 6_000 } });
+    expect(view.findings[0]).toContain('shorter answers');
+  });
+
+  it('need no headers: the refusals name the limit', async () => {
+    const view = await stepped({ rpm: 300 }, { switches: { rateHeaders: 'none' } });
+    expect(view.limits[0]?.requests).toEqual({ per_minute: 300, source: 'refusal' });
+    expect(view.limits[0]?.input_tokens).toMatchObject({ source: 'at_least' });
+  });
+
+  it('say so where nothing is refused', async () => {
+    const view = await stepped({});
+    expect(view.knee).toMatchObject({ first_refused_per_second: null, sustained_per_second: null, bound_by: null });
+    expect(view.ended_by).toBe('duration');
+    expect(view.findings).toContain('Nothing was refused up to 32/s: the knee is above that.');
+  });
+
+  it('do not take a burst that a full bucket let through for a limit', async () => {
+    const view = await stepped({ rpm: 1_500 }, { switches: { burstMs: 60_000 } });
+    expect(view.knee?.first_refused_per_second).toBeNull();
+    expect(view.findings[0]).toMatch(
+      /^Nothing was refused up to 32\/s, but the headers tell of 1,500 requests a minute \(25\/s\)/,
+    );
+  });
+
+  it('are not misled by a full bucket: the rate beside refusals is below that of the last clean step', async () => {
+    const view = await stepped({ rpm: 300 }, { switches: { burstMs: null } });
+    expect(view.knee?.last_clean_per_second).toBeGreaterThan(6);
+    expect(view.knee?.sustained_per_second).toBeLessThan(5.4);
+    expect(view.findings[0]).toContain('a full bucket lets a burst through');
+  });
+});
+
+it('a ramp shows the knee as well, in slices of its time', async () => {
+  const { view } = await tested(
+    { load: open('ramp', [1, 21], MINUTES), durationMs: MINUTES },
+    simClient({
+      ...{ tier: 'scale', messageLatencyMs: [100, 300], limits: { messages: { rpm: 600 } } },
+      ...{ switches: { burstMs: 1_000 } },
+    }),
+  );
+  expect(view.by_stage).toHaveLength(10);
+  expect(view.knee?.last_clean_per_second).toBeLessThanOrEqual(10);
+  expect(view.knee?.first_refused_per_second).toBeGreaterThanOrEqual(8);
+  expect(view.ended_by).toBe('duration');
+});
+
+describe('what went through beside refusals', () => {
+  const answer = (sentAtMs: number, limited: boolean): LoadAnswer => ({
+    ...{ sentAtMs, endedAtMs: sentAtMs + 100, connectMs: null, firstByteMs: null, firstTokenMs: null, bytes: 0 },
+    ...{ status: limited ? 429 : 200, requestId: null, rates: null, model: null, text: null },
+    usage: limited ? NO_USAGE : { ...NO_USAGE, inputTokens: 200, outputTokens: 20 },
+    failure: limited
+      ? { kind: 'rate_limit_error', refusal: { kind: 'rate', bucket: 'requests', limit: null }, retryAfterMs: 2_000 }
+      : null,
+  });
+
+  it('is the limit where neither headers nor refusals name it', () => {
+    const watch = new RateWatch('m');
+    const rng = seededRng(2);
+    // A burst of 100 goes through at once; then five a second of twenty.
+    for (let at = 0; at < 100; at++) watch.note(answer(at, false));
+    for (let at = 0; at < 2_000; at++) watch.note(answer(1_000 + at * 50, rng.next() > 0.25));
+    const view = watch.view();
+    expect(view.requests?.source).toBe('observed');
+    expect(view.requests?.per_minute).toBeGreaterThan(270);
+    expect(view.requests?.per_minute).toBeLessThan(330);
+    expect(view.input_tokens?.source).toBe('at_least');
+    expect(view.retry_after_seconds).toBe(2);
+  });
+
+  it('is nothing where it was too short to tell', () => {
+    const watch = new RateWatch('m');
+    watch.note(answer(0, false));
+    watch.note(answer(100, true));
+    watch.note(answer(900, false));
+    expect(watch.sustainedPerSecond).toBeNull();
+    expect(watch.view()).toMatchObject({ bound_by: 'requests', requests: null });
+  });
+});
