@@ -69,7 +69,8 @@ describe.skipIf(isMissing)('texts of strangers', () => {
       for (const more = page.locator('#failed-rows button.more'); await more.isVisible();) {
         const before = await page.locator('#failed-rows tbody tr').count();
         await more.click();
-        await page.waitForFunction(`document.querySelectorAll('#failed-rows tbody tr').length > ${before}`);
+        const rows = page.locator('#failed-rows tbody tr');
+        await expect.poll(() => rows.count(), { timeout: 30_000 }).toBeGreaterThan(before);
       }
       const ids = await page.locator('#failed-rows tbody td:nth-child(2)').allTextContents();
       expect(ids.length).toBeGreaterThan(0);

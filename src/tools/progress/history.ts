@@ -37,7 +37,8 @@ export class History {
 
   /** A look like the two before it takes the place of the last one: a run that waits for hours costs nothing. */
   add(sample: Sample): void {
-    const [before, last] = this.#samples.slice(-2);
+    const last = this.#samples.at(-1);
+    const before = this.#samples.at(-2);
     // A clock that was set back: what was seen stays, and time goes on from there.
     const at = last && sample.atMs < last.atMs ? { ...sample, atMs: last.atMs } : sample;
     if (before && last && isAlike(before, last) && isAlike(last, at)) this.#samples.pop();

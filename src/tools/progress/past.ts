@@ -148,7 +148,7 @@ function thinned(samples: readonly Sample[]): Sample[] {
     const own = Math.floor((sample.atMs - first) / widthMs);
     const before = kept.at(-1);
     // Where it began is a point of its own.
-    if (before && own <= slot && kept.length > 1)
+    if (before && own <= slot && (kept.length > 1 || before.atMs === sample.atMs))
       kept[kept.length - 1] = { ...sample, refused: Math.max(before.refused, sample.refused) };
     else kept.push(sample);
     slot = Math.max(slot, own);
