@@ -27,6 +27,8 @@ const SUITES: readonly Suite[] = [
   { name: 'library', testTimeout: 60 * SECOND_MS },
   // Installs the packed program: one after the other, and a native module may have to be built.
   { name: 'package', testTimeout: 900 * SECOND_MS, fileParallelism: false },
+  // A browser and a server that it looks at: one after the other.
+  { name: 'browser', testTimeout: 90 * SECOND_MS, fileParallelism: false },
   { name: 'meta', testTimeout: 30 * SECOND_MS },
 ];
 

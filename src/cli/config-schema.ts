@@ -84,6 +84,11 @@ const SHAPES: Readonly<Record<Exclude<FlagKind, 'choice' | 'count'>, JsonObject>
   deadline: { type: 'string', pattern: '\\S' },
   url: { type: 'string', pattern: '^rediss?://.' },
   address: { type: 'string', pattern: '^https?://' },
+  per_second: {
+    type: ['number', 'string'],
+    exclusiveMinimum: 0,
+    pattern: '^\\s*\\d+(\\.\\d+)?(/(s|sec|m|min|h|hour))?\\s*$',
+  },
   rates: { type: 'string', pattern: '\\d/(s|sec|m|min|h|hour)\\b' },
   notices: {
     anyOf: [

@@ -3,7 +3,6 @@
  * token asks for more; then it starts the commands that a person would type (serve-tasks.ts). Without an API key
  * everything can be seen.
  */
-import { readFileSync } from 'node:fs';
 import { systemClock } from '../base/clock.ts';
 import { isBatchrunError, messageOf } from '../base/errors.ts';
 import { PAGE_FILES } from '../tools/serve/page-files.ts';
@@ -16,6 +15,7 @@ import { EXIT } from './outcome.ts';
 import { pageToken, unguessable, withToken } from './page-token.ts';
 import { CommandTasks } from './serve-tasks.ts';
 import { isDriving } from './status.ts';
+import { packageVersion } from './version.ts';
 
 const PORT = 7_700;
 /** How often it looks while nobody does, so that the charts of whoever comes have no gap. */
@@ -37,7 +37,7 @@ export async function runServe(context: Context): Promise<number> {
     port: flags.port ?? PORT,
     token,
     files: PAGE_FILES,
-    routes: serveRoutes({ state, watch, tasks, downloads, isLocal, version: versionOf() }),
+    routes: serveRoutes({ state, watch, tasks, downloads, isLocal, version: packageVersion() }),
     feed: watch.feed('/api/stream'),
     onError: (error) => context.log.error('serve.failed', { why: messageOf(error) }),
   });
@@ -84,9 +84,4 @@ async function lookUntil(watch: Watch, signal: AbortSignal): Promise<void> {
     await watch.look().catch(() => undefined);
     await systemClock.sleep(LOOK_INTERVAL_MS, signal);
   }
-}
-
-function versionOf(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }

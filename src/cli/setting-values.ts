@@ -17,6 +17,7 @@ import {
   limiterUrl,
   list,
   noticeEvents,
+  perSecond,
   rates,
   share,
   webAddress,
@@ -39,6 +40,7 @@ export type FlagKind =
   | 'deadline'
   | 'url'
   | 'address'
+  | 'per_second'
   | 'rates'
   | 'notices'
   | 'list'
@@ -56,6 +58,7 @@ const KIND_OF_READER: ReadonlyMap<unknown, FlagKind> = new Map<unknown, FlagKind
   [deadline, 'deadline'],
   [limiterUrl, 'url'],
   [webAddress, 'address'],
+  [perSecond, 'per_second'],
   [rates, 'rates'],
   [noticeEvents, 'notices'],
   [list, 'list'],

@@ -8,19 +8,22 @@
  * (keys in another order) are not seen as such, so the truth may be a little more.
  */
 import { crc32 } from 'node:zlib';
+import { FIRST_BITS, FIRST_END, KeptRows } from './kept-rows.ts';
 import type { ModelMix } from './model.ts';
 
-/** Rows that are looked at before the part is halved: up to so many rows all of them. Twice as many are kept at most. */
+/** Rows that are looked at before the part is halved for the first time: up to so many rows all of them. */
 const LOOKS_MAX = 16_384;
+/**
+ * From then on it is an estimate, and so many looks are enough for it: with four times as many the gauge took 1 us a row
+ * of a large input, more than a twentieth of a submit. Twice as many are kept at most.
+ */
+const LOOKS_LATER_MAX = 4_096;
 /** Bytes of a row that the first hash looks at: some spread over all of it, some where most questions end. */
 const SPREAD_BYTES = 8;
 const TAIL_BYTES = 8;
 /** What stands behind the text of the last message: quotes and brackets. */
 const TAIL_FRAME_BYTES = 4;
 const HASH_END = 2 ** 32;
-/** Of the first hash so many of its upper bits are kept beside the 32 of the second. */
-const FIRST_BITS = 21;
-const FIRST_END = 2 ** FIRST_BITS;
 
 export interface GaugedKind {
   readonly model: string;
@@ -42,7 +45,7 @@ export interface DuplicateEstimate {
 }
 
 export class DuplicateGauge {
-  readonly #looksMax: number;
+  #looksMax: number;
   readonly #models: string[] = [];
   readonly #seeds = new Map<readonly string[], number>();
   #kept: KeptRows;
@@ -160,12 +163,18 @@ export class DuplicateGauge {
   }
 
   #halve(): void {
-    const part = halved(this.#part, [...this.#kept.keys()]);
+    this.#looksMax = Math.min(this.#looksMax, LOOKS_LATER_MAX);
+    this.#looks = 0;
+    let keys = [...this.#kept.keys()];
+    let part = this.#part;
+    do {
+      part = halved(part, keys);
+      keys = keys.filter((key) => isWithin(key, part));
+    } while (keys.length > this.#looksMax);
     this.#part = part;
     this.#firstEnd = part.first * HASH_END;
     this.#secondEnd = part.second * HASH_END;
-    this.#looks = 0;
-    this.#kept = this.#kept.only((key) => isWithin(key, part));
+    this.#kept = this.#kept.only((key) => isWithin(key, part), this.#looksMax);
   }
 
   /** Rows with other betas ask something else. Kinds are few, and share their lists. */
@@ -195,66 +204,6 @@ const SEEDS_MAX = 1_000;
 const MODELS_MAX = 100;
 /** So many times its noise no estimate is off. */
 const CANNOT_BE = 4;
-
-/** A table of counts by key in typed arrays: a Map of such numbers takes ten times as long. */
-class KeptRows {
-  readonly counts: Float64Array;
-  readonly bytes: Float64Array;
-  readonly maxTokens: Float64Array;
-  readonly modelNos: Uint8Array;
-  readonly #looksMax: number;
-  /** The key and one more, so that 0 is free. */
-  readonly #keys: Float64Array;
-  readonly #mask: number;
-
-  constructor(looksMax: number) {
-    // What is left of a half, and what comes until the next: twice as many as are looked at, in a table twice as large.
-    const slots = 2 ** Math.ceil(Math.log2(looksMax * 4 + 4));
-    this.#looksMax = looksMax;
-    this.#mask = slots - 1;
-    this.#keys = new Float64Array(slots);
-    this.counts = new Float64Array(slots);
-    this.bytes = new Float64Array(slots);
-    this.maxTokens = new Float64Array(slots);
-    this.modelNos = new Uint8Array(slots);
-  }
-
-  /** Counts one more; gives the place of the key. */
-  count(key: number): number {
-    const keys = this.#keys;
-    let slot = Math.floor(key / FIRST_END) & this.#mask;
-    for (let held = keys[slot]; held !== 0 && held !== key + 1; held = keys[slot]) slot = (slot + 1) & this.#mask;
-    keys[slot] = key + 1;
-    this.counts[slot] = (this.counts[slot] ?? 0) + 1;
-    return slot;
-  }
-
-  describe(slot: number, bytes: number, maxTokens: number, modelNo: number): void {
-    this.bytes[slot] = bytes;
-    this.maxTokens[slot] = maxTokens;
-    this.modelNos[slot] = modelNo;
-  }
-
-  *entries(): Generator<[number, number]> {
-    for (const [slot, held] of this.#keys.entries()) if (held !== 0) yield [held - 1, slot];
-  }
-
-  *keys(): Generator<number> {
-    for (const held of this.#keys) if (held !== 0) yield held - 1;
-  }
-
-  /** A table of those whose keys are kept. */
-  only(isKept: (key: number) => boolean): KeptRows {
-    const rest = new KeptRows(this.#looksMax);
-    for (const [key, from] of this.entries()) {
-      if (!isKept(key)) continue;
-      const to = rest.count(key);
-      rest.counts[to] = this.counts[from] ?? 0;
-      rest.describe(to, this.bytes[from] ?? 0, this.maxTokens[from] ?? 0, this.modelNos[from] ?? 0);
-    }
-    return rest;
-  }
-}
 
 /**
  * Half of the part, by the first hash; where that gives the same for many rows that differ, by the second: whole groups of

@@ -28,7 +28,7 @@ export const ENGINE_EVENTS: Readonly<Record<EngineEvent['kind'], LogEvent>> = {
   'batch.hurried': { level: 'info', text: 'a batch is stopped so that its rows make the deadline' },
   'deadline.late': {
     level: 'warn',
-    text: 'rows will be late, or the deadline is over; late_rows 0: they make it again',
+    text: 'rows will be late, or make it again (late_rows 0)',
   },
   'batch.canceled': { level: 'info', text: 'a batch is being canceled' },
   'collect.progress': { level: 'debug', text: 'results are being fetched' },
@@ -71,6 +71,8 @@ export const LOG_EVENTS = {
   'limiter.shared': { level: 'info', text: 'limits are shared through Redis' },
   'limiter.alone': { level: 'warn', text: 'they are not; a safe share of them is used' },
   'limits.not_told': { level: 'warn', text: 'the Admin API does not tell the limits' },
+  'serve.failed': { level: 'error', text: 'a request to the page of serve went wrong' },
+  'serve.ended': { level: 'debug', text: 'the page of serve is closed' },
   'sdk.said': { level: 'warn', text: 'a warning of the SDK' },
 } as const satisfies Readonly<Record<string, LogEvent>>;
 

@@ -75,7 +75,7 @@ export function chart(options) {
       {
         ...axis(),
         space: 90,
-        size: 28,
+        size: 20,
         values: (/** @type {any} */ _u, /** @type {number[]} */ at) => at.map((one) => writeX(one)),
       },
       {

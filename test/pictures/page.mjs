@@ -31,7 +31,7 @@ try {
 async function takePictures() {
   const simulator = await begun([
     ...['sim', '--port', '0', '--batch-duration', '4s-40s', '--error-rate', '0.02', '--message-latency', '300ms-900ms'],
-    ...['--max-batches', '40', '--rpm', '400', '--itpm', '60000', '--otpm', '20000', '--seed', '7'],
+    ...['--max-batches', '60', '--rpm', '400', '--itpm', '60000', '--otpm', '20000', '--seed', '7'],
   ]);
   env.ANTHROPIC_BASE_URL = simulator;
   writeFileSync(join(folder, 'reviews.csv'), csv(2_000, 'review'));
@@ -60,14 +60,16 @@ async function takePictures() {
     '--max-cost',
     '40',
     '--retry-lane',
-    'realtime',
-    '--max-attempts',
-    '2',
+    'none',
   ]);
   const url = await begun(['serve', '--port', '0']);
   const browser = await openBrowser();
+  // What it says is not needed, but has to go somewhere.
+  running.stdout.resume();
+  running.stderr.resume();
   try {
     await ofPage(browser, url);
+    await ofLoadTest(browser);
   } finally {
     await browser.close();
     running.kill('SIGINT');
@@ -107,6 +109,27 @@ async function ofPage(browser, url) {
   await shot(small, 'page-phone.png');
 }
 
+/** Users come one after the other until the simulator refuses: the knee. */
+async function ofLoadTest(browser) {
+  writeFileSync(join(folder, 'prompts.csv'), csv(200, 'question'));
+  const child = start([
+    ...['loadtest', 'prompts.csv', '--prompt', '{{text}}', '--model', 'claude-haiku-5-5', '--max-tokens', '64'],
+    ...['--users', '120', '--spawn-rate', '3', '--think-time', '200ms-600ms', '--duration', '60s', '--stream'],
+    ...['--message-latency', '150ms-900ms', '--tier', 'start', '--max-requests', '20000', '--web', '--port', '0'],
+  ]);
+  const url = await saysAddress(child.stderr);
+  const context = await browser.newContext({
+    viewport: { width: 1200, height: 900 },
+    colorScheme: 'light',
+    timezoneId: 'UTC',
+  });
+  const page = await context.newPage();
+  await page.goto(url);
+  await page.waitForFunction(() => /^(4[5-9]|5\d) s/.test(document.title), null, { timeout: 90_000 });
+  await shot(page, 'loadtest.png');
+  child.kill('SIGINT');
+}
+
 async function shot(page, name) {
   const path = join(pictures, name);
   await page.screenshot({ path });
@@ -126,7 +149,6 @@ function csv(rows, word) {
 
 function start(args) {
   const child = spawn(process.execPath, [MAIN, ...args], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
-  child.stderr.on('data', (data) => process.env.PICTURES_TALK && process.stderr.write(data));
   children.push(child);
   return child;
 }
@@ -134,18 +156,27 @@ function start(args) {
 /** Starts a server and gives the address that it prints. */
 async function begun(args) {
   const child = start(args);
-  child.stdout.setEncoding('utf8');
-  for await (const text of child.stdout.iterator({ destroyOnReturn: false })) {
-    const url = /http:\/\/\S+/.exec(text)?.[0];
-    child.stdout.resume();
-    if (url) return url;
+  child.stderr.resume();
+  return saysAddress(child.stdout);
+}
+
+async function saysAddress(stream) {
+  stream.setEncoding('utf8');
+  let said = '';
+  for await (const text of stream.iterator({ destroyOnReturn: false })) {
+    said += text;
+    const url = /(http:\/\/\S+)\s/.exec(said)?.[1];
+    if (!url) continue;
+    stream.resume();
+    return url;
   }
-  throw new Error(`batchrun ${args.join(' ')} printed no address`);
+  throw new Error(`no address was printed:\n${said}`);
 }
 
 async function ended(args) {
   const child = start(args);
   child.stdout.resume();
+  child.stderr.resume();
   const [code] = await once(child, 'close');
   if (code !== 0) throw new Error(`batchrun ${args.join(' ')} ended with ${code}`);
 }

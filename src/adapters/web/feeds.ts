@@ -13,28 +13,40 @@ const HEARTBEAT_MS = 15_000;
 /** What a reader may leave untaken. */
 const UNTAKEN_BYTES_MAX = 4 * 1024 * 1024;
 const RETRY_MS = 2_000;
+const CLOSE_MS_MAX = 1_000;
 
 export class Feeds {
   readonly #closing = new AbortController();
-  #readers = 0;
-
-  get readers(): number {
-    return this.#readers;
-  }
+  readonly #serving = new Set<Promise<void>>();
 
   /** Serves a reader until it goes. False where there are too many. */
-  async serve(feed: WebFeed, { request, response, isAuthorized, query }: FeedCall): Promise<boolean> {
-    if (this.#readers >= READERS_MAX) return false;
-    this.#readers++;
+  async serve(feed: WebFeed, call: FeedCall): Promise<boolean> {
+    if (this.#serving.size >= READERS_MAX) return false;
+    const serving = this.#tell(feed, call);
+    // Whoever waits for all of them only wants to know that they are over.
+    const settled = serving.catch(() => undefined);
+    this.#serving.add(settled);
+    try {
+      await serving;
+    } finally {
+      this.#serving.delete(settled);
+    }
+    return true;
+  }
+
+  async #tell(feed: WebFeed, { request, response, isAuthorized, query }: FeedCall): Promise<void> {
     const gone = new AbortController();
     response.on('close', () => gone.abort());
-    const signal = AbortSignal.any([gone.signal, this.#closing.signal]);
+    const closing = this.#closing.signal;
+    const signal = AbortSignal.any([gone.signal, closing]);
     response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'x-accel-buffering': 'no' });
     response.write(`retry: ${RETRY_MS}\n\n`);
     try {
       const next = feed.begin({ query, isAuthorized, lastId: lastIdOf(request) });
       let quietMs = 0;
-      while (!signal.aborted) {
+      while (!gone.signal.aborted) {
+        // At the end of the server everybody hears how it ended.
+        const isLast = closing.aborted;
         const text = (await next()).map(messageText).join('');
         quietMs = text === '' ? quietMs + TICK_MS : 0;
         if (text !== '') response.write(text);
@@ -42,19 +54,21 @@ export class Feeds {
           response.write(': beat\n\n');
           quietMs = 0;
         }
-        if (response.writableLength > UNTAKEN_BYTES_MAX) break;
+        if (response.writableLength > UNTAKEN_BYTES_MAX) response.destroy();
+        if (isLast) break;
         await systemClock.sleep(TICK_MS, signal);
       }
     } finally {
-      this.#readers--;
-      response.end();
+      await ended(response);
     }
-    return true;
   }
 
-  /** Lets all readers go. */
-  close(): void {
+  /** Tells all readers the last news and lets them go; one that does not take them is not waited for. */
+  async close(): Promise<void> {
     this.#closing.abort();
+    const over = new AbortController();
+    await Promise.race([Promise.all(this.#serving), systemClock.sleep(CLOSE_MS_MAX, over.signal)]);
+    over.abort();
   }
 }
 
@@ -63,6 +77,16 @@ interface FeedCall {
   readonly response: ServerResponse;
   readonly isAuthorized: boolean;
   readonly query: URLSearchParams;
+}
+
+/** Resolves when what was written is on its way, or nobody is there to take it. */
+function ended(response: ServerResponse): Promise<void> {
+  // One that was closed before says so no more.
+  if (response.closed || response.destroyed) return Promise.resolve();
+  return new Promise((resolve) => {
+    response.on('close', resolve);
+    response.end(resolve);
+  });
 }
 
 function lastIdOf(request: IncomingMessage): number | null {

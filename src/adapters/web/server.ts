@@ -61,8 +61,8 @@ export async function startWeb(options: WebOptions): Promise<WebServer> {
     url: `http://${urlHost(options.host)}:${port}/`,
     close: async () => {
       const closed = once(server, 'close');
-      site.close();
       server.close();
+      await site.close();
       server.closeAllConnections();
       await closed;
     },
@@ -100,8 +100,8 @@ class Site {
     this.#route = createRouter(options.routes);
   }
 
-  close(): void {
-    this.#feeds.close();
+  close(): Promise<void> {
+    return this.#feeds.close();
   }
 
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -44,12 +44,12 @@ function nothing({ requests, ended_by: endedBy }: Seen): string[] {
   return [`None of ${plural(requests.sent, 'request')} succeeded.${why}${early}`];
 }
 
-function knee({ knee: found, by_stage: stages }: Seen): string[] {
+function knee({ knee: found, by_stage: stages, limits }: Seen): string[] {
   if (!found) return [];
   const { last_clean_per_second: clean, first_refused_per_second: first, sustained_per_second: sustained } = found;
   if (first === null) {
     const top = stages.at(-1)?.rate_per_second;
-    return top === undefined ? [] : [`Nothing was refused up to ${rate(top)}: the knee is above that.`];
+    return top === undefined ? [] : [unrefused(top, limits)];
   }
   const below = clean === null ? 'already at the lowest rate' : `between ${rate(clean)} and ${rate(first)}`;
   const goes = sustained === null ? '' : ` While some were refused, ${rate(sustained)} went through.`;
@@ -58,6 +58,14 @@ function knee({ knee: found, by_stage: stages }: Seen): string[] {
       ? ' That is less than what went through before: a full bucket lets a burst through, and what counts in the long run is the lower figure.'
       : '';
   return [`Refusals begin ${below}.${goes}${burst} ${remedy(found)}`];
+}
+
+/** A full bucket lets through what the limit does not: then the knee is where the headers say, not where the test ended. */
+function unrefused(top: number, limits: readonly LimitsView[]): string {
+  const known = limits.map(({ requests }) => (requests?.source === 'headers' ? requests.per_minute : Infinity));
+  const most = known.reduce((sum, perMinute) => sum + perMinute, 0);
+  if (limits.length === 0 || top * 60 <= most) return `Nothing was refused up to ${rate(top)}: the knee is above that.`;
+  return `Nothing was refused up to ${rate(top)}, but the headers tell of ${formatCount(most)} requests a minute (${rate(most / 60)}): a full bucket let this burst through, and for longer it would not. Steps that last longer (--duration) show it.`;
 }
 
 function remedy({ bound_by: bound }: KneeView): string {

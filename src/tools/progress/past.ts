@@ -141,13 +141,15 @@ function refusedBefore(steps: readonly Step[], at: number): number {
 function thinned(samples: readonly Sample[]): Sample[] {
   const first = samples[0]?.atMs ?? 0;
   const last = samples.at(-1)?.atMs ?? 0;
-  const widthMs = Math.max(1_000, (last - first) / STEPS_MAX);
+  const widthMs = Math.max(1, (last - first) / STEPS_MAX);
   const kept: Sample[] = [];
   let slot = -1;
   for (const sample of samples) {
     const own = Math.floor((sample.atMs - first) / widthMs);
     const before = kept.at(-1);
-    if (before && own <= slot) kept[kept.length - 1] = { ...sample, refused: Math.max(before.refused, sample.refused) };
+    // Where it began is a point of its own.
+    if (before && own <= slot && kept.length > 1)
+      kept[kept.length - 1] = { ...sample, refused: Math.max(before.refused, sample.refused) };
     else kept.push(sample);
     slot = Math.max(slot, own);
   }

@@ -47,7 +47,7 @@ export const EXAMPLES_EACH = 5;
 const KINDS_MAX = 20;
 const PAGE_ROWS = 2_000;
 /** Of a run where everything failed the first rows are enough. */
-const RECORDS_LOOKED_AT = 500_000;
+const RECORDS_LOOKED_AT = 250 * PAGE_ROWS;
 const CHUNKS_LOOKED_AT = 2_000;
 const ID_CHARS = 120;
 const SAID_CHARS = 400;

@@ -63,6 +63,7 @@ const STRICTER: Partial<Record<string, (value: unknown) => boolean>> = {
   cap: (value) => typeof value === 'string',
   cuts: (value) => typeof value === 'string',
   address: (value) => typeof value === 'string',
+  per_second: (value) => typeof value === 'string',
   rates: (value) => typeof value === 'string',
   notices: (value) => typeof value === 'string',
 };

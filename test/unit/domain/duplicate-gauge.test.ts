@@ -90,6 +90,16 @@ describe('a large input', () => {
     expect(gauge.estimate()).toEqual({ rows: 0, exact: false, mix: {} });
   });
 
+  test('beyond what is exact few rows are looked at, and they are enough', () => {
+    const gauge = new DuplicateGauge();
+    const truth = fed(
+      gauge,
+      times(COUNT, (at) => text(at % 10 === 9 ? at - 1 : at)),
+    );
+    expect(gauge.sketch(COUNT).keys.length).toBeLessThanOrEqual(8_192);
+    expect(Math.abs(gauge.estimate().rows - truth.rows)).toBeLessThan(COUNT * 0.02);
+  });
+
   test('is not misled by rows that look alike to the first hash', () => {
     const gauge = new DuplicateGauge(500);
     // All of one length, and they differ in bytes that it does not sample.

@@ -74,6 +74,14 @@ describe('steps', () => {
     expect(view.findings).toContain('Nothing was refused up to 32/s: the knee is above that.');
   });
 
+  it('do not take a burst that a full bucket let through for a limit', async () => {
+    const view = await stepped({ rpm: 1_500 }, { switches: { burstMs: 60_000 } });
+    expect(view.knee?.first_refused_per_second).toBeNull();
+    expect(view.findings[0]).toMatch(
+      /^Nothing was refused up to 32\/s, but the headers tell of 1,500 requests a minute \(25\/s\)/,
+    );
+  });
+
   it('are not misled by a full bucket: the rate beside refusals is below that of the last clean step', async () => {
     const view = await stepped({ rpm: 300 }, { switches: { burstMs: null } });
     expect(view.knee?.last_clean_per_second).toBeGreaterThan(6);
