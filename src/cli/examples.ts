@@ -93,13 +93,10 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
     [`batchrun sample rows.csv --limit 500 | batchrun run - --input-format csv -o try.jsonl ${ASK}`, ''],
   ],
   loadtest: [
-    ['batchrun loadtest', '10 users for a minute, on a simulator of its own'],
+    ['batchrun loadtest --users 20 --duration 30s', 'on a simulator of its own'],
     ['batchrun loadtest --users 50 --spawn-rate 5 --think-time 1s-5s --turns 4 --stream', ''],
-    ['batchrun loadtest --rate 1/s-50/s --arrivals steps --duration 2m', 'looks for the knee'],
-    [
-      "batchrun loadtest --target api --model claude-haiku-5-5 --rate 5/s --max-cost 2 --fail-if 'p95>3s' --yes",
-      'in CI',
-    ],
+    ['batchrun loadtest --rate 1/s-50/s --arrivals steps --duration 5m', 'looks for the knee'],
+    ["batchrun loadtest prompts.jsonl --target api --max-cost 2 --fail-if 'p95>2s,error_rate>1%' --yes", 'in CI'],
   ],
   sim: [
     ['batchrun sim --port 8787', ''],
@@ -167,7 +164,7 @@ export const EXITS: Readonly<Record<string, string>> = {
   check: '0 nothing is wrong, 2 rows cannot be sent or the input cannot be read.',
   sample: '0, or 2 where the input cannot be read.',
   loadtest:
-    '0 done, 2 refused, and nothing was sent, 3 a threshold of --fail-if is passed or nothing succeeded, 130 Ctrl-C.',
+    '0 done, 3 a threshold of --fail-if is passed or nothing succeeded, 2 refused and nothing sent, 130 Ctrl-C.',
   sim: '130 after Ctrl-C, 2 the port is taken.',
   demo: '0.',
   stats: '0 all of it was read, 2 some lines could not be read.',

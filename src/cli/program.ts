@@ -38,7 +38,7 @@ export function createProgram(parts: ProgramParts): Command {
     .addHelpCommand(helpCommand())
     .configureOutput(outputs())
     .addHelpText('after', () => programHelp(widthOf(program)));
-  if (parts.silent === true) program.configureOutput({ outputError: () => undefined });
+  if (parts.silent === true) program.configureOutput({ ...outputs(), outputError: () => undefined });
   for (const [name, spec] of Object.entries(COMMANDS)) define(program, parts, name, spec);
   program.on('command:*', ([name = '']: readonly string[]) => refuse(program, name));
   return program;
