@@ -72,6 +72,7 @@ export const LOG_EVENTS = {
   'limiter.alone': { level: 'warn', text: 'they are not; a safe share of them is used' },
   'limits.not_told': { level: 'warn', text: 'the Admin API does not tell the limits' },
   'serve.failed': { level: 'error', text: 'a request to the page of serve went wrong' },
+  'page.failed': { level: 'error', text: 'a request to the live page of a load test went wrong' },
   'serve.ended': { level: 'debug', text: 'the page of serve is closed' },
   'page.failed': { level: 'error', text: 'a request to the page of loadtest went wrong' },
   'sdk.said': { level: 'warn', text: 'a warning of the SDK' },

@@ -86,7 +86,7 @@ async function ofPage(browser, url) {
   await page.goto(url);
   await page.getByRole('link', { name: 'support tickets' }).click();
   // Some way into the run, so that there is something to see.
-  await page.waitForFunction(() => Number.parseFloat(document.title) >= 55, null, { timeout: 120_000 });
+  await page.waitForFunction(() => Number.parseFloat(document.title) >= 78, null, { timeout: 120_000 });
   await shot(page, 'page-light.png');
   await page.emulateMedia({ colorScheme: 'dark' });
   await page.goto(`${url.split('#')[0]}#/`);
