@@ -39,7 +39,10 @@ export async function driveAndReport(context: Context, store: Store, options: Dr
   const notify = await startNotify(context, store, options.command);
   let metrics = NO_METRICS;
   const limited = withTimeLimit(context, flags.maxWait);
+  let silence: string | null = null;
   const emit = (event: EngineEvent): void => {
+    if (event.kind === 'api.unreachable') silence = event.cause;
+    if (event.kind === 'api.answers') silence = null;
     metrics.observe(event);
     notify.observe(event);
     progress.emit(event);
@@ -64,7 +67,7 @@ export async function driveAndReport(context: Context, store: Store, options: Dr
     });
     progress.stop();
     notify.ended(end, EXIT.notFinished);
-    return await report(context, { store, engine, end, runIds: driven });
+    return await report(context, { store, engine, end, runIds: driven, silence });
   } catch (error) {
     progress.stop();
     if (!isBatchrunError(error, 'E_API_UNREACHABLE')) notify.failed(error);
@@ -138,9 +141,11 @@ interface Report {
   readonly engine: ApiEngine;
   readonly end: DriveEnd;
   readonly runIds: readonly string[];
+  /** Why the API did not answer any more when the driving ended; null where it did. */
+  readonly silence: string | null;
 }
 
-async function report(context: Context, { store, engine, end, runIds }: Report): Promise<number> {
+async function report(context: Context, { store, engine, end, runIds, silence }: Report): Promise<number> {
   const { flags, terminal } = context;
   const runs: RunRecord[] = [];
   const views: RunView[] = [];
@@ -156,9 +161,24 @@ async function report(context: Context, { store, engine, end, runIds }: Report):
     terminal.talk('Nothing to do: there is no unfinished run.');
   }
   views.forEach((view, at) => tellEnd(context, view, codes[at] ?? EXIT.ok));
+  if (end !== 'stopped') await tellLeft(context, store, runIds);
   if (end === 'unreachable' && flags.json !== true) throw unreachableError(engine.pacing.giveUpMs);
+  // Cut short while nobody answered: exit 4 would look like work that goes on well.
+  const isCut = end === 'once' || (end === 'stopped' && !context.signal.aborted);
+  if (isCut && silence !== null && flags.json !== true) throw silentError(silence);
   if (end === 'stopped' && flags.quiet !== true) terminal.talk(stoppedText(views));
   return gravest(codes);
+}
+
+/** Runs that this command was not asked for and nobody drives now: else a night that was cut short is never collected. */
+async function tellLeft({ terminal }: Context, store: Store, runIds: readonly string[]): Promise<void> {
+  const left = (await store.runs()).filter((run) => run.state !== 'done' && !runIds.includes(run.id));
+  if (left.length === 0) return;
+  const names = left.slice(0, 3).map(({ id, name }) => (name === null ? id : `${id} "${name}"`));
+  const more = left.length > names.length ? ', …' : '';
+  terminal.talk(
+    `Left alone: ${plural(left.length, 'unfinished run')} (${names.join(', ')}${more}). To bring them to their end: batchrun collect`,
+  );
 }
 
 /** How to go on, what goes on being billed, and how to stop that. */
@@ -191,4 +211,8 @@ export function stoppedText(views: readonly RunView[]): string {
 /** E_API_UNREACHABLE: the work goes on with the next command. */
 export function unreachableError(giveUpMs: number): BatchrunError {
   return new BatchrunError('E_API_UNREACHABLE', `the API could not be reached for ${formatDuration(giveUpMs)}`);
+}
+
+function silentError(cause: string): BatchrunError {
+  return new BatchrunError('E_API_UNREACHABLE', `the API did not answer (${cause})`);
 }

@@ -233,6 +233,12 @@ export class Progress {
         return yellow(limitedText(event));
       case 'lane.paused':
         return yellow(`the realtime lane waits until ${new Date(event.untilMs).toISOString()} (${event.cause})`);
+      case 'api.unreachable':
+        return yellow(
+          `the API does not answer since ${new Date(event.sinceMs).toISOString()} (${event.cause}); it is tried again`,
+        );
+      case 'api.answers':
+        return 'the API answers again';
       case 'key.aside':
         return yellow(`set aside: ${event.message}\n  ${event.hint}`);
       case 'blocked':

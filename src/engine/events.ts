@@ -133,7 +133,9 @@ export type EngineEvent =
   /** No key has room for the next call before that time: whose limit it is, and which bucket is empty. */
   | { readonly kind: 'lane.limited'; readonly untilMs: number; readonly pool: string; readonly bucket: string }
   | { readonly kind: 'lane.paused'; readonly untilMs: number; readonly cause: string }
+  /** Calls have got no answer for a while, or got none when the driving ended. */
   | { readonly kind: 'api.unreachable'; readonly sinceMs: number; readonly cause: string }
+  | { readonly kind: 'api.answers' }
   | {
       readonly kind: 'blocked';
       readonly runId: string;

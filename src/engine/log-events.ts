@@ -43,6 +43,7 @@ export const ENGINE_EVENTS: Readonly<Record<EngineEvent['kind'], LogEvent>> = {
   'lane.limited': { level: 'warn', text: 'the realtime lane waits for a limit' },
   'lane.paused': { level: 'warn', text: 'the API wants no realtime calls until then' },
   'api.unreachable': { level: 'warn', text: 'the API does not answer' },
+  'api.answers': { level: 'info', text: 'it answers again' },
   blocked: { level: 'error', text: 'a run stands still until a person acts' },
   'key.aside': { level: 'warn', text: 'a key of the pool is used no more' },
   'output.progress': { level: 'debug', text: 'the output is being written' },

@@ -108,6 +108,7 @@ class Runner {
       await this.#waits.save();
       await this.#pools.save(true);
       await this.#request.asCompleted?.print(this.#scope.runIds);
+      if (end === 'stopped' || end === 'once') this.#session.reach.say(this.#engine.clock.monotonicMs());
       if (end === 'stopped' || end === 'unreachable') {
         await this.#scope.stop(this.#session);
         return end;

@@ -18,7 +18,8 @@ import { KeyBook, type Place } from './key-book.ts';
 import { Pacer } from './pacing/pacer.ts';
 import type { PilotBook } from './pilot-look.ts';
 import { Pledges } from './pledges.ts';
-import { Reach } from './reach.ts';
+import type { EngineEvent } from './events.ts';
+import { Reach, type Silence } from './reach.ts';
 
 export interface RepeatedWait {
   readonly notBeforeMs: number;
@@ -88,7 +89,7 @@ export function newSession(engine: ApiEngine, driver: DriverStore): Session {
     driver,
     blocks: new BlockBook(),
     pacer: newPacer(engine, keys),
-    reach: new Reach(),
+    reach: new Reach((silence) => engine.emit(reachEvent(silence, engine.clock.now()))),
     keys,
     pledges: new Pledges(),
     slots: new CallSlots(),
@@ -128,6 +129,11 @@ function newPacer({ clock, limiter, pacing, admin, emit }: ApiEngine, keys: KeyB
     if (admin && (isIts || organization === admin.organization)) pacer.pools.administer(organization, admin);
   }
   return pacer;
+}
+
+function reachEvent(silence: Silence | null, nowMs: number): EngineEvent {
+  if (silence === null) return { kind: 'api.answers' };
+  return { kind: 'api.unreachable', sinceMs: nowMs - silence.forMs, cause: silence.cause };
 }
 
 /** The time by the API's clock, in whole milliseconds: what it deletes, and when, goes by that. */

@@ -30,6 +30,7 @@ export const RUN_EVENT_KINDS = [
   'lane.limited',
   'lane.paused',
   'api.unreachable',
+  'api.answers',
   'blocked',
   'key.aside',
   'output.written',

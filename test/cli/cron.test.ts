@@ -140,3 +140,25 @@ describe('a job that finds something says it in a few plain lines', () => {
     expect(newer).toContain('newer batchrun');
   });
 });
+
+describe('what nobody goes on with is told', () => {
+  test('a pass that got no answer', async () => {
+    const { b, job } = await jobs(ENDLESS);
+    b.write('in.jsonl', requests(3));
+    await b.ok(['submit', 'in.jsonl']);
+    await b.offline();
+    const text = await job(4, ['collect', '--once', '--backoff-base', '1ms']);
+    expectMail(text);
+    expect(text).toContain('the API did not answer');
+  });
+
+  test('a night that was cut short, by the night after', async () => {
+    const { b, job } = await jobs({ batchDurationMs: [600_000, 600_000] });
+    b.write('in.jsonl', requests(3));
+    await b.ok(['submit', 'in.jsonl', '--name', 'first']);
+    b.write('next.jsonl', requests(2, 'another'));
+    const text = await job(0, ['run', 'next.jsonl', '--realtime']);
+    expectMail(text);
+    expect(text).toMatch(/^Left alone: 1 unfinished run \(run_\w+ "first"\)\. .* batchrun collect\n$/);
+  });
+});
