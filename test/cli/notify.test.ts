@@ -308,6 +308,19 @@ describe('--notify-cmd', () => {
     expect(seen).not.toMatch(/sk-ant|hidden|TEAM_KEY|ANTHROPIC_API_KEY/);
   });
 
+  test('gets no other credential of the API either, nor the token of a page', async () => {
+    const b = await bench();
+    b.write('in.jsonl', requests(1));
+    const names = ['IDENTITY_TOKEN', 'WEBHOOK_SIGNING_KEY', 'ENVIRONMENT_KEY', 'WORK_SECRET', 'CUSTOM_HEADERS'];
+    const hidden = Object.fromEntries(names.map((name) => [`ANTHROPIC_${name}`, 'x-hidden: 1']));
+    const env = { ...hidden, BATCHRUN_TOKEN: 'hidden-from-commands', ANTHROPIC_LOG: 'warn', OTHER_TOKEN: 'kept' };
+    await b.ok(['run', 'in.jsonl', '--notify-cmd', 'env > got.env'], { env });
+    const seen = b.read('got.env');
+    expect(seen).toContain('ANTHROPIC_LOG=warn\n');
+    expect(seen).toContain('OTHER_TOKEN=kept\n');
+    expect(seen).not.toMatch(/hidden/);
+  });
+
   test('that fails is told by the next command, apart from the webhook that took it', async () => {
     const b = await bench();
     const hook = await receiver();
@@ -344,6 +357,7 @@ test('--notify-on leaves the rest out, and knows its words', async () => {
 test('config shows where notices go without the secret', async () => {
   const b = await bench();
   const env = { BATCHRUN_NOTIFY: 'https://hooks.example.com/services/T0/B0/s3cret', BATCHRUN_NOTIFY_SECRET: 'hidden' };
+  Object.assign(env, { BATCHRUN_TOKEN: 'hidden-from-everybody' });
   const { stdout, stderr } = await b.ok(['config', 'run'], { env });
   expect(stdout).toContain('https://hooks.example.com/****');
   expect(stdout + stderr).not.toMatch(/s3cret|hidden|no flag of batchrun/);
