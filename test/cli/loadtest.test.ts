@@ -248,6 +248,18 @@ describe('on an endpoint', () => {
   });
 });
 
+test.each([
+  ['--target', ['--target', 'https://user:s3cret@example.com'], {}],
+  ['ANTHROPIC_BASE_URL', ['--target', 'api'], { ANTHROPIC_BASE_URL: 'https://user:s3cret@example.com' }],
+])('a password in %s is refused, and not repeated', async (of, args, env) => {
+  const b = await bench();
+  const common = ['loadtest', '--model', MODEL, '--users', '1', '--max-requests', '1', '--json'];
+  const ended = await b.exits(2, [...common, ...args], { env });
+  expect(ended.stdout).toContain('"code":"E_USAGE"');
+  expect(ended.stdout).toContain(`${of} has a name or a password in its address`);
+  expect(ended.stdout + ended.stderr).not.toContain('s3cret');
+});
+
 describe('refuses before anything is sent:', () => {
   test.each([
     ['a threshold that is not known', ['--fail-if', 'p96>1s'], 'E_USAGE', 'did you mean'],
