@@ -84,6 +84,27 @@ describe('on its own simulator', () => {
     expect(view.cost_usd.charged).toBe(false);
   });
 
+  test('a page that other machines can reach is said to be not encrypted, one of this machine is not', async () => {
+    const b = await bench();
+    const args = [
+      'loadtest',
+      '--users',
+      '1',
+      '--max-requests',
+      '3',
+      '--message-latency',
+      '1ms',
+      '--web',
+      '--port',
+      '0',
+    ];
+    const open = await b.ok([...args, '--host', '0.0.0.0'], NO_KEY);
+    expect(open.stderr).toMatch(/\(--host 0\.0\.0\.0\) and is not encrypted.* ssh -L (\d+):127\.0\.0\.1:\1 /);
+    const closed = await b.ok(args, NO_KEY);
+    expect(closed.stderr).toContain('The live page: http');
+    expect(closed.stderr).not.toContain('not encrypted');
+  });
+
   test('a threshold that is passed is exit 3, one that is kept is not', async () => {
     const b = await bench();
     const args = [...SHORT, '--message-latency', '30ms'];

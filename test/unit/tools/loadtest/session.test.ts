@@ -159,6 +159,13 @@ describe('the end', () => {
     expect(view.findings[0]).toMatch(/None of 2\d requests succeeded\. Most often it was authentication_error/);
   });
 
+  it.each([401, 403, 404, 405])('comes early where a server that is no API says %i', async (status) => {
+    const refusing = madeUp(() => ({ tookMs: 10, kind: `http_${status}`, status }));
+    const { view } = await tested({}, refusing);
+    expect(view.ended_by).toBe('nothing_succeeds');
+    expect(view.requests.sent).toBeLessThan(30);
+  });
+
   it('does not come early where it may pass', async () => {
     const { view } = await tested(
       {},
