@@ -12,6 +12,7 @@ import { NOTIFY_SECRET } from './notify.ts';
 import { COMMAND_FLAGS, FLAG_SPECS, type FlagName, type FlagSpec } from './option-table.ts';
 import { addAllFlags, addFlags, envName, FLAG_NAMES } from './options.ts';
 import { EXIT } from './outcome.ts';
+import { TOKEN_VARIABLE } from './page-token.ts';
 import { configText, type ConfigValue, type ConfigView } from './render/config-text.ts';
 import { fileName } from './setting-values.ts';
 import { applySettings, variableOf, type Settings } from './settings.ts';
@@ -147,7 +148,7 @@ function maskedKeys(text: string): string {
 }
 
 /** Read by batchrun and no flags. */
-const OTHER_OWN = ['BATCHRUN_FAILPOINT', NOTIFY_SECRET];
+const OTHER_OWN = ['BATCHRUN_FAILPOINT', NOTIFY_SECRET, TOKEN_VARIABLE];
 
 function unknownVariables(env: NodeJS.ProcessEnv): ConfigView['unknown_variables'] {
   const sim = new Command();

@@ -31,5 +31,11 @@ export async function startLoadtestPage({ flags, terminal, log }: Context, contr
     onError: (error) => log.error('page.failed', { why: messageOf(error) }),
   });
   terminal.talk(`The live page: ${withToken(server.url, token)}`);
+  if (!isLocal && flags.quiet !== true) {
+    const { port } = new URL(server.url);
+    terminal.talk(
+      `It can be reached from other machines (--host ${flags.host}) and is not encrypted: whoever listens on the way reads the token, with which the load is steered. A tunnel is safer: ssh -L ${port}:127.0.0.1:${port} this-machine`,
+    );
+  }
   return { close: () => server.close() };
 }

@@ -5,7 +5,7 @@ import { BatchrunError } from '../base/errors.ts';
 import { formatCount } from '../base/units.ts';
 import { isObject, type JsonObject } from '../domain/row/shape.ts';
 import type { PreparedRow } from '../domain/source.ts';
-import { readMix, type MixEntry } from '../tools/loadtest/mix.ts';
+import { readMix, type MixDefaults, type MixEntry } from '../tools/loadtest/mix.ts';
 import { openInput, type Context } from './context.ts';
 import { readDataFile } from './data-file.ts';
 import type { Flags } from './options.ts';
@@ -31,15 +31,16 @@ export async function requestsOf(context: Context, asked: Asked): Promise<readon
   if (flags.mix !== undefined) return mixOf(flags, flags.mix, inputs);
   if (inputs.length > 0) return rowsOf(context, asked);
   const { prompt, system, params } = readTexts(flags);
-  const model = flags.model ?? (charged ? undefined : MODEL_DEFAULT);
+  const given = sortParams(flags, params);
+  const model = given.model ?? (charged ? undefined : MODEL_DEFAULT);
   if (model === undefined) throw new BatchrunError('E_NO_MODEL', 'there is no model to test: --model is missing');
   return [
     {
-      ...{ name: model, model, share: 1, turns: flags.turns ?? 1, betas: flags.betas ?? [] },
-      maxTokens: flags.maxTokens ?? MAX_TOKENS_DEFAULT,
+      ...{ name: model, model, share: 1, turns: flags.turns ?? 1, betas: given.betas },
+      maxTokens: given.maxTokens,
       ask:
         prompt === undefined ? { kind: 'tokens', tokens: PROMPT_TOKENS_DEFAULT } : { kind: 'texts', texts: [prompt] },
-      params: withSystem(params, system),
+      params: withSystem(given.params, system),
     },
   ];
 }
@@ -52,8 +53,7 @@ function mixOf(flags: Flags, file: string, inputs: readonly string[]): readonly 
   }
   const { system, params } = readTexts(flags);
   return readMix(readDataFile(file, { what: 'the mix of --mix' }), file, {
-    ...{ model: flags.model, maxTokens: flags.maxTokens ?? MAX_TOKENS_DEFAULT, turns: flags.turns ?? 1 },
-    ...{ system, betas: flags.betas ?? [], params: params ?? {} },
+    ...{ ...sortParams(flags, params), turns: flags.turns ?? 1, system },
   });
 }
 
@@ -109,7 +109,32 @@ async function readAll(
   return { rows, whole: true };
 }
 
-function withSystem(params: JsonObject | undefined, system: string | undefined): JsonObject {
+/**
+ * What costs are counted by must not hide in --params: model, max_tokens and betas of it count as what they are, where no
+ * flag says them (as in submit).
+ */
+function sortParams(
+  flags: Flags,
+  given: JsonObject = {},
+): Pick<MixDefaults, 'model' | 'maxTokens' | 'betas' | 'params'> {
+  const { model, max_tokens: maxTokens, betas = [], ...params } = given;
+  if (model !== undefined && (typeof model !== 'string' || model.trim() === '')) {
+    throw new BatchrunError('E_USAGE', '"model" of --params must be a text');
+  }
+  if (maxTokens !== undefined && !(Number.isSafeInteger(maxTokens) && Number(maxTokens) >= 1)) {
+    throw new BatchrunError('E_USAGE', '"max_tokens" of --params must be a whole number from 1');
+  }
+  const isNames = Array.isArray(betas) && betas.every((beta): beta is string => typeof beta === 'string');
+  if (!isNames) throw new BatchrunError('E_USAGE', '"betas" of --params must be a list of texts');
+  return {
+    model: flags.model ?? model,
+    maxTokens: flags.maxTokens ?? (maxTokens === undefined ? MAX_TOKENS_DEFAULT : Number(maxTokens)),
+    betas: [...new Set([...(flags.betas ?? []), ...betas])],
+    params,
+  };
+}
+
+function withSystem(params: JsonObject, system: string | undefined): JsonObject {
   return { ...params, ...(system === undefined ? {} : { system }) };
 }
 

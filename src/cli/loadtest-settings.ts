@@ -29,9 +29,19 @@ export function whereOf({ target = 'sim', tier, messageLatency }: Flags): Where 
     throw usage(`${of} is about the simulator, and --target is ${target === 'api' ? 'the API' : 'a URL'}`);
   if (target === 'api') return { kind: 'api', baseUrl: null };
   if (/^https?:\/\/[^/?#]/.test(target) && URL.canParse(target)) {
+    refuseUser(new URL(target), '--target');
     return { kind: 'api', baseUrl: target.replace(/\/+$/, '') };
   }
   throw usage('--target is none of sim, api, or a URL that begins with http:// or https://');
+}
+
+/** It would not be sent, and stand in the report and on the page. Not quoted: it is a password. */
+export function refuseUser({ username, password }: URL, of: string): void {
+  if (username === '' && password === '') return;
+  throw usage(
+    `${of} has a name or a password in its address, which is not sent`,
+    'Leave out what stands before the @. A header is sent with ANTHROPIC_CUSTOM_HEADERS, a key with ANTHROPIC_API_KEY.',
+  );
 }
 
 /** Throws E_USAGE before anything is sent. */

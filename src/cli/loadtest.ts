@@ -22,7 +22,7 @@ import { confirmCharged, refuseUnpriced } from './loadtest-confirm.ts';
 import { showLive } from './loadtest-live.ts';
 import { startLoadtestPage } from './loadtest-page.ts';
 import { requestsOf } from './loadtest-requests.ts';
-import { conditionsOf, settingsOf, whereOf, type Where } from './loadtest-settings.ts';
+import { conditionsOf, refuseUser, settingsOf, whereOf, type Where } from './loadtest-settings.ts';
 import { startSim } from './loadtest-sim.ts';
 import { EXIT } from './outcome.ts';
 import { loadtestText } from './render/loadtest-text.ts';
@@ -40,6 +40,7 @@ export async function runLoadtest(
   const charged = where.kind === 'api';
   const entries = await requestsOf(context, { inputs, argv, charged });
   const endpoint = where.kind === 'api' ? await apiTarget(where.baseUrl) : null;
+  if (endpoint !== null) refuseUser(endpoint.url, 'ANTHROPIC_BASE_URL');
   const target = endpoint === null ? 'sim' : endpoint.url.href.replace(/\/v1\/messages.*$/, '');
   const settings = settingsOf(flags, { where, entries, target });
   if (endpoint !== null) confirmCharged(context, { settings, credential: credentialIn(endpoint) });

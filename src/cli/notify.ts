@@ -11,21 +11,15 @@ import type { Store } from '../domain/store.ts';
 import { systemClock } from '../base/clock.ts';
 import type { Context } from './context.ts';
 import { EXIT, exitOfRun } from './outcome.ts';
+import { TOKEN_VARIABLE } from './page-token.ts';
 
 /** Signs what a webhook gets. In the environment only: a secret in a flag is read by everybody on the machine. */
 export const NOTIFY_SECRET = 'BATCHRUN_NOTIFY_SECRET';
 
 /** What the command of a notice must not see: keys, and what may hold passwords. */
-const HIDDEN = [
-  'ANTHROPIC_API_KEY',
-  'ANTHROPIC_API_KEYS',
-  'ANTHROPIC_AUTH_TOKEN',
-  'ANTHROPIC_ADMIN_KEY',
-  'ANTHROPIC_CUSTOM_HEADERS',
-  'BATCHRUN_LIMITER',
-  'BATCHRUN_NOTIFY',
-  NOTIFY_SECRET,
-];
+const HIDDEN = ['BATCHRUN_LIMITER', 'BATCHRUN_NOTIFY', NOTIFY_SECRET, TOKEN_VARIABLE];
+/** By rule: the SDK reads more of them with each version. Windows tells no case apart. */
+const CREDENTIALS = /^ANTHROPIC_.*(KEY|KEYS|TOKEN|SECRET|HEADERS)$/i;
 
 export interface Notifying {
   /** The command drives these runs from now on. */
@@ -62,7 +56,7 @@ async function createNotifier({ flags, log, signal, stateFolder }: Context, ledg
   const { noticeChannels } = await import('./context-notify.ts');
   const { Notifier } = await import('../tools/notify/notifier.ts');
   const { env } = process;
-  const hidden = [...HIDDEN, ...apiKeysEnv];
+  const hidden = [...HIDDEN, ...apiKeysEnv, ...Object.keys(env).filter((name) => CREDENTIALS.test(name))];
   const channels = noticeChannels({ url, command: notifyCmd, secret: env[NOTIFY_SECRET], env, hidden, log });
   return new Notifier({
     ...{ ledger, log, signal, channels, clock: systemClock },

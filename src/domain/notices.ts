@@ -17,9 +17,11 @@ export type NoticeChannelName = 'webhook' | 'command';
 export const NOTICE_WATCH = 'notice.watch';
 export const NOTICE_DUE = 'notice.due';
 export const NOTICE_SENT = 'notice.sent';
+/** A process is through with its tries, and it was not taken. */
+export const NOTICE_FAILED = 'notice.failed';
 export const NOTICE_SETTLED = 'notice.settled';
 /** What the ledger has on notices. `watch`: somebody waits for the end of the run; `settled`: a cause is gone. */
-export const NOTICE_KINDS = [NOTICE_WATCH, NOTICE_DUE, NOTICE_SENT, NOTICE_SETTLED] as const;
+export const NOTICE_KINDS = [NOTICE_WATCH, NOTICE_DUE, NOTICE_SENT, NOTICE_FAILED, NOTICE_SETTLED] as const;
 
 /** One that was decided this long ago and could not be sent is no news any more. */
 export const NOTICE_KEPT_MS = 24 * 3_600_000;
@@ -66,6 +68,7 @@ export function dueData(due: DueNotice): Readonly<Record<string, unknown>> {
 export class NoticeBook {
   readonly #due = new Map<string, DueNotice>();
   readonly #sent = new Map<string, Set<string>>();
+  readonly #failed = new Map<string, Set<string>>();
   readonly #settled = new Map<string, number>();
   /** Causes that may be settled, and were not since they were last told. */
   readonly #open = new Set<string>();
@@ -75,7 +78,8 @@ export class NoticeBook {
     const { kind, data } = event;
     if (kind === NOTICE_WATCH) this.watched = true;
     if (kind === NOTICE_DUE) this.decide(readDue(event));
-    if (kind === NOTICE_SENT) this.sent(String(data['id']), String(data['to']));
+    if (kind === NOTICE_SENT) put(this.#sent, data);
+    if (kind === NOTICE_FAILED) put(this.#failed, data);
     if (kind === NOTICE_SETTLED) this.settle(String(data['cause']));
   }
 
@@ -83,11 +87,6 @@ export class NoticeBook {
     this.#due.set(due.cause, due);
     const numbered = /^(.*):\d+$/.exec(due.cause)?.[1];
     if (isSettled(due.event, due.cause) && numbered !== undefined) this.#open.add(numbered);
-  }
-
-  sent(id: string, to: string): void {
-    const channels = this.#sent.get(id) ?? new Set();
-    this.#sent.set(id, channels.add(to));
   }
 
   /** What the cause was is gone: when it comes again, that is news. */
@@ -114,15 +113,28 @@ export class NoticeBook {
     return Math.max(-Infinity, ...[...this.#due.values()].filter((due) => due.event === event).map(({ atMs }) => atMs));
   }
 
-  /** Decided, not sent to these, and still news. */
-  pending(channels: readonly NoticeChannelName[], nowMs: number): readonly DueNotice[] {
+  /**
+   * Decided, not sent to these, and still news. Who decided it within the last `busyMs` may be at it still, unless it is
+   * noted as failed.
+   */
+  pending(channels: readonly NoticeChannelName[], nowMs: number, busyMs = 0): readonly DueNotice[] {
     return [...this.#due.values()].flatMap((due) => {
-      const to = due.to.filter((name) => channels.includes(name) && this.#sent.get(due.id)?.has(name) !== true);
+      const isBusy = due.atMs > nowMs - busyMs;
+      const to = due.to.filter((name) => {
+        if (!channels.includes(name) || this.#sent.get(due.id)?.has(name) === true) return false;
+        return !isBusy || this.#failed.get(due.id)?.has(name) === true;
+      });
       const base = due.cause.replace(/:\d+$/, '');
       const gone = isSettled(due.event, due.cause) && this.numbered(base) !== due.cause;
       return to.length === 0 || gone || due.atMs < nowMs - NOTICE_KEPT_MS ? [] : [{ ...due, to }];
     });
   }
+}
+
+/** A way out, under the id of its notice. */
+function put(channels: Map<string, Set<string>>, data: EventRecord['data']): void {
+  const id = String(data['id']);
+  channels.set(id, (channels.get(id) ?? new Set()).add(String(data['to'])));
 }
 
 /** Blocks and errors come and go; all other causes are told once for good. */

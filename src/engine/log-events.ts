@@ -119,5 +119,6 @@ export const LEDGER_EVENTS: Readonly<Record<string, string>> = {
   'notice.watch': 'somebody wants to be told of its end',
   'notice.due': 'somebody is to be told',
   'notice.sent': 'somebody was told',
+  'notice.failed': 'somebody could not be told',
   'notice.settled': 'what somebody was told is over; the next time is news',
 };

@@ -84,6 +84,27 @@ describe('on its own simulator', () => {
     expect(view.cost_usd.charged).toBe(false);
   });
 
+  test('a page that other machines can reach is said to be not encrypted, one of this machine is not', async () => {
+    const b = await bench();
+    const args = [
+      'loadtest',
+      '--users',
+      '1',
+      '--max-requests',
+      '3',
+      '--message-latency',
+      '1ms',
+      '--web',
+      '--port',
+      '0',
+    ];
+    const open = await b.ok([...args, '--host', '0.0.0.0'], NO_KEY);
+    expect(open.stderr).toMatch(/\(--host 0\.0\.0\.0\) and is not encrypted.* ssh -L (\d+):127\.0\.0\.1:\1 /);
+    const closed = await b.ok(args, NO_KEY);
+    expect(closed.stderr).toContain('The live page: http');
+    expect(closed.stderr).not.toContain('not encrypted');
+  });
+
   test('a threshold that is passed is exit 3, one that is kept is not', async () => {
     const b = await bench();
     const args = [...SHORT, '--message-latency', '30ms'];
@@ -117,6 +138,26 @@ describe('on an endpoint', () => {
     );
     expect(ended.stderr).not.toContain(KEY);
     expect(b.calls()).toBe(0);
+  });
+
+  test('--params neither passes the cost that is stated nor --max-cost, with a mix or without', async () => {
+    const b = await bench();
+    b.write('mix.json', '{"requests":[{"model":"claude-haiku-5-5","prompt":"x","max_tokens":20}]}');
+    const common = ['loadtest', '--max-requests', '5', '--users', '1', '--target', b.origin];
+    const dear = ['--params', '{"model":"claude-opus-5-5","max_tokens":30000}'];
+    const alone = await b.exits(2, [...common, ...dear]);
+    // 5 answers of 30,000 tokens at $25 for a million.
+    expect(alone.stderr).toMatch(/\(claude-opus-5-5\): at most \$3\.\d+\./);
+    const flagged = await b.exits(2, [...common, ...dear, '--model', MODEL, '--max-tokens', '20']);
+    expect(flagged.stderr).toMatch(/\(claude-haiku-5-5\): at most \$0\.00\d+\./);
+    const view = await viewOf(b, 0, [...common.slice(1), ...dear, '--max-cost', '0.001', '--mix', 'mix.json', '--yes']);
+    expect(view.requests.sent).toBeGreaterThan(0);
+    for (const { model, outputTokens } of b.world.ledger.messages) {
+      expect(model).toBe('claude-haiku-5-5');
+      expect(outputTokens).toBeLessThanOrEqual(20);
+    }
+    const none = await viewOf(b, 0, [...common.slice(1), ...dear, '--max-cost', '0.1', '--yes']);
+    expect(none).toMatchObject({ ended_by: 'max_cost', requests: { sent: 0 } });
   });
 
   test('each request is sent once, with the key, and what comes back is counted', async () => {
@@ -228,6 +269,18 @@ describe('on an endpoint', () => {
   });
 });
 
+test.each([
+  ['--target', ['--target', 'https://user:s3cret@example.com'], {}],
+  ['ANTHROPIC_BASE_URL', ['--target', 'api'], { ANTHROPIC_BASE_URL: 'https://user:s3cret@example.com' }],
+])('a password in %s is refused, and not repeated', async (of, args, env) => {
+  const b = await bench();
+  const common = ['loadtest', '--model', MODEL, '--users', '1', '--max-requests', '1', '--json'];
+  const ended = await b.exits(2, [...common, ...args], { env });
+  expect(ended.stdout).toContain('"code":"E_USAGE"');
+  expect(ended.stdout).toContain(`${of} has a name or a password in its address`);
+  expect(ended.stdout + ended.stderr).not.toContain('s3cret');
+});
+
 describe('refuses before anything is sent:', () => {
   test.each([
     ['a threshold that is not known', ['--fail-if', 'p96>1s'], 'E_USAGE', 'did you mean'],
@@ -249,6 +302,7 @@ describe('refuses before anything is sent:', () => {
     ],
     ['a mix that is not there', ['--mix', 'none.yaml'], 'E_CONFIG', 'is not there'],
     ['a mix with a slip', ['--mix', 'bad.json'], 'E_CONFIG', 'did you mean share?'],
+    ['max_tokens that are none', ['--params', '{"max_tokens":"many"}'], 'E_USAGE', 'of --params must be a whole'],
     ['a mix beside prompts', ['--mix', 'bad.json', '--prompt', 'x'], 'E_USAGE', 'cannot be given beside it'],
     ['more than a day', ['--duration', '25h'], 'E_USAGE', 'at most a day'],
     ['more than a million requests', ['--rate', '1000/s', '--duration', '1h'], 'E_USAGE', 'more than 1000000 requests'],

@@ -3,6 +3,7 @@
  * once over several processes, and nothing of it in the way of the work.
  */
 import { createHmac } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
 import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import { bench, ENDLESS, jsonl, KEY, params, requests, type Bench } from '../support/cli.ts';
@@ -183,8 +184,12 @@ describe('alerts', () => {
 
 /** As if its batches had been made so long ago. */
 function aged(b: Bench, ms: number): void {
+  change(b, 'UPDATE batches SET created_at_ms = created_at_ms - ?', ms);
+}
+
+function change(b: Bench, sql: string, ...values: readonly number[]): void {
   const db = new Database(b.path('.batchrun/state.db'));
-  db.prepare('UPDATE batches SET created_at_ms = created_at_ms - ?').run(ms);
+  db.prepare(sql).run(...values);
   db.close();
 }
 
@@ -270,10 +275,28 @@ describe('the receiver', () => {
     hook.behaves(() => running.kill('SIGKILL'));
     expect((await running.ended).signal).toBe('SIGKILL');
     hook.behaves(takes);
+    // Who cannot know of the death leaves alone what is young.
+    await b.ok(['run', 'in.jsonl', '--notify', hook.url]);
+    expect(hook.events).toEqual(['done']);
+    change(b, "UPDATE events SET at_ms = at_ms - 60000 WHERE kind = 'notice.due'");
     await b.ok(['run', 'in.jsonl', '--notify', hook.url]);
     await b.ok(['run', 'in.jsonl', '--notify', hook.url]);
     expect(hook.events).toEqual(['done', 'done']);
     expect(hook.notices[0]?.id).toBe(hook.notices[1]?.id);
+  });
+
+  test('gets it once from a driver that is at it, whatever commands come meanwhile', async () => {
+    const b = await bench();
+    b.write('in.jsonl', requests(1));
+    const held: ServerResponse[] = [];
+    const hook = await receiver((response) => void held.push(response));
+    const running = b.start(['run', 'in.jsonl', '--notify', hook.url]);
+    await hook.gets(1);
+    hook.behaves(takes);
+    await b.ok(['collect', '--once', '--notify', hook.url]);
+    held[0]?.writeHead(204).end();
+    expect((await running.ended).code).toBe(0);
+    expect(hook.events).toEqual(['done']);
   });
 
   test('gets it from the next command, where the process died right after the end of the run', async () => {
@@ -282,9 +305,11 @@ describe('the receiver', () => {
     const hook = await receiver();
     const args = ['run', 'in.jsonl', '--notify', hook.url];
     await b.call(args, { env: { BATCHRUN_FAILPOINT: 'output.renamed' } });
-    const db = new Database(b.path('.batchrun/state.db'));
-    db.prepare("UPDATE runs SET state = 'done', done_at_ms = ?").run(Date.parse(new Date().toISOString()));
-    db.close();
+    const nowMs = Date.parse(new Date().toISOString());
+    change(b, "UPDATE runs SET state = 'done', done_at_ms = ?", nowMs);
+    await b.ok(['collect', '--notify', hook.url]);
+    expect(hook.events).toEqual([]);
+    change(b, 'UPDATE runs SET done_at_ms = ?', nowMs - 60_000);
     await b.ok(['collect', '--notify', hook.url]);
     expect(hook.events).toEqual(['done']);
   });
@@ -306,6 +331,19 @@ describe('--notify-cmd', () => {
     expect(seen).toContain(`BATCHRUN_STATE=${b.state}\n`);
     expect(seen).toContain('KEPT=kept\n');
     expect(seen).not.toMatch(/sk-ant|hidden|TEAM_KEY|ANTHROPIC_API_KEY/);
+  });
+
+  test('gets no other credential of the API either, nor the token of a page', async () => {
+    const b = await bench();
+    b.write('in.jsonl', requests(1));
+    const names = ['IDENTITY_TOKEN', 'WEBHOOK_SIGNING_KEY', 'ENVIRONMENT_KEY', 'WORK_SECRET', 'CUSTOM_HEADERS'];
+    const hidden = Object.fromEntries(names.map((name) => [`ANTHROPIC_${name}`, 'x-hidden: 1']));
+    const env = { ...hidden, BATCHRUN_TOKEN: 'hidden-from-commands', ANTHROPIC_LOG: 'warn', OTHER_TOKEN: 'kept' };
+    await b.ok(['run', 'in.jsonl', '--notify-cmd', 'env > got.env'], { env });
+    const seen = b.read('got.env');
+    expect(seen).toContain('ANTHROPIC_LOG=warn\n');
+    expect(seen).toContain('OTHER_TOKEN=kept\n');
+    expect(seen).not.toMatch(/hidden/);
   });
 
   test('that fails is told by the next command, apart from the webhook that took it', async () => {
@@ -344,6 +382,7 @@ test('--notify-on leaves the rest out, and knows its words', async () => {
 test('config shows where notices go without the secret', async () => {
   const b = await bench();
   const env = { BATCHRUN_NOTIFY: 'https://hooks.example.com/services/T0/B0/s3cret', BATCHRUN_NOTIFY_SECRET: 'hidden' };
+  Object.assign(env, { BATCHRUN_TOKEN: 'hidden-from-everybody' });
   const { stdout, stderr } = await b.ok(['config', 'run'], { env });
   expect(stdout).toContain('https://hooks.example.com/****');
   expect(stdout + stderr).not.toMatch(/s3cret|hidden|no flag of batchrun/);

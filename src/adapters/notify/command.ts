@@ -63,6 +63,7 @@ export function environmentOf(parts: Pick<NoticeCommandParts, 'env' | 'hidden'>,
 
 async function run(parts: NoticeCommandParts, body: NoticeBody, signal: AbortSignal): Promise<void> {
   const { command, log, timeoutMs = TIMEOUT_MS } = parts;
+  refuseLate(signal);
   const child = spawn('sh', ['-c', command], { env: environmentOf(parts, body), detached: true });
   let output = '';
   const hear = (text: string): void => void (output = (output + text).slice(-OUTPUT_CHARS_MAX));
@@ -77,6 +78,11 @@ async function run(parts: NoticeCommandParts, body: NoticeBody, signal: AbortSig
   if (timeout.aborted) throw new NotTaken(`the command did not end within ${timeoutMs / 1_000} s`, false);
   if (signal.aborted && end.why !== 'exit 0') throw new NotTaken('the command was stopped', false);
   if (end.why !== 'exit 0') throw new NotTaken(`the command ended with ${end.why}`, end.ran);
+}
+
+/** Where nobody waits any more it would be killed as it begins. */
+function refuseLate({ aborted }: AbortSignal): void {
+  if (aborted) throw new NotTaken('the command was not started: batchrun ends', false);
 }
 
 const READ_MS_MAX = 500;

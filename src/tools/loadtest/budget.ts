@@ -34,11 +34,19 @@ export class Budget {
   settle(reservedUsd: number, answer: LoadAnswer, usd: number | null): void {
     this.#reservedUsd -= reservedUsd;
     const outcome = outcomeOf(answer);
-    // A status other than 200 is a refusal, and a connection that was never made has carried nothing.
-    const unpaid = (answer.status !== null && answer.status !== 200) || neverSent(answer);
+    const unpaid = isRefusal(answer) || neverSent(answer);
     if (outcome === 'succeeded') this.#spentUsd += usd ?? reservedUsd;
     else if (!unpaid) this.#uncertainUsd += reservedUsd;
   }
+}
+
+/**
+ * Nothing was written, so nothing is paid. A 5xx is none: a gateway may give up on an answer (502, 504, 524) that the API
+ * writes to its end. 503 and 529 say that there was no room to begin.
+ */
+function isRefusal({ status }: LoadAnswer): boolean {
+  if (status === null || status === 200) return false;
+  return status < 500 || status === 503 || status === 529;
 }
 
 function neverSent({ failure }: LoadAnswer): boolean {

@@ -34,7 +34,8 @@ export class Conversation {
       const messages = Array.isArray(row['messages']) ? row['messages'] : [];
       this.#messages.push(...messages.filter((one): one is Message => isObject(one) && 'role' in one));
     } else {
-      this.#base = { model, max_tokens: maxTokens, ...params };
+      // Costs are counted by these two: nothing stands in their place.
+      this.#base = { ...params, model, max_tokens: maxTokens };
     }
   }
 

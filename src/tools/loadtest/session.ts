@@ -34,7 +34,7 @@ const SECOND_MS = 1_000;
 /** After so many answers of which none is good, and none can become so, the rest would be no better. */
 const HOPELESS_COUNT = 20;
 const HOPELESS =
-  /^(authentication_error|permission_error|billing_error|not_found_error|invalid_request_error|request_too_large|connection_(econnrefused|enotfound|eai_again))$/;
+  /^(authentication_error|permission_error|billing_error|not_found_error|invalid_request_error|request_too_large|http_(401|403|404|405)|connection_(econnrefused|enotfound|eai_again))$/;
 
 export class LoadSession implements LoadControl, Sending {
   readonly settings: LoadSettings;

@@ -25,7 +25,7 @@ import type { RunRecord } from '../../domain/model.ts';
 import type { DriveEnd } from '../../engine/runner.ts';
 import type { EngineEvent } from '../../engine/events.ts';
 import { budgetAlert, deadlineAlert, rateAlert, vanishAlert, type Alert, type AlertLedger } from './alerts.ts';
-import { Outbox, type NoticeChannel, type OutboxLedger } from './outbox.ts';
+import { CLOSE_MS_MAX, Outbox, type NoticeChannel, type OutboxLedger } from './outbox.ts';
 
 export type NotifyLedger = AlertLedger & OutboxLedger;
 
@@ -79,9 +79,12 @@ export class Notifier {
     });
   }
 
-  /** For commands that find nothing to drive: what an earlier one could not tell. */
+  /**
+   * For commands that find nothing to drive: what an earlier one could not tell. They take no lock, so what is young is
+   * left alone: the driver that decided it may be delivering it.
+   */
   catchUp(): void {
-    this.#then(() => this.#load());
+    this.#then(() => this.#load(CLOSE_MS_MAX));
   }
 
   readonly observe = (event: EngineEvent): void => {
@@ -149,17 +152,19 @@ export class Notifier {
     });
   }
 
-  async #load(): Promise<void> {
+  async #load(busyMs = 0): Promise<void> {
     const { ledger, channels, clock } = this.#parts;
     for (const event of await ledger.events(null, { kinds: NOTICE_KINDS, limit: NOTICES_READ_MAX, newest: true })) {
       this.#book(event.runId).add(event);
     }
     const nowMs = clock.now();
     const names = channels.map(({ name }) => name);
-    for (const book of this.#books.values()) for (const due of book.pending(names, nowMs)) this.#outbox.put(due);
+    for (const book of this.#books.values())
+      for (const due of book.pending(names, nowMs, busyMs)) this.#outbox.put(due);
     // Of a run that somebody waits for, the process may have died between its end and the word about it.
     for (const run of await ledger.runs()) {
-      const isFresh = run.doneAtMs !== null && run.doneAtMs > nowMs - NOTICE_KEPT_MS;
+      const agoMs = run.doneAtMs === null ? Infinity : nowMs - run.doneAtMs;
+      const isFresh = agoMs < NOTICE_KEPT_MS && agoMs >= busyMs;
       if (run.state === 'done' && isFresh && this.#book(run.id).watched) await this.#end(run.id);
     }
   }

@@ -7,7 +7,7 @@ import { messageOf } from '../../base/errors.ts';
 import type { Logger } from '../../base/log.ts';
 import { wishesOf } from '../../domain/model.ts';
 import { noticeBody, type NoticeBody, type NoticeFacts, type NoticeSender } from '../../domain/notice-body.ts';
-import { NOTICE_SENT, type DueNotice, type NoticeChannelName } from '../../domain/notices.ts';
+import { NOTICE_FAILED, NOTICE_SENT, type DueNotice, type NoticeChannelName } from '../../domain/notices.ts';
 import type { Store } from '../../domain/store.ts';
 
 export interface DeliverOptions {
@@ -71,17 +71,21 @@ export class Outbox {
   async #deliver(due: DueNotice, channel: NoticeChannel): Promise<void> {
     const { ledger, clock, log, sender } = this.#parts;
     const { id, runId, event } = due;
-    const what = { notice: id, about: event, run: runId, to: channel.name };
+    const to = channel.name;
+    const what = { notice: id, about: event, run: runId, to };
     try {
       const body = noticeBody(due, await this.#facts(runId), sender);
       const patient = !this.#failing.has(channel.name);
       await channel.deliver(body, { signal: this.#over.signal, patient });
       this.#failing.delete(channel.name);
-      await ledger.note(runId, NOTICE_SENT, clock.now(), { id, to: channel.name });
+      await ledger.note(runId, NOTICE_SENT, clock.now(), { id, to });
       log.info('notify.sent', what);
     } catch (error) {
       this.#failing.add(channel.name);
       log.warn('notify.not_sent', { ...what, why: messageOf(error) });
+      // What is older is the next command's in any case: a receiver that is down for a day fills no ledger.
+      const nowMs = clock.now();
+      if (due.atMs > nowMs - CLOSE_MS_MAX) await ledger.note(runId, NOTICE_FAILED, nowMs, { id, to }).catch(() => null);
     }
   }
 

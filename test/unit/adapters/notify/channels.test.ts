@@ -127,6 +127,15 @@ describe('a command', () => {
     await expect.poll(() => isThere(pid)).toBe(false);
   });
 
+  test('is not started where nobody waits any more', async () => {
+    let asked = 0;
+    const env = new Proxy(parts.env, { ownKeys: (target) => (asked++, Reflect.ownKeys(target)) });
+    const command = createNoticeCommand({ ...parts, env, command: 'exit 0' });
+    const delivering = command.deliver(BODY, { signal: AbortSignal.abort(), patient: true });
+    await expect(delivering).rejects.toThrow('the command was not started');
+    expect(asked).toBe(0);
+  });
+
   test('that leaves something running does not hold anybody up', async () => {
     const command = createNoticeCommand({ ...parts, command: 'sleep 5 & exit 0' });
     await command.deliver(BODY, { signal, patient: true });

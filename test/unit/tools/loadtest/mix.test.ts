@@ -129,6 +129,12 @@ describe('a conversation', () => {
     expect(talk.hear(answered('Third.'))).toBe(false);
   });
 
+  it('is asked with the model and the max_tokens that costs are counted by, whatever the params say', () => {
+    const params = { model: 'dear', max_tokens: 9_999, temperature: 0 };
+    const talk = new Conversation(entryOf({ model: 'm', prompt: 'x', max_tokens: 9 }, { params }), seededRng(1));
+    expect(body(talk.next(false))).toMatchObject({ model: 'm', max_tokens: 9, temperature: 0 });
+  });
+
   it('ends where it failed, or where nothing was said', () => {
     const entry = entryOf({ model: 'm', prompt: 'x', turns: 5 });
     for (const answer of [answered('text', 'timeout'), answered(null), answered('  ')]) {

@@ -135,12 +135,35 @@ describe('the end', () => {
     expect(view.cost_usd.uncertain).toBeLessThanOrEqual(0.002);
   });
 
+  it.each([
+    [500, true],
+    [502, true],
+    [504, true],
+    [524, true],
+    [503, false],
+    [529, false],
+    [429, false],
+    [404, false],
+  ])('counts a %i against the budget: %s', async (status, counts) => {
+    const failing = madeUp(() => ({ tookMs: 100, kind: `http_${status}`, status }));
+    const { view } = await tested({ maxCostUsd: 0.002, maxRequests: 50 }, failing);
+    expect(view.cost_usd.uncertain > 0).toBe(counts);
+    expect(view.ended_by === 'max_cost').toBe(counts);
+  });
+
   it('comes early where nothing can succeed', async () => {
     const refusing = madeUp(() => ({ tookMs: 10, kind: 'authentication_error', status: 401 }));
     const { view } = await tested({}, refusing);
     expect(view.ended_by).toBe('nothing_succeeds');
     expect(view.requests.sent).toBeLessThan(30);
     expect(view.findings[0]).toMatch(/None of 2\d requests succeeded\. Most often it was authentication_error/);
+  });
+
+  it.each([401, 403, 404, 405])('comes early where a server that is no API says %i', async (status) => {
+    const refusing = madeUp(() => ({ tookMs: 10, kind: `http_${status}`, status }));
+    const { view } = await tested({}, refusing);
+    expect(view.ended_by).toBe('nothing_succeeds');
+    expect(view.requests.sent).toBeLessThan(30);
   });
 
   it('does not come early where it may pass', async () => {
