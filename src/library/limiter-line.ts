@@ -2,12 +2,12 @@
  * Calls that wait for their turn: by priority and by how long they have waited, as soon as the pacer has room for them and
  * a slot is free. What fails in passing waits for another try, with full jitter and never before the API says.
  */
-import { BatchrunError } from '../base/errors.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Rng } from '../base/random.ts';
 import { backoffMs, routeRealtime, type ApiFailure, type BackoffBounds } from '../domain/failure-router.ts';
 import type { Answered, Pacer, Ticket } from '../engine/pacing/pacer.ts';
 import { failureOf, readAnswer, type CallNote, type ReadAnswer } from './limiter-answer.ts';
+import { closedError } from './limiter-errors.ts';
 import { readyKeys, type HeldKey } from './limiter-keys.ts';
 import { AbortBook, WaitingCalls, type LineCall, type TakenCall, type WaitingCall } from './limiter-waiting.ts';
 
@@ -111,14 +111,18 @@ export class CallLine {
 
   #pump(): void {
     this.#pumpAgain = true;
-    this.#pumping ??= this.#pumpAll().finally(() => (this.#pumping = null));
+    if (!this.#closed) this.#pumping ??= this.#pumpAll();
   }
 
-  /** One pump at a time: who asks meanwhile gets another one after it. */
+  /** One pump at a time: who asks meanwhile gets another one after it. Its end and its being over are one step. */
   async #pumpAll(): Promise<void> {
-    while (this.#pumpAgain && !this.#closed) {
-      this.#pumpAgain = false;
-      await this.#pumpOnce();
+    try {
+      while (this.#pumpAgain && !this.#closed) {
+        this.#pumpAgain = false;
+        await this.#pumpOnce();
+      }
+    } finally {
+      this.#pumping = null;
     }
   }
 
@@ -289,10 +293,4 @@ export class CallLine {
       this.#pump();
     });
   }
-}
-
-export function closedError(): BatchrunError {
-  return new BatchrunError('E_NOT_FINISHED', 'the limiter was closed before the call had its turn', {
-    hint: 'Nothing was sent for it: ask again, with another limiter.',
-  });
 }
