@@ -78,7 +78,7 @@ export interface KeySnapshot {
   /** `account` where nobody has said. */
   readonly organization: string;
   readonly running: number;
-  /** Why the API refuses it; null where it is in use. */
+  /** Why the API refuses it, for some models or for all; null where it is in use. */
   readonly aside: string | null;
 }
 
@@ -139,12 +139,14 @@ class PacedCalls implements Limiter {
 
   async snapshot(): Promise<LimiterSnapshot> {
     const { line, pacer, buckets } = await this.#open();
+    const nowMs = this.#parts.clock.monotonicMs();
     return {
       ...line.counts,
       mode: buckets.mode,
       pools: await pacer.pools.snapshots(),
-      keys: this.#keys.map(({ label, organization, running, aside }) => {
-        return { key: label, organization, running, aside: aside?.message ?? null };
+      keys: this.#keys.map((key) => {
+        const { label, organization, running } = key;
+        return { key: label, organization, running, aside: key.aside(nowMs)?.message ?? null };
       }),
     };
   }
