@@ -4,6 +4,7 @@
 import { resolve } from 'node:path';
 import { BatchrunError } from '../base/errors.ts';
 import type { RunView } from '../engine/run-view.ts';
+import { checkBatchrunOptions, checkSubmitOptions } from './check-options.ts';
 import type { House } from './house.ts';
 import type { BatchrunOptions, RowsInput, SubmitOptions } from './options.ts';
 import type { SubmitReport } from './report.ts';
@@ -44,6 +45,7 @@ class Front implements Batchrun {
   #closed: Promise<void> | undefined;
 
   constructor(options: BatchrunOptions) {
+    checkBatchrunOptions(options);
     this.#options = options;
     this.#stateFolder = resolve(options.state ?? '.batchrun');
     const { signal } = options;
@@ -51,6 +53,7 @@ class Front implements Batchrun {
   }
 
   async submit(input: RowsInput, options: SubmitOptions = {}): Promise<Run> {
+    checkSubmitOptions(options);
     const house = await this.#open();
     const { runId, report } = await house.submit(input, options);
     const run = await this.#handle(house, runId, report);
@@ -59,6 +62,7 @@ class Front implements Batchrun {
   }
 
   async check(input: RowsInput, options: SubmitOptions = {}): Promise<SubmitReport> {
+    checkSubmitOptions(options);
     return (await this.#open()).check(input, options);
   }
 
