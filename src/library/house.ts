@@ -14,7 +14,6 @@ import { hopelessModels, passedOver, refuseHopeless } from '../engine/preflight-
 import { refuseLatePilot, refuseUnpriced } from '../engine/refuse-wishes.ts';
 import { sweep } from '../engine/sweep.ts';
 import { upperCostUsd } from '../engine/upper-cost.ts';
-import { checkOutputs } from '../host/output-check.ts';
 import {
   connectLimiter,
   createEngine,
@@ -30,6 +29,7 @@ import { EventHub } from './events.ts';
 import type { BatchrunOptions, RowsInput, SubmitOptions } from './options.ts';
 import type { SubmitReport } from './report.ts';
 import { inputsOf } from './rows.ts';
+import { changeOutputs, deliver } from './settle-outputs.ts';
 import { filledIn, ingestRequest, outputOf, wishesIn } from './submit.ts';
 
 export interface Submitted {
@@ -162,21 +162,19 @@ export class House {
   async #settle(runId: string, options: SubmitOptions, resumed: boolean): Promise<void> {
     const run = await this.store.run(runId);
     if (!run) return;
-    const choice = filledIn(outputOf(options), run);
     if (!resumed) {
-      await this.store.setOutput(runId, choice);
+      await this.store.setOutput(runId, filledIn(outputOf(options), run));
       return;
     }
-    if (run.state === 'done') return;
+    if (run.state === 'done') {
+      await deliver(this.engine, run, options);
+      return;
+    }
     const asked = wishesIn(options);
     refuseLatePilot(run, wishesOf(run), asked);
     refuseUnpriced({ ...wishesOf(run), ...asked }, run.mix);
     await this.store.changeWishes(runId, asked);
-    if (options.output === undefined && options.errors === undefined) return;
-    const { output, errors } = { output: choice.output ?? run.output, errors: choice.errors ?? run.errors };
-    const changed = { ...choice, output, errors };
-    checkOutputs({ choice: changed, inputs: run.inputs, runId, runs: await this.store.runs() });
-    await this.store.setOutput(runId, changed);
+    await changeOutputs(this.engine, run, options);
   }
 
   async #apiEngine(): Promise<ApiEngine> {
