@@ -24,7 +24,7 @@ import {
   workspaceHeader,
   type Account,
 } from './context.ts';
-import { Driving } from './driving.ts';
+import { Driving, stopped } from './driving.ts';
 import { EventHub } from './events.ts';
 import type { BatchrunOptions, RowsInput, SubmitOptions } from './options.ts';
 import type { SubmitReport } from './report.ts';
@@ -52,6 +52,9 @@ export class House {
   readonly #options: BatchrunOptions;
   readonly #log: Logger;
   readonly #signal: AbortSignal;
+  /** What works on the ledger now, apart from the driver. */
+  readonly #working = new Set<Promise<unknown>>();
+  #closing = false;
   #account: Promise<Account> | undefined;
   #limiter: Promise<Limiter> | undefined;
 
@@ -118,8 +121,22 @@ export class House {
     throw new BatchrunError('E_ORIGIN', `${run.id} was submitted to ${run.origin}; the base URL is ${api.origin} now`);
   }
 
+  /** Does this while the ledger is open: closing waits for it. Rejects with E_NOT_FINISHED where it is closed already. */
+  async during<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#closing) throw stopped();
+    const working = work();
+    this.#working.add(working);
+    try {
+      return await working;
+    } finally {
+      this.#working.delete(working);
+    }
+  }
+
   /** What is under way is stopped safely before this, by the signal. */
   async close(): Promise<void> {
+    this.#closing = true;
+    while (this.#working.size > 0) await Promise.allSettled(this.#working);
     await this.driving.rest();
     const limiter = await this.#limiter?.catch(() => null);
     await limiter?.close();
