@@ -24,6 +24,22 @@ it('while rows are read ends the submit, and leaves nothing behind', async () =>
   expect(await open().runs()).toEqual([]);
 });
 
+it('while a row does not come does not wait for it', async () => {
+  const { open } = await lab();
+  const batchrun = open();
+  let asked: () => void = () => undefined;
+  const waits = new Promise<void>((resolve) => (asked = resolve));
+  async function* rows(): AsyncGenerator<Row> {
+    yield* rowsOf(2);
+    asked();
+    await new Promise(() => undefined);
+  }
+  const submitted = batchrun.submit(rows()).catch((error: unknown) => error);
+  await waits;
+  await batchrun.close();
+  expect(await submitted).toMatchObject({ code: 'E_NOT_FINISHED' });
+});
+
 it('at once after a submit was asked for ends it, too, or lets it come to its end', async () => {
   const { open } = await lab();
   const batchrun = open();

@@ -6,7 +6,7 @@ import { messageOf } from '../../src/base/errors.ts';
 import { seededRng } from '../../src/base/random.ts';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
 import { Driving } from '../../src/library/driving.ts';
-import { EventHub } from '../../src/library/events.ts';
+import { EventFeed, EventHub } from '../../src/library/events.ts';
 import { limiterOn, type RunOptions } from '../../src/library/paced-calls.ts';
 import { MODEL } from '../support/cli.ts';
 
@@ -66,4 +66,18 @@ it('a driving that is stopped before it begins says so, each time', async () => 
     await expect(driving.ended('run_a')).rejects.toMatchObject({ code: 'E_NOT_FINISHED' });
   }
   await driving.rest();
+});
+
+it('events that are asked for side by side all come', async () => {
+  const hub = new EventHub();
+  const rows = { total: 1 } as Awaited<ReturnType<ConstructorParameters<typeof EventFeed>[0]['rows']>>;
+  const feed = new EventFeed({ hub, runId: 'run_a', rows: () => Promise.resolve(rows), ended: new Promise(() => {}) });
+  await feed.next();
+  const kinds: (string | undefined)[] = [];
+  for (let reader = 0; reader < 2; reader++) void feed.next().then(({ value }) => kinds.push(value?.kind));
+  await settle();
+  for (const chunkNo of [1, 2]) hub.emit({ kind: 'batch.ended', runId: 'run_a', chunkNo, batchId: 'b', tookMs: 1 });
+  await settle();
+  expect(kinds).toEqual(['batch.ended', 'batch.ended']);
+  await feed.return();
 });
