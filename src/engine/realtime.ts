@@ -113,7 +113,7 @@ export class RealtimeLane {
   async pump(): Promise<void> {
     if (this.#failure) throw this.#failure.error;
     this.#pumpAgain = true;
-    this.#pumping ??= this.#pumpAll().finally(() => (this.#pumping = undefined));
+    this.#pumping ??= this.#pumpAll();
     await this.#pumping;
   }
 
@@ -128,11 +128,15 @@ export class RealtimeLane {
     if (this.#failure) throw this.#failure.error;
   }
 
-  /** One pump at a time: who asks meanwhile gets another one after it. */
+  /** One pump at a time: who asks meanwhile gets another one after it. Its end and its being over are one step. */
   async #pumpAll(): Promise<void> {
-    while (this.#pumpAgain) {
-      this.#pumpAgain = false;
-      await this.#pumpOnce();
+    try {
+      while (this.#pumpAgain) {
+        this.#pumpAgain = false;
+        await this.#pumpOnce();
+      }
+    } finally {
+      this.#pumping = undefined;
     }
   }
 

@@ -4,6 +4,7 @@
 import { resolve } from 'node:path';
 import { BatchrunError } from '../base/errors.ts';
 import type { RunView } from '../engine/run-view.ts';
+import { checkBatchrunOptions, checkSubmitOptions } from './check-options.ts';
 import type { House } from './house.ts';
 import type { BatchrunOptions, RowsInput, SubmitOptions } from './options.ts';
 import type { SubmitReport } from './report.ts';
@@ -44,6 +45,7 @@ class Front implements Batchrun {
   #closed: Promise<void> | undefined;
 
   constructor(options: BatchrunOptions) {
+    checkBatchrunOptions(options);
     this.#options = options;
     this.#stateFolder = resolve(options.state ?? '.batchrun');
     const { signal } = options;
@@ -51,32 +53,42 @@ class Front implements Batchrun {
   }
 
   async submit(input: RowsInput, options: SubmitOptions = {}): Promise<Run> {
+    checkSubmitOptions(options);
     const house = await this.#open();
-    const { runId, report } = await house.submit(input, options);
-    const run = await this.#handle(house, runId, report);
+    const run = await house.during(async () => {
+      const { runId, report } = await house.submit(input, options);
+      return this.#handle(house, runId, report);
+    });
     if (options.start !== false) run.start();
     return run;
   }
 
   async check(input: RowsInput, options: SubmitOptions = {}): Promise<SubmitReport> {
-    return (await this.#open()).check(input, options);
+    checkSubmitOptions(options);
+    const house = await this.#open();
+    return house.during(() => house.check(input, options));
   }
 
   async run(wanted: string): Promise<Run> {
     if (!(await this.#hasState())) throw this.#unknown(wanted);
     const house = await this.#open();
     const { selectRun } = await import('../engine/select-run.ts');
-    const { id } = await selectRun(house.store, wanted, this.#stateFolder);
-    return this.#handle(house, id, null);
+    return house.during(async () => {
+      const { id } = await selectRun(house.store, wanted, this.#stateFolder);
+      return this.#handle(house, id, null);
+    });
   }
 
   async runs(): Promise<readonly RunView[]> {
     if (!(await this.#hasState())) return [];
-    const { store } = await this.#open();
+    const house = await this.#open();
+    const { store } = house;
     const { viewRun } = await import('../engine/status.ts');
-    const views: RunView[] = [];
-    for (const run of await store.runs()) views.push(await viewRun(store, run));
-    return views;
+    return house.during(async () => {
+      const views: RunView[] = [];
+      for (const run of await store.runs()) views.push(await viewRun(store, run));
+      return views;
+    });
   }
 
   async status(run: string | Pick<Run, 'id'>): Promise<RunView> {

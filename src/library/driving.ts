@@ -68,10 +68,13 @@ export class Driving {
   }
 
   #begin(): void {
-    this.#loop ??= this.#drive().finally(() => (this.#loop = null));
+    this.#loop ??= this.#drive();
   }
 
+  /** Its end and its being over are one step: who is told of the end and wants a run again begins another one. */
   async #drive(): Promise<void> {
+    // Nothing of it happens before #begin knows of it.
+    await Promise.resolve();
     try {
       while (this.#wanted.size > 0 || this.#steps.length > 0) {
         if (this.#parts.signal.aborted) throw stopped();
@@ -83,6 +86,8 @@ export class Driving {
         this.#wanted.delete(runId);
         waiting.reject(error);
       }
+    } finally {
+      this.#loop = null;
     }
   }
 

@@ -99,7 +99,7 @@ export class EventFeed implements AsyncIterableIterator<RunEvent> {
   #said = '';
   #end: { readonly error: unknown } | 'done' | null = null;
   #over = false;
-  #wake: (() => void) | undefined;
+  #sleepers: (() => void)[] = [];
 
   constructor(parts: FeedParts) {
     this.#parts = parts;
@@ -141,7 +141,7 @@ export class EventFeed implements AsyncIterableIterator<RunEvent> {
         await this.return();
         throw error;
       }
-      await new Promise<void>((resolve) => (this.#wake = resolve));
+      await new Promise<void>((resolve) => this.#sleepers.push(resolve));
     }
     return { done: true, value: undefined };
   }
@@ -151,8 +151,13 @@ export class EventFeed implements AsyncIterableIterator<RunEvent> {
     this.#over = true;
     this.#stop();
     this.#waiting.length = 0;
-    this.#wake?.();
+    this.#wake();
     return Promise.resolve({ done: true, value: undefined });
+  }
+
+  /** All that have asked: more than one event may be asked for at once. */
+  #wake(): void {
+    for (const wake of this.#sleepers.splice(0)) wake();
   }
 
   #take(event: EngineEvent): void {
@@ -167,13 +172,13 @@ export class EventFeed implements AsyncIterableIterator<RunEvent> {
       this.#waiting.push(event);
     }
     this.#hasProgress = true;
-    this.#wake?.();
+    this.#wake();
   }
 
   #finish(end: { readonly error: unknown } | 'done'): void {
     this.#end = end;
     this.#hasProgress = true;
-    this.#wake?.();
+    this.#wake();
   }
 }
 

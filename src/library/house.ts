@@ -14,7 +14,6 @@ import { hopelessModels, passedOver, refuseHopeless } from '../engine/preflight-
 import { refuseLatePilot, refuseUnpriced } from '../engine/refuse-wishes.ts';
 import { sweep } from '../engine/sweep.ts';
 import { upperCostUsd } from '../engine/upper-cost.ts';
-import { checkOutputs } from '../host/output-check.ts';
 import {
   connectLimiter,
   createEngine,
@@ -25,11 +24,12 @@ import {
   workspaceHeader,
   type Account,
 } from './context.ts';
-import { Driving } from './driving.ts';
+import { Driving, stopped } from './driving.ts';
 import { EventHub } from './events.ts';
 import type { BatchrunOptions, RowsInput, SubmitOptions } from './options.ts';
 import type { SubmitReport } from './report.ts';
 import { inputsOf } from './rows.ts';
+import { changeOutputs, deliver } from './settle-outputs.ts';
 import { filledIn, ingestRequest, outputOf, wishesIn } from './submit.ts';
 
 export interface Submitted {
@@ -52,6 +52,9 @@ export class House {
   readonly #options: BatchrunOptions;
   readonly #log: Logger;
   readonly #signal: AbortSignal;
+  /** What works on the ledger now, apart from the driver. */
+  readonly #working = new Set<Promise<unknown>>();
+  #closing = false;
   #account: Promise<Account> | undefined;
   #limiter: Promise<Limiter> | undefined;
 
@@ -118,8 +121,22 @@ export class House {
     throw new BatchrunError('E_ORIGIN', `${run.id} was submitted to ${run.origin}; the base URL is ${api.origin} now`);
   }
 
+  /** Does this while the ledger is open: closing waits for it. Rejects with E_NOT_FINISHED where it is closed already. */
+  async during<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#closing) throw stopped();
+    const working = work();
+    this.#working.add(working);
+    try {
+      return await working;
+    } finally {
+      this.#working.delete(working);
+    }
+  }
+
   /** What is under way is stopped safely before this, by the signal. */
   async close(): Promise<void> {
+    this.#closing = true;
+    while (this.#working.size > 0) await Promise.allSettled(this.#working);
     await this.driving.rest();
     const limiter = await this.#limiter?.catch(() => null);
     await limiter?.close();
@@ -162,21 +179,19 @@ export class House {
   async #settle(runId: string, options: SubmitOptions, resumed: boolean): Promise<void> {
     const run = await this.store.run(runId);
     if (!run) return;
-    const choice = filledIn(outputOf(options), run);
     if (!resumed) {
-      await this.store.setOutput(runId, choice);
+      await this.store.setOutput(runId, filledIn(outputOf(options), run));
       return;
     }
-    if (run.state === 'done') return;
+    if (run.state === 'done') {
+      await deliver(this.engine, run, options);
+      return;
+    }
     const asked = wishesIn(options);
     refuseLatePilot(run, wishesOf(run), asked);
     refuseUnpriced({ ...wishesOf(run), ...asked }, run.mix);
     await this.store.changeWishes(runId, asked);
-    if (options.output === undefined && options.errors === undefined) return;
-    const { output, errors } = { output: choice.output ?? run.output, errors: choice.errors ?? run.errors };
-    const changed = { ...choice, output, errors };
-    checkOutputs({ choice: changed, inputs: run.inputs, runId, runs: await this.store.runs() });
-    await this.store.setOutput(runId, changed);
+    await changeOutputs(this.engine, run, options);
   }
 
   async #apiEngine(): Promise<ApiEngine> {

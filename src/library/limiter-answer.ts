@@ -55,6 +55,11 @@ export function failureOf(error: unknown, nowMs: number): ApiFailure | null {
   return isOfCall(error) ? apiFailureOf(toApiError(error, nowMs)) : null;
 }
 
+/** Nobody reads this answer any more: a body that is left unread would keep its connection. */
+export function letGo(value: unknown): void {
+  if (value instanceof Response) value.body?.cancel().catch(() => undefined);
+}
+
 async function readResponse(response: Response, note: () => CallNote, nowMs: () => number): Promise<ReadAnswer> {
   const isJson = /\bjson\b/i.test(response.headers.get('content-type') ?? '');
   // A copy is read: the caller has the body to itself.

@@ -4,6 +4,7 @@
  */
 import { maskKey } from '../base/log.ts';
 import type { BlockedVerdict } from '../domain/failure-router.ts';
+import { rateClassOf } from '../domain/pacing/rate-class.ts';
 import type { RateSeen } from '../domain/pacing/rate-seen.ts';
 import type { PacedKey } from '../engine/pacing/pacer.ts';
 
@@ -16,6 +17,16 @@ export interface LimiterKey {
 
 /** How the account is called as long as nobody has said. */
 const UNNAMED = 'account';
+/** Money can be added, and a permission given, while the program runs: then the key is asked again. */
+const ASIDE_MS = 60_000;
+
+/** Why the API refuses a key, until when, and for which models. */
+interface Aside {
+  readonly verdict: BlockedVerdict;
+  readonly untilMs: number;
+  /** Null: for all of them. */
+  readonly rateClass: string | null;
+}
 
 export class HeldKey implements PacedKey {
   readonly apiKey: string | null;
@@ -24,13 +35,34 @@ export class HeldKey implements PacedKey {
   /** Nobody has said yet whose it is. */
   isUnknown: boolean;
   running = 0;
-  aside: BlockedVerdict | null = null;
+  #asides: readonly Aside[] = [];
 
   constructor(key: LimiterKey | null, asks: boolean) {
     this.apiKey = key?.apiKey ?? null;
     this.label = key ? maskKey(key.apiKey) : 'the key';
     this.organization = key?.organization ?? UNNAMED;
     this.isUnknown = asks && key?.organization === undefined;
+  }
+
+  /**
+   * The API refuses it. A key that is not accepted stays aside; one without money or permission is asked again after a
+   * while. What it may not do is the matter of a model: other classes of models go on with it.
+   */
+  setAside(verdict: BlockedVerdict, model: string, nowMs: number): void {
+    const isForGood = verdict.reason === 'credentials';
+    const rateClass = verdict.reason === 'permission' ? rateClassOf(model) : null;
+    const others = this.#asides.filter((aside) => aside.untilMs > nowMs && aside.rateClass !== rateClass);
+    this.#asides = [...others, { verdict, rateClass, untilMs: isForGood ? Infinity : nowMs + ASIDE_MS }];
+  }
+
+  /** Why it cannot be used now, for this model or for any; null where it can. */
+  aside(nowMs: number, model: string | null = null): BlockedVerdict | null {
+    const rateClass = model === null ? null : rateClassOf(model);
+    const found = this.#asides.find(
+      (aside) =>
+        aside.untilMs > nowMs && (rateClass === null || aside.rateClass === null || aside.rateClass === rateClass),
+    );
+    return found?.verdict ?? null;
   }
 
   /** Its answer says whose it is; where it does not, it is taken to share the limits of all others of which nothing is known. True where it is another one now. */
@@ -50,8 +82,11 @@ export function holdKeys(keys: readonly (string | LimiterKey)[], isShared: boole
   return given.map((key) => new HeldKey(key, isShared || given.length > 1));
 }
 
-/** Those that a call may go out with now, the least busy first. */
-export function readyKeys(keys: readonly HeldKey[]): readonly HeldKey[] {
-  const ready = keys.filter((key) => key.aside === null && !(key.isUnknown && key.running > 0));
+/** Those that a call of this model may go out with now, the least busy first; or why no key is left to wait for. */
+export function readyKeys(keys: readonly HeldKey[], model: string, nowMs: number): readonly HeldKey[] | BlockedVerdict {
+  const usable = keys.filter((key) => key.aside(nowMs, model) === null);
+  const [first] = keys;
+  if (usable.length === 0 && first) return first.aside(nowMs, model) ?? [];
+  const ready = usable.filter((key) => !(key.isUnknown && key.running > 0));
   return ready.toSorted((one, other) => one.running - other.running);
 }

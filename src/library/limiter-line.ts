@@ -2,26 +2,20 @@
  * Calls that wait for their turn: by priority and by how long they have waited, as soon as the pacer has room for them and
  * a slot is free. What fails in passing waits for another try, with full jitter and never before the API says.
  */
-import { BatchrunError } from '../base/errors.ts';
-import type { Clock } from '../base/clock.ts';
-import type { Rng } from '../base/random.ts';
-import { backoffMs, routeRealtime, type ApiFailure, type BackoffBounds } from '../domain/failure-router.ts';
-import type { Answered, Pacer, Ticket } from '../engine/pacing/pacer.ts';
-import { failureOf, readAnswer, type CallNote, type ReadAnswer } from './limiter-answer.ts';
+import { backoffMs, routeRealtime, type ApiFailure } from '../domain/failure-router.ts';
+import type { Answered, Ticket } from '../engine/pacing/pacer.ts';
+import { failureOf, letGo, readAnswer, type CallNote, type ReadAnswer } from './limiter-answer.ts';
+import { closedError, noKeyError } from './limiter-errors.ts';
 import { readyKeys, type HeldKey } from './limiter-keys.ts';
-import { AbortBook, WaitingCalls, type LineCall, type TakenCall, type WaitingCall } from './limiter-waiting.ts';
-
-export interface LineParts {
-  readonly pacer: Pacer;
-  readonly clock: Clock;
-  readonly rng: Rng;
-  readonly keys: readonly HeldKey[];
-  readonly concurrency: number;
-  readonly maxAttempts: number;
-  /** A call whose next try would be later than this after it was asked for is given up. */
-  readonly giveUpMs: number;
-  readonly backoff: BackoffBounds;
-}
+import {
+  AbortBook,
+  WaitingCalls,
+  type CallWait,
+  type LineCall,
+  type LineParts,
+  type TakenCall,
+  type WaitingCall,
+} from './limiter-waiting.ts';
 
 /** Calls looked at beyond the free slots: smaller ones, or those of another class of models, may go at once. */
 const LOOKAHEAD = 32;
@@ -85,12 +79,11 @@ export class CallLine {
     this.#setTimer(waitMs);
   }
 
-  /** One that waits goes, with this. What is left of it in the line is passed over. */
+  /** One that waits goes, with this; what is left of it is passed over. */
   #leave(waiting: WaitingCall, error: unknown): void {
     if (waiting.over) return;
     this.#settle(waiting);
     this.#waiting--;
-    // A place in the line that nobody claims is given up by itself.
     this.#forget(waiting).catch(() => undefined);
     waiting.reject(error);
   }
@@ -111,14 +104,18 @@ export class CallLine {
 
   #pump(): void {
     this.#pumpAgain = true;
-    this.#pumping ??= this.#pumpAll().finally(() => (this.#pumping = null));
+    if (!this.#closed) this.#pumping ??= this.#pumpAll();
   }
 
-  /** One pump at a time: who asks meanwhile gets another one after it. */
+  /** One pump at a time: who asks meanwhile gets another one after it. Its end and its being over are one step. */
   async #pumpAll(): Promise<void> {
-    while (this.#pumpAgain && !this.#closed) {
-      this.#pumpAgain = false;
-      await this.#pumpOnce();
+    try {
+      while (this.#pumpAgain && !this.#closed) {
+        this.#pumpAgain = false;
+        await this.#pumpOnce();
+      }
+    } finally {
+      this.#pumping = null;
     }
   }
 
@@ -136,9 +133,9 @@ export class CallLine {
       if (!next) break;
       const { item: waiting } = next;
       const asked = closed.has(waiting.size.model) ? null : await this.#ask(waiting);
-      if (asked === 'gone') slots--;
-      else left.push(next);
-      if (asked === null || asked === 'gone') continue;
+      if (asked === 'started') slots--;
+      else if (asked !== 'left') left.push(next);
+      if (asked === null || typeof asked === 'string') continue;
       if (asked.everyone) closed.add(waiting.size.model);
       if (asked.waitMs !== null) waitMs = Math.min(waitMs ?? Infinity, asked.waitMs);
     }
@@ -147,30 +144,31 @@ export class CallLine {
     if (waitMs !== null && slots > 0) this.#setTimer(waitMs);
   }
 
-  /** Starts the call, or says how long it has to wait: null for an answer of another call. */
-  async #ask(waiting: WaitingCall): Promise<'gone' | { readonly everyone: boolean; readonly waitMs: number | null }> {
-    const { pacer, keys } = this.#parts;
+  /** Starts the call, or says how long it has to wait. `left`: it does not wait any more. */
+  async #ask(waiting: WaitingCall): Promise<'started' | 'left' | CallWait> {
+    const { pacer, keys, clock } = this.#parts;
     try {
-      const ready = readyKeys(keys);
+      const ready = readyKeys(keys, waiting.size.model, clock.monotonicMs());
+      if ('reason' in ready) throw noKeyError(ready);
       if (ready.length === 0) return { everyone: true, waitMs: null };
       const name = waiting.pool !== null || this.#waiters < WAITERS_MAX ? waiting.id : null;
       const go = await pacer.take(waiting.size, ready, name);
       if (go.kind === 'go') {
         if (waiting.pool !== null) this.#waiters--;
         waiting.pool = null;
+        if (!waiting.over) this.#start(waiting, go.ticket);
         // It was left while the limiter was asked.
-        if (waiting.over) await pacer.refund(go.ticket);
-        else this.#start(waiting, go.ticket);
-        return 'gone';
+        else await pacer.refund(go.ticket);
+        return waiting.over ? 'left' : 'started';
       }
       if (name !== null && go.pool !== '' && waiting.pool === null) this.#waiters++;
       if (name !== null && go.pool !== '') waiting.pool = go.pool;
       if (waiting.over) await this.#forget(waiting);
       return go;
     } catch (error) {
-      // The limiter itself is broken: the caller is told, and the others go on.
+      // No key is left, or the limiter itself is broken: the caller is told, and the others go on.
       this.#leave(waiting, error);
-      return 'gone';
+      return 'left';
     }
   }
 
@@ -247,6 +245,7 @@ export class CallLine {
     const waitMs = this.#nextTry(waiting, ticket.key, failure);
     await this.#parts.pacer.failed(ticket, failure, waitMs !== null);
     if (waitMs !== null && waiting.signal?.aborted !== true && !this.#closed) {
+      if (outcome.kind === 'value') letGo(outcome.value);
       this.#aborts.on(waiting.signal, waiting.onAbort);
       this.#postpone(waiting, waitMs);
       return;
@@ -260,18 +259,21 @@ export class CallLine {
   #nextTry(waiting: WaitingCall, key: HeldKey, failure: ApiFailure): number | null {
     if (failure.connection === 'aborted') return null;
     const { keys, maxAttempts, giveUpMs, rng, backoff, clock } = this.#parts;
+    const { model } = waiting.size;
+    const nowMs = clock.monotonicMs();
     const verdict = routeRealtime(failure, waiting.attempts, maxAttempts);
     if (verdict.kind === 'failed') return null;
     if (verdict.kind === 'blocked') {
       if (verdict.reason === 'endpoint' || keys.length === 1) return null;
       // It is not the call's fault: another key may do it.
-      key.aside = verdict;
+      key.setAside(verdict, model, nowMs);
       waiting.attempts--;
-      return keys.some(({ aside }) => aside === null) ? 0 : null;
+      const isHopeless = keys.every((one) => one.aside(nowMs, model) !== null);
+      return isHopeless || nowMs - waiting.sinceMs > giveUpMs ? null : 0;
     }
     if (!verdict.countsAsAttempt) waiting.attempts--;
     const waitMs = Math.ceil(Math.max(verdict.waitMs, backoffMs(waiting.tries, rng, backoff)));
-    return clock.monotonicMs() + waitMs - waiting.sinceMs > giveUpMs ? null : waitMs;
+    return nowMs + waitMs - waiting.sinceMs > giveUpMs ? null : waitMs;
   }
 
   #setTimer(waitMs: number): void {
@@ -289,10 +291,4 @@ export class CallLine {
       this.#pump();
     });
   }
-}
-
-export function closedError(): BatchrunError {
-  return new BatchrunError('E_NOT_FINISHED', 'the limiter was closed before the call had its turn', {
-    hint: 'Nothing was sent for it: ask again, with another limiter.',
-  });
 }

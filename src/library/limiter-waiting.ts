@@ -1,10 +1,28 @@
 /**
  * Calls that wait: those that may go now by their turn, and those that wait for another try until their time.
  */
+import type { Clock } from '../base/clock.ts';
+import type { Rng } from '../base/random.ts';
+import type { BackoffBounds } from '../domain/failure-router.ts';
 import type { CallSize } from '../domain/pacing/forecast.ts';
 import { REALTIME_AGEING_MS, turnOf, type Priority } from '../domain/priority.ts';
+import type { Pacer } from '../engine/pacing/pacer.ts';
 import { TurnHeap, type Turn } from '../engine/turn-heap.ts';
 import type { CallNote } from './limiter-answer.ts';
+import type { HeldKey } from './limiter-keys.ts';
+
+/** What the line of calls works with. */
+export interface LineParts {
+  readonly pacer: Pacer;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly keys: readonly HeldKey[];
+  readonly concurrency: number;
+  readonly maxAttempts: number;
+  /** A call whose next try would be later than this after it was asked for is given up. */
+  readonly giveUpMs: number;
+  readonly backoff: BackoffBounds;
+}
 
 /** What a call is given for one try. */
 export interface CallGiven {
@@ -37,6 +55,12 @@ export interface WaitingCall extends LineCall {
   /** Where it stands in the line of a pool. */
   pool: string | null;
   over: boolean;
+}
+
+/** How long a call has to wait: null for an answer of another call. `everyone`: as all others of its class of models. */
+export interface CallWait {
+  readonly everyone: boolean;
+  readonly waitMs: number | null;
 }
 
 /** One that was taken, with its place: put back, it has that again. */

@@ -13,7 +13,8 @@ import type { PoolSnapshot } from '../domain/pacing/snapshot.ts';
 import { limitsOfTier, type TierName } from '../domain/pacing/tiers.ts';
 import type { Priority } from '../domain/priority.ts';
 import { Pacer } from '../engine/pacing/pacer.ts';
-import { CallLine, closedError } from './limiter-line.ts';
+import { closedError } from './limiter-errors.ts';
+import { CallLine } from './limiter-line.ts';
 import type { CallGiven } from './limiter-waiting.ts';
 import { holdKeys, type HeldKey, type LimiterKey } from './limiter-keys.ts';
 import type { Backoff, LimitCaps, LogEntry } from './options.ts';
@@ -77,7 +78,7 @@ export interface KeySnapshot {
   /** `account` where nobody has said. */
   readonly organization: string;
   readonly running: number;
-  /** Why the API refuses it; null where it is in use. */
+  /** Why the API refuses it, for some models or for all; null where it is in use. */
   readonly aside: string | null;
 }
 
@@ -138,12 +139,14 @@ class PacedCalls implements Limiter {
 
   async snapshot(): Promise<LimiterSnapshot> {
     const { line, pacer, buckets } = await this.#open();
+    const nowMs = this.#parts.clock.monotonicMs();
     return {
       ...line.counts,
       mode: buckets.mode,
       pools: await pacer.pools.snapshots(),
-      keys: this.#keys.map(({ label, organization, running, aside }) => {
-        return { key: label, organization, running, aside: aside?.message ?? null };
+      keys: this.#keys.map((key) => {
+        const { label, organization, running } = key;
+        return { key: label, organization, running, aside: key.aside(nowMs)?.message ?? null };
       }),
     };
   }

@@ -7,6 +7,7 @@
 import { resolve } from 'node:path';
 import { messageOf } from '../base/errors.ts';
 import type { RowProblem, RowSource, SourceRecord } from '../domain/source.ts';
+import { stopped } from './driving.ts';
 import type { Row, RowsInput } from './options.ts';
 
 /** How the input of such a run is called where files have their paths. */
@@ -28,7 +29,8 @@ export function inputsOf(input: RowsInput): readonly string[] {
   return pathsOf(input)?.map((path) => resolve(path)) ?? [ROWS_INPUT];
 }
 
-export function rowsSource(rows: Iterable<Row> | AsyncIterable<Row>): RowSource {
+/** `signal`: rows that do not come are not waited for any more. */
+export function rowsSource(rows: Iterable<Row> | AsyncIterable<Row>, signal: AbortSignal): RowSource {
   const read = { rows: 0, bytes: 0 };
   const toRecord = (row: unknown): SourceRecord => {
     const place = { file: 0, line: ++read.rows };
@@ -43,7 +45,7 @@ export function rowsSource(rows: Iterable<Row> | AsyncIterable<Row>): RowSource 
   };
   return {
     columns: [],
-    records: () => (Symbol.asyncIterator in rows ? oneByOne(rows, toRecord) : slices(rows, toRecord)),
+    records: () => (Symbol.asyncIterator in rows ? oneByOne(rows, toRecord, signal) : slices(rows, toRecord)),
     progress: () => ({ readBytes: read.bytes, totalBytes: null }),
   };
 }
@@ -55,8 +57,37 @@ function notJson(why: string): RowProblem {
 async function* oneByOne(
   rows: AsyncIterable<Row>,
   toRecord: (row: unknown) => SourceRecord,
+  signal: AbortSignal,
 ): AsyncGenerator<Iterable<SourceRecord>> {
-  for await (const row of rows) yield [toRecord(row)];
+  const iterator = rows[Symbol.asyncIterator]();
+  let ended = false;
+  try {
+    for (;;) {
+      const next = await unlessStopped(iterator.next(), signal);
+      if (next.done === true) {
+        ended = true;
+        return;
+      }
+      yield [toRecord(next.value)];
+    }
+  } catch (error) {
+    ended = !signal.aborted;
+    throw error;
+  } finally {
+    const left = ended ? undefined : iterator.return?.();
+    // A generator that waits itself does not end before what it waits for.
+    if (signal.aborted) left?.catch(() => undefined);
+    else await left;
+  }
+}
+
+function unlessStopped<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(stopped());
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
 }
 
 async function* slices(

@@ -66,15 +66,28 @@ class RunHandle {
         hint: `There are ${ROW_STATES.join(', ')}.`,
       });
     }
-    for await (const row of walkRows(this.#house.engine, await this.#record())) {
-      if (id !== undefined && row.entry.id !== id) continue;
-      if (states ? states.has(row.state) : !OPEN_ROW_STATES.includes(row.state)) yield toResultRow(row, messages);
-      if (id !== undefined) return;
+    const run = await this.#record();
+    const walk = walkRows(this.#house.engine, run);
+    try {
+      // Closing waits for the step that is being taken, not for a reader that has stopped to read.
+      for (let row = await this.#step(walk); row; row = await this.#step(walk)) {
+        if (id !== undefined && row.entry.id !== id) continue;
+        if (states ? states.has(row.state) : !OPEN_ROW_STATES.includes(row.state)) yield toResultRow(row, messages);
+        if (id !== undefined) return;
+      }
+    } finally {
+      await walk.return(undefined);
     }
   }
 
+  async #step<T>(walk: AsyncGenerator<T, unknown>): Promise<T | null> {
+    const next = await this.#house.during(() => walk.next());
+    return next.done === true ? null : next.value;
+  }
+
   async status(): Promise<RunView> {
-    return viewRun(this.#house.store, await this.#record());
+    const run = await this.#record();
+    return this.#house.during(() => viewRun(this.#house.store, run));
   }
 
   /** Resolves when the run is done; drives it until then. */
@@ -117,7 +130,7 @@ class RunHandle {
   }
 
   async #record(): Promise<RunRecord> {
-    const run = await this.#house.store.run(this.#id);
+    const run = await this.#house.during(() => this.#house.store.run(this.#id));
     if (run) return run;
     throw new BatchrunError('E_RUN_UNKNOWN', `there is no run "${this.#id}" any more`);
   }

@@ -40,7 +40,7 @@ export async function ingestRequest(request: RequestOf): Promise<IngestRequest> 
   const inputs = inputsOf(input);
   const schema = options.schema && toSchema(options.schema, { file: 'schema', shown: '`schema`' });
   if (schema) await engine.schemas.compile(schema.kept);
-  const source = await sourceOf(input, paths, options);
+  const source = await sourceOf(input, paths, { options, signal: engine.signal });
   const rows = prepareRows({
     source,
     read: readerOf(source, options, { schema, nowMs: engine.clock.now() }),
@@ -94,8 +94,12 @@ function checkOptions(options: SubmitOptions): void {
   }
 }
 
-async function sourceOf(input: RowsInput, paths: readonly string[] | null, options: SubmitOptions): Promise<RowSource> {
-  if (!paths) return rowsSource(input as Exclude<RowsInput, string | readonly string[]>);
+async function sourceOf(
+  input: RowsInput,
+  paths: readonly string[] | null,
+  { options, signal }: { readonly options: SubmitOptions; readonly signal: AbortSignal },
+): Promise<RowSource> {
+  if (!paths) return rowsSource(input as Exclude<RowsInput, string | readonly string[]>, signal);
   if (paths.includes('-')) {
     throw new BatchrunError('E_USAGE', 'a library does not read stdin: pass the rows as an iterable', {
       hint: 'For lines of JSON: an async generator that yields JSON.parse(line) for each.',

@@ -1,6 +1,7 @@
 /**
  * Runs through the library: the same promises as on the command line.
  */
+import { existsSync, rmSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { Row } from '../../src/library/options.ts';
 import { ASK, csv, echo, ENDLESS, expectNothingTwice, MODEL, params, requests } from '../support/cli.ts';
@@ -188,6 +189,40 @@ describe('submit', () => {
       expect(JSON.parse(text ?? '')).toHaveProperty('label');
     }
     expect(b.calls('batches.create')).toBe(0);
+  });
+});
+
+describe('outputs that are asked for later', () => {
+  it('of a finished run are written at once, and nothing is paid again', async () => {
+    const { bench: b, open } = await lab();
+    const first = await open().submit(rowsOf(3));
+    await first.wait();
+    const calls = b.calls('batches.create');
+    const late = b.path('late.{run}.csv');
+    const run = await open().submit(rowsOf(3), { output: late });
+    const written = late.replace('{run}', run.id);
+    expect(b.read(`late.${run.id}.csv`).trimEnd().split('\n')).toHaveLength(4);
+    expect(await run.status()).toMatchObject({ id: first.id, output: written, format: 'csv' });
+    b.write('taken.jsonl', 'mine');
+    await expect(open().submit(rowsOf(3), { output: b.path('taken.jsonl') })).rejects.toMatchObject({
+      code: 'E_OUTPUT_TAKEN',
+    });
+    expect(b.read('taken.jsonl')).toBe('mine');
+    // A file that was deleted comes back.
+    rmSync(written);
+    await open().submit(rowsOf(3));
+    expect(existsSync(written)).toBe(true);
+    expect(b.calls('batches.create')).toBe(calls);
+  });
+
+  it('of an open run leave its format as it is', async () => {
+    const { bench: b, open } = await lab();
+    const batchrun = open();
+    await batchrun.submit(rowsOf(3), { start: false, output: b.path('out.txt'), format: 'flat' });
+    const run = await batchrun.submit(rowsOf(3), { start: false, errors: b.path('bad.jsonl') });
+    expect(await run.status()).toMatchObject({ output: b.path('out.txt'), format: 'flat' });
+    const csv = await batchrun.submit(rowsOf(3), { start: false, format: 'csv' });
+    expect(await csv.status()).toMatchObject({ output: b.path('out.txt'), format: 'csv' });
   });
 });
 

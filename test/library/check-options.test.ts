@@ -1,0 +1,76 @@
+/**
+ * Options that no flag would take are refused before anything is read, made or sent.
+ */
+import { existsSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { createBatchrun } from '../../src/library/index.ts';
+import type { BatchrunOptions, Row, SubmitOptions } from '../../src/library/options.ts';
+import { lab, rowsOf } from './lab.ts';
+
+/** As a program without types passes them. */
+const WRONG_SUBMIT: readonly (readonly [keyof SubmitOptions, unknown])[] = [
+  ...(['maxCostUsd', 'deadline', 'limit', 'chunkBytes', 'maxTokens'] as const).map((name) => [name, NaN] as const),
+  ...[0, -1, Infinity, '0.000001', null].map((usd) => ['maxCostUsd', usd] as const),
+  ...[-5, 0, 1.5, 200_000, '10'].map((rows) => ['chunkRows', rows] as const),
+  ['chunkBytes', 256_000_001],
+  ['lane', 'batchh'],
+  ['priority', 'hgih'],
+  ['retryLane', 'constructor'],
+  ['deadline', new Date('x')],
+  ['deadline', '2030-01-01'],
+  ['pilot', 1.5],
+  ['pilot', 1_001],
+  ['maxAttempts', 0],
+  ['retryTruncated', 21],
+  ['params', [1]],
+  ['betas', 'one'],
+  ['again', 'yes'],
+  ['output', 7],
+  ['signal', {}],
+];
+const WRONG_BATCHRUN: readonly (readonly [keyof BatchrunOptions, unknown])[] = [
+  ['concurrency', NaN],
+  ['concurrency', 1_001],
+  ['maxBatches', 0],
+  ['headroom', 1],
+  ['pollIntervalMs', '30s'],
+  ['giveUpMs', -1],
+  ['limits', { requests: 0 }],
+  ['limits', { inputTokens: 'many' }],
+  ['backoff', { maxMs: NaN }],
+  ['logLevel', 'loud'],
+  ['limiter', 'http://secret@host'],
+  ['apiKey', 7],
+];
+
+it('a submit says which of its options is wrong', async () => {
+  const { bench: b, open } = await lab();
+  let taken = 0;
+  function* rows(): Generator<Row> {
+    taken++;
+    yield* rowsOf(2);
+  }
+  const batchrun = open();
+  for (const [name, value] of WRONG_SUBMIT) {
+    const options = { [name]: value } as SubmitOptions;
+    const refused = { code: 'E_USAGE', message: expect.stringContaining(`\`${name}\` must be`) as string };
+    await expect(batchrun.submit(rows(), options), `${name}: ${String(value)}`).rejects.toMatchObject(refused);
+    await expect(batchrun.check(rows(), options)).rejects.toMatchObject(refused);
+  }
+  expect(taken).toBe(0);
+  expect(b.calls()).toBe(0);
+  expect(existsSync(b.state)).toBe(false);
+});
+
+it.each(WRONG_BATCHRUN)('a batchrun with %s: %o', (name, value) => {
+  const make = (): unknown => createBatchrun({ [name]: value } as BatchrunOptions);
+  expect(make).toThrow(expect.objectContaining({ code: 'E_USAGE', details: { option: name } }) as Error);
+  expect(make).not.toThrow(/secret/);
+});
+
+it('what is undefined is not given, and the ends of a range are in it', async () => {
+  const { open } = await lab();
+  const options = { maxCostUsd: undefined, lane: undefined, chunkRows: 100_000, pilot: 0, maxAttempts: 100 };
+  const run = await open({ headroom: 0, concurrency: 1_000 }).submit(rowsOf(2), options as unknown as SubmitOptions);
+  expect((await run.wait()).state).toBe('done');
+});
