@@ -19,7 +19,7 @@ export const FIRST_EXAMPLES: readonly Example[] = [
   ["batchrun submit questions.csv --model claude-haiku-5-5 --max-tokens 256 --prompt 'Classify: {{text}}'", ''],
   ['batchrun status --watch', ''],
   ['batchrun collect', ''],
-  ["batchrun run nightly.jsonl -o 'out/{date}.jsonl' --quiet", 'cron'],
+  ["batchrun run nightly.jsonl -o 'results-{date}.jsonl' --quiet", 'cron'],
 ];
 
 export const SOURCES: readonly string[] = [

@@ -5,8 +5,11 @@ import { describe, expect, it } from 'vitest';
 import { Reach, type Silence } from '../../../src/engine/reach.ts';
 import type { ApiFailure } from '../../../src/domain/failure-router.ts';
 
-const LOST = { status: null, connection: 'reset', message: 'connection lost' } as ApiFailure;
-const REFUSED = { ...LOST, status: 500 } as ApiFailure;
+const LOST: ApiFailure = {
+  ...{ status: null, type: null, errorCode: null, message: 'connection lost', retryAfterMs: null, shouldRetry: null },
+  ...{ requestId: null, connection: 'lost', unreadable: false },
+};
+const REFUSED: ApiFailure = { ...LOST, status: 500, connection: null };
 
 function heardBy(): { readonly reach: Reach; readonly told: (Silence | null)[] } {
   const told: (Silence | null)[] = [];
