@@ -7,6 +7,7 @@
  */
 import { ERROR_CATALOGUE } from './error-catalogue.ts';
 
+/** The codes of all errors. */
 export type ErrorCode = keyof typeof ERROR_CATALOGUE;
 
 export interface BatchrunErrorOptions {
@@ -17,6 +18,7 @@ export interface BatchrunErrorOptions {
   readonly cause?: unknown;
 }
 
+/** What batchrun throws: told apart by its code, with what to do next in `hint`. */
 export class BatchrunError extends Error {
   readonly code: ErrorCode;
   readonly hint: string;

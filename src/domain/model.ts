@@ -29,6 +29,7 @@ export type ChunkState =
   | 'canceled'
   | 'lost';
 
+/** Where a row is. The last five are ends. */
 export type RowState =
   'waiting' | 'in_batch' | 'retry' | 'in_realtime' | 'succeeded' | 'failed' | 'expired' | 'canceled' | 'invalid';
 

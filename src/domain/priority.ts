@@ -4,6 +4,7 @@
  */
 export const PRIORITIES = ['critical', 'high', 'normal', 'low'] as const;
 
+/** How urgent something is. */
 export type Priority = (typeof PRIORITIES)[number];
 
 /** A batch takes up to an hour as a rule: a step is worth that much of waiting. */

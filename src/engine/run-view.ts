@@ -4,6 +4,7 @@
 import type { CacheView } from './cache-view.ts';
 import type { CoalescedView } from './coalesced-view.ts';
 
+/** A run as `batchrun status --json` shows it. */
 export interface RunView {
   readonly id: string;
   readonly name: string | null;
@@ -56,6 +57,7 @@ export interface RunView {
   readonly eta: { readonly latest_end: string | null; readonly typical_batch_seconds: number | null };
 }
 
+/** What the run may cost, and what of it is spent or set aside. */
 export interface BudgetShown {
   readonly max_usd: number;
   readonly spent_usd: number;
@@ -67,6 +69,7 @@ export interface BudgetShown {
   readonly mode: string;
 }
 
+/** When the results are needed, and whether they will be there. */
 export interface DeadlineView {
   readonly at: string;
   /** It is over, and rows were or are not done. */
@@ -75,6 +78,7 @@ export interface DeadlineView {
   readonly late_rows: number | null;
 }
 
+/** Why something of the run stands still, and what a person must do. */
 export interface BlockView {
   readonly reason: string;
   readonly scope: string;
@@ -85,6 +89,7 @@ export interface BlockView {
   readonly candidates: readonly string[];
 }
 
+/** A batch that is under way. */
 export interface BatchView {
   readonly id: string;
   readonly chunk: number;

@@ -53,6 +53,7 @@ export interface DroppedEvent {
 /** Something that happened; the kind says what, and which fields it has. */
 export type HappeningEvent = Extract<EngineEvent, { readonly kind: (typeof RUN_EVENT_KINDS)[number] }>;
 
+/** What `run.events()` gives: told apart by `kind`. */
 export type RunEvent = ProgressEvent | DroppedEvent | HappeningEvent;
 
 type Listener = (event: EngineEvent) => void;

@@ -150,6 +150,7 @@ export interface SubmitOptions {
   readonly onProgress?: (progress: ReadingProgress) => void;
 }
 
+/** How far the reading of an input is. */
 export interface ReadingProgress {
   readonly rows: number;
   readonly readBytes: number;

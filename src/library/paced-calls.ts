@@ -18,6 +18,7 @@ import type { CallGiven } from './limiter-waiting.ts';
 import { holdKeys, type HeldKey, type LimiterKey } from './limiter-keys.ts';
 import type { Backoff, LimitCaps, LogEntry } from './options.ts';
 
+/** What is known of the account, and how patient calls are. */
 export interface LimiterOptions {
   /** The tier of the account, where it is known: limits to begin with, until an answer says better. */
   readonly tier?: TierName;
@@ -42,6 +43,7 @@ export interface LimiterOptions {
   readonly log?: (entry: LogEntry) => void;
 }
 
+/** What a call is: whose limits it takes from, how large it is, how urgent. */
 export interface RunOptions {
   /** Which limits it takes from. */
   readonly model: string;
@@ -57,6 +59,7 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
 }
 
+/** How the limiter stands. */
 export interface LimiterSnapshot {
   readonly waiting: number;
   readonly running: number;
@@ -67,6 +70,7 @@ export interface LimiterSnapshot {
   readonly keys: readonly KeySnapshot[];
 }
 
+/** A key of the pool as it stands. */
 export interface KeySnapshot {
   /** Masked. */
   readonly key: string;

@@ -4,6 +4,7 @@
 import type { OutputLane } from '../domain/output-record.ts';
 import type { RowState } from '../domain/model.ts';
 
+/** One row and what became of it. */
 export interface ResultRow {
   /** Its own id, or the number of its line where it has none. */
   readonly custom_id: string;

@@ -7,6 +7,7 @@ import type { RunEvent } from './events.ts';
 import type { SubmitReport } from './report.ts';
 import type { ResultRow } from './result-row.ts';
 
+/** Which results are wanted. */
 export interface ResultsOptions {
   /** Only rows in these states; without it all that have come to an end. */
   readonly only?: readonly RowState[];

@@ -42,6 +42,7 @@ export interface SimOptions extends WorldOptions {
   readonly clock?: Clock;
 }
 
+/** Where it listens, and all that can be set about the simulated API. */
 export interface SimServerOptions extends SimOptions {
   /** 0: any free port; that is what it is unless given. */
   readonly port?: number;
@@ -102,6 +103,7 @@ const QUICK: WorldOptions = {
   pollRetryAfterSeconds: null,
 };
 
+/** A simulated API in this process: what its `fetch` is asked, it answers. */
 export function createSim(options: SimOptions = {}): Sim {
   return faceOf(worldOf(options));
 }

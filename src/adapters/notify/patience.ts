@@ -12,7 +12,7 @@ export interface Patience {
   readonly baseMs: number;
 }
 
-export const PATIENCE: Patience = { triesMax: 4, totalMsMax: 30_000, baseMs: 1_000 };
+export const PATIENCE: Patience = { triesMax: 4, totalMsMax: 30 * 1_000, baseMs: 1_000 };
 
 /** Why a try failed, and what that means for the next. */
 export class NotTaken extends Error {

@@ -7,6 +7,7 @@ import { formatCount, formatUsd, plural } from '../../base/units.ts';
 import type { RunRecord } from '../../domain/model.ts';
 import type { DriverRecord } from '../../domain/store-steps.ts';
 import type { RunView } from '../../engine/status.ts';
+import { rebuildPast } from '../../tools/progress/past.ts';
 import { Progress } from '../../tools/progress/progress.ts';
 import type { Context, LedgerReading } from '../context.ts';
 import { EXIT } from '../outcome.ts';
@@ -44,6 +45,7 @@ export async function watch(parts: WatchParts): Promise<number> {
   });
   const isScreen = process.stdout.isTTY && process.env['TERM'] !== 'dumb' && flags.quiet !== true;
   if (!isScreen) return watchAsLines(parts, progress);
+  await recall(store, progress);
   const end = await watchOnScreen({
     read: () => progress.read(),
     input: process.stdin,
@@ -57,6 +59,14 @@ export async function watch(parts: WatchParts): Promise<number> {
   });
   if (end === 'over') await terminal.text(await rendered());
   return end === 'interrupted' ? INTERRUPTED : EXIT.ok;
+}
+
+/** The pace of late is known at once, from the events before anybody looked. */
+async function recall(store: LedgerReading, progress: Progress): Promise<void> {
+  const { runs } = await progress.read();
+  for (const run of runs) {
+    if (run.state !== 'done') progress.history(run.id).prepend(await rebuildPast(store, run));
+  }
 }
 
 async function watchAsJson({ context, store, wanted, rendered }: WatchParts): Promise<number> {

@@ -48,6 +48,7 @@ export interface LatencyView {
   readonly p99Ms: number;
 }
 
+/** What is known of the limits of one organization and class of models, and of their use. */
 export interface PoolSnapshot {
   /** `<organization>|<class>`; the batch endpoints of an organization are the class `batches`. */
   readonly pool: string;

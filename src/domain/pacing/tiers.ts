@@ -37,6 +37,7 @@ export interface Tier {
   readonly date: string;
 }
 
+/** The tiers of accounts: those of today, and the numbered ones of before. */
 export type TierName = 'start' | 'build' | 'scale' | 'tier_1' | 'tier_2' | 'tier_3' | 'tier_4';
 
 const TODAY = {

@@ -46,7 +46,7 @@ const LOOK_INTERVAL_MS = 1_000;
 /** Results vanish by the day. */
 const VANISH_INTERVAL_MS = 3_600_000;
 /** Of the ledger's notices the newest are read: thousands of runs, each with a few. */
-const NOTICES_READ_MAX = 50_000;
+const NOTICES_READ_MAX = 65_536;
 /** Causes of other processes' making: not a failure of the run. */
 const OTHERS: readonly string[] = ['E_LOCKED', 'E_FENCED'];
 

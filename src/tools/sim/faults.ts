@@ -47,10 +47,12 @@ export const FAULTS = {
   'batch.canceled_by_other': 'somebody else cancels the batch while it runs',
 } as const;
 
+/** The faults by their names: see `FAULTS`. */
 export type FaultName = keyof typeof FAULTS;
 
 export const FAULT_NAMES = Object.keys(FAULTS) as readonly FaultName[];
 
+/** How often faults fire: probabilities from 0 to 1. */
 export type FaultRates = Readonly<Partial<Record<FaultName, number>>>;
 
 /** What a script is asked: should this fault fire now? Undefined leaves it to the rates. */
@@ -60,6 +62,7 @@ export interface FaultQuestion {
   readonly nowMs: number;
 }
 
+/** Says of each occasion of a fault whether it fires. */
 export type FaultScript = (question: FaultQuestion) => boolean | undefined;
 
 export interface FaultBox {

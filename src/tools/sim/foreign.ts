@@ -8,6 +8,7 @@ import type { SimRow } from './batch.ts';
 import { DEFAULT_ORGANIZATION, DEFAULT_WORKSPACE } from './caller.ts';
 import type { SimContext } from './context.ts';
 
+/** A batch of somebody else. */
 export interface ForeignBatch {
   readonly count: number;
   readonly workspace?: string;

@@ -66,6 +66,7 @@ export interface TokenTotals {
   readonly output: number;
 }
 
+/** What really happened: never seen by the client, only by tests. */
 export interface SimLedger {
   /** In the order in which they were made. */
   readonly batches: readonly LedgerBatch[];
