@@ -74,7 +74,6 @@ export const LOG_EVENTS = {
   'serve.failed': { level: 'error', text: 'a request to the page of serve went wrong' },
   'page.failed': { level: 'error', text: 'a request to the live page of a load test went wrong' },
   'serve.ended': { level: 'debug', text: 'the page of serve is closed' },
-  'page.failed': { level: 'error', text: 'a request to the page of loadtest went wrong' },
   'sdk.said': { level: 'warn', text: 'a warning of the SDK' },
 } as const satisfies Readonly<Record<string, LogEvent>>;
 
