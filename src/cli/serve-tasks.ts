@@ -9,9 +9,8 @@ import { systemClock } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
 import { redact } from '../base/log.ts';
 import type { RetryState, ServeTasks, TaskView } from '../tools/serve/tasks.ts';
-import { openStore, type Context } from './context.ts';
+import type { Context } from './context.ts';
 import { TOKEN_VARIABLE } from './page-token.ts';
-import { isDriving } from './status.ts';
 
 interface Task {
   readonly id: number;
@@ -54,17 +53,8 @@ export class CommandTasks implements ServeTasks {
     return this.#tasks.map(viewOf);
   }
 
-  async cancel(runId: string): Promise<TaskView | null> {
-    const store = await openStore(this.#context.stateFolder);
-    try {
-      const run = await store.run(runId);
-      if (run?.state === 'ready' || run?.state === 'active') await store.requestCancel(runId, systemClock.now());
-      const driver = await store.driver();
-      // Whoever drives sees it in its next round.
-      if (driver && isDriving(driver)) return null;
-    } finally {
-      await store.close();
-    }
+  /** The command looks whose run it is before it asks for anything, and leaves the work to whoever drives. */
+  cancel(runId: string): TaskView {
     return this.#start(runId, ['cancel', runId]);
   }
 

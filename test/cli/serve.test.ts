@@ -248,6 +248,24 @@ describe('what comes in', () => {
     expect((await get(`/${'x'.repeat(3_000)}`)).status).toBe(414);
   });
 
+  test('a cancel of a run of another base URL changes nothing', async () => {
+    const b = await bench(ENDLESS);
+    b.write('in.jsonl', requests(3));
+    await b.ok(['submit', 'in.jsonl']);
+    const { id } = (await b.json(0, ['status'])).runs[0];
+    const { get, post } = await serve(b, [], { env: { ANTHROPIC_BASE_URL: 'http://127.0.0.1:9' } });
+    expect((await post(`/api/runs/${id}/cancel`)).status).toBe(202);
+    const stream = await get('/api/stream', BEARER);
+    let text = '';
+    for await (const bytes of stream.body ?? []) {
+      text += Buffer.from(bytes).toString();
+      if (/"exit":\d/.test(text)) break;
+    }
+    expect(text).toContain('"exit":2');
+    expect(text).toContain('the base URL is http://127.0.0.1:9');
+    expect((await b.json(0, ['status'])).runs[0].state).toBe('active');
+  });
+
   test('an action that is not possible says why', async () => {
     const { b, id } = await failedRun();
     const { post } = await serve(b, [], { env: { ANTHROPIC_API_KEY: undefined } });

@@ -35,7 +35,7 @@ export function possibleFor(run: RunView, circumstances: Circumstances): Possibl
 function cancel(run: RunView, { driver, missing }: Circumstances): ActionView {
   if (run.state === 'done') return no('It is done already.');
   if (run.state === 'canceling') return no('It is being canceled.');
-  if (driver === null && missing !== null) return no(missing);
+  if (missing !== null) return no(missing);
   const open = run.batches.filter(({ status }) => status !== 'ended');
   const unsent = (run.rows['waiting'] ?? 0) + (run.rows['retry'] ?? 0);
   return yes(
@@ -46,7 +46,7 @@ function cancel(run: RunView, { driver, missing }: Circumstances): ActionView {
     `${plural(run.rows['succeeded'] ?? 0, 'row')} with answers stay as they are. Canceled rows can be sent again later with a retry.`,
     driver === null
       ? 'Nobody drives this state: `batchrun cancel` is started here and runs until the batches have stopped.'
-      : `${driver.command} (process ${driver.pid}) drives this state and does it.`,
+      : `\`batchrun cancel\` asks for it here; ${driver.command} (process ${driver.pid}) drives this state and does it, or this command once that is over.`,
   );
 }
 

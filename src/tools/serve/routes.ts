@@ -128,7 +128,7 @@ function actions(parts: ServeParts): WebRoute[] {
   return [
     post('/cancel', async (opened) => {
       const cannot = await possible(opened, 'cancel');
-      return cannot ?? jsonAnswer({ task: await tasks.cancel(opened.run.id) }, 202);
+      return cannot ?? jsonAnswer({ task: tasks.cancel(opened.run.id) }, 202);
     }),
     post('/collect', async (opened) => {
       const cannot = await possible(opened, 'collect');

@@ -23,8 +23,7 @@ export interface ServeTasks {
   list(): readonly TaskView[];
   /** Null where commands can be started; else why not. */
   readonly missing: string | null;
-  /** Notes that the run is to be canceled, and starts a command that does it where nobody drives. */
-  cancel(runId: string): Promise<TaskView | null>;
+  cancel(runId: string): TaskView;
   retry(runId: string, states: readonly RetryState[], drives: boolean): TaskView;
   collect(runId: string): TaskView;
   /** As Ctrl-C would. */
