@@ -69,7 +69,7 @@ function makeRun(_pace) {
     const id = h('span', { class: 'quiet small mono' });
     const chip = h('span', { class: 'chip' });
     const facts = h('div', { class: 'facts' });
-    const blocks = h('div');
+    const blocks = h('div', { class: 'notice', hidden: true });
     const element = h('li', { class: 'run' }, h('div', { class: 'title' }, link, id), chip, bar.element, facts, blocks);
     return Object.assign(element, {
       show(/** @type {any} */ now, /** @type {any} */ pace) {
@@ -80,7 +80,7 @@ function makeRun(_pace) {
         chip.dataset['tone'] = tone;
         bar.update(now);
         fill(facts, factsOf(now, pace));
-        blocks.className = now.blocked.length > 0 ? 'notice' : '';
+        blocks.hidden = now.blocked.length === 0;
         fill(blocks, now.blocked.map(blockText));
       },
     });

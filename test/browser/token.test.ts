@@ -20,7 +20,7 @@ describe.skipIf(isMissing)('the token', () => {
     await page.locator('#runs a').click();
     await page.locator('#do-retry:disabled').waitFor();
     expect(await page.locator('#do-download').isDisabled()).toBe(true);
-    await page.locator('button.reason').click();
+    await page.locator('button.reason').first().click();
     await page.locator('#failed-rows tbody tr').first().waitFor();
     expect(await page.locator('#failed-rows').innerText()).not.toContain('row-');
     await page.locator('#failed-rows tbody tr').first().click();
@@ -33,7 +33,7 @@ describe.skipIf(isMissing)('the token', () => {
     await page.locator('#token').fill(TOKEN);
     await page.locator('#token').press('Enter');
     await page.locator('#do-retry:enabled').waitFor();
-    await page.locator('button.reason').click();
+    await page.locator('button.reason').first().click();
     await page.locator('#failed-rows code', { hasText: 'row-' }).first().waitFor();
     // The refusal itself is an error in the browser's eyes.
     expect(trouble.filter((line) => !line.includes('401'))).toEqual([]);
