@@ -8,7 +8,7 @@ import { viewRun } from '../engine/status.ts';
 import { connectApi, hasState, openStore, type Context } from './context.ts';
 import { assertOrigin, driveAndReport } from './drive-runs.ts';
 import { EXIT } from './outcome.ts';
-import { selectRun } from './select-run.ts';
+import { selectOnlyRun } from './select-run.ts';
 
 /** A submit that drives does not cancel for us, but it is over soon; a collect does. */
 const SUBMIT_MS_MAX = 10_000;
@@ -18,7 +18,7 @@ export async function runCancel(context: Context, wanted: string): Promise<numbe
   if (!hasState(stateFolder)) throw new BatchrunError('E_RUN_UNKNOWN', `there is no state in ${stateFolder}`);
   const store = await openStore(stateFolder);
   try {
-    const run = await selectRun(store, wanted, stateFolder);
+    const run = await selectOnlyRun(store, wanted, stateFolder);
     if (run.state === 'done') {
       if (flags.json === true) await terminal.data(`${JSON.stringify({ runs: [await viewRun(store, run)] })}\n`);
       else terminal.talk(`${run.id} is done already; there is nothing to cancel.`);
@@ -30,9 +30,7 @@ export async function runCancel(context: Context, wanted: string): Promise<numbe
     if (flags.quiet !== true) terminal.talk(`${run.id} is being canceled; results that are finished are collected.`);
     try {
       const patient = { ...context, flags: { ...flags, retryLock: Math.max(flags.retryLock, SUBMIT_MS_MAX) } };
-      const code = await driveAndReport(patient, store, { command: 'cancel', runIds: [run.id], once: false, link });
-      // Canceled rows are what was asked for.
-      return code === EXIT.rowsFailed && flags.failIf === undefined ? EXIT.ok : code;
+      return await driveAndReport(patient, store, { command: 'cancel', runIds: [run.id], once: false, link });
     } catch (error) {
       if (!isBatchrunError(error, 'E_LOCKED')) throw error;
       const now = (await store.run(run.id)) ?? run;

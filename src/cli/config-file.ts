@@ -11,7 +11,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
-import { BatchrunError, messageOf } from '../base/errors.ts';
+import { BatchrunError, messageOf, systemCodeOf } from '../base/errors.ts';
 import { plural } from '../base/units.ts';
 import { closest } from '../domain/row/closest.ts';
 import { isObject, type JsonObject } from '../domain/row/shape.ts';
@@ -56,7 +56,12 @@ export async function readConfig(path: string): Promise<ConfigFile> {
   try {
     text = readFileSync(path, 'utf8').replace(/^\uFEFF/, '');
   } catch (error) {
-    throw new BatchrunError('E_CONFIG', `the configuration file ${path} cannot be read: ${messageOf(error)}`);
+    const missing = systemCodeOf(error) === 'ENOENT';
+    const is = missing ? 'is not there' : `cannot be read: ${messageOf(error)}`;
+    throw new BatchrunError('E_CONFIG', `the configuration file ${path} ${is}`, {
+      hint: missing ? 'Check the path; `batchrun init` writes such a file.' : 'Check the path.',
+      cause: error,
+    });
   }
   const parsed = isYaml(path, text) ? await parseYamlText(path, text) : parseJsonText(path, text);
   return new Checker(path, parsed.lineOf).check(parsed.value, parsed.problems);

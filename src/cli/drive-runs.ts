@@ -67,7 +67,7 @@ export async function driveAndReport(context: Context, store: Store, options: Dr
     });
     progress.stop();
     notify.ended(end, EXIT.notFinished);
-    return await report(context, { store, engine, end, runIds: driven, silence });
+    return await report(context, { store, engine, end, runIds: driven, silence, command: options.command });
   } catch (error) {
     progress.stop();
     if (!isBatchrunError(error, 'E_API_UNREACHABLE')) notify.failed(error);
@@ -143,9 +143,10 @@ interface Report {
   readonly runIds: readonly string[];
   /** Why the API did not answer any more when the driving ended; null where it did. */
   readonly silence: string | null;
+  readonly command: string;
 }
 
-async function report(context: Context, { store, engine, end, runIds, silence }: Report): Promise<number> {
+async function report(context: Context, { store, engine, end, runIds, silence, command }: Report): Promise<number> {
   const { flags, terminal } = context;
   const runs: RunRecord[] = [];
   const views: RunView[] = [];
@@ -155,7 +156,11 @@ async function report(context: Context, { store, engine, end, runIds, silence }:
     runs.push(run);
     views.push(await viewRun(store, run));
   }
-  const codes = runs.map((run) => exitOfRun(run, flags.failIf));
+  const codes = runs.map((run) => {
+    const code = exitOfRun(run, flags.failIf);
+    // Canceled rows are what was asked for.
+    return command === 'cancel' && code === EXIT.rowsFailed && flags.failIf === undefined ? EXIT.ok : code;
+  });
   if (flags.json === true) await terminal.data(`${JSON.stringify({ runs: views })}\n`);
   if (views.length === 0 && flags.quiet !== true && flags.json !== true) {
     terminal.talk('Nothing to do: there is no unfinished run.');
@@ -194,7 +199,7 @@ export function stoppedText(views: readonly RunView[]): string {
       .map(({ batch }) => batch.id)
       .join(', ');
     lines.push(
-      `${plural(open.length, 'batch', 'batches')} (${ids}${open.length > 3 ? ', …' : ''}) with ${plural(rows, 'row')} go on at the API and will be billed.`,
+      `${plural(open.length, 'batch', 'batches')} (${ids}${open.length > 3 ? ', …' : ''}) with ${plural(rows, 'row')} ${open.length === 1 ? 'goes' : 'go'} on at the API and will be billed.`,
       `To stop them: batchrun cancel ${open[0]?.view.id ?? 'latest'}`,
     );
   }

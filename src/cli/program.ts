@@ -41,7 +41,14 @@ export function createProgram(parts: ProgramParts): Command {
   if (parts.silent === true) program.configureOutput({ ...outputs(), outputError: () => undefined });
   for (const [name, spec] of Object.entries(COMMANDS)) define(program, parts, name, spec);
   program.on('command:*', ([name = '']: readonly string[]) => refuse(program, name));
+  // Of a command that there is not, commander would show the help of all.
+  const [first, asked] = parts.argv;
+  if (first === 'help' && asked !== undefined && !isHelped(asked)) refuse(program, asked);
   return program;
+}
+
+function isHelped(word: string): boolean {
+  return word.startsWith('-') || word === 'help' || Object.hasOwn(COMMANDS, word);
 }
 
 /** A command that there is not: which one was meant, by what it does elsewhere, else by its letters. */

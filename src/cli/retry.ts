@@ -5,6 +5,7 @@
 import { BatchrunError } from '../base/errors.ts';
 import { systemClock } from '../base/clock.ts';
 import { plural } from '../base/units.ts';
+import type { RunRecord } from '../domain/model.ts';
 import { drive } from '../engine/runner.ts';
 import { viewRun } from '../engine/status.ts';
 import { sweep } from '../engine/sweep.ts';
@@ -40,7 +41,7 @@ export async function runRetry(context: Context, wanted: string): Promise<number
       asCompleted: null,
       first: async ({ driver }) => void (rows = await driver.reopen(run.id, states, systemClock.now())),
     });
-    if (flags.quiet !== true) terminal.talk(`${run.id}: another try for ${plural(rows, 'row')}.`);
+    if (flags.quiet !== true) terminal.talk(`${run.id}: ${reopenedText(run, rows)}.`);
     if (rows > 0 && flags.wait === true) {
       return await driveAndReport(context, store, { command: 'retry', runIds: [run.id], once: false, link });
     }
@@ -51,6 +52,13 @@ export async function runRetry(context: Context, wanted: string): Promise<number
   } finally {
     await store.close();
   }
+}
+
+function reopenedText(before: RunRecord, rows: number): string {
+  if (rows === 0 && before.rows.succeeded === before.totalRows) {
+    return 'every row succeeded; there is nothing to try again';
+  }
+  return `another try for ${plural(rows, 'row')}`;
 }
 
 function statesToRetry(only: readonly string[] | undefined): readonly (typeof RETRYABLE)[number][] {

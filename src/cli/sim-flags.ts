@@ -4,6 +4,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { parseDurationMs } from '../base/units.ts';
 import { FAULTS, type FaultName, type FaultRates } from '../tools/sim/faults.ts';
+import type { AccountProblem } from '../tools/sim/options.ts';
 
 export interface SimFlags {
   readonly port: number;
@@ -29,6 +30,8 @@ export interface SimFlags {
   readonly batchRateHeaders: boolean;
   readonly key: Readonly<Record<string, KeyOwner>>;
   readonly adminKey: Readonly<Record<string, KeyOwner>>;
+  readonly strictKeys: boolean;
+  readonly accountProblem?: AccountProblem;
   readonly listLag: number;
   readonly faults: FaultRates;
   readonly retryAfter: number;
@@ -113,8 +116,24 @@ function addLimitFlags(command: Command): void {
       new Option('--admin-key <key=organization>', 'a key of the Admin API and whose limits it shows; repeatable')
         .argParser(keys)
         .default({}, 'none'),
+    )
+    .addOption(new Option('--strict-keys', 'refuse keys that are not given with --key').default(false))
+    .addOption(
+      new Option(
+        '--account-problem <kind>',
+        'what is wrong with the account: every create and message is refused',
+      ).choices(ACCOUNT_PROBLEMS),
     );
 }
+
+const ACCOUNT_PROBLEMS: readonly AccountProblem[] = [
+  'credit_too_low',
+  'spend_limit',
+  'usage_limit',
+  'on_hold',
+  'billing',
+  'permission',
+];
 
 /** What goes wrong on an ordinary bad day, for --faults some; the demo uses it too. */
 export const SOME_FAULTS: FaultRates = {

@@ -46,6 +46,8 @@ export function simOptions(flags: SimFlags): SimOptions {
       workspace,
       ...(organization === undefined ? {} : { organization }),
     })),
+    strictKeys: flags.strictKeys,
+    ...(flags.accountProblem === undefined ? {} : { accountProblem: flags.accountProblem }),
     adminKeys: ownersOf(flags.adminKey, ({ organization = DEFAULT_ORGANIZATION }) => organization),
     switches: {
       rateHeaders: flags.rateHeaders,

@@ -3,6 +3,7 @@
  */
 import { hostname } from 'node:os';
 import { systemClock } from '../base/clock.ts';
+import { plural } from '../base/units.ts';
 import type { RunRecord } from '../domain/model.ts';
 import type { DriverRecord } from '../domain/store-steps.ts';
 import type { LimitsView } from '../engine/limits-view.ts';
@@ -62,7 +63,7 @@ async function rendered(context: Context, store: LedgerReading, wanted: string |
   const options = { color: context.terminal.dataColor, nowMs };
   const texts = views.map((view) => runText(view, options));
   const hidden = all.length - runs.length;
-  if (hidden > 0) texts.push(`${hidden} older finished runs: batchrun list`);
+  if (hidden > 0) texts.push(`${plural(hidden, 'older finished run')}: batchrun list`);
   const paragraph = limits?.paragraph(options) ?? '';
   if (paragraph !== '') texts.push(paragraph);
   return `${texts.join('\n\n')}\n`;

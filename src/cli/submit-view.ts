@@ -74,7 +74,8 @@ export function tellUploads({ terminal }: Context, view: SubmitView, driver: Dri
     );
     return;
   }
-  const waiting = view.waiting > 0 ? `, ${formatCount(view.waiting)} wait to be sent` : '';
+  const waiting =
+    view.waiting > 0 ? `, ${formatCount(view.waiting)} ${view.waiting === 1 ? 'waits' : 'wait'} to be sent` : '';
   const doubt = view.uncertain > 0 ? `, ${formatCount(view.uncertain)} in doubt` : '';
   terminal.talk(
     `${formatCount(view.uploaded)} of ${plural(view.chunks, 'batch', 'batches')} uploaded${waiting}${doubt}.`,

@@ -44,3 +44,18 @@ export function countsAsFailed(rows: RowCounts, total: number, failIf: string | 
 export function rowsNotSucceeded(rows: RowCounts): number {
   return rows.failed + rows.expired + rows.canceled + rows.invalid;
 }
+
+/** The states that such rows are in, as `--only` takes them. */
+function statesNotSucceeded(rows: Readonly<Record<string, number>>): readonly string[] {
+  return METRICS.filter((state) => (rows[state] ?? 0) > 0);
+}
+
+/** What to do about such rows: one command shows them, another sends those again that can be sent. */
+export function nextCommands(runId: string, rows: Readonly<Record<string, number>>): readonly string[] {
+  const states = statesNotSucceeded(rows);
+  const again = states.filter((state) => state !== 'invalid');
+  if (states.length === 0) return [];
+  const whom = again.length === states.length ? 'them' : 'all but the invalid ones';
+  const show = `\`batchrun results ${runId} --only ${states.join(',')}\` shows the rows`;
+  return again.length === 0 ? [show] : [show, `\`batchrun retry ${runId}\` sends ${whom} again`];
+}

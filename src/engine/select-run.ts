@@ -24,12 +24,29 @@ export async function selectRun(store: Runs, wanted: string, stateFolder: string
   if (matching.length > 1) {
     const ids = matching
       .map((run) => run.id)
-      .slice(0, 5)
+      .slice(0, IDS_SHOWN_MAX)
       .join(', ');
     throw new BatchrunError('E_RUN_AMBIGUOUS', `"${wanted}" is the beginning of ${matching.length} runs: ${ids}`);
   }
   throw new BatchrunError('E_RUN_UNKNOWN', `there is no run "${wanted}" in ${stateFolder}`);
 }
+
+/** For what cannot be taken back (a cancel): of several unfinished runs with one name none is taken for the other. */
+export async function selectOnlyRun(store: Runs, wanted: string, stateFolder: string): Promise<RunRecord> {
+  const run = await selectRun(store, wanted, stateFolder);
+  if (wanted === 'latest' || wanted === run.id || run.name !== wanted) return run;
+  const open = (await store.runs()).filter(({ name, state }) => name === wanted && state !== 'done');
+  if (open.length <= 1) return run;
+  const ids = open.map(({ id }) => id).slice(-IDS_SHOWN_MAX);
+  const more = open.length > ids.length ? ', …' : '';
+  throw new BatchrunError(
+    'E_RUN_AMBIGUOUS',
+    `"${wanted}" is the name of ${open.length} unfinished runs: ${ids.join(', ')}${more}`,
+    { hint: 'Give the id of the run that is meant.' },
+  );
+}
+
+const IDS_SHOWN_MAX = 5;
 
 /** The run that is named, or all. */
 export async function selectRuns(

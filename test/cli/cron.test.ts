@@ -105,6 +105,7 @@ describe('a job that finds something says it in a few plain lines', () => {
     expect(said).toMatch(/^batchrun: run_\w+ "nightly" is done\.\n/);
     expect(said).toMatch(/failed +4 +.*invalid_request_error/);
     expect(said).toMatch(/`batchrun results run_\w+ --only failed`/);
+    expect(said).toMatch(/`batchrun retry run_\w+`/);
     expect(said).not.toContain('secret');
     expect(await job(3, ['run', 'in.jsonl', '--name', 'nightly'])).toBe(said);
     expect(await job(0, ['run', 'in.jsonl', '--name', 'nightly', '--fail-if', 'failed>100%'])).toBe('');

@@ -29,6 +29,8 @@ describe('cancel', () => {
     await b.ok(['submit', 'in.jsonl', '--chunk-size', '2', '--max-batches', '1', '--errors', 'errors.jsonl']);
     const canceled = await b.ok(['cancel', 'latest']);
     expect(canceled.stdout).toBe('');
+    expect(canceled.stderr).toMatch(/ {2}`batchrun results run_\w+ --only canceled` shows the rows\.\n/);
+    expect(canceled.stderr).toMatch(/ {2}`batchrun retry run_\w+` sends them again\.\n/);
     const answers = b.lines('in.results.jsonl').map(answerOf);
     expect(answers.map(([id]) => id)).toEqual(asked(6).map(([id]) => id));
     expect(answers.slice(2).map(([, text]) => text)).toEqual(['canceled', 'canceled', 'canceled', 'canceled']);
@@ -36,6 +38,33 @@ describe('cancel', () => {
     expect(b.lines('errors.jsonl').at(-1)).toMatchObject({ custom_id: 'row-6', params: params('question 6') });
     expect((await b.json(0, ['list'])).runs[0]).toMatchObject({ state: 'done', canceled: true });
     expect((await b.ok(['cancel', 'latest'])).stderr).toContain('done already');
+  });
+
+  test('of a name that several unfinished runs have asks for the id', async () => {
+    const b = await bench(ENDLESS);
+    const ids: string[] = [];
+    for (const text of ['one', 'two']) {
+      b.write('in.jsonl', requests(1, text));
+      await b.ok(['submit', 'in.jsonl', '--name', 'nightly', '-o', `${text}.jsonl`, '--quiet']);
+      ids.push((await b.json(0, ['status', 'latest'])).runs[0].id);
+    }
+    const { error } = await b.json(2, ['cancel', 'nightly']);
+    expect(error).toMatchObject({ code: 'E_RUN_AMBIGUOUS', hint: 'Give the id of the run that is meant.' });
+    expect(error.message).toContain(ids.join(', '));
+    await b.ok(['cancel', ids[0] ?? '']);
+    const states = async (): Promise<unknown[]> => (await b.json(0, ['list'])).runs.map(({ state }) => state).sort();
+    expect(await states()).toEqual(['active', 'done']);
+    await b.ok(['cancel', 'nightly']);
+    expect(await states()).toEqual(['done', 'done']);
+  });
+
+  test('with --quiet says nothing of rows that were canceled, as was asked for', async () => {
+    const b = await bench(ENDLESS);
+    b.write('in.jsonl', requests(2));
+    await b.ok(['submit', 'in.jsonl', '--quiet']);
+    const canceled = await b.ok(['cancel', 'latest', '--quiet']);
+    expect(canceled).toMatchObject({ stdout: '', stderr: '' });
+    expect(b.lines('in.results.jsonl').map(answerOf)[0]?.[1]).toBe('canceled');
   });
 
   test('batches under way are stopped at the API, and only ours', async () => {
@@ -89,7 +118,7 @@ describe('retry', () => {
     await b.ok(['collect']);
     expectAnswers(b.lines('in.results.jsonl'), asked(3));
     expect(b.read('errors.jsonl')).toBe('');
-    expect((await b.ok(['retry', 'latest'])).stderr).toContain('0 rows');
+    expect((await b.ok(['retry', 'latest'])).stderr).toContain('nothing to try again');
     expectNothingTwice(b.world);
   });
 

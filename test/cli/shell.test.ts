@@ -225,6 +225,8 @@ describe('help', () => {
 
 describe('a slip', () => {
   test.each([
+    [['help', 'sumbit'], /unknown command 'sumbit'\n\(Did you mean submit\?\)/],
+    [['help', 'nope'], /unknown command 'nope'\n/],
     [['sumbit', 'in.jsonl'], /unknown command 'sumbit'\n\(Did you mean submit\?\)/],
     [['stauts'], /Did you mean status\?/],
     [['submit', 'in.jsonl', '--ouput', 'x'], /Did you mean --output\?/],

@@ -6,12 +6,14 @@ import type { RowRecord, RunState } from '../../domain/model.ts';
 import { decodeRequestIndex } from '../../domain/packed-index.ts';
 import type { DriverStore } from '../../domain/store.ts';
 import type { RealtimeStep } from '../../domain/store-steps.ts';
+import { publicErrorType } from '../../domain/schema-error.ts';
 import { isDue } from '../../domain/row-wait.ts';
 import type { DriverTransaction } from './batch-steps.ts';
 import { insertChunk } from './chunk-insert.ts';
 import { counted } from './cut-offs.ts';
 import type { Db } from './db.ts';
 import { addEvent, addStopReasons, addUsage, moveChunk, moveRowRecord, moveRows, moveRun } from './moves.ts';
+import { countBy } from './outcome-rows.ts';
 import { toRow, type RowColumns } from './records.ts';
 
 type RetrySteps = Pick<
@@ -57,7 +59,9 @@ export function createRetrySteps(db: Db, step: DriverTransaction): RetrySteps {
           moveRows(db, runId, 'retry', to, 1);
         }
         counted(db, runId, rows.filter((row) => row.to === 'succeeded').length);
-        if (rows.length > 0) addEvent(db, { runId, atMs, kind: 'rows.given_up', data: { rows: rows.length } });
+        if (rows.length === 0) return;
+        const causes = countBy(rows.map(({ errorType }) => publicErrorType(errorType ?? 'unknown')));
+        addEvent(db, { runId, atMs, kind: 'rows.given_up', data: { rows: rows.length, causes } });
       }),
   };
 }

@@ -2,6 +2,7 @@
  * A run in text: for `status`, and the summary at the end of a run. The JSON twin is the RunView itself.
  */
 import { formatCount, formatDuration, formatUsd, plural } from '../../base/units.ts';
+import { nextCommands } from '../../domain/fail-if.ts';
 import { RESULTS_WARN_MS } from '../../domain/limits.ts';
 import type { RunView } from '../../engine/status.ts';
 import { createPaint, table, type Paint } from '../ui.ts';
@@ -28,6 +29,7 @@ export function runText(view: RunView, options: TextOptions): string {
     wishText(view),
     fileText(view),
     ...view.blocked.map((block) => paint.yellow(`  blocked: ${block.message}\n    ${block.hint}`)),
+    nextText(view),
   ];
   return blocks.filter((block) => block !== '').join('\n');
 }
@@ -47,8 +49,17 @@ export function summaryText(view: RunView, options: TextOptions): string {
     cacheText(view.cache),
     wishText(view),
     fileText(view),
+    nextText(view),
   ];
   return lines.filter((line) => line !== '').join('\n');
+}
+
+/** Of a finished run: what to do about the rows that did not succeed. */
+function nextText({ id, state, rows }: RunView): string {
+  if (state !== 'done') return '';
+  return nextCommands(id, rows)
+    .map((line) => `  ${line}.`)
+    .join('\n');
 }
 
 /** A run that somebody has to look at, in the few lines of a mail: plain ASCII but for what others have said. */
@@ -59,7 +70,7 @@ export function mailText(view: RunView): string {
     table(rowLines(view)),
   ];
   for (const block of view.blocked) lines.push(`  blocked: ${block.message}`, `    ${block.hint}`);
-  if (view.blocked.length === 0) lines.push(`  \`batchrun results ${view.id} --only failed\` shows them.`);
+  if (view.blocked.length === 0) lines.push(nextText(view));
   return lines.join('\n');
 }
 

@@ -6,6 +6,7 @@
 import type { Clock } from '../../base/clock.ts';
 import { isBatchrunError, messageOf } from '../../base/errors.ts';
 import { redact, type Logger } from '../../base/log.ts';
+import { nextCommands } from '../../domain/fail-if.ts';
 import { endText, type NoticeSender } from '../../domain/notice-body.ts';
 import {
   dueData,
@@ -186,10 +187,7 @@ export class Notifier {
     const run = await this.#parts.ledger.run(runId);
     if (typeof run?.doneAtMs !== 'number') return;
     const exit = this.#parts.exitOf(run);
-    const hint =
-      exit === 0
-        ? null
-        : `\`batchrun results ${run.id} --only failed\` shows the rows, \`batchrun retry ${run.id}\` sends them again.`;
+    const hint = exit === 0 ? null : `${nextCommands(run.id, run.rows).join(', ')}.`;
     const files = { output: run.output, errors: run.errors };
     const event = exit === 0 ? 'done' : 'failed';
     await this.#tell(runId, { event, cause: `end:${run.doneAtMs}`, message: endText(run), hint, exit, details: files });

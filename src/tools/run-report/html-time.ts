@@ -146,7 +146,7 @@ function troubles({ timeline }: RunReport): ReportSection[] {
   }));
   return [
     {
-      title: 'What went wrong on the way, and was mended',
+      title: 'What went wrong on the way',
       body: [
         bars.length === 0 ? NOTHING : barTable({ caption: 'Rows that were tried again, by what came before', bars }),
         bars.length === 0 ? NOTHING : paragraph('A try that failed costs nothing; only answers are paid.', 'quiet'),

@@ -41,7 +41,7 @@ export interface BlockedSpan {
   readonly reasons: readonly string[];
 }
 
-/** What went wrong and was mended, or cost time. */
+/** What went wrong on the way: most of it was mended, some of it only cost time. */
 export interface Troubles {
   /** Rows that were tried again, by what came before. */
   readonly retries: Readonly<Record<string, number>>;
@@ -116,7 +116,7 @@ export class TimelineBuilder {
       ...{ startMs: this.#startMs, endMs: this.#endMs, points },
       ...{ moments: this.#moments, momentsLeftOut: this.#momentsLeftOut },
       ...{ blocked: this.#spans, blockedMs: this.#blockedMs },
-      troubles: { retries: { ...this.#retries }, ...this.#counts },
+      troubles: { retries: onlyPositive(this.#retries), ...this.#counts },
     };
   }
 
@@ -184,8 +184,13 @@ export class TimelineBuilder {
   #other({ kind, atMs, data }: EventRecord): void {
     if (kind === 'rows.settled') this.#count('succeeded', atMs, numberOf(data['succeeded']));
     else if (kind === 'row.failed') this.#count('others', atMs, 1);
-    else if (kind === 'rows.given_up' || kind === 'rows.canceled') this.#count('others', atMs, numberOf(data['rows']));
-    else if (kind === 'row.retried') this.#retry(data['error'], 1);
+    else if (kind === 'rows.given_up' || kind === 'rows.canceled') {
+      this.#count('others', atMs, numberOf(data['rows']));
+      // They were to be tried again, and were not.
+      if (kind === 'rows.given_up') {
+        for (const [cause, rows] of Object.entries(data['causes'] ?? {})) this.#retry(cause, -numberOf(rows));
+      }
+    } else if (kind === 'row.retried') this.#retry(data['error'], 1);
     else if (kind === 'rows.retried') {
       for (const [cause, rows] of Object.entries(data['causes'] ?? {})) this.#retry(cause, numberOf(rows));
     } else if (kind === 'results.refetch') this.#counts.refetches++;
@@ -211,6 +216,10 @@ export class TimelineBuilder {
     if (this.#moments.length < MOMENTS_MAX) this.#moments.push({ atMs, text });
     else this.#momentsLeftOut++;
   }
+}
+
+function onlyPositive(counts: Readonly<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0));
 }
 
 function numberOf(value: unknown): number {

@@ -143,7 +143,7 @@ describe('what is refused', () => {
   });
 
   test('a file that is not there', async () => {
-    await expect(readConfig(join(tempFolder(), 'gone.yaml'))).rejects.toThrow(/gone\.yaml cannot be read/);
+    await expect(readConfig(join(tempFolder(), 'gone.yaml'))).rejects.toThrow(/gone\.yaml is not there/);
   });
 });
 

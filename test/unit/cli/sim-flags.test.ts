@@ -34,6 +34,14 @@ describe('batchrun sim', () => {
     expect(switches).toEqual({ burstMs: 1_000, rampPerMinute: 1.5, rateHeaders: 'proxy', rateHeadersOnBatches: true });
   });
 
+  test('strange keys are refused, and the account is in trouble, only where it is asked for', () => {
+    expect(optionsOf()).toMatchObject({ strictKeys: false });
+    expect(optionsOf()).not.toHaveProperty('accountProblem');
+    const { strictKeys, accountProblem } = optionsOf('--strict-keys', '--account-problem', 'spend_limit');
+    expect({ strictKeys, accountProblem }).toEqual({ strictKeys: true, accountProblem: 'spend_limit' });
+    expect(() => optionsOf('--account-problem', 'hunger')).toThrow(/credit_too_low/);
+  });
+
   test('keys and whose they are', () => {
     const { keys, adminKeys } = optionsOf(
       ...['--key', 'k1=org-a', '--key', 'k2=org-a/w2', '--key', 'k3'],

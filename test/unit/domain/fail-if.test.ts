@@ -1,6 +1,6 @@
 /** `--fail-if`: what counts as a failed run, in numbers and in shares, and what is refused by name. */
 import { describe, expect, test } from 'vitest';
-import { countsAsFailed, parseFailIf, rowsNotSucceeded } from '../../../src/domain/fail-if.ts';
+import { countsAsFailed, nextCommands, parseFailIf, rowsNotSucceeded } from '../../../src/domain/fail-if.ts';
 import { ROW_STATES, type RowCounts } from '../../../src/domain/model.ts';
 
 function counts(more: Partial<RowCounts>): RowCounts {
@@ -41,4 +41,19 @@ test.each(['failed', 'failed<1', 'broken>1', 'failed>-1', 'failed>1%%', '', 'fai
 
 test('what has not reached success is everything that has ended otherwise', () => {
   expect(rowsNotSucceeded(counts({ failed: 1, expired: 2, canceled: 4, invalid: 8, retry: 16, waiting: 32 }))).toBe(15);
+});
+
+test('what to do about them: the states that are there are shown, and what can be sent is sent again', () => {
+  expect(nextCommands('run_1', counts({ succeeded: 9 }))).toEqual([]);
+  expect(nextCommands('run_1', counts({ succeeded: 9, failed: 1, canceled: 2, expired: 3 }))).toEqual([
+    '`batchrun results run_1 --only failed,expired,canceled` shows the rows',
+    '`batchrun retry run_1` sends them again',
+  ]);
+  expect(nextCommands('run_1', counts({ canceled: 2, invalid: 1 }))).toEqual([
+    '`batchrun results run_1 --only canceled,invalid` shows the rows',
+    '`batchrun retry run_1` sends all but the invalid ones again',
+  ]);
+  expect(nextCommands('run_1', counts({ invalid: 1 }))).toEqual([
+    '`batchrun results run_1 --only invalid` shows the rows',
+  ]);
 });

@@ -92,6 +92,18 @@ describe('the course of a run', () => {
     ]);
   });
 
+  it('takes back those that were given up before another try', () => {
+    const line = timeline(
+      [
+        event(100, 'rows.retried', { rows: 5, attempt: 1, causes: { expired: 2, api_error: 3 } }, 1),
+        event(200, 'rows.given_up', { rows: 4, causes: { expired: 1, api_error: 3 } }),
+      ],
+      { failed: 3, expired: 1 },
+    );
+    expect(line.troubles.retries).toEqual({ expired: 1 });
+    expect(at(line, 300).others).toBe(4);
+  });
+
   it('adds retries up by what came before, whatever a cause is called', () => {
     const line = timeline(
       [
