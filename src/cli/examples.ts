@@ -21,7 +21,10 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   ],
   run: [
     [`batchrun run questions.csv ${ASK}`, ''],
-    ["batchrun run nightly.jsonl -o 'results-{date}.jsonl' --quiet", 'a cron job: says nothing unless something is wrong'],
+    [
+      "batchrun run nightly.jsonl -o 'results-{date}.jsonl' --quiet",
+      'a cron job: says nothing unless something is wrong',
+    ],
     ['batchrun run few.jsonl --realtime --concurrency 20', 'now, at the full price'],
     ['jq -c . rows.json | batchrun run - --input-format jsonl -o - > results.jsonl', ''],
   ],

@@ -63,7 +63,7 @@ it('a submit says which of its options is wrong', async () => {
 });
 
 it.each(WRONG_BATCHRUN)('a batchrun with %s: %o', (name, value) => {
-  const make = (): unknown => createBatchrun({ [name]: value } as BatchrunOptions);
+  const make = (): unknown => createBatchrun({ [name]: value });
   expect(make).toThrow(expect.objectContaining({ code: 'E_USAGE', details: { option: name } }) as Error);
   expect(make).not.toThrow(/secret/);
 });
