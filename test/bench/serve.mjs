@@ -1,7 +1,7 @@
 /**
  * `npm run bench:serve -- --rows 1000000 --updates 40`: how long the page of a large run takes to load, and what an update
- * costs, on a ledger of a run of a million rows (big-ledger.mjs). While it is measured, a driver's step (a chunk comes
- * back) is written before each update, as in a run that goes on. The server's CPU is that of its process, from /proc.
+ * costs, on a ledger of a run of a million rows (big-ledger.mjs). While it is measured, an event and a write of the ledger go
+ * before each update, as in a run that goes on. The server's CPU is that of its process, from /proc.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

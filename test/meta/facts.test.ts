@@ -256,6 +256,7 @@ const BY_CHANCE: Readonly<Record<string, string>> = {
   'src/tools/rehearse/rehearse.ts': 'rows of a small job',
   'src/cli/loadtest-requests.ts': 'rows that a load is drawn from',
   'src/cli/loadtest-settings.ts': 'requests of a load test',
+  'src/tools/loadtest/page.ts': 'users and arrivals, as --users takes them',
   'src/tools/loadtest/mix.ts': 'tokens that a mix may ask for',
   'src/tools/loadtest/settings.ts': 'requests under way at once',
   'src/tools/loadtest/thresholds.ts': 'milliseconds, written out',

@@ -6,8 +6,8 @@ import { jsonAnswer, refusal, type WebAnswer, type WebFeed, type WebMessage, typ
 import type { LoadControl } from './live.ts';
 
 /** More users than this are a mistake in typing. */
-const USERS_MAX = 25_000;
-const RATE_MAX = 25_000;
+const USERS_MAX = 10_000;
+const RATE_MAX = 10_000;
 
 export interface LoadPageParts {
   readonly control: LoadControl;
