@@ -121,7 +121,7 @@ describe('the end', () => {
     const lines = linesOf(stderr);
     expect(lines.find(({ event }) => event === 'stopping')).toMatchObject({ signal: 'SIGINT' });
     const told = lines.filter(({ event }) => event === 'message').map(({ message }) => message);
-    expect(told.join('\n')).toMatch(/go on at the API and will be billed/);
+    expect(told.join('\n')).toMatch(/1 batch .* goes on at the API and will be billed/);
   });
 
   test('rows that cannot be sent are listed as data', async () => {
