@@ -40,7 +40,13 @@ export function createLog({ log, logLevel = 'warn' }: Pick<BatchrunOptions, 'log
     format: 'json',
     now: () => systemClock.now(),
     // Written and read again: what is not a value of JSON must not reach a program's log in one case and not in another.
-    write: (line) => log(JSON.parse(line) as LogEntry),
+    write: (line) => {
+      try {
+        log(JSON.parse(line) as LogEntry);
+      } catch {
+        // What a program's own log throws is its affair: it must not end work that is paid.
+      }
+    },
   });
 }
 
