@@ -127,7 +127,7 @@ describe.skipIf(isMissing)('the page', () => {
     await again.says(/#token=/, 'stdout');
     await page.locator('#link[data-state="live"]').waitFor();
     await page.getByRole('link', { name: 'while it was away' }).waitFor();
-    await page.locator('.notice').waitFor({ state: 'detached' });
+    await page.locator('.notice').waitFor({ state: 'hidden' });
   });
 
   test('draws ten thousand chunks, and tells each of them', async () => {
