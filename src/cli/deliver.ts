@@ -2,13 +2,12 @@
  * The results of a finished run once more: to another place that is asked for now, or to their own where the file is
  * gone. They lie in the state folder, so nothing is fetched and nothing is paid.
  */
-import { existsSync } from 'node:fs';
-import { dirname } from 'node:path';
 import type { RunRecord } from '../domain/model.ts';
 import type { Store } from '../domain/store.ts';
 import { AsCompleted } from '../engine/as-completed.ts';
 import { writeOutputs } from '../engine/output.ts';
 import { viewRun } from '../engine/status.ts';
+import { outputIsGone } from '../host/output-check.ts';
 import { createEngine, type Context } from './context.ts';
 import { sendLeftNotices } from './notify.ts';
 import { exitOfRun } from './outcome.ts';
@@ -19,7 +18,7 @@ import { tellEnd } from './tell-end.ts';
 export async function deliver(context: Context, store: Store, run: RunRecord): Promise<RunRecord> {
   const { flags } = context;
   const asked = flags.output !== undefined || flags.errors !== undefined;
-  if (!asked && !isGone(run)) return run;
+  if (!asked && !outputIsGone(run)) return run;
   const choice = asked ? changedOutputs(flags, run) : run;
   if (asked) checkOutputs({ choice: { ...choice }, inputs: run.inputs, runId: run.id, runs: await store.runs() });
   const engine = await createEngine(context, { store, emit: () => undefined });
@@ -27,11 +26,6 @@ export async function deliver(context: Context, store: Store, run: RunRecord): P
   // stdout is nothing to remember: the next command would write into the void.
   if (asked && choice.output !== '-') await store.setOutput(run.id, choice);
   return (await store.run(run.id)) ?? run;
-}
-
-/** Was its file deleted? A folder that is gone as well was meant to go. */
-function isGone({ output }: RunRecord): boolean {
-  return output !== null && output !== '-' && !existsSync(output) && existsSync(dirname(output));
 }
 
 /** `collect` and `run` on a finished run: no lock, no API; its results where they are wanted, and its exit code. */

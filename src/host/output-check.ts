@@ -86,3 +86,8 @@ function checkPath({ path, overwrite, runId, runs }: PathCheck): void {
     });
   }
 }
+
+/** Was the file of this run deleted? A folder that is gone as well was meant to go. */
+export function outputIsGone({ output }: RunRecord): boolean {
+  return output !== null && output !== '-' && !existsSync(output) && existsSync(dirname(output));
+}

@@ -2,12 +2,10 @@
  * Where the results of a run go that exists already: what is asked for now changes that, and what is not asked for stays.
  * Those of a finished run are written at once: they lie in the state folder, so nothing is fetched or paid.
  */
-import { existsSync } from 'node:fs';
-import { dirname } from 'node:path';
 import type { RunRecord } from '../domain/model.ts';
 import type { Engine } from '../engine/engine.ts';
 import { writeOutputs } from '../engine/output.ts';
-import { checkOutputs, type OutputChoice } from '../host/output-check.ts';
+import { checkOutputs, outputIsGone, type OutputChoice } from '../host/output-check.ts';
 import type { SubmitOptions } from './options.ts';
 import { filledIn, outputOf } from './submit.ts';
 
@@ -23,7 +21,7 @@ export async function changeOutputs({ store }: Engine, run: RunRecord, options: 
 export async function deliver(engine: Engine, run: RunRecord, options: SubmitOptions): Promise<void> {
   const { store } = engine;
   const asked = options.output !== undefined || options.errors !== undefined;
-  if (!asked && !isGone(run)) return;
+  if (!asked && !outputIsGone(run)) return;
   const choice = asked ? changedOutputs(options, run) : run;
   if (asked) checkOutputs({ choice, inputs: run.inputs, runId: run.id, runs: await store.runs() });
   await writeOutputs(engine, { ...run, ...choice });
@@ -38,9 +36,4 @@ function changedOutputs(options: SubmitOptions, run: RunRecord): OutputChoice {
     format: options.format ?? (output === null ? run.format : format),
     overwrite,
   };
-}
-
-/** Was its file deleted? A folder that is gone as well was meant to go. */
-function isGone({ output }: RunRecord): boolean {
-  return output !== null && output !== '-' && !existsSync(output) && existsSync(dirname(output));
 }
