@@ -17,6 +17,7 @@ import { isBlank } from './check-messages.ts';
 import { ParamChecker } from './check-params.ts';
 import { checkText, LONE_SURROGATE } from './check-text.ts';
 import { CUT_NOTHING } from './cuts.ts';
+import { DEPTH_MAX, isDeeper, TOO_DEEP } from './depth.ts';
 import { Findings } from './findings.ts';
 import { normalizeParams } from './normalize-params.ts';
 import { closedWith, takeFormat, withFormat, type FormatDefault } from './output-format.ts';
@@ -54,13 +55,6 @@ export interface RowDefaults {
 export interface RowReader {
   read(record: SourceRecord): RowReading;
 }
-
-/** Levels of lists and objects in a row. The API takes far fewer; what reads and writes JSON here takes 2,000 and more. */
-export const DEPTH_MAX = 1_000;
-const TOO_DEEP: RowProblem = {
-  code: 'too_deep',
-  message: 'the row is nested too deeply, or too large, to be written as JSON',
-};
 
 const OTHER_PRIORITY: RowNotice = {
   code: 'priority',
@@ -117,7 +111,7 @@ class Reader {
 
   #read(record: SourceRecord): RowReading {
     if (record.problem !== undefined) return this.#refused(record.problem);
-    // First of all, and not by trying: how much the stack holds differs from thread to thread.
+    // First of all, and not by trying.
     if (isDeeper(record.value, DEPTH_MAX)) return this.#refused(TOO_DEEP);
     const recognised = recognise(record.value, this.#shapeOptions);
     if (!recognised.ok) return this.#refused(recognised.problem, record.value);
@@ -234,17 +228,6 @@ function mayCache({ system, tools, cache_control: cacheControl, messages }: Json
   if (typeof system === 'object' || tools !== undefined || cacheControl !== undefined) return true;
   if (!Array.isArray(messages)) return false;
   for (const message of messages) if (isObject(message) && typeof message['content'] !== 'string') return true;
-  return false;
-}
-
-function isDeeper(value: unknown, levels: number): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  if (levels === 0) return true;
-  if (Array.isArray(value)) {
-    for (const item of value) if (isDeeper(item, levels - 1)) return true;
-    return false;
-  }
-  for (const key in value) if (isDeeper((value as JsonObject)[key], levels - 1)) return true;
   return false;
 }
 

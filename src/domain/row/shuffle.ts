@@ -8,6 +8,7 @@
 import { BatchrunError } from '../../base/errors.ts';
 import { linesOf } from '../lines.ts';
 import type { SourceRecord } from '../source.ts';
+import { DEPTH_MAX, isDeeper, TOO_DEEP } from './depth.ts';
 import { DRAWS, type Draw } from './draw.ts';
 
 /** Where buckets are: files that only grow, gone when the reading is over. */
@@ -38,11 +39,6 @@ const BUCKETS = 2 ** BUCKET_BITS;
 const LEVELS = 48 / BUCKET_BITS;
 /** A record and what it is wrapped in. */
 const LINE_BYTES_MAX = 2 ** 30;
-
-const TOO_DEEP = {
-  code: 'too_deep',
-  message: 'the row is nested too deeply, or too large, to be written as JSON',
-};
 
 interface Held {
   readonly key: number;
@@ -82,12 +78,13 @@ function* read(held: readonly Held[]): Generator<SourceRecord> {
 
 function toJson(record: SourceRecord): string {
   try {
-    return JSON.stringify(record);
+    if (!isDeeper(record.value, DEPTH_MAX)) return JSON.stringify(record);
   } catch (error) {
+    // A text that grew beyond what the engine can hold.
     if (!(error instanceof RangeError)) throw error;
-    const { file, line, element } = record;
-    return JSON.stringify({ file, line, ...(element === undefined ? {} : { element }), problem: TOO_DEEP });
   }
+  const { file, line, element } = record;
+  return JSON.stringify({ file, line, ...(element === undefined ? {} : { element }), problem: TOO_DEEP });
 }
 
 /** A bound that ever fewer draws are below: that of the `limit` smallest so far. */

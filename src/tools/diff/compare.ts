@@ -50,13 +50,7 @@ const DEPTH_MAX = 50;
 /** Paths such as `items[].name`, each once; none where both are the same. */
 export function differingFields(a: unknown, b: unknown, path: string): readonly string[] {
   const found = new Set<string>();
-  try {
-    collect(a, b, { path, depth: 0, found });
-  } catch (error) {
-    // Nested more deeply than can be looked at.
-    if (!(error instanceof RangeError)) throw error;
-    found.add(path === '' ? WHOLE : path);
-  }
+  collect(a, b, { path, depth: 0, found });
   return [...found];
 }
 
@@ -67,18 +61,41 @@ interface Place {
 }
 
 function collect(a: unknown, b: unknown, { path, depth, found }: Place): void {
-  if (Object.is(a, b)) return;
-  const below = (name: string): Place => ({ path: name, depth: depth + 1, found });
-  if (depth < DEPTH_MAX && isObject(a) && isObject(b)) {
-    for (const key of new Set([...Object.keys(a), ...Object.keys(b)])) {
-      const [one, other] = [ownValue(a, key), ownValue(b, key)];
-      collect(one, other, below(path === '' ? key : `${path}.${key}`));
-    }
-  } else if (depth < DEPTH_MAX && Array.isArray(a) && Array.isArray(b) && a.length === b.length) {
-    for (let at = 0; at < a.length; at++) collect(a[at], b[at], below(`${path}[]`));
-  } else if (depth < DEPTH_MAX || JSON.stringify(a) !== JSON.stringify(b)) {
-    found.add(path === '' ? WHOLE : path);
+  const parts = depth < DEPTH_MAX ? partsOf(a, b) : null;
+  if (parts === null) {
+    if (!isSame(a, b)) found.add(path === '' ? WHOLE : path);
+    return;
   }
+  const isList = Array.isArray(a);
+  for (const [name, one, other] of parts) {
+    const below = isList ? `${path}[]` : path === '' ? name : `${path}.${name}`;
+    collect(one, other, { path: below, depth: depth + 1, found });
+  }
+}
+
+type Part = readonly [name: string, a: unknown, b: unknown];
+
+/** What of two objects, or of two lists of one length, belongs together; null where they are compared as a whole. */
+function partsOf(a: unknown, b: unknown): readonly Part[] | null {
+  if (Array.isArray(a) && Array.isArray(b)) {
+    return a.length === b.length ? a.map((item: unknown, at): Part => ['', item, b[at]]) : null;
+  }
+  if (!isObject(a) || !isObject(b)) return null;
+  const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
+  return [...keys].map((key): Part => [key, ownValue(a, key), ownValue(b, key)]);
+}
+
+/** At any depth: what is left to compare is in a list, since the stack holds more or less from Node to Node. */
+function isSame(a: unknown, b: unknown): boolean {
+  const left: Part[] = [['', a, b]];
+  for (let part = left.pop(); part; part = left.pop()) {
+    const [, one, other] = part;
+    if (Object.is(one, other)) continue;
+    const parts = partsOf(one, other);
+    if (parts === null) return false;
+    for (const below of parts) left.push(below);
+  }
+  return true;
 }
 
 /** What is not there is not the same as null. */

@@ -68,9 +68,12 @@ describe('one row', () => {
     expect(compareRows(row({ text: a }), row({ text: b }))).toEqual({ kind: 'answer', fields });
   });
 
-  test('thousands of levels are no trouble', () => {
-    const deep = (leaf: string): unknown => JSON.parse(`${'{"a":'.repeat(5_000)}${leaf}${'}'.repeat(5_000)}`);
-    expect(differingFields(deep('1'), deep('2'), '')).toEqual([WHOLE]);
+  test.each([1_000, 5_000, 100_000])('%d levels are no trouble: a place is named down to the fiftieth', (levels) => {
+    const deep = (leaf: string): unknown => JSON.parse(`${'{"a":['.repeat(levels)}${leaf}${']}'.repeat(levels)}`);
+    const differing = (a: string, b: string): readonly string[] => differingFields(deep(a), deep(b), '');
+    expect(differing('1', '2')).toEqual([Array.from({ length: 25 }, () => 'a[]').join('.')]);
+    expect(differing('{"b":1}', '{"c":1}')).toHaveLength(1);
+    expect(differing('{"b":1,"c":[2]}', '{"c":[2],"b":1}')).toEqual([]);
   });
 
   test('a failure is told with its reason', () => {

@@ -1,6 +1,7 @@
 /** From a record to a row: shapes, precedence, ids, betas, columns. The checks of params are in check-params.test.ts. */
 import { describe, expect, it } from 'vitest';
-import { createRowReader, DEPTH_MAX } from '../../../../src/domain/row/reader.ts';
+import { DEPTH_MAX } from '../../../../src/domain/row/depth.ts';
+import { createRowReader } from '../../../../src/domain/row/reader.ts';
 import type { RowDefaults } from '../../../../src/domain/row/reader.ts';
 import { needsPrompt } from '../../../../src/domain/row/shape.ts';
 import { compileTemplate } from '../../../../src/domain/row/template.ts';

@@ -1,6 +1,7 @@
 /** The shuffle of --shuffle: the order of the draws, whatever fits into memory; a fair sample with a limit; rows as they were. */
 import { describe, expect, test } from 'vitest';
 import { integerBetween, pick, seededRng } from '../../../../src/base/random.ts';
+import { DEPTH_MAX } from '../../../../src/domain/row/depth.ts';
 import { drawBy, type Draw } from '../../../../src/domain/row/draw.ts';
 import { shuffled, type Spool } from '../../../../src/domain/row/shuffle.ts';
 import type { SourceRecord } from '../../../../src/domain/source.ts';
@@ -30,6 +31,13 @@ class MemorySpool implements Spool {
     this.buckets.delete(bucket);
     return Promise.resolve();
   }
+}
+
+/** A list in a list, and so on. */
+function nested(levels: number): unknown {
+  let value: unknown = 1;
+  for (let level = 0; level < levels; level++) value = [value];
+  return value;
 }
 
 interface Options {
@@ -109,12 +117,21 @@ describe('a shuffle', () => {
     }
   });
 
-  test('of a row that is nested beyond all measure keeps the others, and its place', async () => {
-    let deep: unknown = 1;
-    for (let level = 0; level < 100_000; level++) deep = [deep];
-    const back = await shuffle([{ file: 0, line: 1, value: deep }, ...records(2).map((one) => ({ ...one, line: 2 }))]);
-    expect(back.find(({ line }) => line === 1)).toMatchObject({ problem: { code: 'too_deep' } });
-    expect(back).toHaveLength(3);
+  test.each([DEPTH_MAX + 1, 5_000, 100_000])(
+    'of a row of %d levels keeps the others, and its place',
+    async (levels) => {
+      const back = await shuffle([
+        { file: 0, line: 1, value: nested(levels) },
+        ...records(2).map((one) => ({ ...one, line: 2 })),
+      ]);
+      expect(back.find(({ line }) => line === 1)?.problem?.code).toBe('too_deep');
+      expect(back).toHaveLength(3);
+    },
+  );
+
+  test('gives back what is as deep as a row may be', async () => {
+    const [back] = await shuffle([{ file: 0, line: 1, value: nested(DEPTH_MAX) }]);
+    expect(JSON.stringify(back?.value)).toBe(JSON.stringify(nested(DEPTH_MAX)));
   });
 });
 
