@@ -14,7 +14,7 @@ const SECOND_MS = 1_000;
 interface Suite {
   readonly name: string;
   readonly testTimeout: number;
-  /** False: one file after the other, for suites that measure or kill processes. */
+  /** False: one file after the other. */
   readonly fileParallelism?: boolean;
 }
 
@@ -22,7 +22,8 @@ const SUITES: readonly Suite[] = [
   { name: 'unit', testTimeout: 10 * SECOND_MS },
   { name: 'contract', testTimeout: 20 * SECOND_MS },
   { name: 'sim', testTimeout: 180 * SECOND_MS },
-  { name: 'crash', testTimeout: 300 * SECOND_MS, fileParallelism: false },
+  // Each file kills what it has started itself, and nothing else.
+  { name: 'crash', testTimeout: 300 * SECOND_MS },
   { name: 'cli', testTimeout: 60 * SECOND_MS },
   { name: 'library', testTimeout: 60 * SECOND_MS },
   // Installs the packed program: one after the other, and a native module may have to be built.
