@@ -220,5 +220,6 @@ describe('the log', () => {
     );
     await run.wait();
     expect(JSON.stringify(lines)).not.toContain(KEY);
+    expect(lines).toContainEqual(expect.objectContaining({ level: 'info', event: 'run.done', run: run.id }));
   });
 });
