@@ -9,8 +9,12 @@
 export function tell<T>(told: (value: T) => unknown, value: T): void {
   try {
     const given = told(value);
-    if (given instanceof Promise) given.catch(() => undefined);
+    if (isThenable(given)) given.then(undefined, () => undefined);
   } catch {
     // As above.
   }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as PromiseLike<unknown>).then === 'function';
 }
