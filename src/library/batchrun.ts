@@ -58,7 +58,7 @@ class Front implements Batchrun {
   }
 
   async submit(input: RowsInput, options: SubmitOptions = {}): Promise<Run> {
-    checkSubmitOptions(options);
+    checkSubmitOptions(input, options);
     const house = await this.#open();
     const run = await house.during(async () => {
       const { runId, report } = await house.submit(input, options);
@@ -69,7 +69,7 @@ class Front implements Batchrun {
   }
 
   async check(input: RowsInput, options: SubmitOptions = {}): Promise<SubmitReport> {
-    checkSubmitOptions(options);
+    checkSubmitOptions(input, options);
     this.#assertOpen();
     const checking = this.#check(input, options);
     this.#checks.add(checking);

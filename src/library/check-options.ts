@@ -2,6 +2,7 @@
  * What the options of programs may be: the ranges and choices that the flags of the same names have. What no flag would
  * take is refused here, before anything is read.
  */
+import { BatchrunError } from '../base/errors.ts';
 import { LOG_LEVELS } from '../base/log.ts';
 import { BATCH_BYTES_MAX, BATCH_ROWS_MAX } from '../domain/limits.ts';
 import { PILOT_ROWS_MAX } from '../domain/pilot.ts';
@@ -76,9 +77,18 @@ const BATCHRUN: Checks<BatchrunOptions> = {
   ...{ maxQueued: count(1), batchRpm: count(1) },
 };
 
-/** Throws E_USAGE where an option is none that the engine can keep to. */
-export function checkSubmitOptions(options: SubmitOptions): void {
+/** Throws E_USAGE where an option is none that the engine can keep to, or the input nothing that has rows. */
+export function checkSubmitOptions(input: unknown, options: SubmitOptions): void {
   refuseWrong(options, SUBMIT, NOTHING);
+  if (isString(input) || isIterable(input)) return;
+  throw new BatchrunError('E_USAGE', 'the input must be a path, a list of paths, or an iterable of rows', {
+    hint: `${NOTHING} A promise of rows must be awaited first.`,
+    details: { option: 'input' },
+  });
+}
+
+function isIterable(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && (Symbol.iterator in value || Symbol.asyncIterator in value);
 }
 
 /** The same for those of `createBatchrun`. */

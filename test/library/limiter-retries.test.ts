@@ -28,7 +28,8 @@ async function tries(error: () => unknown, options: LimiterOptions = {}, more: P
   let count = 0;
   const call = (): Promise<never> => {
     count++;
-    return Promise.reject(error());
+    const failed = error() as Error;
+    return Promise.reject(failed);
   };
   const thrown = await clock.run(
     limiter.run(call, { ...SMALL, ...more }).catch((caught: unknown) => caught),
