@@ -7,8 +7,8 @@ import { jsonLine, LOG_LEVELS, type LogFields, type Logger } from '../base/log.t
 import type { RunRecord } from '../domain/model.ts';
 import type { Store } from '../domain/store.ts';
 import type { EngineEvent } from '../engine/events.ts';
-import { ENGINE_EVENTS } from '../engine/log-events.ts';
 import type { RunView } from '../engine/status.ts';
+import { logEvent } from '../host/event-fields.ts';
 import type { Flags } from './options.ts';
 
 /** Between two lines on how far a run is. */
@@ -18,22 +18,6 @@ const PROGRESS_INTERVAL_MS = 30_000;
 export function messageLine(text: string, { quiet, logLevel = 'info' }: Flags): string | null {
   if (quiet !== true && LOG_LEVELS.indexOf(logLevel) > LOG_LEVELS.indexOf('info')) return null;
   return jsonLine(new Date(systemClock.now()).toISOString(), 'info', 'message', { message: text.trim() });
-}
-
-const NAMES: Readonly<Record<string, string>> = { runId: 'run', chunkNo: 'chunk', batchId: 'batch', seq: 'row' };
-/** Times since 1970; everything else in milliseconds is a duration. */
-const TIMES: readonly string[] = ['untilMs', 'deadlineMs', 'doneAtMs'];
-
-/** `waitMs` becomes `wait_ms`, `untilMs` becomes `until`, an ISO time. */
-export function fieldsOf({ kind: _kind, ...rest }: EngineEvent): LogFields {
-  return Object.fromEntries(
-    Object.entries(rest).map(([name, value]: [string, unknown]) => {
-      const plain = TIMES.includes(name) ? name.slice(0, -2) : name;
-      const snake = NAMES[name] ?? plain.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-      const isTime = TIMES.includes(name) && typeof value === 'number' && Number.isFinite(value);
-      return [snake, isTime ? new Date(value).toISOString() : value];
-    }),
-  );
 }
 
 /** The twin of Progress. */
@@ -49,7 +33,7 @@ export class JsonTelling {
   }
 
   readonly emit = (event: EngineEvent): void => {
-    this.#log[ENGINE_EVENTS[event.kind].level](event.kind, fieldsOf(event));
+    logEvent(this.#log, event);
     if (event.kind !== 'changed' && event.kind !== 'waiting') return;
     const nowMs = systemClock.monotonicMs();
     if (this.#telling || nowMs - this.#toldMs < PROGRESS_INTERVAL_MS) return;

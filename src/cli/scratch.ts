@@ -1,12 +1,9 @@
 /**
- * A folder for what does not fit into memory: below the system's folder for temporary files (TMPDIR), for its owner
- * alone. It goes away with the command, also where that ends by a signal; only a kill leaves it.
+ * A folder for what does not fit into memory (host/scratch.ts). It goes away with the command, also where that ends by a
+ * signal; only a kill leaves it.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { BatchrunError, messageOf } from '../base/errors.ts';
 import type { Files } from '../domain/ports.ts';
+import { makeScratchFolder } from '../host/scratch.ts';
 import { filesIn } from './context-files.ts';
 
 export async function withScratch<T>(work: (files: Files) => Promise<T>): Promise<T> {
@@ -14,20 +11,11 @@ export async function withScratch<T>(work: (files: Files) => Promise<T>): Promis
 }
 
 export async function withScratchFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
-  let folder: string;
-  try {
-    folder = mkdtempSync(join(tmpdir(), 'batchrun-'));
-  } catch (error) {
-    throw new BatchrunError('E_FILE', `no temporary folder can be made in ${tmpdir()}: ${messageOf(error)}`, {
-      hint: 'Set TMPDIR to a folder that can be written.',
-      cause: error,
-    });
-  }
-  const remove = (): void => rmSync(folder, { recursive: true, force: true });
+  const { path, remove } = makeScratchFolder();
   // The second Ctrl-C ends the process at once.
   process.on('exit', remove);
   try {
-    return await work(folder);
+    return await work(path);
   } finally {
     process.off('exit', remove);
     remove();

@@ -70,8 +70,12 @@ function tracesOf(folder: string): string | undefined {
 
 /** Does better-sqlite3 load, and can it make a database? Throws E_NATIVE_MODULE where not. */
 export async function probeSqlite(): Promise<void> {
-  const store = (await loadSqlite())(':memory:');
-  await store.close();
+  await (await openPassingStore()).close();
+}
+
+/** A ledger in memory, for what is only looked at. */
+export async function openPassingStore(): Promise<Store> {
+  return (await loadSqlite())(':memory:');
 }
 
 async function loadSqlite(): Promise<(file: string, options?: DbOptions) => Store> {

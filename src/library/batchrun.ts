@@ -18,7 +18,10 @@ export interface Batchrun {
    * before anything is sent, for example with `E_INPUT_INVALID` (the problems are in `details`) or `E_CREDENTIALS`.
    */
   submit(input: RowsInput, options?: SubmitOptions): Promise<Run>;
-  /** Reads and checks only. Nothing is sent or kept, and no key is needed. */
+  /**
+   * Reads and checks only. Nothing is sent or kept, no key is needed, and the state folder is neither made nor opened:
+   * so what earlier runs could answer (`reuse`) is not known to it.
+   */
   check(input: RowsInput, options?: SubmitOptions): Promise<SubmitReport>;
   /** A run by its id, the beginning of it, its name, or `latest`. */
   run(wanted: string): Promise<Run>;
@@ -41,6 +44,8 @@ class Front implements Batchrun {
   readonly #stateFolder: string;
   readonly #closing = new AbortController();
   readonly #signal: AbortSignal;
+  /** Checks under way: they need no state. */
+  readonly #checks = new Set<Promise<unknown>>();
   #house: Promise<House> | undefined;
   #closed: Promise<void> | undefined;
 
@@ -53,7 +58,7 @@ class Front implements Batchrun {
   }
 
   async submit(input: RowsInput, options: SubmitOptions = {}): Promise<Run> {
-    checkSubmitOptions(options);
+    checkSubmitOptions(input, options);
     const house = await this.#open();
     const run = await house.during(async () => {
       const { runId, report } = await house.submit(input, options);
@@ -64,9 +69,15 @@ class Front implements Batchrun {
   }
 
   async check(input: RowsInput, options: SubmitOptions = {}): Promise<SubmitReport> {
-    checkSubmitOptions(options);
-    const house = await this.#open();
-    return house.during(() => house.check(input, options));
+    checkSubmitOptions(input, options);
+    this.#assertOpen();
+    const checking = this.#check(input, options);
+    this.#checks.add(checking);
+    try {
+      return await checking;
+    } finally {
+      this.#checks.delete(checking);
+    }
   }
 
   async run(wanted: string): Promise<Run> {
@@ -104,8 +115,16 @@ class Front implements Batchrun {
     return this.close();
   }
 
+  async #check(input: RowsInput, wanted: SubmitOptions): Promise<SubmitReport> {
+    const { checkInput } = await import('./checking.ts');
+    return checkInput({ options: this.#options, input, wanted, signal: this.#signal });
+  }
+
   async #close(): Promise<void> {
+    // Whoever hears of the end finds it closed.
+    await Promise.resolve();
     this.#closing.abort();
+    await Promise.allSettled(this.#checks);
     const house = await this.#house?.catch(() => null);
     await house?.close();
   }

@@ -29,6 +29,7 @@ import type { DriveHolder } from '../engine/driver.ts';
 import type { Engine, KeyLink, Pacing } from '../engine/engine.ts';
 import { identifyKey } from '../engine/identify-key.ts';
 import type { EventHub } from './events.ts';
+import { tell } from './guarded.ts';
 import type { BatchrunOptions, LogEntry } from './options.ts';
 
 export { hasState, openStore } from '../host/state-folder.ts';
@@ -40,13 +41,7 @@ export function createLog({ log, logLevel = 'warn' }: Pick<BatchrunOptions, 'log
     format: 'json',
     now: () => systemClock.now(),
     // Written and read again: what is not a value of JSON must not reach a program's log in one case and not in another.
-    write: (line) => {
-      try {
-        log(JSON.parse(line) as LogEntry);
-      } catch {
-        // What a program's own log throws is its affair: it must not end work that is paid.
-      }
-    },
+    write: (line) => tell(log, JSON.parse(line) as LogEntry),
   });
 }
 
@@ -56,10 +51,12 @@ export interface EngineOf {
   readonly log: Logger;
   readonly hub: EventHub;
   readonly signal: AbortSignal;
+  /** Nothing that is written is to stay. */
+  readonly passing?: boolean;
 }
 
-export function createEngine({ stateFolder, store, log, hub, signal }: EngineOf): Engine {
-  const files = createDiskFiles(stateFolder);
+export function createEngine({ stateFolder, store, log, hub, signal, passing = false }: EngineOf): Engine {
+  const files = createDiskFiles(stateFolder, { passing });
   return {
     store,
     files,

@@ -63,6 +63,10 @@ type Listener = (event: EngineEvent) => void;
 export class EventHub {
   readonly #listeners = new Set<Listener>();
 
+  get listenerCount(): number {
+    return this.#listeners.size;
+  }
+
   readonly emit = (event: EngineEvent): void => {
     for (const listener of this.#listeners) listener(event);
   };
@@ -79,8 +83,8 @@ export interface FeedParts {
   readonly runId: string;
   /** Rows of the run as they are now. */
   readonly rows: () => Promise<ProgressEvent['rows']>;
-  /** Resolves when the run is done, and rejects with what keeps it from that. */
-  readonly ended: Promise<unknown>;
+  /** Drives the run: resolves when it is done, and rejects with what keeps it from that. */
+  readonly ended: () => Promise<unknown>;
 }
 
 /** Events of one reader that wait for it. */
@@ -88,11 +92,15 @@ export const WAITING_EVENTS_MAX = 1_000;
 
 const HAPPENINGS: ReadonlySet<string> = new Set(RUN_EVENT_KINDS);
 
-/** One reader's events, from the moment on in which it was made. */
+/**
+ * One reader's events, from the moment on in which the first is asked for. One that is made and never asked listens to
+ * nothing and holds nothing.
+ */
 export class EventFeed implements AsyncIterableIterator<RunEvent> {
   readonly #parts: FeedParts;
   readonly #waiting: HappeningEvent[] = [];
-  readonly #stop: () => void;
+  /** Ends the listening; undefined before it has begun. */
+  #stop: (() => void) | undefined;
   #dropped = 0;
   #hasProgress = true;
   /** The progress that was told last. */
@@ -103,11 +111,6 @@ export class EventFeed implements AsyncIterableIterator<RunEvent> {
 
   constructor(parts: FeedParts) {
     this.#parts = parts;
-    this.#stop = parts.hub.listen((event) => this.#take(event));
-    parts.ended.then(
-      () => this.#finish('done'),
-      (error: unknown) => this.#finish({ error }),
-    );
   }
 
   [Symbol.asyncIterator](): this {
@@ -115,6 +118,27 @@ export class EventFeed implements AsyncIterableIterator<RunEvent> {
   }
 
   async next(): Promise<IteratorResult<RunEvent, undefined>> {
+    this.#begin();
+    try {
+      return await this.#next();
+    } catch (error) {
+      // A loop that ends by an error of ours does not call `return`.
+      await this.return();
+      throw error;
+    }
+  }
+
+  #begin(): void {
+    if (this.#stop || this.#over) return;
+    const { hub, ended } = this.#parts;
+    this.#stop = hub.listen((event) => this.#take(event));
+    ended().then(
+      () => this.#finish('done'),
+      (error: unknown) => this.#finish({ error }),
+    );
+  }
+
+  async #next(): Promise<IteratorResult<RunEvent, undefined>> {
     const { runId, rows } = this.#parts;
     while (!this.#over) {
       if (this.#dropped > 0) {
@@ -136,11 +160,7 @@ export class EventFeed implements AsyncIterableIterator<RunEvent> {
         await this.return();
         return { done: false, value: { kind: 'run.done', runId } };
       }
-      if (this.#end) {
-        const { error } = this.#end;
-        await this.return();
-        throw error;
-      }
+      if (this.#end) throw this.#end.error;
       await new Promise<void>((resolve) => this.#sleepers.push(resolve));
     }
     return { done: true, value: undefined };
@@ -149,7 +169,7 @@ export class EventFeed implements AsyncIterableIterator<RunEvent> {
   /** What `break` calls: the run goes on. */
   return(): Promise<IteratorResult<RunEvent, undefined>> {
     this.#over = true;
-    this.#stop();
+    this.#stop?.();
     this.#waiting.length = 0;
     this.#wake();
     return Promise.resolve({ done: true, value: undefined });
@@ -178,6 +198,8 @@ export class EventFeed implements AsyncIterableIterator<RunEvent> {
   #finish(end: { readonly error: unknown } | 'done'): void {
     this.#end = end;
     this.#hasProgress = true;
+    // Nothing more comes of it: whoever has stopped to read without a `return` is not listened for until the end.
+    this.#stop?.();
     this.#wake();
   }
 }

@@ -13,7 +13,7 @@ import { preflight } from '../engine/preflight.ts';
 import { hopelessModels, passedOver, refuseHopeless } from '../engine/preflight-refusal.ts';
 import { refuseLatePilot, refuseUnpriced } from '../engine/refuse-wishes.ts';
 import { sweep } from '../engine/sweep.ts';
-import { upperCostUsd } from '../engine/upper-cost.ts';
+import { logEvent } from '../host/event-fields.ts';
 import {
   connectLimiter,
   createEngine,
@@ -27,10 +27,10 @@ import {
 import { Driving, stopped } from './driving.ts';
 import { EventHub } from './events.ts';
 import type { BatchrunOptions, RowsInput, SubmitOptions } from './options.ts';
-import type { SubmitReport } from './report.ts';
+import { toReport, type SubmitReport } from './report.ts';
 import { inputsOf } from './rows.ts';
 import { changeOutputs, deliver } from './settle-outputs.ts';
-import { filledIn, ingestRequest, outputOf, wishesIn } from './submit.ts';
+import { filledIn, ingestRequest, outputOf, readingEngine, wishesIn } from './submit.ts';
 
 export interface Submitted {
   readonly runId: string;
@@ -50,6 +50,7 @@ export class House {
   readonly driving: Driving;
   readonly engine: Engine;
   readonly #options: BatchrunOptions;
+  readonly #stateFolder: string;
   readonly #log: Logger;
   readonly #signal: AbortSignal;
   /** What works on the ledger now, apart from the driver. */
@@ -62,7 +63,9 @@ export class House {
     this.store = store;
     this.#options = options;
     this.#signal = signal;
+    this.#stateFolder = stateFolder;
     this.#log = createLog(options);
+    this.hub.listen((event) => logEvent(this.#log, event));
     this.engine = createEngine({ stateFolder, store, log: this.#log, hub: this.hub, signal });
     this.driving = new Driving({
       engine: () => this.#apiEngine(),
@@ -91,7 +94,7 @@ export class House {
     await sweep(this.engine);
     const warnings: string[] = [];
     const { report, verdict } = await this.#read(input, options, {
-      ...{ origin: api.origin, workspace: api.workspace, workspaceHeader: workspaceHeader(api), dryRun: false },
+      ...{ origin: api.origin, workspace: api.workspace, workspaceHeader: workspaceHeader(api) },
       ask: async (read) => void warnings.push(...(await this.#preflight(read, input, options))),
     });
     if (verdict.kind === 'pruned') {
@@ -104,14 +107,7 @@ export class House {
     const resumed = verdict.kind === 'exists';
     const runId = verdict.kind === 'exists' ? verdict.runId : report.runId;
     await this.#settle(runId, options, resumed);
-    return { runId, report: toReport(report, resumed, warnings) };
-  }
-
-  /** Reads and checks, and leaves nothing behind. Needs no key. */
-  async check(input: RowsInput, options: SubmitOptions): Promise<SubmitReport> {
-    const nowhere = { origin: '', workspace: '', workspaceHeader: null, dryRun: true };
-    const { report } = await this.#read(input, options, { ...nowhere, ask: () => Promise.resolve() });
-    return toReport(report, false, []);
+    return { runId, report: toReport(report, { resumed, warnings }) };
   }
 
   /** A run belongs to the API it was made for: its batches are nowhere else. */
@@ -146,21 +142,14 @@ export class House {
   async #read(
     input: RowsInput,
     options: SubmitOptions,
-    of: Pick<Parameters<typeof ingestRequest>[0], 'origin' | 'workspace' | 'workspaceHeader' | 'dryRun' | 'ask'>,
+    of: Pick<Parameters<typeof ingestRequest>[0], 'origin' | 'workspace' | 'workspaceHeader' | 'ask'>,
   ): Promise<{ report: IngestReport; verdict: IngestReport['verdict'] }> {
-    const signals = options.signal ? [this.#signal, options.signal] : [this.#signal];
-    const { onProgress } = options;
-    const engine: Engine = {
-      ...this.engine,
-      signal: AbortSignal.any(signals),
-      emit: (event) => {
-        if (event.kind !== 'ingest.progress') return;
-        const { rows, readBytes, totalBytes } = event;
-        onProgress?.({ rows, readBytes, totalBytes });
-      },
-    };
+    const engine = readingEngine(this.engine, options);
     const { maxQueued } = this.#options;
-    const report = await ingest(engine, await ingestRequest({ ...of, engine, input, options, maxQueued }));
+    const report = await ingest(
+      engine,
+      await ingestRequest({ ...of, engine, input, options, maxQueued, stateFolder: this.#stateFolder, dryRun: false }),
+    );
     return { report, verdict: report.verdict };
   }
 
@@ -208,15 +197,4 @@ export class House {
       ...(admin ? { admin } : {}),
     };
   }
-}
-
-function toReport(report: IngestReport, resumed: boolean, warnings: readonly string[]): SubmitReport {
-  const { rows, invalid, chunks: batches, bytes, mix, notices, firstParamsJson } = report;
-  return {
-    ...{ resumed, rows, invalid, batches, bytes, warnings },
-    max_cost_usd: upperCostUsd(mix),
-    notices: notices.map(({ code, message, rows: touched }) => ({ code, message, rows: touched })),
-    problems: report.problems,
-    first_request: firstParamsJson === null ? null : (JSON.parse(firstParamsJson) as unknown),
-  };
 }

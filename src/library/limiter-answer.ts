@@ -2,14 +2,12 @@
  * What a call of somebody else's gave: what its headers say of limits, what it used, and whether it failed in a way that
  * the failure router knows. Reads what the official SDK and fetch give, and what the caller notes.
  */
-import { toApiError } from '../adapters/anthropic/failure.ts';
 import { ratesOf } from '../adapters/anthropic/rate-headers.ts';
-import { systemCodeOf } from '../base/errors.ts';
 import type { ApiFailure } from '../domain/failure-router.ts';
 import type { TokenUsage } from '../domain/model.ts';
 import type { RateSeen } from '../domain/pacing/rate-seen.ts';
 import { readUsage } from '../domain/result-line.ts';
-import { apiFailureOf } from '../engine/session.ts';
+import { failureOf } from './limiter-failure.ts';
 
 /** What a caller may tell of an answer that cannot be looked into from outside. */
 export interface CallNote {
@@ -50,11 +48,6 @@ export async function readAnswer(call: () => unknown, note: () => CallNote, nowM
   return answered({ value, body: value, headers: null }, note, nowMs());
 }
 
-/** The failure that this error is, or null where the API has nothing to do with it: then it is the caller's own. */
-export function failureOf(error: unknown, nowMs: number): ApiFailure | null {
-  return isOfCall(error) ? apiFailureOf(toApiError(error, nowMs)) : null;
-}
-
 /** Nobody reads this answer any more: a body that is left unread would keep its connection. */
 export function letGo(value: unknown): void {
   if (value instanceof Response) value.body?.cancel().catch(() => undefined);
@@ -93,16 +86,6 @@ async function jsonOf(response: Response): Promise<unknown> {
     // Whoever reads the body itself will see what is wrong with it.
     return undefined;
   }
-}
-
-/** An error with a status, one of the SDK's, or one of a connection. A slip in the caller's code is none of these. */
-function isOfCall(error: unknown): boolean {
-  if (typeof field(error, 'status') === 'number') return true;
-  if (!(error instanceof Error)) return false;
-  if (/^API(?:Connection|UserAbort)/.test(error.constructor.name) || error.name === 'AbortError') return true;
-  if (error instanceof TypeError && /^(?:fetch failed|terminated)$/.test(error.message)) return true;
-  const code = systemCodeOf(error) ?? systemCodeOf(error.cause) ?? '';
-  return /^E(?:CONN|PIPE|TIMEDOUT|HOST|NET|AI_|NOTFOUND|ADDRNOTAVAIL)|^UND_ERR_/.test(code);
 }
 
 function isWithResponse(value: unknown): value is WithResponse {

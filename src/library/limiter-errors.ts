@@ -4,8 +4,8 @@
 import { BatchrunError } from '../base/errors.ts';
 import type { BlockedVerdict } from '../domain/failure-router.ts';
 
-export function closedError(): BatchrunError {
-  return new BatchrunError('E_NOT_FINISHED', 'the limiter was closed before the call had its turn', {
+export function closedError(what = 'was closed before the call had its turn'): BatchrunError {
+  return new BatchrunError('E_NOT_FINISHED', `the limiter ${what}`, {
     hint: 'Nothing was sent for it: ask again, with another limiter.',
   });
 }

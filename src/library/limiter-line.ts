@@ -4,8 +4,9 @@
  */
 import { backoffMs, routeRealtime, type ApiFailure } from '../domain/failure-router.ts';
 import type { Answered, Ticket } from '../engine/pacing/pacer.ts';
-import { failureOf, letGo, readAnswer, type CallNote, type ReadAnswer } from './limiter-answer.ts';
+import { letGo, readAnswer, type CallNote, type ReadAnswer } from './limiter-answer.ts';
 import { closedError, noKeyError } from './limiter-errors.ts';
+import { failureOf } from './limiter-failure.ts';
 import { readyKeys, type HeldKey } from './limiter-keys.ts';
 import {
   AbortBook,

@@ -45,7 +45,7 @@ export interface BatchrunOptions {
   readonly limiter?: string;
   /** Stops everything safely when it is aborted: what is not finished goes on with the next process. */
   readonly signal?: AbortSignal;
-  /** Takes the lines of the log; without it there is none. */
+  /** Takes the lines of the log, those of `--log-format json`; without it there is none. What it throws ends no work. */
   readonly log?: (entry: LogEntry) => void;
   /** The least that is logged: `warn` unless given. */
   readonly logLevel?: LogLevel;
@@ -146,7 +146,7 @@ export interface SubmitOptions {
   readonly reuse?: boolean;
   /** Stops the reading; nothing is left behind. */
   readonly signal?: AbortSignal;
-  /** Told while rows are read, at most once for each megabyte. */
+  /** Told while rows are read, at most once for each megabyte. What it throws ends no work. */
   readonly onProgress?: (progress: ReadingProgress) => void;
 }
 

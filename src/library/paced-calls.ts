@@ -13,6 +13,8 @@ import type { PoolSnapshot } from '../domain/pacing/snapshot.ts';
 import { limitsOfTier, type TierName } from '../domain/pacing/tiers.ts';
 import type { Priority } from '../domain/priority.ts';
 import { Pacer } from '../engine/pacing/pacer.ts';
+import { checkCall, checkLimiterOptions } from './check-limiter.ts';
+import { tell } from './guarded.ts';
 import { closedError } from './limiter-errors.ts';
 import { CallLine } from './limiter-line.ts';
 import type { CallGiven } from './limiter-waiting.ts';
@@ -40,7 +42,7 @@ export interface LimiterOptions {
   readonly backoff?: Backoff;
   /** Pools of an earlier snapshot: what was known of limits is known again. */
   readonly known?: readonly PoolSnapshot[];
-  /** Told where Redis is away, and when it is back. */
+  /** Told where Redis is away, and when it is back. What it throws ends no call. */
   readonly log?: (entry: LogEntry) => void;
 }
 
@@ -122,22 +124,26 @@ class PacedCalls implements Limiter {
   readonly #parts: LimiterParts;
   readonly #keys: readonly HeldKey[];
   #opened: Promise<Opened> | undefined;
-  #closed = false;
+  #closing: Promise<void> | undefined;
 
   constructor(options: LimiterOptions, parts: LimiterParts) {
+    checkLimiterOptions(options);
     this.#options = options;
     this.#parts = parts;
     this.#keys = holdKeys(options.keys ?? [], options.redis !== undefined);
   }
 
   async run<T>(call: (given: CallGiven) => T, options: RunOptions): Promise<Awaited<T>> {
-    if (this.#closed) throw closedError();
+    checkCall(call, options);
+    if (this.#closing) throw closedError();
     const { line } = await this.#open();
     const { priority = 'normal', signal = null } = options;
     return (await line.run({ call, size: sizeOf(options), priority, signal })) as Awaited<T>;
   }
 
   async snapshot(): Promise<LimiterSnapshot> {
+    // Of one that was closed before its first call there is nothing to see, and nothing may be opened any more.
+    if (this.#closing && !this.#opened) throw closedError('was closed');
     const { line, pacer, buckets } = await this.#open();
     const nowMs = this.#parts.clock.monotonicMs();
     return {
@@ -151,8 +157,12 @@ class PacedCalls implements Limiter {
     };
   }
 
-  async close(): Promise<void> {
-    this.#closed = true;
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     const opened = await this.#opened?.catch(() => null);
     await opened?.line.close();
     await opened?.buckets.close();
@@ -190,15 +200,11 @@ class PacedCalls implements Limiter {
     return connectRedisLimiter(url, {
       ...this.#parts,
       onMode: (mode, cause) => {
+        const { log } = this.#options;
         const time = new Date(this.#parts.clock.now()).toISOString();
-        if (mode === 'shared') this.#options.log?.({ time, level: 'info', event: 'limits are shared through Redis' });
-        else
-          this.#options.log?.({
-            time,
-            level: 'warn',
-            event: 'limits are not shared',
-            cause: cause ?? 'Redis cannot be used',
-          });
+        if (!log) return;
+        if (mode === 'shared') tell(log, { time, level: 'info', event: 'limiter.shared' });
+        else tell(log, { time, level: 'warn', event: 'limiter.alone', cause: cause ?? 'Redis cannot be used' });
       },
     });
   }

@@ -1,6 +1,8 @@
 /**
  * What a submit, or a check, found in the rows.
  */
+import type { IngestReport } from '../engine/ingest.ts';
+import { upperCostUsd } from '../engine/upper-cost.ts';
 
 /** What was read and checked: of a run that is submitted, or of rows that are only looked at. */
 export interface SubmitReport {
@@ -32,4 +34,18 @@ export interface SubmitProblem {
   readonly id: string;
   readonly code: string;
   readonly message: string;
+}
+
+export function toReport(
+  report: IngestReport,
+  { resumed, warnings }: Pick<SubmitReport, 'resumed' | 'warnings'>,
+): SubmitReport {
+  const { rows, invalid, chunks: batches, bytes, mix, notices, firstParamsJson } = report;
+  return {
+    ...{ resumed, rows, invalid, batches, bytes, warnings },
+    max_cost_usd: upperCostUsd(mix),
+    notices: notices.map(({ code, message, rows: touched }) => ({ code, message, rows: touched })),
+    problems: report.problems,
+    first_request: firstParamsJson === null ? null : (JSON.parse(firstParamsJson) as unknown),
+  };
 }

@@ -63,7 +63,7 @@ async function* oneByOne(
   let ended = false;
   try {
     for (;;) {
-      const next = await unlessStopped(iterator.next(), signal);
+      const next = await unlessStopped(Promise.resolve(iterator.next()), signal);
       if (next.done === true) {
         ended = true;
         return;

@@ -55,7 +55,7 @@ class RunHandle {
 
   events(): EventFeed {
     const { hub } = this.#house;
-    return new EventFeed({ hub, runId: this.#id, rows: () => this.#rows(), ended: this.ended() });
+    return new EventFeed({ hub, runId: this.#id, rows: () => this.#rows(), ended: () => this.ended() });
   }
 
   async *results({ only, id, messages = false }: ResultsOptions = {}): AsyncGenerator<ResultRow, undefined> {

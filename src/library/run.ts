@@ -30,8 +30,9 @@ export interface Run {
    */
   wait(options?: { readonly signal?: AbortSignal }): Promise<RunView>;
   /**
-   * What happens to it from now on, until it is done; it is driven as by `wait`, and throws what that would. Each call
-   * gives a reader of its own. A reader that is slow holds nothing up, and `break` ends only the reading.
+   * What happens to it from when the first event is asked for until it is done; it is driven as by `wait`, and throws
+   * what that would. Each call gives a reader of its own. A reader that is slow holds nothing up, and `break` ends only
+   * the reading.
    */
   events(): AsyncIterableIterator<RunEvent>;
   /** What became of its rows, in the order of the input, from disk: one at a time, also while the run is under way. */

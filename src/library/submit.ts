@@ -16,6 +16,7 @@ import type { Engine } from '../engine/engine.ts';
 import type { IngestReport, IngestRequest } from '../engine/ingest.ts';
 import { refuseUnpriced } from '../engine/refuse-wishes.ts';
 import { checkOutputs, fillIn, type OutputChoice } from '../host/output-check.ts';
+import { tell } from './guarded.ts';
 import type { RowsInput, SubmitOptions } from './options.ts';
 import { inputsOf, pathsOf, rowsSource } from './rows.ts';
 
@@ -28,9 +29,24 @@ export interface RequestOf {
   readonly workspace: string;
   readonly workspaceHeader: string | null;
   readonly maxQueued: number | undefined;
+  /** Where rows may be put aside while they are read. */
+  readonly stateFolder: string;
   readonly dryRun: boolean;
   /** Asks the API about what was read, before it counts. */
   readonly ask: (report: IngestReport) => Promise<void>;
+}
+
+/** The engine for one reading: it stops with the options' own signal, and tells of nothing but the reading. */
+export function readingEngine(engine: Engine, { signal, onProgress }: SubmitOptions): Engine {
+  return {
+    ...engine,
+    signal: signal ? AbortSignal.any([engine.signal, signal]) : engine.signal,
+    emit: (event) => {
+      if (event.kind !== 'ingest.progress' || !onProgress) return;
+      const { rows, readBytes, totalBytes } = event;
+      tell(onProgress, { rows, readBytes, totalBytes });
+    },
+  };
 }
 
 export async function ingestRequest(request: RequestOf): Promise<IngestRequest> {

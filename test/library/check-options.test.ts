@@ -2,9 +2,10 @@
  * Options that no flag would take are refused before anything is read, made or sent.
  */
 import { existsSync } from 'node:fs';
+import { runInNewContext } from 'node:vm';
 import { expect, it } from 'vitest';
 import { createBatchrun } from '../../src/library/index.ts';
-import type { BatchrunOptions, Row, SubmitOptions } from '../../src/library/options.ts';
+import type { BatchrunOptions, Row, RowsInput, SubmitOptions } from '../../src/library/options.ts';
 import { lab, rowsOf } from './lab.ts';
 
 /** As a program without types passes them. */
@@ -66,6 +67,34 @@ it.each(WRONG_BATCHRUN)('a batchrun with %s: %o', (name, value) => {
   const make = (): unknown => createBatchrun({ [name]: value });
   expect(make).toThrow(expect.objectContaining({ code: 'E_USAGE', details: { option: name } }) as Error);
   expect(make).not.toThrow(/secret/);
+});
+
+it('a name that is mistyped is refused, with the nearest: a cap that is not there would cost money', async () => {
+  const { open } = await lab();
+  const options = { maxCostUSD: 5 } as SubmitOptions;
+  await expect(open().submit(rowsOf(1), options)).rejects.toMatchObject({
+    code: 'E_USAGE',
+    message: 'there is no option `maxCostUSD`; did you mean `maxCostUsd`?',
+  });
+  expect(() => createBatchrun({ apikey: 'x' } as BatchrunOptions)).toThrow('did you mean `apiKey`?');
+  expect(() => createBatchrun({ limits: { rpm: 5 } } as BatchrunOptions)).toThrow('`limits` must be an object with');
+});
+
+it.each([undefined, null, 7, {}, [7], Promise.resolve([])])('an input that is %o is refused', async (input) => {
+  const { bench: b, open } = await lab();
+  for (const call of ['submit', 'check'] as const) {
+    const refused = open()[call](input as RowsInput);
+    if (Array.isArray(input)) await expect(refused).rejects.toMatchObject({ code: 'E_INPUT_INVALID' });
+    else await expect(refused).rejects.toMatchObject({ code: 'E_USAGE', details: { option: 'input' } });
+  }
+  expect(b.calls('batches.create')).toBe(0);
+});
+
+it('what is of another realm is what it is', async () => {
+  const { open } = await lab();
+  const deadline = runInNewContext('new Date(Date.now() + 3_600_000)') as Date;
+  expect(await open().check(rowsOf(1), { deadline })).toMatchObject({ rows: 1 });
+  expect(deadline instanceof Date).toBe(false);
 });
 
 it('what is undefined is not given, and the ends of a range are in it', async () => {

@@ -46,7 +46,8 @@ describe('events', () => {
     let done: () => void = () => {};
     const ended = new Promise<void>((resolve) => (done = resolve));
     const rows = { total: 1 } as Extract<RunEvent, { kind: 'progress' }>['rows'];
-    const feed = new EventFeed({ hub, runId, rows: () => Promise.resolve(rows), ended });
+    const feed = new EventFeed({ hub, runId, rows: () => Promise.resolve(rows), ended: () => ended });
+    expect(await feed.next()).toMatchObject({ value: { kind: 'progress' } });
     const many = WAITING_EVENTS_MAX + 500;
     for (let chunkNo = 1; chunkNo <= many; chunkNo++) {
       hub.emit({ kind: 'batch.ended', runId, chunkNo, batchId: 'b', tookMs: 1 });
@@ -58,7 +59,61 @@ describe('events', () => {
     const events = await all(feed);
     expect(events[0]).toEqual({ kind: 'events.dropped', runId, count: 500 });
     expect(events.filter(({ kind }) => kind === 'batch.ended')).toHaveLength(WAITING_EVENTS_MAX);
-    expect(kinds(events).slice(-3)).toEqual(['batch.ended', 'progress', 'run.done']);
+    expect(kinds(events).slice(-2)).toEqual(['batch.ended', 'run.done']);
+  });
+
+  describe('hold no listener', () => {
+    const rows = { total: 1 } as Extract<RunEvent, { kind: 'progress' }>['rows'];
+    const runId = 'run_a';
+    const endless = (): Promise<never> => new Promise(() => {});
+
+    it('where they are never asked for, and nothing is driven for them', async () => {
+      const hub = new EventHub();
+      let driven = 0;
+      const ended = (): Promise<never> => {
+        driven++;
+        return endless();
+      };
+      const feed = new EventFeed({ hub, runId, rows: () => Promise.resolve(rows), ended });
+      expect([hub.listenerCount, driven]).toEqual([0, 0]);
+      await feed.next();
+      expect([hub.listenerCount, driven]).toEqual([1, 1]);
+      await feed.return();
+      expect(hub.listenerCount).toBe(0);
+      expect(await feed.next()).toEqual({ done: true, value: undefined });
+      expect([hub.listenerCount, driven]).toEqual([0, 1]);
+    });
+
+    it('after a reader has left by break, or by an error of its own', async () => {
+      const hub = new EventHub();
+      const feed = (): EventFeed => new EventFeed({ hub, runId, rows: () => Promise.resolve(rows), ended: endless });
+      for await (const event of feed()) if (event.kind === 'progress') break;
+      expect(hub.listenerCount).toBe(0);
+      const reading = async (): Promise<void> => {
+        for await (const event of feed()) throw new Error(event.kind);
+      };
+      await expect(reading()).rejects.toThrow('progress');
+      expect(hub.listenerCount).toBe(0);
+    });
+
+    it('after the state was closed under it', async () => {
+      const hub = new EventHub();
+      const feed = new EventFeed({
+        ...{ hub, runId, ended: endless },
+        rows: () => Promise.reject(new Error('closed')),
+      });
+      await expect(feed.next()).rejects.toThrow('closed');
+      expect(hub.listenerCount).toBe(0);
+      expect(await feed.next()).toEqual({ done: true, value: undefined });
+    });
+
+    it('after the run is done, also where nobody reads to the end', async () => {
+      const hub = new EventHub();
+      const feed = new EventFeed({ hub, runId, rows: () => Promise.resolve(rows), ended: () => Promise.resolve() });
+      expect(await feed.next()).toMatchObject({ value: { kind: 'progress' } });
+      expect(hub.listenerCount).toBe(0);
+      expect(kinds(await all(feed))).toEqual(['run.done']);
+    });
   });
 });
 
@@ -165,5 +220,6 @@ describe('the log', () => {
     );
     await run.wait();
     expect(JSON.stringify(lines)).not.toContain(KEY);
+    expect(lines).toContainEqual(expect.objectContaining({ level: 'info', event: 'run.done', run: run.id }));
   });
 });

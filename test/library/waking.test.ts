@@ -71,7 +71,12 @@ it('a driving that is stopped before it begins says so, each time', async () => 
 it('events that are asked for side by side all come', async () => {
   const hub = new EventHub();
   const rows = { total: 1 } as Awaited<ReturnType<ConstructorParameters<typeof EventFeed>[0]['rows']>>;
-  const feed = new EventFeed({ hub, runId: 'run_a', rows: () => Promise.resolve(rows), ended: new Promise(() => {}) });
+  const feed = new EventFeed({
+    hub,
+    runId: 'run_a',
+    rows: () => Promise.resolve(rows),
+    ended: () => new Promise(() => {}),
+  });
   await feed.next();
   const kinds: (string | undefined)[] = [];
   for (let reader = 0; reader < 2; reader++) void feed.next().then(({ value }) => kinds.push(value?.kind));
