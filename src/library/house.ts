@@ -6,6 +6,7 @@ import { BatchrunError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { wishesOf, type RunRecord } from '../domain/model.ts';
 import type { Limiter } from '../domain/pacing/limiter.ts';
+import { worstRunCostUsd } from '../domain/reserve.ts';
 import type { Store } from '../domain/store.ts';
 import type { ApiEngine, Engine } from '../engine/engine.ts';
 import { ingest, type IngestReport } from '../engine/ingest.ts';
@@ -13,7 +14,6 @@ import { preflight } from '../engine/preflight.ts';
 import { hopelessModels, passedOver, refuseHopeless } from '../engine/preflight-refusal.ts';
 import { refuseLatePilot, refuseUnpriced } from '../engine/refuse-wishes.ts';
 import { sweep } from '../engine/sweep.ts';
-import { upperCostUsd } from '../engine/upper-cost.ts';
 import {
   connectLimiter,
   createEngine,
@@ -104,14 +104,14 @@ export class House {
     const resumed = verdict.kind === 'exists';
     const runId = verdict.kind === 'exists' ? verdict.runId : report.runId;
     await this.#settle(runId, options, resumed);
-    return { runId, report: toReport(report, resumed, warnings) };
+    return { runId, report: toReport(report, options, { resumed, warnings }) };
   }
 
   /** Reads and checks, and leaves nothing behind. Needs no key. */
   async check(input: RowsInput, options: SubmitOptions): Promise<SubmitReport> {
     const nowhere = { origin: '', workspace: '', workspaceHeader: null, dryRun: true };
     const { report } = await this.#read(input, options, { ...nowhere, ask: () => Promise.resolve() });
-    return toReport(report, false, []);
+    return toReport(report, options, { resumed: false, warnings: [] });
   }
 
   /** A run belongs to the API it was made for: its batches are nowhere else. */
@@ -210,11 +210,15 @@ export class House {
   }
 }
 
-function toReport(report: IngestReport, resumed: boolean, warnings: readonly string[]): SubmitReport {
+function toReport(
+  report: IngestReport,
+  options: SubmitOptions,
+  { resumed, warnings }: Pick<SubmitReport, 'resumed' | 'warnings'>,
+): SubmitReport {
   const { rows, invalid, chunks: batches, bytes, mix, notices, firstParamsJson } = report;
   return {
     ...{ resumed, rows, invalid, batches, bytes, warnings },
-    max_cost_usd: upperCostUsd(mix),
+    max_cost_usd: worstRunCostUsd(mix, wishesOf({ settings: { wishes: wishesIn(options) } }).lane),
     notices: notices.map(({ code, message, rows: touched }) => ({ code, message, rows: touched })),
     problems: report.problems,
     first_request: firstParamsJson === null ? null : (JSON.parse(firstParamsJson) as unknown),

@@ -12,7 +12,10 @@ export interface SubmitReport {
   /** Batches that it takes. */
   readonly batches: number;
   readonly bytes: number;
-  /** If every answer is as long as `max_tokens` allows; null where a model has no known price. */
+  /**
+   * If every answer is as long as `max_tokens` allows: what a budget (`maxCostUsd`) would set aside for all rows. Null where a
+   * model has no known price.
+   */
   readonly max_cost_usd: number | null;
   /** What is worth saying once for all rows that it touches. */
   readonly notices: readonly { readonly code: string; readonly message: string; readonly rows: number }[];
