@@ -9,7 +9,6 @@ import { seenOutput, type SeenOutput } from '../domain/estimate/output.ts';
 import type { Band } from '../domain/estimate/band.ts';
 import type { Lane, ModelMix, UsageEntry } from '../domain/model.ts';
 import { priceOf } from '../domain/pricing.ts';
-import { expectedCostUsd } from '../domain/reserve.ts';
 import type { Store } from '../domain/store.ts';
 import type { Engine } from '../engine/engine.ts';
 import { ingest, type IngestReport } from '../engine/ingest.ts';
@@ -21,6 +20,7 @@ import { lookAtSample, rowsAbove, type SampleLook } from '../tools/plan/look.ts'
 import type { LongRows } from '../tools/plan/model-view.ts';
 import { defaultModels } from '../tools/plan/models.ts';
 import { makePlan } from '../tools/plan/plan.ts';
+import type { PlanRoute } from '../tools/plan/question.ts';
 import type { PlanView } from '../tools/plan/view.ts';
 import type { ApiLink } from './api-link.ts';
 import { createEngine, findCredentials, hasState, openStore, systemNow, type Context } from './context.ts';
@@ -234,15 +234,15 @@ async function planOf(context: Context, { store, link, offline, report, seen }: 
   });
 }
 
-/** What the rows of each rule of --routes will cost, if their answers take the usual share of max_tokens. */
-function routesOf({ routes }: IngestReport, lane: Lane): PlanView['routes'] {
+/** What each rule of --routes took, by model. */
+function routesOf({ routes }: IngestReport, lane: Lane): readonly PlanRoute[] | null {
   if (routes.length === 0) return null;
   return routes.flatMap((route) =>
-    Object.entries(route.mix).map(([model, part]) => {
-      const mix = { [model]: part };
-      const usd = expectedCostUsd(mix, route.lane ?? lane, { usage: [], whole: mix });
-      return { route: route.name, model, lane: route.lane ?? lane, rows: part.rows, cost_usd: usd };
-    }),
+    // A run that is wanted realtime as a whole goes before its routes, as in submit.
+    Object.entries(route.mix).map(([model, sums]) => ({
+      ...{ route: route.name, model, sums },
+      lane: lane === 'realtime' ? lane : (route.lane ?? lane),
+    })),
   );
 }
 

@@ -6,11 +6,11 @@ import { systemClock } from '../base/clock.ts';
 import { BatchrunError, isBatchrunError } from '../base/errors.ts';
 import { formatBytes, formatCount, formatUsd, plural } from '../base/units.ts';
 import { parseFailIf } from '../domain/fail-if.ts';
-import { wishesOf } from '../domain/model.ts';
+import { wishesOf, type RunWishes } from '../domain/model.ts';
+import { worstRunCostUsd } from '../domain/reserve.ts';
 import type { Engine } from '../engine/engine.ts';
 import { ingest, type IngestReport, type IngestRequest } from '../engine/ingest.ts';
 import { refuseUnpriced } from '../engine/refuse-wishes.ts';
-import { upperCostUsd } from '../engine/upper-cost.ts';
 import { sweep } from '../engine/sweep.ts';
 import type { RowReading, SourceRecord } from '../domain/source.ts';
 import {
@@ -107,6 +107,11 @@ function checkFlags({ flags }: Context, options: SubmitOptions): void {
   }
 }
 
+/** What is wanted of the run, the usual where no flag says otherwise. */
+function allWishes({ flags }: Context): RunWishes {
+  return wishesOf({ settings: { wishes: wishesAsked(flags) } });
+}
+
 async function connectIfPossible(context: Context): Promise<ApiLink | null> {
   try {
     return await findCredentials(context);
@@ -175,7 +180,7 @@ export async function ingestRequest(
     dryRun: flags.dryRun === true,
     confirm: async (report, known) => {
       if (known) return;
-      refuseUnpriced(wishesOf({ settings: { wishes: wishesAsked(flags) } }), report.mix);
+      refuseUnpriced(allWishes(context), report.mix);
       // A file that another run wrote is refused before anything is sent.
       const nowMs = systemClock.now();
       const fill = (path: string | null): string | null =>
@@ -193,9 +198,9 @@ export async function ingestRequest(
 async function confirm(context: Context, report: IngestReport, link: ApiLink | null): Promise<void> {
   const { flags, terminal } = context;
   if (flags.yes === true || flags.dryRun === true || !terminal.interactive || link === null) return;
-  const most = upperCostUsd(report.mix);
+  const most = worstRunCostUsd(report.mix, allWishes(context).lane);
   if (most !== null && most <= flags.confirmOver) return;
-  const cost = most === null ? 'an unknown amount (a model without a known price)' : `at most about ${formatUsd(most)}`;
+  const cost = most === null ? 'an unknown amount (a model without a known price)' : `at most ${formatUsd(most)}`;
   terminal.talk(
     `${plural(report.rows - report.invalid, 'row')} to ${link.baseUrl} with ${credentialText(link)}, ${cost}.`,
   );
@@ -213,16 +218,17 @@ function tellReport(context: Context, report: IngestReport, link: ApiLink | null
   }
   const notices = noticesText(report.notices);
   if (notices !== '') terminal.talk(notices);
-  const most = upperCostUsd(report.mix);
-  const cost = most === null ? 'cost unknown (a model without a known price)' : `at most about ${formatUsd(most)}`;
+  const wishes = allWishes(context);
+  const most = worstRunCostUsd(report.mix, wishes.lane);
+  const cost = most === null ? 'cost unknown (a model without a known price)' : `at most ${formatUsd(most)}`;
   const skipped = report.invalid > 0 ? `, ${formatCount(report.invalid)} skipped` : '';
   terminal.talk(
     `${plural(report.rows, 'row')}${skipped}, ${plural(report.chunks, 'batch', 'batches')}, ${formatBytes(report.bytes)}, ${cost}` +
       (link === null ? '' : `, to ${link.baseUrl} with ${credentialText(link)}`),
   );
-  if (report.routes.length > 0) terminal.talk(routesText(report.routes));
+  if (report.routes.length > 0) terminal.talk(routesText(report.routes, wishes.lane));
   for (const line of savingText(report.saving, report.rows - report.invalid)) terminal.talk(line);
-  const budget = budgetText(wishesOf({ settings: { wishes: wishesAsked(flags) } }), report.mix);
+  const budget = budgetText(wishes, report.mix);
   if (budget !== null) terminal.talk(budget);
 }
 
@@ -231,10 +237,11 @@ async function endDryRun(context: Context, report: IngestReport): Promise<number
   const first: unknown = report.firstParamsJson === null ? null : JSON.parse(report.firstParamsJson);
   if (flags.json === true) {
     const { rows, invalid, chunks, bytes, problems } = report;
-    const most = upperCostUsd(report.mix);
+    const { lane } = allWishes(context);
+    const most = worstRunCostUsd(report.mix, lane);
     const view = {
       ...{ dry_run: true, rows, invalid, chunks, bytes, cost_usd: { estimated_max: most }, problems },
-      ...(report.routes.length > 0 ? { routes: viewRoutes(report.routes) } : {}),
+      ...(report.routes.length > 0 ? { routes: viewRoutes(report.routes, lane) } : {}),
       saving: savingView(report.saving),
       first_request: first,
     };

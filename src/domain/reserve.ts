@@ -1,14 +1,12 @@
 /**
- * What sending something may cost, before it is sent: the most that it can, or what it is expected to, by what answers of
- * the same run cost so far. Money is reserved by this, and settled with the usage that the API reports.
+ * The most that sending something can cost, before it is sent. Money is reserved by this, and settled with the usage that
+ * the API reports; and it is the one worst case that every command shows. What is expected is in expected-cost.ts.
  *
  * Not in it: what tools of the API's own cost a use (web search), and images or files that are named by URL or id, whose
  * tokens no one can tell from the request.
  */
-import { OUTPUT_SHARE_FIRST, OUTPUT_TOKENS_FIRST } from './estimate/output.ts';
-import { tokensFromBytes } from './estimate/tokenizer.ts';
 import { splitByLane } from './lane-mix.ts';
-import type { Lane, LaneMode, ModelMix, ModelPart, UsageEntry } from './model.ts';
+import type { Lane, LaneMode, ModelMix, ModelPart } from './model.ts';
 import { PRICE_RULES, type TokenPrices } from './prices.ts';
 import { priceOf, pricesOfPrompt } from './pricing.ts';
 
@@ -19,12 +17,10 @@ import { priceOf, pricesOfPrompt } from './pricing.ts';
 const BYTES_PER_TOKEN_LEAST = 2;
 /** Inference in the US costs more; what a row asks for is not looked at. */
 const SURCHARGE_MOST = PRICE_RULES.usInferenceFactor;
-/** What was seen so far may not be what comes: a tenth more. */
-const EXPECTED_SLACK = 1.1;
 
 /** The most that these rows can cost; null where a model has no known price. */
 export function worstCostUsd(mix: ModelMix, lane: Lane): number | null {
-  return sumOf(mix, (model, part) => {
+  return sumOfParts(mix, (model, part) => {
     const inputTokens = part.bytes / BYTES_PER_TOKEN_LEAST;
     const largestTokens = (part.largestBytes ?? part.bytes) / BYTES_PER_TOKEN_LEAST;
     const outputTokens = part.maxTokens;
@@ -41,24 +37,8 @@ export function worstRunCostUsd(mix: ModelMix, mode: LaneMode): number | null {
   return batch === null || realtime === null ? null : batch + realtime;
 }
 
-/** What these rows will cost if they are like those before. `usage` and `whole` are those of their run. */
-export function expectedCostUsd(
-  mix: ModelMix,
-  lane: Lane,
-  { usage, whole }: { readonly usage: readonly UsageEntry[]; readonly whole: ModelMix },
-): number | null {
-  return sumOf(mix, (model, part) => {
-    const seen = seenOf(model, usage, whole[model]);
-    const inputTokens = seen ? part.bytes * seen.inputPerByte : tokensFromBytes(model, part.bytes);
-    const first = Math.max(part.maxTokens * OUTPUT_SHARE_FIRST, OUTPUT_TOKENS_FIRST * part.rows);
-    const outputTokens = Math.min(part.maxTokens, seen ? part.rows * seen.outputPerRow : first);
-    const largestTokens = inputTokens / Math.max(1, part.rows);
-    const expected = { model, lane, inputTokens, outputTokens, largestTokens, caches: false };
-    return partUsd(seen ? { ...expected, cached: seen.cached } : expected, EXPECTED_SLACK);
-  });
-}
-
-interface Part {
+/** Requests of one model, as the prices need to know them. */
+export interface PricedPart {
   readonly model: string;
   readonly lane: Lane;
   readonly inputTokens: number;
@@ -71,13 +51,14 @@ interface Part {
 }
 
 /** Shares of the input tokens that went another way than plain. */
-interface CachedShares {
+export interface CachedShares {
   readonly write5m: number;
   readonly write1h: number;
   readonly read: number;
 }
 
-function partUsd(part: Part, factor: number): number | null {
+/** Null where a price of it is not known. `factor`: on top of the list price. */
+export function partUsd(part: PricedPart, factor: number): number | null {
   const price = priceOf(part.model);
   if (!price) return null;
   const prices = pricesOfPrompt(price, part.largestTokens);
@@ -94,7 +75,12 @@ function partUsd(part: Part, factor: number): number | null {
 }
 
 /** Of a token of the input on average; what has no price of its own counts as plain. */
-function mixedPrice(plain: number, prices: TokenPrices, { cached }: Part, inLane: (price: number) => number): number {
+function mixedPrice(
+  plain: number,
+  prices: TokenPrices,
+  { cached }: PricedPart,
+  inLane: (price: number) => number,
+): number {
   if (!cached) return plain;
   const of = (share: number, price: number | null): number => share * (price === null ? plain : inLane(price));
   const { write5m, write1h, read } = cached;
@@ -102,7 +88,8 @@ function mixedPrice(plain: number, prices: TokenPrices, { cached }: Part, inLane
   return rest + of(write5m, prices.cacheWrite5m) + of(write1h, prices.cacheWrite1h) + of(read, prices.cacheRead);
 }
 
-function sumOf(mix: ModelMix, usdOf: (model: string, part: ModelPart) => number | null): number | null {
+/** Over all models; null where one of them has no price. */
+export function sumOfParts(mix: ModelMix, usdOf: (model: string, part: ModelPart) => number | null): number | null {
   let total = 0;
   for (const [model, part] of Object.entries(mix)) {
     const usd = usdOf(model, part);
@@ -110,26 +97,4 @@ function sumOf(mix: ModelMix, usdOf: (model: string, part: ModelPart) => number 
     total += usd;
   }
   return total;
-}
-
-/** The API answers with a dated id where the request had an alias. */
-function seenOf(
-  model: string,
-  usage: readonly UsageEntry[],
-  whole: ModelPart | undefined,
-): { readonly inputPerByte: number; readonly outputPerRow: number; readonly cached: CachedShares } | null {
-  const entries = usage.filter((entry) => entry.model === model || entry.model.startsWith(`${model}-20`));
-  const rows = entries.reduce((sum, entry) => sum + entry.rows, 0);
-  if (rows === 0 || !whole || whole.rows === 0) return null;
-  const sum = (of: (entry: UsageEntry) => number): number => entries.reduce((total, entry) => total + of(entry), 0);
-  const write5m = sum((entry) => entry.cacheWrite5mTokens);
-  const write1h = sum((entry) => entry.cacheWrite1hTokens);
-  const read = sum((entry) => entry.cacheReadTokens);
-  const input = sum((entry) => entry.inputTokens) + write5m + write1h + read;
-  const all = Math.max(1, input);
-  return {
-    inputPerByte: input / rows / (whole.bytes / whole.rows),
-    outputPerRow: sum((entry) => entry.outputTokens) / rows,
-    cached: { write5m: write5m / all, write1h: write1h / all, read: read / all },
-  };
 }

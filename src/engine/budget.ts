@@ -4,9 +4,10 @@
  * nothing that may be spent.
  */
 import { formatUsd, plural } from '../base/units.ts';
+import { expectedCostUsd } from '../domain/expected-cost.ts';
 import type { Block, ChunkState, Lane, ModelMix, RunRecord } from '../domain/model.ts';
 import { requestCount, wishesOf } from '../domain/model.ts';
-import { expectedCostUsd, worstCostUsd } from '../domain/reserve.ts';
+import { worstCostUsd } from '../domain/reserve.ts';
 import type { Store } from '../domain/store.ts';
 import { OPEN_ROW_STATES } from '../domain/transitions.ts';
 import type { Session } from './session.ts';

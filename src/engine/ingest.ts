@@ -125,7 +125,7 @@ class Ingest {
     this.#engine = engine;
     this.#request = request;
     this.#runId = runId;
-    this.#routes = request.routes && new RouteSums(request.routes);
+    this.#routes = request.routes && new RouteSums(request.routes, tagOf(runId));
     this.#fingerprint = new Fingerprint(request.scope);
     this.#ids = new IdLedger(engine.files, runId);
     this.#problems = new ProblemList(engine.files, runId, request.inputs, request.onInvalid === 'skip');
@@ -268,7 +268,7 @@ class Ingest {
     }
     if (this.#request.adopt) return;
     const { coalesce: wanted = { dedupe: false, reuse: false } } = settings;
-    const run = { id: this.#runId, origin, workspace };
+    const run = { id: this.#runId, origin, workspace, settings };
     this.#saving = await savingOf(this.#engine, run, { wanted, gauge: this.#gauge });
   }
 

@@ -3,9 +3,10 @@
  * where there are no routes.
  */
 import { invariant } from '../base/errors.ts';
-import type { MixSums } from '../domain/chunk-text.ts';
+import { requestText, type MixSums } from '../domain/chunk-text.ts';
 import { mixInLane } from '../domain/lane-mix.ts';
 import type { Lane, ModelMix } from '../domain/model.ts';
+import { wireId } from '../domain/result-line.ts';
 import type { RowKind } from '../domain/row/row-block.ts';
 import { routedLane } from '../domain/row/row-routing.ts';
 import type { Route } from '../domain/routing/rules.ts';
@@ -14,7 +15,7 @@ export interface RouteSum {
   /** Null: the rows that no route took. */
   readonly name: string | null;
   readonly rows: number;
-  /** UTF-8 bytes of their params. */
+  /** UTF-8 bytes of their requests. */
   readonly bytes: number;
   /** The sum of their max_tokens. */
   readonly maxTokens: number;
@@ -31,18 +32,26 @@ interface Open {
 
 type Part = MixSums[string];
 
+/** Which number a row has in its chunk is not known yet: by two bytes more or less. */
+const TYPICAL_ROW = 1_000;
+
 export class RouteSums {
   readonly #byName = new Map<string | null, Open>();
   #lastKind: RowKind | undefined;
   #lastPart: Part | undefined;
 
-  /** In the order of the rules: those that take nothing are among them. */
-  constructor(routes: readonly Route[]) {
+  readonly #frameBytes: number;
+
+  /** In the order of the rules: those that take nothing are among them. `tag`: of the run. */
+  constructor(routes: readonly Route[], tag: string) {
+    this.#frameBytes = requestText(wireId(tag, 1, TYPICAL_ROW), '').length;
     for (const route of routes) this.#byName.set(route.name, { lane: routedLane(route), mix: {} });
     this.#byName.set(null, { lane: null, mix: {} });
   }
 
-  add(kind: RowKind, bytes: number): void {
+  /** A request with these params: what is around them is paid and shown elsewhere, so it counts here, too. */
+  add(kind: RowKind, paramsBytes: number): void {
+    const bytes = paramsBytes + this.#frameBytes;
     const part = kind === this.#lastKind && this.#lastPart ? this.#lastPart : this.#partOf(kind);
     part.rows++;
     part.bytes += bytes;

@@ -30,7 +30,7 @@ export interface RunView {
     readonly spent: number | null;
     /** From what the finished rows cost; null before any has finished. */
     readonly estimated_total: number | null;
-    /** If every row that is left used all its max_tokens; null without a known price. */
+    /** What is spent, and what the budget would set aside for every row that is left (domain/reserve.ts); null without a known price. */
     readonly estimated_max: number | null;
   };
   /** Null where nothing was asked for and nothing was cached. */

@@ -2,11 +2,11 @@
  * What `--dedupe` and `--reuse` save, or would have saved: for whoever asks before anything is sent.
  */
 import type { DuplicateGauge } from '../domain/duplicate-gauge.ts';
-import type { Coalescing, RunRecord } from '../domain/model.ts';
+import { wishesOf, type Coalescing, type LaneMode, type RunRecord } from '../domain/model.ts';
+import { worstRunCostUsd } from '../domain/reserve.ts';
 import { addMix, type MixSums } from '../domain/chunk-text.ts';
 import type { Engine } from './engine.ts';
 import { estimateReuse } from './reuse-gauge.ts';
-import { upperCostUsd } from './upper-cost.ts';
 
 export interface Spared {
   readonly rows: number;
@@ -34,22 +34,23 @@ export interface IngestSaving {
 /** Of a run that is being read, when its chunks are sealed. */
 export async function savingOf(
   engine: Engine,
-  run: Pick<RunRecord, 'id' | 'origin' | 'workspace'>,
+  run: Pick<RunRecord, 'id' | 'origin' | 'workspace' | 'settings'>,
   { wanted, gauge }: { readonly wanted: Coalescing; readonly gauge: DuplicateGauge },
 ): Promise<IngestSaving> {
+  const { lane } = wishesOf(run);
   const duplicates = wanted.dedupe ? null : gauge.estimate();
   const reusable = wanted.reuse ? null : await estimateReuse(engine, run, gauge);
   return {
-    ...(await sparedOf(engine, run.id, wanted)),
-    duplicates: duplicates && { ...spareable(duplicates), exact: duplicates.exact },
-    reusable: reusable && { ...spareable(reusable), exact: false },
+    ...(await sparedOf(engine, run.id, { ...wanted, lane })),
+    duplicates: duplicates && { ...spareable(duplicates, lane), exact: duplicates.exact },
+    reusable: reusable && { ...spareable(reusable, lane), exact: false },
   };
 }
 
 async function sparedOf(
   { store }: Engine,
   runId: string,
-  wanted: Coalescing,
+  wanted: Coalescing & { readonly lane: LaneMode },
 ): Promise<Pick<IngestSaving, 'deduped' | 'reused'>> {
   const mix: MixSums = {};
   let [dedupedRows, reusedRows] = [0, 0];
@@ -63,9 +64,12 @@ async function sparedOf(
       reusedUsd = reusedUsd === null || chunk.savedUsd === null ? null : reusedUsd + chunk.savedUsd;
     }
   }
-  return { deduped: { rows: dedupedRows, usd: upperCostUsd(mix) }, reused: { rows: reusedRows, usd: reusedUsd } };
+  return {
+    deduped: { rows: dedupedRows, usd: worstRunCostUsd(mix, wanted.lane) },
+    reused: { rows: reusedRows, usd: reusedUsd },
+  };
 }
 
-function spareable({ rows, mix }: { readonly rows: number; readonly mix: RunRecord['mix'] }): Spared {
-  return { rows: Math.round(rows), usd: upperCostUsd(mix) };
+function spareable({ rows, mix }: { readonly rows: number; readonly mix: RunRecord['mix'] }, lane: LaneMode): Spared {
+  return { rows: Math.round(rows), usd: worstRunCostUsd(mix, lane) };
 }

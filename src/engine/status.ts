@@ -4,13 +4,13 @@
  */
 import { RESULTS_KEPT_MS } from '../domain/limits.ts';
 import { CHUNK_STATES, ROW_STATES, wishesOf, type Block, type RunRecord, type UsageEntry } from '../domain/model.ts';
+import { worstRunCostUsd } from '../domain/reserve.ts';
 import type { Store } from '../domain/store.ts';
 import { OPEN_ROW_STATES } from '../domain/transitions.ts';
 import type { CacheView } from './cache-view.ts';
 import { viewCoalesced, type CoalescedView } from './coalesced-view.ts';
 import type { BatchView, BlockView, BudgetShown, DeadlineView, RunView } from './run-view.ts';
 import type { BudgetLedger } from './budget.ts';
-import { upperCostUsd } from './upper-cost.ts';
 import { lastSaid } from './deadline-word.ts';
 import type { FailureView } from './schema-view.ts';
 
@@ -178,12 +178,12 @@ function viewCost(run: RunRecord, usage: readonly UsageEntry[], coalesced: Coale
   const open = OPEN_ROW_STATES.reduce((sum, state) => sum + run.rows[state], 0);
   const left = open - (coalesced?.waiting_rows ?? 0);
   const estimate = left === 0 ? spent : answered > 0 ? spent + (spent / answered) * left : null;
-  const upper = upperCostUsd(run.mix);
+  const worst = worstRunCostUsd(run.mix, wishesOf(run).lane);
   const rowsToSend = run.totalRows - run.rows.invalid - (coalesced?.rows ?? 0);
   return {
     spent: priced ? spent : null,
     estimated_total: priced ? estimate : null,
-    estimated_max: upper === null || !priced || rowsToSend === 0 ? null : spent + upper * (left / rowsToSend),
+    estimated_max: worst === null || !priced || rowsToSend === 0 ? null : spent + worst * (left / rowsToSend),
   };
 }
 

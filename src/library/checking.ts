@@ -33,7 +33,7 @@ export async function checkInput({ options, input, wanted, signal }: CheckOf): P
         ...{ origin: '', workspace: '', workspaceHeader: null, maxQueued: options.maxQueued, dryRun: true },
         ask: () => Promise.resolve(),
       });
-      return toReport(await ingest(engine, request), { resumed: false, warnings: [] });
+      return toReport(await ingest(engine, request), wanted, { resumed: false, warnings: [] });
     } finally {
       await store.close();
     }

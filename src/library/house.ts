@@ -107,7 +107,7 @@ export class House {
     const resumed = verdict.kind === 'exists';
     const runId = verdict.kind === 'exists' ? verdict.runId : report.runId;
     await this.#settle(runId, options, resumed);
-    return { runId, report: toReport(report, { resumed, warnings }) };
+    return { runId, report: toReport(report, options, { resumed, warnings }) };
   }
 
   /** A run belongs to the API it was made for: its batches are nowhere else. */

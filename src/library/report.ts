@@ -1,8 +1,11 @@
 /**
  * What a submit, or a check, found in the rows.
  */
+import { wishesOf } from '../domain/model.ts';
+import { worstRunCostUsd } from '../domain/reserve.ts';
 import type { IngestReport } from '../engine/ingest.ts';
-import { upperCostUsd } from '../engine/upper-cost.ts';
+import type { SubmitOptions } from './options.ts';
+import { wishesIn } from './submit.ts';
 
 /** What was read and checked: of a run that is submitted, or of rows that are only looked at. */
 export interface SubmitReport {
@@ -14,7 +17,10 @@ export interface SubmitReport {
   /** Batches that it takes. */
   readonly batches: number;
   readonly bytes: number;
-  /** If every answer is as long as `max_tokens` allows; null where a model has no known price. */
+  /**
+   * If every answer is as long as `max_tokens` allows: what a budget (`maxCostUsd`) would set aside for all rows. Null where a
+   * model has no known price.
+   */
   readonly max_cost_usd: number | null;
   /** What is worth saying once for all rows that it touches. */
   readonly notices: readonly { readonly code: string; readonly message: string; readonly rows: number }[];
@@ -38,12 +44,13 @@ export interface SubmitProblem {
 
 export function toReport(
   report: IngestReport,
+  options: SubmitOptions,
   { resumed, warnings }: Pick<SubmitReport, 'resumed' | 'warnings'>,
 ): SubmitReport {
   const { rows, invalid, chunks: batches, bytes, mix, notices, firstParamsJson } = report;
   return {
     ...{ resumed, rows, invalid, batches, bytes, warnings },
-    max_cost_usd: upperCostUsd(mix),
+    max_cost_usd: worstRunCostUsd(mix, wishesOf({ settings: { wishes: wishesIn(options) } }).lane),
     notices: notices.map(({ code, message, rows: touched }) => ({ code, message, rows: touched })),
     problems: report.problems,
     first_request: firstParamsJson === null ? null : (JSON.parse(firstParamsJson) as unknown),

@@ -1,6 +1,7 @@
 /** batchrun advise: finds what was put into an input, ranked by dollars, each with what does something about it. */
 import { describe, expect, test } from 'vitest';
-import { bench, csv, jsonl, MODEL, params, type Bench } from '../support/cli.ts';
+import type { PlanView } from '../../src/tools/plan/view.ts';
+import { BANKING77, bench, csv, jsonl, MODEL, params, type Bench } from '../support/cli.ts';
 
 interface Advice {
   readonly kind: string;
@@ -114,6 +115,18 @@ describe('advise', () => {
     expect(before.columns[0]).toMatchObject({ name: 'text', characters: { max: long.length + 3 } });
   });
 
+  test.each(['claude-haiku-4-5', 'claude-opus-5-5'])('counts the tokens that plan counts, of %s', async (model) => {
+    const b = await bench();
+    const rows = [BANKING77, '--model', model, '--max-tokens', '50', '--prompt', 'Which group is this in? {{text}}'];
+    const planned = await b.json(0, ['plan', ...rows, '--no-preflight']);
+    const [{ input_tokens: band }] = (planned as unknown as PlanView).models;
+    const { input_tokens: tokens } = await advise(b, rows);
+    expect(tokens).toBeGreaterThanOrEqual(band.low);
+    expect(tokens).toBeLessThanOrEqual(band.high);
+    // Both look at texts in the same way; plan at a sample of them.
+    expect(Math.abs(tokens / band.expected - 1)).toBeLessThan(0.02);
+  });
+
   test('knows from earlier runs that max_tokens is far too large, as a matter of the budget only', async () => {
     const b = await bench();
     b.write('in.csv', csv(60));
@@ -131,7 +144,7 @@ describe('advise', () => {
     const b = await bench();
     b.write('in.csv', csv(30));
     const ended = await b.ok(['advise', 'in.csv', ...plain('--prompt', '{{id}} {{text}}')]);
-    expect(ended.stdout).toMatch(/^30 rows, about [\d,]+ input tokens: \$\S+ in the batch lane, \$\S+ realtime\.\n/);
+    expect(ended.stdout).toMatch(/^30 rows, about [\d,]+ input tokens: \$\S+ in the batch lane, \$\S+ realtime; answers are not in it \(`batchrun plan`\)\.\n/);
     expect(ended.stdout).toContain('Nothing was found that would make the prompts noticeably shorter.');
     expect(ended.stdout).toMatch(/text +\d+\.\d % +\d+/);
   });

@@ -18,7 +18,10 @@ const CUTS_SHOWN = 4;
 export function adviseText(report: AdviceReport, input: AdviceInput): string {
   const { rows, invalid, tokens, usd, advice, columns } = report;
   const skipped = invalid > 0 ? ` (${formatCount(invalid)} more cannot be sent: \`batchrun check\`)` : '';
-  const lines = [`${plural(rows, 'row')}${skipped}, about ${formatCount(tokens)} input tokens: ${costText(usd)}.`, ''];
+  const lines = [
+    `${plural(rows, 'row')}${skipped}, about ${formatCount(tokens)} input tokens: ${costText(usd)}; answers are not in it (\`batchrun plan\`).`,
+    '',
+  ];
   if (advice.length === 0) lines.push('Nothing was found that would make the prompts noticeably shorter.');
   advice.forEach((one, at) => {
     lines.push(`${at + 1}. ${titleOf(one)}`);
@@ -29,7 +32,10 @@ export function adviseText(report: AdviceReport, input: AdviceInput): string {
   lines.push('', 'Where the tokens are:', columnsTable(columns));
   const cuts = cutsTable(columns);
   if (cuts !== '') lines.push('', 'What a cut of a column would save (--truncate):', cuts);
-  lines.push('', 'Tokens are estimated from bytes. Savings do not add up where they are about the same text.');
+  lines.push(
+    '',
+    'Tokens are estimated by kinds of text, as in plan. Savings do not add up where they are about the same text.',
+  );
   return lines.join('\n');
 }
 

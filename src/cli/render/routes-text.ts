@@ -2,27 +2,29 @@
  * What each route of --routes took of an input: a small table, and the same as JSON.
  */
 import { formatBytes, formatCount, formatUsd } from '../../base/units.ts';
+import type { LaneMode } from '../../domain/model.ts';
+import { worstRunCostUsd } from '../../domain/reserve.ts';
 import type { RouteSum } from '../../engine/route-sums.ts';
-import { upperCostUsd } from '../../engine/upper-cost.ts';
 import { table } from '../ui.ts';
 
 const NO_RULE = '(no rule)';
 const HEAD = ['route', 'rows', 'bytes', 'lane', 'at most', 'models'];
 
-export function routesText(routes: readonly RouteSum[]): string {
+/** `mode`: where the whole run is wanted, which goes before its routes. */
+export function routesText(routes: readonly RouteSum[], mode: LaneMode): string {
   const rows = routes.map((route) => [
     route.name ?? NO_RULE,
     formatCount(route.rows),
     formatBytes(route.bytes),
     route.lane ?? 'as the run',
-    costText(route),
+    costText(route, mode),
     Object.keys(route.mix).join(', '),
   ]);
   return table([HEAD, ...rows]);
 }
 
-function costText(route: RouteSum): string {
-  const usd = upperCostUsd(route.mix);
+function costText(route: RouteSum, mode: LaneMode): string {
+  const usd = worstRunCostUsd(route.mix, mode);
   return usd === null ? 'unknown' : formatUsd(usd);
 }
 
@@ -39,7 +41,7 @@ export interface RouteView {
   readonly cost_usd: { readonly estimated_max: number | null };
 }
 
-export function viewRoutes(routes: readonly RouteSum[]): readonly RouteView[] {
+export function viewRoutes(routes: readonly RouteSum[], mode: LaneMode): readonly RouteView[] {
   return routes.map(({ name, rows, bytes, maxTokens, lane, mix }) => ({
     name,
     rows,
@@ -47,6 +49,6 @@ export function viewRoutes(routes: readonly RouteSum[]): readonly RouteView[] {
     max_tokens: maxTokens,
     lane: lane ?? 'auto',
     models: Object.fromEntries(Object.entries(mix).map(([model, part]) => [model, part.rows])),
-    cost_usd: { estimated_max: upperCostUsd(mix) },
+    cost_usd: { estimated_max: worstRunCostUsd(mix, mode) },
   }));
 }

@@ -3,10 +3,9 @@
  * not add up: what one takes away another would have taken, too.
  */
 import { modelFacts } from '../../domain/models.ts';
-import { tokensFromBytes } from '../../domain/estimate/tokenizer.ts';
-import { estimateCostUsd } from '../../domain/pricing.ts';
+import { worstCostUsd } from '../../domain/reserve.ts';
 import type { Advisor, PartSums } from './advisor.ts';
-import type { BytesByModel, LaneUsd } from './by-model.ts';
+import { tokensOfText, type LaneUsd, type TokensByModel } from './by-model.ts';
 import type { SharedText } from './shared-ends.ts';
 import { WASTE_KINDS, type WasteKind } from './waste.ts';
 
@@ -74,7 +73,7 @@ const CHARS_SHOWN = 40;
 export function adviceOf(advisor: Advisor, options: AdviceOptions): AdviceReport {
   const { all, rows, invalid } = advisor;
   const promptTokens = all.tokens / Math.max(1, rows);
-  const parts = [...advisor.parts.values()].filter((part) => part.all.bytes > 0);
+  const parts = [...advisor.parts.values()].filter((part) => part.all.tokens > 0);
   const worth = ({ tokens }: Advice): boolean => tokens >= all.tokens * SHARE_MIN;
   const savings = [
     ...cached(advisor, promptTokens, options.nowMs),
@@ -95,7 +94,7 @@ export function adviceOf(advisor: Advisor, options: AdviceOptions): AdviceReport
     usd: all.usd(promptTokens),
     advice: [...ranked, ...answers(advisor, options), ...unused(options, rows)],
     columns: parts
-      .map((part) => viewColumn(part, all.bytes, promptTokens))
+      .map((part) => viewColumn(part, all.tokens, promptTokens))
       .sort((one, other) => other.share - one.share),
   };
 }
@@ -105,9 +104,9 @@ function cached(advisor: Advisor, promptTokens: number, nowMs: number): Advice[]
   const [system] = advisor.systems.shared(SHARED_MIN);
   const [lead] = advisor.leads.shared(SHARED_MIN);
   // A lead is kept together with the system text before it.
-  const before = system && advisor.systems.rows > 0 ? Buffer.byteLength(system.text) : 0;
+  const before = system && advisor.systems.rows > 0 ? system.text : '';
   const found: Advice[] = [];
-  if (system) found.push(cacheAdvice('cache_system', system, { before: 0, promptTokens, nowMs }));
+  if (system) found.push(cacheAdvice('cache_system', system, { before: '', promptTokens, nowMs }));
   if (lead) found.push(cacheAdvice('cache_lead', lead, { before, promptTokens, nowMs }));
   return found;
 }
@@ -115,12 +114,11 @@ function cached(advisor: Advisor, promptTokens: number, nowMs: number): Advice[]
 function cacheAdvice(
   kind: 'cache_system' | 'cache_lead',
   { text, saved }: SharedText,
-  of: { readonly before: number; readonly promptTokens: number; readonly nowMs: number },
+  of: { readonly before: string; readonly promptTokens: number; readonly nowMs: number },
 ): Advice {
-  const bytes = Buffer.byteLength(text) + of.before;
   const short = saved.models().filter((model) => {
     const least = modelFacts(model, of.nowMs).cacheTokensMin;
-    return least !== undefined && tokensFromBytes(model, bytes) < least;
+    return least !== undefined && tokensOfText(model, of.before + text) < least;
   });
   const [model = ''] = short;
   const tooShort = short.length === saved.models().length;
@@ -175,7 +173,7 @@ function sharedEnds(part: PartSums, promptTokens: number): Advice[] {
 function plain(
   kind: AdviceKind,
   { name, kind: partKind }: PartSums,
-  of: { readonly saved: BytesByModel; readonly promptTokens: number; readonly details?: Advice['details'] },
+  of: { readonly saved: TokensByModel; readonly promptTokens: number; readonly details?: Advice['details'] },
 ): Advice {
   const { saved, promptTokens, details = {} } = of;
   const part = { name, kind: partKind };
@@ -193,7 +191,7 @@ function answers({ maxTokens }: Advisor, options: AdviceOptions): Advice[] {
     const enough = roundUp(mean * MAX_TOKENS_ROOM);
     const freed = Math.max(0, asked.sum - Math.min(each, enough) * asked.rows);
     const budget = (lane: 'batch' | 'realtime'): number | null =>
-      estimateCostUsd({ model, lane, requestCount: asked.rows, inputTokens: 0, outputTokens: freed });
+      worstCostUsd({ [model]: { rows: asked.rows, bytes: 0, maxTokens: freed, cachingRows: 0 } }, lane);
     const details = {
       ...{ model, max_tokens: Math.round(each), mean_answer: Math.round(mean), answers: seen.rows, enough },
       budget_usd: { batch: budget('batch'), realtime: budget('realtime') },
@@ -214,13 +212,13 @@ function unused({ unused: columns }: AdviceOptions, rows: number): Advice[] {
   return [{ kind: 'unused_columns', part: null, rows, ...none, details: { columns } }];
 }
 
-function viewColumn(part: PartSums, allBytes: number, promptTokens: number): ColumnView {
+function viewColumn(part: PartSums, allTokens: number, promptTokens: number): ColumnView {
   const { name, kind, all, lengths } = part;
   const at = (share: number): number => lengths.percentile(share);
   return {
     name,
     kind,
-    share: allBytes === 0 ? 0 : all.bytes / allBytes,
+    share: allTokens === 0 ? 0 : all.tokens / allTokens,
     tokens: all.tokens,
     chars: { p50: at(0.5), p90: at(0.9), p99: at(0.99), max: lengths.max },
     cuts:

@@ -1,9 +1,10 @@
 /**
- * Bytes of requests by the model that they go to, and what they are as tokens and dollars. Tokens are estimated from bytes
- * as everywhere before something is sent; every figure of `advise` is made here.
+ * Tokens of requests, or of parts of them, by the model that they go to, and what they are in dollars. Tokens are estimated
+ * by kinds of text as `plan` does it (domain/estimate); every figure of `advise` is made here.
  */
 import type { Lane } from '../../domain/model.ts';
-import { tokensFromBytes } from '../../domain/estimate/tokenizer.ts';
+import { addText, noBytes } from '../../domain/estimate/request-text.ts';
+import { textTokens } from '../../domain/estimate/request-tokens.ts';
 import { PRICE_RULES } from '../../domain/prices.ts';
 import { priceOf, pricesOfPrompt } from '../../domain/pricing.ts';
 
@@ -12,78 +13,79 @@ const LANES: readonly Lane[] = ['batch', 'realtime'];
 /** Dollars by lane; null where a model has no known price. */
 export type LaneUsd = Readonly<Record<Lane, number | null>>;
 
-export class BytesByModel {
-  readonly #bytes = new Map<string, number>();
+export class TokensByModel {
+  readonly #tokens = new Map<string, number>();
   rows = 0;
 
   /** Of one row. */
-  add(model: string, bytes: number): void {
-    if (bytes <= 0) return;
+  add(model: string, tokens: number): void {
+    if (tokens <= 0) return;
     this.rows++;
-    this.#bytes.set(model, (this.#bytes.get(model) ?? 0) + bytes);
+    this.#tokens.set(model, (this.#tokens.get(model) ?? 0) + tokens);
   }
 
   /** Of so many rows. */
-  addRows(model: string, bytesEach: number, rows: number): void {
-    this.add(model, bytesEach * rows);
+  addRows(model: string, tokensEach: number, rows: number): void {
+    this.add(model, tokensEach * rows);
     this.rows += rows - 1;
-  }
-
-  get bytes(): number {
-    let sum = 0;
-    for (const bytes of this.#bytes.values()) sum += bytes;
-    return sum;
   }
 
   get tokens(): number {
     let sum = 0;
-    for (const [model, bytes] of this.#bytes) sum += tokensFromBytes(model, bytes);
-    return sum;
+    for (const tokens of this.#tokens.values()) sum += tokens;
+    return Math.round(sum);
   }
 
   /** As plain input. `promptTokens`: of a whole request, for prices that rise with its length. */
   usd(promptTokens: number): LaneUsd {
     return laneUsd((lane) =>
-      this.#sum((model, bytes) => {
+      this.#sum((model, tokens) => {
         const prices = pricesOf(model, promptTokens);
         const price = (lane === 'batch' ? prices?.batchInput : prices?.input) ?? null;
-        return price === null ? null : (tokensFromBytes(model, bytes) * price) / PRICE_RULES.tokensPerPrice;
+        return price === null ? null : (tokens * price) / PRICE_RULES.tokensPerPrice;
       }),
     );
   }
 
   /**
-   * What it saves when all but one of so many rows find these bytes in the cache: plain input less one write and the
+   * What it saves when all but one of so many rows find these tokens in the cache: plain input less one write and the
    * reads. Below zero where it does not pay.
    */
   usdCached(promptTokens: number): LaneUsd {
     const share = this.rows <= 1 ? 0 : (this.rows - 1) / this.rows;
     return laneUsd((lane) =>
-      this.#sum((model, bytes) => {
+      this.#sum((model, tokens) => {
         const prices = pricesOf(model, promptTokens);
         if (!prices) return null;
         const { input, cacheRead: read, cacheWrite5m: write } = prices;
         if (input === null || read === null || write === null) return null;
         const each = input - read * share - write * (1 - share);
         const factor = lane === 'batch' ? PRICE_RULES.batchFactor : 1;
-        return (tokensFromBytes(model, bytes) * each * factor) / PRICE_RULES.tokensPerPrice;
+        return (tokens * each * factor) / PRICE_RULES.tokensPerPrice;
       }),
     );
   }
 
   models(): readonly string[] {
-    return [...this.#bytes.keys()];
+    return [...this.#tokens.keys()];
   }
 
-  #sum(usdOf: (model: string, bytes: number) => number | null): number | null {
+  #sum(usdOf: (model: string, tokens: number) => number | null): number | null {
     let sum = 0;
-    for (const [model, bytes] of this.#bytes) {
-      const usd = usdOf(model, bytes);
+    for (const [model, tokens] of this.#tokens) {
+      const usd = usdOf(model, tokens);
       if (usd === null) return null;
       sum += usd;
     }
     return sum;
   }
+}
+
+/** Of a text, without anything around it. */
+export function tokensOfText(model: string, text: string): number {
+  const bytes = noBytes();
+  addText(bytes, text);
+  return textTokens(model, bytes).expected;
 }
 
 function laneUsd(of: (lane: Lane) => number | null): LaneUsd {

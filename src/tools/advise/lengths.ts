@@ -2,7 +2,7 @@
  * How long the values of a column are, in a few hundred numbers however many there are: percentiles to within five percent,
  * and what cuts of some lengths would save.
  */
-import { BytesByModel } from './by-model.ts';
+import { TokensByModel } from './by-model.ts';
 
 /** Each step is five percent longer than the one before. */
 const STEP = Math.log(1.05);
@@ -10,11 +10,11 @@ export const CUTS: readonly number[] = [250, 500, 1_000, 2_000, 4_000, 8_000, 16
 
 export class Lengths {
   readonly #counts: number[] = [];
-  readonly #cuts = CUTS.map(() => new BytesByModel());
+  readonly #cuts = CUTS.map(() => new TokensByModel());
   count = 0;
   max = 0;
 
-  add(model: string, chars: number, bytes: number): void {
+  add(model: string, chars: number, tokens: number): void {
     const step = Math.ceil(Math.log(chars + 1) / STEP);
     this.#counts[step] = (this.#counts[step] ?? 0) + 1;
     this.count++;
@@ -23,7 +23,7 @@ export class Lengths {
       const cut = CUTS[at] ?? 0;
       if (chars <= cut) break;
       // The end of a text is taken to be like the whole of it.
-      this.#cuts[at]?.add(model, (bytes * (chars - cut)) / chars);
+      this.#cuts[at]?.add(model, (tokens * (chars - cut)) / chars);
     }
   }
 
@@ -37,7 +37,7 @@ export class Lengths {
     return this.max;
   }
 
-  cuts(): readonly { readonly chars: number; readonly saved: BytesByModel }[] {
+  cuts(): readonly { readonly chars: number; readonly saved: TokensByModel }[] {
     return CUTS.flatMap((chars, at) => {
       const saved = this.#cuts[at];
       return saved && saved.rows > 0 ? [{ chars, saved }] : [];

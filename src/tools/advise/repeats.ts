@@ -2,7 +2,7 @@
  * How many requests are the same as one before, in bounded memory: exact up to half a million different ones, beyond that
  * from a part of them that their hashes choose, which is a fair sample of different requests.
  */
-import { BytesByModel } from './by-model.ts';
+import { TokensByModel } from './by-model.ts';
 
 const KEPT_MAX = 500_000;
 const HASHES = 2 ** 53;
@@ -12,17 +12,17 @@ export class Repeats {
   #seen = new Set<number>();
   /** Only hashes below this part of all are looked at. */
   #part = 1;
-  readonly #saved = new BytesByModel();
+  readonly #saved = new TokensByModel();
   #rows = 0;
 
   constructor(keptMax = KEPT_MAX) {
     this.#keptMax = keptMax;
   }
 
-  add(model: string, hash: number, bytes: number): void {
+  add(model: string, hash: number, tokens: number): void {
     if (hash >= HASHES * this.#part) return;
     if (this.#seen.has(hash)) {
-      this.#saved.add(model, bytes / this.#part);
+      this.#saved.add(model, tokens / this.#part);
       this.#rows += 1 / this.#part;
       return;
     }
@@ -41,7 +41,7 @@ export class Repeats {
     return this.#part === 1;
   }
 
-  get saved(): BytesByModel {
+  get saved(): TokensByModel {
     return this.#saved;
   }
 }

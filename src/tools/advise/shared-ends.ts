@@ -2,7 +2,7 @@
  * Which beginning (or end) many texts have in common, seen one after the other: a few candidates are kept, each as long as
  * all texts that joined it have it in common. What one or two texts begin with makes room for others.
  */
-import { BytesByModel } from './by-model.ts';
+import { tokensOfText, TokensByModel } from './by-model.ts';
 
 /** Shorter ones are words that any two texts may begin with. */
 const CHARS_MIN = 60;
@@ -20,7 +20,7 @@ interface Candidate {
 
 export interface SharedText {
   readonly text: string;
-  readonly saved: BytesByModel;
+  readonly saved: TokensByModel;
 }
 
 export class SharedEnds {
@@ -48,19 +48,18 @@ export class SharedEnds {
     best.byModel.set(model, (best.byModel.get(model) ?? 0) + 1);
   }
 
-  /** Those that at least this share of the texts have, the most bytes first. */
+  /** Those that at least this share of the texts have, the most tokens first. */
   shared(share: number): readonly SharedText[] {
     return this.#candidates
       .filter(({ rows }) => rows >= 2 && rows >= this.rows * share)
       .map(({ text, byModel }) => {
         const whole = this.#whole(text);
-        const saved = new BytesByModel();
-        const bytes = Buffer.byteLength(whole);
-        for (const [model, rows] of byModel) saved.addRows(model, bytes, rows);
+        const saved = new TokensByModel();
+        for (const [model, rows] of byModel) saved.addRows(model, tokensOfText(model, whole), rows);
         return { text: whole, saved };
       })
       .filter(({ text }) => text.trim().length >= CHARS_MIN)
-      .sort((one, other) => other.saved.bytes - one.saved.bytes);
+      .sort((one, other) => other.saved.tokens - one.saved.tokens);
   }
 
   #begin(model: string, text: string): void {

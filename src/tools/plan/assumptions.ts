@@ -13,6 +13,7 @@ export function assumptionsOf(question: PlanQuestion, own: Planned): string[] {
   return [
     inputText(question),
     outputText(own),
+    worstText(own),
     cachingText(own),
     batchText(question),
     limitsText(question),
@@ -46,6 +47,12 @@ function outputText({ view }: Planned): string {
     default:
       return 'Output tokens: nothing is known of the answers. A quarter of max_tokens is assumed; the band is from a word to all of max_tokens. --output-tokens makes it narrower.';
   }
+}
+
+/** The reason why the worst case is above the band, in one line. */
+function worstText({ view }: Planned): string {
+  if (view.cost_usd.batch.worst === null && view.cost_usd.realtime.worst === null) return '';
+  return 'At most is what --max-cost sets aside, and what submit and status say: every answer as long as max_tokens, a token for every 2 bytes of a request, and a tenth more for inference in the US.';
 }
 
 function cachingText({ view }: Planned): string {

@@ -4,10 +4,12 @@
  */
 import { CACHE_HITS, CACHE_LIFE } from '../../domain/estimate/cache-facts.ts';
 import { costBand, loadCostUsd, type CacheUse, type LoadPart } from '../../domain/estimate/load-cost.ts';
-import { exactly, mapBand, sumBands, widthOf, type Band } from '../../domain/estimate/band.ts';
-import type { Lane } from '../../domain/model.ts';
+import { mapBand, sumBands, widthOf, type Band } from '../../domain/estimate/band.ts';
+import { splitByLane } from '../../domain/lane-mix.ts';
+import type { Lane, LaneMode, PartSums } from '../../domain/model.ts';
 import { modelFacts } from '../../domain/models.ts';
 import { priceOf } from '../../domain/pricing.ts';
+import { worstRunCostUsd } from '../../domain/reserve.ts';
 import { speedOf } from '../../domain/speeds.ts';
 import type { PlanAccount } from './account.ts';
 import { answerSeconds } from './answer-time.ts';
@@ -27,6 +29,8 @@ export interface ModelQuestion {
   readonly longRows: (part: CandidatePart, end: keyof Band) => LongRows;
   readonly refusals: (model: string) => ModelCount | undefined;
 }
+
+type CostQuestion = Pick<ModelQuestion, 'longRows'>;
 
 export interface LongRows {
   readonly rows: number;
@@ -99,26 +103,57 @@ function costOf(question: ModelQuestion, lane: Lane, caching: CachingView): Cost
     costBand((end) =>
       sumOrNull(question.candidate.parts.map((part) => partCost(question, { part, lane, end, cached }))),
     );
-  const worst = sumOrNull(
-    question.candidate.parts.map((part) => {
-      const output = exactly(part.part.maxTokens);
-      const all = { ...part, output: { ...part.output, tokens: output } };
-      return partCost(question, { part: all, lane, end: 'high', cached: false });
-    }),
-  );
-  return { plain: band(false), cached: caching.possible ? band(true) : null, worst };
+  const worst = worstOf(question.candidate.parts, lane);
+  const plain = band(false);
+  // No text has as many tokens as the worst case counts: an estimate above it is an error of the estimate.
+  const within = plain && worst !== null ? mapBand(plain, (usd) => Math.min(usd, worst)) : plain;
+  return { plain: within, cached: caching.possible ? band(true) : null, worst };
 }
 
-interface PartCost {
+/** What a budget sets aside for all rows, so that no command says another worst case than this one. */
+function worstOf(parts: readonly CandidatePart[], lane: Lane): number | null {
+  return worstRunCostUsd(Object.fromEntries(parts.map(({ model, part }) => [model, part])), modeOf(lane));
+}
+
+/** Rows that a route calls are called in a run of batches, too. */
+function modeOf(lane: Lane): LaneMode {
+  return lane === 'batch' ? 'auto' : 'realtime';
+}
+
+export interface PartCost {
   readonly part: CandidatePart;
   readonly lane: Lane;
   readonly end: keyof Band;
   readonly cached: boolean;
 }
 
-function partCost(question: ModelQuestion, { part, lane, end, cached }: PartCost): number | null {
+/** In both lanes, where routes part the rows. */
+function partCost(question: CostQuestion, cost: PartCost): number | null {
+  const { model, part } = cost.part;
+  const lanes = splitByLane({ [model]: part }, modeOf(cost.lane));
+  return sumOrNull(LANES.map((lane) => shareCost(question, { ...cost, lane }, lanes[lane][model])));
+}
+
+/** What some of the rows of a part cost: input by their bytes, answers by their max_tokens. Nothing where there are none. */
+export function shareCost(question: CostQuestion, cost: PartCost, some: PartSums | undefined): number | null {
+  if (!some) return 0;
+  const { part, input, output } = cost.part;
+  const bytes = some.bytes / Math.max(1, part.bytes);
+  const answers = some.maxTokens / Math.max(1, part.maxTokens);
+  const scaled: CandidatePart = {
+    ...cost.part,
+    part: some,
+    input: { ...input, tokens: mapBand(input.tokens, (count) => count * bytes) },
+    output: { ...output, tokens: mapBand(output.tokens, (count) => count * answers) },
+  };
+  const long = question.longRows(cost.part, cost.end);
+  return laneCost({ ...cost, part: scaled }, { rows: long.rows * bytes, inputTokens: long.inputTokens * bytes });
+}
+
+const LANES: readonly Lane[] = ['batch', 'realtime'];
+
+function laneCost({ part, lane, end, cached }: PartCost, long: LongRows): number | null {
   const { model, part: mix, input, output } = part;
-  const long = question.longRows(part, end);
   const outputEach = output.tokens[end] / Math.max(1, mix.rows);
   const loads: LoadPart[] = [
     {

@@ -7,14 +7,13 @@ import { TOKENIZER_FACTS_AS_OF } from '../../domain/estimate/tokenizer.ts';
 import { TIERS, TIERS_AS_OF } from '../../domain/pacing/tiers.ts';
 import { rateClassOf } from '../../domain/pacing/rate-class.ts';
 import { PRICES_AS_OF } from '../../domain/prices.ts';
-import { worstCostUsd } from '../../domain/reserve.ts';
 import { SPEEDS_AS_OF } from '../../domain/speeds.ts';
 import { assumptionsOf } from './assumptions.ts';
-import { planModel, type Planned } from './model-view.ts';
-import type { PlanQuestion } from './question.ts';
+import { planModel, shareCost, type Planned } from './model-view.ts';
+import type { PlanQuestion, PlanRoute } from './question.ts';
 import { raisesOf } from './raise.ts';
 import { recommend } from './recommend.ts';
-import type { BudgetView, DeadlineView, LimitLine, PlanView, SplitView } from './view.ts';
+import type { BudgetView, DeadlineView, LimitLine, PlanView, RouteView, SplitView } from './view.ts';
 
 export function makePlan(question: PlanQuestion): PlanView {
   const { account, rows, chunks, bytes, nowMs, batchesMax, concurrency } = question;
@@ -42,7 +41,7 @@ export function makePlan(question: PlanQuestion): PlanView {
     budget,
     recommendation: recommend({ models, deadline: answer, budget, rows: rows.total - rows.invalid }),
     assumptions: assumptionsOf(question, own),
-    routes: question.routes,
+    routes: question.routes?.map((route) => routeView(question, route)) ?? null,
     duplicates: question.duplicates,
     as_of: {
       ...{ prices: PRICES_AS_OF, tiers: TIERS_AS_OF },
@@ -80,12 +79,24 @@ function splitView({ rowUsd }: Planned, { batchRows, realtimeRows }: Split): Spl
   return { batch_rows: batchRows, realtime_rows: realtimeRows, cost_usd: cost };
 }
 
-/** What --max-cost sets aside is the worst case of reserve.ts: a plan promises no more than the run will keep. */
-function budgetView({ maxCostUsd, lane, rows, candidates }: PlanQuestion, { view }: Planned): BudgetView | null {
+/** A share of the cost of all rows, by what the rules took: they add up to it, whatever was put around the rows since. */
+function routeView(question: PlanQuestion, { route, model, lane, sums }: PlanRoute): RouteView {
+  const part = question.candidates[0]?.parts.find((one) => one.model === model);
+  const of = (question.routes ?? []).filter((one) => one.model === model);
+  const scaled = (key: 'bytes' | 'maxTokens'): number =>
+    (sums[key] * (part?.part[key] ?? 0)) /
+    Math.max(
+      1,
+      of.reduce((sum, one) => sum + one.sums[key], 0),
+    );
+  const some = { ...sums, bytes: scaled('bytes'), maxTokens: scaled('maxTokens') };
+  const cost = part && shareCost(question, { part, lane, end: 'expected', cached: false }, some);
+  return { route, model, lane, rows: sums.rows, cost_usd: cost ?? null };
+}
+
+function budgetView({ maxCostUsd, lane, rows }: PlanQuestion, { view }: Planned): BudgetView | null {
   if (maxCostUsd === null) return null;
-  const { plain } = view.cost_usd[lane];
-  const parts = candidates[0]?.parts ?? [];
-  const worst = worstCostUsd(Object.fromEntries(parts.map(({ model, part }) => [model, part])), lane);
+  const { plain, worst } = view.cost_usd[lane];
   const toSend = rows.total - rows.invalid;
   const rowsSurely = worst === null || worst <= 0 ? null : Math.min(toSend, Math.floor((toSend * maxCostUsd) / worst));
   const verdict = verdictOf({ plain, worst, maxCostUsd });

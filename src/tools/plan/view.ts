@@ -10,7 +10,7 @@ export interface CostView {
   readonly plain: Band | null;
   /** With the shared prefix in the prompt cache; null where it cannot be cached or has no price. */
   readonly cached: Band | null;
-  /** If every answer is as long as its max_tokens; without caching. */
+  /** What a budget sets aside for all rows (domain/reserve.ts): every answer as long as its max_tokens. */
   readonly worst: number | null;
 }
 

@@ -4,9 +4,9 @@
  */
 import type { CacheView } from '../../engine/cache-view.ts';
 import type { RunView } from '../../engine/status.ts';
-import { upperCostUsd } from '../../engine/upper-cost.ts';
-import type { RunRecord, TokenUsage, UsageEntry } from '../../domain/model.ts';
+import { wishesOf, type RunRecord, type TokenUsage, type UsageEntry } from '../../domain/model.ts';
 import { costUsd } from '../../domain/pricing.ts';
+import { worstRunCostUsd } from '../../domain/reserve.ts';
 import type { SpareBatches } from './spare-batches.ts';
 
 export interface Money {
@@ -48,7 +48,7 @@ export function moneyOf(
     usdPerRow: spentUsd === null || run.rows.succeeded === 0 ? null : spentUsd / run.rows.succeeded,
     batchSavedUsd: differenceUsd(parts, 'batch', 'realtime'),
     coalescedUsd: view.coalesced?.saved_usd ?? null,
-    estimatedMostUsd: upperCostUsd(run.mix),
+    estimatedMostUsd: worstRunCostUsd(run.mix, wishesOf(run).lane),
     expectedUsd: run.state === 'done' ? null : view.cost_usd.estimated_total,
     extraAnswers:
       (view.coalesced?.rows ?? 0) > 0

@@ -4,7 +4,6 @@ import { addMix, type MixSums } from '../../../src/domain/chunk-text.ts';
 import { hasRealtime, laneOfMix, mixInLane, splitByLane } from '../../../src/domain/lane-mix.ts';
 import type { ModelMix } from '../../../src/domain/model.ts';
 import { worstCostUsd, worstRunCostUsd } from '../../../src/domain/reserve.ts';
-import { upperCostUsd } from '../../../src/engine/upper-cost.ts';
 
 const MODEL = 'claude-haiku-5-5';
 
@@ -49,7 +48,7 @@ describe('the mix of a run', () => {
 
   test('is priced by it: what is called costs twice', () => {
     const both = sum(mixInLane(mix(3), 'realtime'), mix(4));
-    expect(upperCostUsd(both)).toBeCloseTo((upperCostUsd(mix(1)) ?? 0) * (2 * 3 + 4), 12);
+    expect(worstRunCostUsd(both, 'auto')).toBeCloseTo((worstRunCostUsd(mix(1), 'auto') ?? 0) * (2 * 3 + 4), 12);
     const worst = (worstCostUsd(mix(3), 'realtime') ?? 0) + (worstCostUsd(mix(4), 'batch') ?? 0);
     expect(worstRunCostUsd(both, 'auto')).toBeCloseTo(worst, 12);
     expect(worstRunCostUsd(both, 'batch')).toBeCloseTo(worstCostUsd(mix(7), 'batch') ?? 0, 12);

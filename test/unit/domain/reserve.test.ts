@@ -6,7 +6,8 @@ import { NO_USAGE } from '../../../src/domain/model.ts';
 import { PRICES, type ModelPrice } from '../../../src/domain/prices.ts';
 import { tokensFromBytes } from '../../../src/domain/estimate/tokenizer.ts';
 import { costUsd } from '../../../src/domain/pricing.ts';
-import { expectedCostUsd, worstCostUsd } from '../../../src/domain/reserve.ts';
+import { expectedCostUsd } from '../../../src/domain/expected-cost.ts';
+import { worstCostUsd } from '../../../src/domain/reserve.ts';
 
 const HAIKU = 'claude-haiku-5-5';
 const LANES: readonly Lane[] = ['batch', 'realtime'];

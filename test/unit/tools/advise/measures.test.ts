@@ -1,8 +1,7 @@
 /** What advise measures of texts: waste, lengths, shared ends, repeats, and what bytes cost. */
 import { describe, expect, test } from 'vitest';
 import { integerBetween, seededRng } from '../../../../src/base/random.ts';
-import { tokensFromBytes } from '../../../../src/domain/estimate/tokenizer.ts';
-import { BytesByModel } from '../../../../src/tools/advise/by-model.ts';
+import { TokensByModel } from '../../../../src/tools/advise/by-model.ts';
 import { Lengths } from '../../../../src/tools/advise/lengths.ts';
 import { Repeats } from '../../../../src/tools/advise/repeats.ts';
 import { SharedEnds } from '../../../../src/tools/advise/shared-ends.ts';
@@ -63,7 +62,7 @@ describe('lengths', () => {
     const lengths = new Lengths();
     lengths.add(HAIKU, 100, 100);
     lengths.add(HAIKU, 1_500, 3_000);
-    expect(lengths.cuts().map(({ chars, saved }) => [chars, saved.rows, Math.round(saved.bytes)])).toEqual([
+    expect(lengths.cuts().map(({ chars, saved }) => [chars, saved.rows, saved.tokens])).toEqual([
       [250, 1, 2_500],
       [500, 1, 2_000],
       [1_000, 1, 1_000],
@@ -112,7 +111,7 @@ describe('repeats', () => {
   test('are counted exactly while there is room', () => {
     const repeats = new Repeats();
     for (const hash of [1, 2, 1, 1, 3, 2]) repeats.add(HAIKU, hash, 10);
-    expect([repeats.rows, repeats.saved.bytes, repeats.isExact]).toEqual([3, 30, true]);
+    expect([repeats.rows, repeats.saved.tokens, repeats.isExact]).toEqual([3, 30, true]);
   });
 
   test('are estimated beyond that', () => {
@@ -127,23 +126,23 @@ describe('repeats', () => {
   });
 });
 
-describe('bytes of models', () => {
+describe('tokens of models', () => {
   test('cost what their tokens cost, twice as much realtime', () => {
-    const bytes = new BytesByModel();
-    bytes.addRows(HAIKU, 1_000_000, 4);
-    const tokens = tokensFromBytes(HAIKU, 4_000_000);
-    expect([bytes.rows, bytes.tokens]).toEqual([4, tokens]);
-    expect(bytes.usd(1_000)).toEqual({ batch: (tokens * 0.05) / 1e6, realtime: (tokens * 0.1) / 1e6 });
+    const some = new TokensByModel();
+    const tokens = 4_000_000;
+    some.addRows(HAIKU, tokens / 4, 4);
+    expect([some.rows, some.tokens]).toEqual([4, tokens]);
+    expect(some.usd(1_000)).toEqual({ batch: (tokens * 0.05) / 1e6, realtime: (tokens * 0.1) / 1e6 });
     // Of four rows one writes (0.125) and three read (0.01).
     const saved = (tokens * (0.1 - 0.01 * 0.75 - 0.125 * 0.25)) / 1e6;
-    expect(bytes.usdCached(1_000).realtime).toBeCloseTo(saved, 12);
-    expect(bytes.usdCached(1_000).batch).toBeCloseTo(saved / 2, 12);
+    expect(some.usdCached(1_000).realtime).toBeCloseTo(saved, 12);
+    expect(some.usdCached(1_000).batch).toBeCloseTo(saved / 2, 12);
   });
 
   test('of a model without a price cost nobody knows what', () => {
-    const bytes = new BytesByModel();
-    bytes.add('model-of-nobody', 10);
-    expect(bytes.usd(1)).toEqual({ batch: null, realtime: null });
-    expect(bytes.usdCached(1)).toEqual({ batch: null, realtime: null });
+    const some = new TokensByModel();
+    some.add('model-of-nobody', 10);
+    expect(some.usd(1)).toEqual({ batch: null, realtime: null });
+    expect(some.usdCached(1)).toEqual({ batch: null, realtime: null });
   });
 });
