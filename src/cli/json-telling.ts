@@ -22,7 +22,7 @@ export function messageLine(text: string, { quiet, logLevel = 'info' }: Flags): 
 
 const NAMES: Readonly<Record<string, string>> = { runId: 'run', chunkNo: 'chunk', batchId: 'batch', seq: 'row' };
 /** Times since 1970; everything else in milliseconds is a duration. */
-const TIMES: readonly string[] = ['untilMs', 'deadlineMs', 'doneAtMs'];
+const TIMES: readonly string[] = ['untilMs', 'deadlineMs', 'doneAtMs', 'sinceMs'];
 
 /** `waitMs` becomes `wait_ms`, `untilMs` becomes `until`, an ISO time. */
 export function fieldsOf({ kind: _kind, ...rest }: EngineEvent): LogFields {
