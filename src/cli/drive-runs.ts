@@ -6,6 +6,7 @@ import { systemClock } from '../base/clock.ts';
 import { BatchrunError, isBatchrunError } from '../base/errors.ts';
 import { formatDuration, plural } from '../base/units.ts';
 import type { RunRecord } from '../domain/model.ts';
+import { OUTAGE_TOLD_AFTER_MS } from '../domain/notices.ts';
 import type { Store } from '../domain/store.ts';
 import { AsCompleted } from '../engine/as-completed.ts';
 import type { ApiEngine } from '../engine/engine.ts';
@@ -172,7 +173,8 @@ async function report(context: Context, { store, engine, end, runIds, outage, co
   if (end === 'unreachable' && flags.json !== true) throw unreachableError(engine.pacing.giveUpMs);
   // Cut short while nobody answered: exit 4 would look like work that goes on well.
   const isCut = end === 'once' || (end === 'stopped' && !context.signal.aborted);
-  if (isCut && outage !== null && flags.json !== true) throw outageError(outage);
+  const isSlip = flags.quiet === true && outage !== null && isShort(outage);
+  if (isCut && outage !== null && !isSlip && flags.json !== true) throw outageError(outage);
   if (end === 'stopped' && flags.quiet !== true) terminal.talk(stoppedText(views));
   return gravest(codes);
 }
@@ -218,6 +220,11 @@ export function stoppedText(views: readonly RunView[]): string {
 /** E_API_UNREACHABLE: the work goes on with the next command. */
 export function unreachableError(giveUpMs: number): BatchrunError {
   return new BatchrunError('E_API_UNREACHABLE', `the API could not be reached for ${formatDuration(giveUpMs)}`);
+}
+
+/** One error of a busy API is no reason for a mail: the next job of the same minute finds it gone. */
+function isShort({ kind, sinceMs }: OutageWords): boolean {
+  return kind === 'errors' && systemClock.now() - sinceMs < OUTAGE_TOLD_AFTER_MS;
 }
 
 function outageError({ kind, cause, sinceMs }: OutageWords): BatchrunError {
