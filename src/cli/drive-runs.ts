@@ -6,10 +6,12 @@ import { systemClock } from '../base/clock.ts';
 import { BatchrunError, isBatchrunError } from '../base/errors.ts';
 import { formatDuration, plural } from '../base/units.ts';
 import type { RunRecord } from '../domain/model.ts';
+import { OUTAGE_TOLD_AFTER_MS } from '../domain/notices.ts';
 import type { Store } from '../domain/store.ts';
 import { AsCompleted } from '../engine/as-completed.ts';
 import type { ApiEngine } from '../engine/engine.ts';
 import type { EngineEvent } from '../engine/events.ts';
+import type { OutageWords } from '../engine/outage-text.ts';
 import { drive, type DriveEnd, type DriveRequest } from '../engine/runner.ts';
 import { viewRun, type RunView } from '../engine/status.ts';
 import { openAccount } from './account.ts';
@@ -39,10 +41,11 @@ export async function driveAndReport(context: Context, store: Store, options: Dr
   const notify = await startNotify(context, store, options.command);
   let metrics = NO_METRICS;
   const limited = withTimeLimit(context, flags.maxWait);
-  let silence: string | null = null;
+  let outage: OutageWords | null = null;
   const emit = (event: EngineEvent): void => {
-    if (event.kind === 'api.unreachable') silence = event.cause;
-    if (event.kind === 'api.answers') silence = null;
+    if (event.kind === 'api.unreachable') outage = { ...event, kind: 'silent' };
+    if (event.kind === 'api.errors') outage = { ...event, kind: 'errors' };
+    if (event.kind === 'api.answers') outage = null;
     metrics.observe(event);
     notify.observe(event);
     progress.emit(event);
@@ -67,7 +70,7 @@ export async function driveAndReport(context: Context, store: Store, options: Dr
     });
     progress.stop();
     notify.ended(end, EXIT.notFinished);
-    return await report(context, { store, engine, end, runIds: driven, silence, command: options.command });
+    return await report(context, { store, engine, end, runIds: driven, outage, command: options.command });
   } catch (error) {
     progress.stop();
     if (!isBatchrunError(error, 'E_API_UNREACHABLE')) notify.failed(error);
@@ -141,12 +144,12 @@ interface Report {
   readonly engine: ApiEngine;
   readonly end: DriveEnd;
   readonly runIds: readonly string[];
-  /** Why the API did not answer any more when the driving ended; null where it did. */
-  readonly silence: string | null;
+  /** The API did not answer any more when the driving ended, or with errors only; null where it did. */
+  readonly outage: OutageWords | null;
   readonly command: string;
 }
 
-async function report(context: Context, { store, engine, end, runIds, silence, command }: Report): Promise<number> {
+async function report(context: Context, { store, engine, end, runIds, outage, command }: Report): Promise<number> {
   const { flags, terminal } = context;
   const runs: RunRecord[] = [];
   const views: RunView[] = [];
@@ -170,7 +173,8 @@ async function report(context: Context, { store, engine, end, runIds, silence, c
   if (end === 'unreachable' && flags.json !== true) throw unreachableError(engine.pacing.giveUpMs);
   // Cut short while nobody answered: exit 4 would look like work that goes on well.
   const isCut = end === 'once' || (end === 'stopped' && !context.signal.aborted);
-  if (isCut && silence !== null && flags.json !== true) throw silentError(silence);
+  const isSlip = flags.quiet === true && outage !== null && isShort(outage);
+  if (isCut && outage !== null && !isSlip && flags.json !== true) throw outageError(outage);
   if (end === 'stopped' && flags.quiet !== true) terminal.talk(stoppedText(views));
   return gravest(codes);
 }
@@ -218,6 +222,15 @@ export function unreachableError(giveUpMs: number): BatchrunError {
   return new BatchrunError('E_API_UNREACHABLE', `the API could not be reached for ${formatDuration(giveUpMs)}`);
 }
 
-function silentError(cause: string): BatchrunError {
-  return new BatchrunError('E_API_UNREACHABLE', `the API did not answer (${cause})`);
+/** One error of a busy API is no reason for a mail: the next job of the same minute finds it gone. */
+function isShort({ kind, sinceMs }: OutageWords): boolean {
+  return kind === 'errors' && systemClock.now() - sinceMs < OUTAGE_TOLD_AFTER_MS;
+}
+
+function outageError({ kind, cause, sinceMs }: OutageWords): BatchrunError {
+  if (kind === 'silent') return new BatchrunError('E_API_UNREACHABLE', `the API did not answer (${cause})`);
+  const since = new Date(sinceMs).toISOString();
+  return new BatchrunError('E_API_UNREACHABLE', `the API answers with errors since ${since} (${cause})`, {
+    hint: 'Nothing is lost, and what is under way goes on there. Run the command again later: the work goes on.',
+  });
 }

@@ -424,7 +424,7 @@ export const FLAG_SPECS = {
   },
   notifyOn: {
     flags: '--notify-on <events>',
-    text: 'only these, separated by commas (default: all): done, blocked, failed, rate_limited, budget, deadline, results_vanish',
+    text: 'only these, separated by commas (default: all): done, blocked, failed, rate_limited, budget, deadline, results_vanish, api_down, api_up',
     read: noticeEvents,
   },
   texts: { flags: '--texts', text: 'with the prompts and answers of the examples, which are left out otherwise' },

@@ -9,6 +9,7 @@ import type { Clock } from '../base/clock.ts';
 import { formatBytes, formatCount, formatDuration, plural } from '../base/units.ts';
 import type { RunRecord } from '../domain/model.ts';
 import type { EngineEvent } from '../engine/events.ts';
+import { outageText } from '../engine/outage-text.ts';
 import { finishedRows } from '../engine/status.ts';
 import type { Store } from '../domain/store.ts';
 import { rowsNotSucceeded } from '../domain/fail-if.ts';
@@ -234,9 +235,10 @@ export class Progress {
       case 'lane.paused':
         return yellow(`the realtime lane waits until ${new Date(event.untilMs).toISOString()} (${event.cause})`);
       case 'api.unreachable':
-        return yellow(
-          `the API does not answer since ${new Date(event.sinceMs).toISOString()} (${event.cause}); it is tried again`,
-        );
+      case 'api.errors': {
+        const kind = event.kind === 'api.errors' ? 'errors' : 'silent';
+        return yellow(`${outageText({ ...event, kind })}; it is tried again`);
+      }
       case 'api.answers':
         return 'the API answers again';
       case 'key.aside':

@@ -7,5 +7,7 @@ export const NOTICE_EVENTS = [
   'budget',
   'deadline',
   'results_vanish',
+  'api_down',
+  'api_up',
 ] as const;
 export type NoticeEvent = (typeof NOTICE_EVENTS)[number];

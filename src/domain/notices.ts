@@ -33,6 +33,8 @@ export const REFUSED_SHARE = 0.05;
 export const REFUSED_CALLS_MIN = 20;
 /** As long as most limits need to fill up again, several times over. */
 export const REFUSED_WINDOW_MS = 5 * 60_000;
+/** Shorter outages of the API are over before anybody has read of them. */
+export const OUTAGE_TOLD_AFTER_MS = 10 * 60_000;
 /** Between two notices about 429s: who was told can do nothing about it within minutes. */
 export const RATE_LIMITED_PAUSE_MS = 3_600_000;
 
@@ -137,9 +139,9 @@ function put(channels: Map<string, Set<string>>, data: EventRecord['data']): voi
   channels.set(id, (channels.get(id) ?? new Set()).add(String(data['to'])));
 }
 
-/** Blocks and errors come and go; all other causes are told once for good. */
+/** Blocks, errors and outages come and go; all other causes are told once for good. */
 function isSettled(event: NoticeEvent, cause: string): boolean {
-  return event === 'blocked' || (event === 'failed' && cause.startsWith('error:'));
+  return event === 'blocked' || event === 'api_down' || (event === 'failed' && cause.startsWith('error:'));
 }
 
 /** Fields that an earlier version did not write are missing, never wrong. */

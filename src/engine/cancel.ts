@@ -69,12 +69,12 @@ async function cancelBatch(session: Session, batch: BatchRecord, link: KeyLink):
     const info = await link.api.cancelBatch(batch.id, engine.signal);
     // The end of a batch is recorded by the poll, together with the move of its chunk.
     if (info.status !== 'ended') await driver.recordBatchSeen(info);
-    session.reach.heard();
+    session.reach.heard('cancel');
     engine.emit({ kind: 'batch.canceled', runId: batch.runId ?? '', batchId: batch.id });
     return true;
   } catch (error) {
     const failure = apiFailureOrThrow(error);
-    noteFailure(session, failure, link);
+    noteFailure(session, 'cancel', failure, link);
     session.cancelNotBeforeMs = engine.clock.monotonicMs() + waitBefore(session, 1, failure.retryAfterMs);
     engine.log.warn('batch.not_canceled', { batch: batch.id, status: failure.status });
     const { status } = failure;

@@ -108,7 +108,7 @@ async function collectChunk(session: Session, target: Fetch, round: CollectRound
     }
     await writer.commit(session.driver.assertDriving);
     failpoint('collect.results_file');
-    session.reach.heard();
+    session.reach.heard('results');
   } catch (error) {
     await writer.abort();
     await afterFailedFetch(session, target, apiFailureOrThrow(error), round.runIds);
@@ -178,7 +178,7 @@ async function afterFailedFetch(
   runIds: readonly string[],
 ): Promise<void> {
   const { engine, driver } = session;
-  noteFailure(session, failure, link);
+  noteFailure(session, 'results', failure, link);
   if (failure.connection === 'aborted') return;
   // Of the refusals only these say that there is nothing: another key may still see it.
   const saysNothing = [400, 404, 410].includes(failure.status ?? 0);

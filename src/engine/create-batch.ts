@@ -75,7 +75,7 @@ export async function createBatchOf(session: Session, create: Create): Promise<b
     create.onMade(batch.id);
     await driver.recordCreated({ attemptId, batch, atMs: clock.now() });
     failpoint('submit.recorded');
-    session.reach.heard();
+    session.reach.heard('create');
     session.keys.paceOf(link).createFailures = 0;
     engine.emit({ kind: 'upload.done', ...place, batchId: batch.id, rows: chunk.rowCount });
     return true;
@@ -138,13 +138,13 @@ async function newestBatchId(session: Session, { link, runIds, onListed }: Creat
   const { signal } = session.engine;
   try {
     const page = await link.api.listBatches({ afterId: null, limit: BASELINE_BATCHES, signal });
-    session.reach.heard();
+    session.reach.heard('list');
     onListed(page.batches);
     return page.batches[0]?.id ?? null;
   } catch (error) {
     const failure = apiFailureOf(error);
     if (!failure) throw error;
-    noteFailure(session, failure, link);
+    noteFailure(session, 'list', failure, link);
     const verdict = routeCreate(failure, false);
     if (verdict.kind === 'blocked') await refuseKey(session, link, verdict, runIds);
     else pauseCreates(session, failure, link);
@@ -172,7 +172,7 @@ async function afterFailure(session: Session, failed: FailedCreate): Promise<voi
   const atMs = engine.clock.now();
   const cause = causeOf(failure);
   const place = { runId: chunk.runId, chunkNo: chunk.chunkNo };
-  noteFailure(session, failure, link);
+  noteFailure(session, 'create', failure, link);
   const verdict = routeCreate(failure, failed.bodyComplete);
   switch (verdict.kind) {
     case 'blocked':

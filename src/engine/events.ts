@@ -135,6 +135,9 @@ export type EngineEvent =
   | { readonly kind: 'lane.paused'; readonly untilMs: number; readonly cause: string }
   /** Calls have got no answer for a while, or got none when the driving ended. */
   | { readonly kind: 'api.unreachable'; readonly sinceMs: number; readonly cause: string }
+  /** Calls of one kind have been answered with errors of the API alone (5xx) for a while, or when the driving ended. */
+  | { readonly kind: 'api.errors'; readonly sinceMs: number; readonly cause: string }
+  /** The end of both. */
   | { readonly kind: 'api.answers' }
   | {
       readonly kind: 'blocked';

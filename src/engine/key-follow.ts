@@ -48,10 +48,11 @@ async function findPlace(
     const link = keys.seer(place);
     try {
       await link.api.retrieveBatch(batch.id, engine.signal);
+      session.reach.heard('retrieve');
       if (batch.proven) keys.learn(batch.workspace, place);
       return place;
     } catch (error) {
-      noteFailure(session, apiFailureOrThrow(error), link);
+      noteFailure(session, 'retrieve', apiFailureOrThrow(error), link);
     }
   }
   return null;

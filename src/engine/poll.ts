@@ -132,7 +132,7 @@ async function lookInto(session: Session, following: Following, runIds: readonly
   for (const link of keys.seers(place)) {
     try {
       const listing = await listBatches({ ...engine, api: link.api }, needs);
-      session.reach.heard();
+      session.reach.heard('list');
       session.lookRefused = false;
       keys.noteSight(link, true);
       hearServerTime(session, listing.serverAtMs);
@@ -141,7 +141,7 @@ async function lookInto(session: Session, following: Following, runIds: readonly
       return { place, link, listing, attempts };
     } catch (error) {
       const failure = apiFailureOrThrow(error);
-      noteFailure(session, failure, link);
+      noteFailure(session, 'list', failure, link);
       retryAfterMs = failure.retryAfterMs;
       const verdict = routeCreate(failure, false);
       if (verdict.kind !== 'blocked') return { retryAfterMs, itsOwn: keys.several && failure.status === 429 };
@@ -182,13 +182,14 @@ async function lookAt(session: Session, batch: BatchRecord, all: readonly Look[]
     if (engine.clock.monotonicMs() < keys.quietUntilMs(look.place)) continue;
     try {
       const info = await look.link.api.retrieveBatch(batch.id, engine.signal);
+      session.reach.heard('retrieve');
       if (batch.proven) keys.learn(batch.workspace, look.place);
       await seen(session, batch, info);
       return info.retryAfterMs;
     } catch (error) {
       const failure = apiFailureOf(error);
       if (!failure) throw error;
-      noteFailure(session, failure, look.link);
+      noteFailure(session, 'retrieve', failure, look.link);
       if (failure.status === 404) unknown++;
       if (failure.retryAfterMs !== null) retryAfterMs = Math.max(retryAfterMs ?? 0, failure.retryAfterMs);
     }

@@ -57,7 +57,7 @@ export class LaneCaller {
           rates = seen;
         },
       });
-      this.#session.reach.heard();
+      this.#session.reach.heard('message');
       this.#pauses = 0;
       const line = realtimeResultLine(id, message);
       const parsed = await this.#parsed(call, line);
@@ -97,7 +97,7 @@ export class LaneCaller {
   async #afterFailure(call: PaidCall, id: string, failure: ApiFailure): Promise<Answer> {
     const { run, row, ticket } = call;
     const { clock, emit } = this.#session.engine;
-    this.#session.reach.silent(failure, clock.monotonicMs());
+    this.#session.reach.failed('message', failure);
     const { maxAttempts } = run.settings;
     const verdict = routeRealtime(failure, row.attempts, maxAttempts);
     await this.#session.pacer.failed(ticket, failure, verdict.kind === 'retry');

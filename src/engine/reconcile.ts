@@ -202,11 +202,12 @@ export async function firstWireIds(
 ): Promise<readonly string[] | null> {
   try {
     const ids = await readHead({ api: link.api, signal: session.engine.signal }, batch);
+    session.reach.heard('results');
     if (ids === null) retryCandidate(session, batch, null);
     return ids;
   } catch (error) {
     const failure = apiFailureOrThrow(error);
-    noteFailure(session, failure, link);
+    noteFailure(session, 'results', failure, link);
     retryCandidate(session, batch, failure.retryAfterMs);
     return null;
   }

@@ -54,6 +54,8 @@ export interface RunView {
   readonly results_vanish_at: string | null;
   /** Null where the run has none. */
   readonly deadline: DeadlineView | null;
+  /** While the API holds the run up: as its driver last said. Null where it answers, or the run is done. */
+  readonly api_outage: OutageView | null;
   readonly eta: { readonly latest_end: string | null; readonly typical_batch_seconds: number | null };
 }
 
@@ -76,6 +78,18 @@ export interface DeadlineView {
   readonly missed: boolean;
   /** Rows that will be late, as the driver last said; null where nothing was said of late, or the run is done. */
   readonly late_rows: number | null;
+}
+
+/** The API does not answer, or with nothing but errors. */
+export interface OutageView {
+  /** `silent` or `errors`. */
+  readonly kind: 'silent' | 'errors';
+  readonly since: string;
+  /** When that was last so; while a driver goes on it is told again every quarter of an hour. */
+  readonly last: string;
+  readonly cause: string;
+  /** All of it in words. */
+  readonly message: string;
 }
 
 /** Why something of the run stands still, and what a person must do. */

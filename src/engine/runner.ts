@@ -16,7 +16,7 @@ import { finishOutputs } from './finish-outputs.ts';
 import { hurryRound, sayDeadlines } from './hurry.ts';
 import { openBatchRecords, poll, pollInterval } from './poll.ts';
 import { pilotRound } from './pilot.ts';
-import { PoolKeeper } from './pool-keeper.ts';
+import { Keepers } from './keepers.ts';
 import { RealtimeLane } from './realtime.ts';
 import { hasOpenWork, recover } from './recover.ts';
 import { retryRound } from './retry.ts';
@@ -24,7 +24,6 @@ import { DriveScope, type ScopeRequest } from './scope.ts';
 import { newSession, serverNowMs, type Session } from './session.ts';
 import { allBlocked } from './standstill.ts';
 import { uploadRound } from './upload.ts';
-import { WaitKeeper } from './waits.ts';
 
 /** The goal is `upload` until the caps are full, or `finish`. */
 export interface DriveRequest extends ScopeRequest {
@@ -65,8 +64,7 @@ class Runner {
   readonly #request: DriveRequest;
   readonly #scope: DriveScope;
   readonly #lane: RealtimeLane;
-  readonly #waits: WaitKeeper;
-  readonly #pools: PoolKeeper;
+  readonly #keepers: Keepers;
   #wake = new AbortController();
   #nextPollMs = 0;
   #waitsForRoom = false;
@@ -78,17 +76,16 @@ class Runner {
     this.#engine = session.engine;
     this.#request = request;
     this.#scope = new DriveScope(session.engine, request);
-    this.#waits = new WaitKeeper(session);
-    this.#pools = new PoolKeeper(session);
+    this.#keepers = new Keepers(session);
     this.#lane = new RealtimeLane(session, this.#scope.runIds, () => this.#wake.abort());
   }
 
   async run(): Promise<DriveEnd> {
     await recover(this.#session);
-    await this.#waits.load();
-    await this.#pools.load();
+    await this.#keepers.load();
     await this.#request.first?.(this.#session);
     await this.#scope.begin();
+    await this.#keepers.begin(this.#scope.runIds);
     await this.#request.onDriving?.(this.#scope.runIds);
     let end: DriveEnd;
     try {
@@ -105,10 +102,9 @@ class Runner {
       const end = this.#request.goal === 'upload' ? await this.#upload() : await this.#finish();
       // Calls under way are answered before the driving ends: nothing can be committed after it.
       await this.#lane.drain();
-      await this.#waits.save();
-      await this.#pools.save(true);
       await this.#request.asCompleted?.print(this.#scope.runIds);
-      if (end === 'stopped' || end === 'once') this.#session.reach.say(this.#engine.clock.monotonicMs());
+      if (end === 'stopped' || end === 'once') this.#session.reach.say();
+      await this.#keepers.save(this.#scope.uploading, true);
       if (end === 'stopped' || end === 'unreachable') {
         await this.#scope.stop(this.#session);
         return end;
@@ -170,7 +166,7 @@ class Runner {
 
   /** A short wait is waited here; a long one (a full queue) is left to collect. An API that is not there has its own bound. */
   #uploadPatienceMs(): number {
-    return this.#session.reach.silentForMs(this.#engine.clock.monotonicMs()) > 0 ? Infinity : 60_000;
+    return this.#session.reach.silentForMs() > 0 ? Infinity : 60_000;
   }
 
   async #finish(): Promise<DriveEnd> {
@@ -209,8 +205,7 @@ class Runner {
     this.#waitsForRoom = full;
     await this.#request.asCompleted?.print(this.#scope.runIds);
     const finished = await this.#finishRuns();
-    await this.#waits.save();
-    await this.#pools.save();
+    await this.#keepers.save(this.#scope.uploading);
     this.#engine.emit({ kind: 'changed' });
     const progressed = collected + copied > 0 || pilots.released > 0;
     return progressed || sealed > 0 || uploaded > 0 || finished > 0;
@@ -263,7 +258,7 @@ class Runner {
   }
 
   #unreachable(): boolean {
-    return this.#session.reach.silentForMs(this.#engine.clock.monotonicMs()) > this.#engine.pacing.giveUpMs;
+    return this.#session.reach.silentForMs() > this.#engine.pacing.giveUpMs;
   }
 
   async #sleep(): Promise<void> {

@@ -19,7 +19,9 @@ import { Pacer } from './pacing/pacer.ts';
 import type { PilotBook } from './pilot-look.ts';
 import { Pledges } from './pledges.ts';
 import type { EngineEvent } from './events.ts';
-import { Reach, type Silence } from './reach.ts';
+import { Reach, type ApiCall, type Outage } from './reach.ts';
+
+export { causeOf } from './failure-cause.ts';
 
 export interface RepeatedWait {
   readonly notBeforeMs: number;
@@ -89,7 +91,10 @@ export function newSession(engine: ApiEngine, driver: DriverStore): Session {
     driver,
     blocks: new BlockBook(),
     pacer: newPacer(engine, keys),
-    reach: new Reach((silence) => engine.emit(reachEvent(silence, engine.clock.now()))),
+    reach: new Reach(
+      () => engine.clock.monotonicMs(),
+      (outage) => engine.emit(reachEvent(outage, engine)),
+    ),
     keys,
     pledges: new Pledges(),
     slots: new CallSlots(),
@@ -131,9 +136,10 @@ function newPacer({ clock, limiter, pacing, admin, emit }: ApiEngine, keys: KeyB
   return pacer;
 }
 
-function reachEvent(silence: Silence | null, nowMs: number): EngineEvent {
-  if (silence === null) return { kind: 'api.answers' };
-  return { kind: 'api.unreachable', sinceMs: nowMs - silence.forMs, cause: silence.cause };
+function reachEvent(outage: Outage | null, { clock }: ApiEngine): EngineEvent {
+  if (outage === null) return { kind: 'api.answers' };
+  const sinceMs = Math.round(clock.now() - (clock.monotonicMs() - outage.sinceMs));
+  return { kind: outage.kind === 'silent' ? 'api.unreachable' : 'api.errors', sinceMs, cause: outage.cause };
 }
 
 /** The time by the API's clock, in whole milliseconds: what it deletes, and when, goes by that. */
@@ -154,11 +160,11 @@ export function beginDoubt(session: Session, attemptId: number): void {
 }
 
 /** What a failed batch call says about all others: is the API there, and does it want quiet from this organization? */
-export function noteFailure(session: Session, failure: ApiFailure, link: KeyLink = session.keys.links[0]): void {
+export function noteFailure(session: Session, call: ApiCall, failure: ApiFailure, link?: KeyLink): void {
   const nowMs = session.engine.clock.monotonicMs();
-  session.reach.silent(failure, nowMs);
+  session.reach.failed(call, failure);
   if (failure.status !== 429 || failure.retryAfterMs === null) return;
-  const pace = session.keys.paceOf(link);
+  const pace = session.keys.paceOf(link ?? session.keys.links[0]);
   pace.quietUntilMs = Math.max(pace.quietUntilMs, nowMs + Math.ceil(failure.retryAfterMs));
 }
 
@@ -189,21 +195,6 @@ export function apiFailureOrThrow(error: unknown): ApiFailure {
   const failure = apiFailureOf(error);
   if (!failure) throw error;
   return failure;
-}
-
-const CONNECTION_TEXTS = {
-  never_made: 'no connection',
-  lost: 'connection lost',
-  timeout: 'timeout',
-  aborted: 'stopped',
-} as const;
-
-/** What went wrong, in a word or two. */
-export function causeOf(failure: ApiFailure): string {
-  const named = failure.errorCode ?? failure.type;
-  if (failure.status !== null) return named === null ? `status ${failure.status}` : `${failure.status} ${named}`;
-  if (failure.unreadable) return 'unreadable answer';
-  return failure.connection === null ? 'no answer' : CONNECTION_TEXTS[failure.connection];
 }
 
 /** The wait before a call is made again: full jitter, never below what the API asks for. */

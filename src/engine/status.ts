@@ -9,12 +9,12 @@ import type { Store } from '../domain/store.ts';
 import { OPEN_ROW_STATES } from '../domain/transitions.ts';
 import type { CacheView } from './cache-view.ts';
 import { viewCoalesced, type CoalescedView } from './coalesced-view.ts';
-import type { BatchView, BlockView, BudgetShown, DeadlineView, RunView } from './run-view.ts';
+import type { BatchView, BlockView, BudgetShown, DeadlineView, OutageView, RunView } from './run-view.ts';
 import type { BudgetLedger } from './budget.ts';
 import { lastSaid } from './deadline-word.ts';
 import type { FailureView } from './schema-view.ts';
 
-export type { BatchView, BlockView, BudgetShown, DeadlineView, RunView };
+export type { BatchView, BlockView, BudgetShown, DeadlineView, OutageView, RunView };
 
 /** How many earlier batches the typical duration is taken from. */
 const HISTORY_BATCHES = 50;
@@ -67,6 +67,7 @@ export async function viewRun(store: Ledger, run: RunRecord): Promise<RunView> {
     batches,
     results_vanish_at: batches.map((batch) => batch.results_until).sort()[0] ?? null,
     deadline,
+    api_outage: await viewOutage(store, run),
     eta: { latest_end: expiries.sort().at(-1) ?? null, typical_batch_seconds: typicalSeconds(history) },
   };
 }
@@ -130,6 +131,12 @@ async function viewDeadline(store: Ledger, run: RunRecord): Promise<DeadlineView
   const said = await lastSaid(store, run.id);
   if (said?.deadlineMs !== deadlineMs) return { at, missed: false, late_rows: null };
   return { at, missed: said.missed, late_rows: said.lateRows };
+}
+
+async function viewOutage(store: Ledger, run: RunRecord): Promise<OutageView | null> {
+  if (run.state === 'done') return null;
+  // Of a run that is done nobody waits for the API: then it is not loaded.
+  return (await import('./outages.ts')).viewOutage(store, run.id);
 }
 
 async function viewFailures(counts: Readonly<Record<string, number>>): Promise<FailureView> {

@@ -139,7 +139,7 @@ async function send(session: Session, paid: Paid): Promise<WarmUpResult> {
   try {
     const line = await asked(session, paid, (seen) => (rates = seen));
     failpoint('cache.answered');
-    session.reach.heard();
+    session.reach.heard('message');
     await pacer.answered(ticket, { usage: line?.usage ?? null, rates });
     const used = usedBy(prefix, line);
     const useless = used.cacheWrite5mTokens + used.cacheWrite1hTokens + used.cacheReadTokens === 0;
@@ -189,7 +189,7 @@ async function afterFailure(session: Session, paid: Paid, failure: ApiFailure): 
   const { run, chunk, prefix, ticket, tries } = paid;
   const { engine, driver, pacer } = session;
   const nowMs = engine.clock.monotonicMs();
-  session.reach.silent(failure, nowMs);
+  session.reach.failed('message', failure);
   const verdict = routeRealtime(failure, tries, TRIES_COUNTED);
   const isRetried = verdict.kind === 'retry';
   await pacer.failed(ticket, failure, isRetried);

@@ -8,7 +8,7 @@ import { ENGINE_EVENTS } from '../engine/log-events.ts';
 
 const NAMES: Readonly<Record<string, string>> = { runId: 'run', chunkNo: 'chunk', batchId: 'batch', seq: 'row' };
 /** Times since 1970; everything else in milliseconds is a duration. */
-const TIMES: readonly string[] = ['untilMs', 'deadlineMs', 'doneAtMs'];
+const TIMES: readonly string[] = ['untilMs', 'deadlineMs', 'doneAtMs', 'sinceMs'];
 
 export function logEvent(log: Logger, event: EngineEvent): void {
   log[ENGINE_EVENTS[event.kind].level](event.kind, fieldsOf(event));

@@ -30,6 +30,7 @@ export const RUN_EVENT_KINDS = [
   'lane.limited',
   'lane.paused',
   'api.unreachable',
+  'api.errors',
   'api.answers',
   'blocked',
   'key.aside',

@@ -153,6 +153,30 @@ describe('what nobody goes on with is told', () => {
     expect(text).toContain('the API did not answer');
   });
 
+  test('an API that answers with errors: at once where somebody looks, by mail when it has lasted', async () => {
+    const { b, job } = await jobs(ENDLESS);
+    b.write('in.jsonl', requests(3));
+    await b.ok(['submit', 'in.jsonl']);
+    b.world.setFaults({ 'list.500': 1 });
+    const { stderr } = await b.exits(4, ['collect', '--once']);
+    expect(stderr).toMatch(/the API answers with errors since \S+ \(500 api_error on list\)\n.*the work goes on/);
+    expect(await job(4, ['collect', '--once'])).toBe('');
+    const since = new Date(Date.now() - 11 * 60_000).toISOString();
+    const db = new Database(b.path('.batchrun/state.db'));
+    db.prepare(`UPDATE events SET data = json_set(data, '$.since', ?) WHERE kind = 'api.errors'`).run(since);
+    db.close();
+    const text = await job(4, ['collect', '--once']);
+    expectMail(text);
+    expect(text).toContain(`batchrun: the API answers with errors since ${since.slice(0, 17)}`);
+    const shown = await b.ok(['status']);
+    expect(shown.stdout).toContain(`the API has answered with errors since ${since.slice(0, 17)}`);
+    expect((await b.json(0, ['status'])).runs).toMatchObject([{ api_outage: { kind: 'errors', since } }]);
+    b.world.setFaults({});
+    expect(await job(4, ['collect', '--once'])).toBe('');
+    expect((await b.json(0, ['status'])).runs).toMatchObject([{ api_outage: null }]);
+    expect((await b.ok(['log', 'latest', '--json'])).stdout).toContain('"event":"api.answers"');
+  });
+
   test('a night that was cut short, by the night after', async () => {
     const { b, job } = await jobs({ batchDurationMs: [600_000, 600_000] });
     b.write('in.jsonl', requests(3));

@@ -24,6 +24,7 @@ export function runText(view: RunView, options: TextOptions): string {
     coalescedText(view),
     batchText(view, options),
     deadlineText(view, options),
+    outageLine(view, options, paint),
     costText(view),
     cacheText(view.cache),
     wishText(view),
@@ -82,6 +83,13 @@ function deadlineText({ deadline, state }: RunView, options: TextOptions): strin
   const late = deadline.late_rows ?? 0;
   const who = leftMs > 0 && late > 0 ? `; ${plural(late, 'row')} will be late as it looks` : '';
   return `  deadline ${deadline.at} (${time})${who}`;
+}
+
+/** The batches go on all the same; who looks in the morning sees since when nothing has moved, and whether that is fresh. */
+function outageLine({ api_outage: outage }: RunView, { nowMs }: TextOptions, paint: Paint): string {
+  if (outage === null) return '';
+  const agoMs = nowMs - Date.parse(outage.last);
+  return paint.yellow(`  ${outage.message}; last seen ${formatDuration(Math.max(0, agoMs))} ago`);
 }
 
 function stateText(view: RunView, paint: Paint): string {

@@ -146,6 +146,12 @@ function otherWords(event: EventView): Words | null {
       return { text: `${textOf(event, 'batch')} is not the batch of chunk ${event.chunk ?? '?'}`, style: 'yellow' };
     case 'batch.duplicate':
       return { text: `${textOf(event, 'batch')} has the same rows as another batch`, style: 'yellow' };
+    case 'api.errors':
+      return { text: `the API answers with errors (${textOf(event, 'cause')})`, style: 'yellow' };
+    case 'api.unreachable':
+      return { text: `the API does not answer (${textOf(event, 'cause')})`, style: 'yellow' };
+    case 'api.answers':
+      return { text: 'the API answers again', style: 'green' };
     case 'cache.warm':
       return { text: 'the shared prefix is in the prompt cache', style: 'dim' };
     case 'cache.cold':

@@ -50,9 +50,15 @@ export function runLines(
   const head = [titleLine(shown), barLine(shown), countersLine(shown)];
   const blocks = run.blocked.flatMap((block) => blockLines(block, options));
   if (options.size === 'head') return [...head, ...blocks.slice(0, 2)];
-  return [...head, paceLine(shown), moneyLine(shown), batchesLine(shown), warningLine(shown), ...blocks].filter(
-    (line) => line.some(({ text }) => text.trim() !== ''),
-  );
+  return [
+    ...head,
+    paceLine(shown),
+    moneyLine(shown),
+    batchesLine(shown),
+    warningLine(shown),
+    outageLine(shown),
+    ...blocks,
+  ].filter((line) => line.some(({ text }) => text.trim() !== ''));
 }
 
 export function outcomesOf({ rows }: RunView): Outcome[] {
@@ -216,6 +222,15 @@ function warningLine({ run, options }: Shown): Line {
     parts.push(part(0, `results are deleted by the API ${when}: batchrun collect`, 'red'));
   }
   return fit(parts, options.columns, INDENT);
+}
+
+function outageLine({ run, options }: Shown): Line {
+  const outage = run.api_outage;
+  if (outage === null) return [];
+  const since = options.timeText(Date.parse(outage.since));
+  const what = outage.kind === 'errors' ? 'the API has answered with errors' : 'the API has not answered';
+  const cause = part(1, outage.cause === '' ? '' : `(${outage.cause})`, 'yellow');
+  return fit([part(0, `${what} since ${since}`, 'yellow'), cause], options.columns, INDENT);
 }
 
 function blockLines({ message, hint }: BlockView, { columns, symbols }: RunLinesOptions): Line[] {

@@ -26,6 +26,7 @@ import type { RunRecord } from '../../domain/model.ts';
 import type { DriveEnd } from '../../engine/runner.ts';
 import type { EngineEvent } from '../../engine/events.ts';
 import { budgetAlert, deadlineAlert, rateAlert, vanishAlert, type Alert, type AlertLedger } from './alerts.ts';
+import { OUTAGE_CAUSE, OutageWatch } from './outage-watch.ts';
 import { CLOSE_MS_MAX, Outbox, type NoticeChannel, type OutboxLedger } from './outbox.ts';
 
 export type NotifyLedger = AlertLedger & OutboxLedger;
@@ -58,6 +59,7 @@ export class Notifier {
   readonly #refusals = new RefusalGauge();
   /** Runs of which something could be sent: what stood in their way is gone. */
   readonly #moved = new Set<string>();
+  readonly #outages: OutageWatch;
   #runIds: readonly string[] = [];
   #tail: Promise<void> = Promise.resolve();
   #lookedMs = -Infinity;
@@ -67,6 +69,12 @@ export class Notifier {
   constructor(parts: NotifierParts) {
     this.#parts = parts;
     this.#outbox = new Outbox(parts);
+    this.#outages = new OutageWatch({
+      ...{ clock: parts.clock, books: this.#books, firstOpen: () => this.#firstOpen() },
+      isOpen: async (runId) => (await parts.ledger.run(runId))?.state !== 'done',
+      tell: (runId, alert) => this.#tell(runId, alert),
+      settle: (runId, base) => this.#settleOne(runId, base),
+    });
   }
 
   /** The command drives these runs from now on. */
@@ -89,6 +97,7 @@ export class Notifier {
   }
 
   readonly observe = (event: EngineEvent): void => {
+    this.#outages.hear(event, (work) => this.#then(work));
     switch (event.kind) {
       case 'run.done':
         this.#moved.add(event.runId);
@@ -259,11 +268,15 @@ export class Notifier {
       for (const base of book.open) {
         const isThere = run.blocked.some(({ reason }) => base === `blocked:${reason}`);
         const isGone = base.startsWith('error:') || run.state === 'done' || this.#moved.has(runId);
-        if (isThere || !isGone) continue;
-        book.settle(base);
-        await this.#parts.ledger.note(runId, NOTICE_SETTLED, this.#parts.clock.now(), { cause: base });
+        if (isThere || !isGone || base === OUTAGE_CAUSE) continue;
+        await this.#settleOne(runId, base);
       }
     }
+  }
+
+  async #settleOne(runId: string, base: string): Promise<void> {
+    this.#book(runId).settle(base);
+    await this.#parts.ledger.note(runId, NOTICE_SETTLED, this.#parts.clock.now(), { cause: base });
   }
 
   async #tell(runId: string, alert: Alert): Promise<void> {

@@ -115,6 +115,7 @@ export class Diary {
       case 'lane.paused':
         return this.count('paused');
       case 'api.unreachable':
+      case 'api.errors':
         return this.count('unreachable');
       case 'deadline.late':
         this.lateRows = event.lateRows;

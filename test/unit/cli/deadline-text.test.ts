@@ -37,7 +37,7 @@ describe('in status', () => {
     const view = {
       ...{ id: 'run_1', name: null, state, canceled: false, blocked: [], rows: { total: 1 }, chunks: {}, in_doubt: [] },
       ...{ batches: [], usage: {}, cost_usd: { spent: 0, estimated_total: null, estimated_max: null }, output: null },
-      ...{ budget: null, cache: null, pilot: null, priority: 'normal', lane: 'auto' },
+      ...{ budget: null, cache: null, pilot: null, priority: 'normal', lane: 'auto', api_outage: null },
       ...{
         errors: null,
         failures: {},

@@ -73,7 +73,7 @@ describe('a clock that is days ahead', () => {
 
 test('a wait that an earlier process was told holds the next look at the list too', async () => {
   const { it, the } = await submitted();
-  noteFailure(the, failureOf({ status: 429, type: 'rate_limit_error', retryAfterMs: HOUR_MS }));
+  noteFailure(the, 'list', failureOf({ status: 429, type: 'rate_limit_error', retryAfterMs: HOUR_MS }));
   await new WaitKeeper(the).save();
   it.api.calls.length = 0;
   it.clock.advance(MINUTE_MS);

@@ -105,7 +105,7 @@ describe('a wait that the API asked for', () => {
     const room = lab();
     const the = await room.session();
     const untilMs = room.clock.monotonicMs() + HOUR_MS;
-    noteFailure(the, failureOf(asked));
+    noteFailure(the, 'list', failureOf(asked));
     the.callsNotBeforeMs = untilMs;
     await new WaitKeeper(the).save();
     const next = await room.session();
@@ -120,7 +120,7 @@ describe('a wait that the API asked for', () => {
   test('is not longer than it was asked for because a clock was set back', async () => {
     const room = lab();
     const the = await room.session();
-    noteFailure(the, failureOf(asked));
+    noteFailure(the, 'list', failureOf(asked));
     await new WaitKeeper(the).save();
     const now = room.clock.now.bind(room.clock);
     room.clock.now = () => now() - 24 * HOUR_MS;

@@ -40,6 +40,7 @@ function run(given: Partial<RunView> = {}): RunView {
     })),
     results_vanish_at: at(29 * 86_400_000),
     deadline: { at: at(7 * 3_600_000), missed: false, late_rows: 120 },
+    api_outage: null,
     eta: { latest_end: at(86_400_000), typical_batch_seconds: 1_080 },
   };
   return { ...view, ...given };
