@@ -72,7 +72,7 @@ export function jsonLine(time: string, level: string, event: string, fields: Log
 }
 
 /** Before JSON escapes it: an escaped line feed in front would hide a key. */
-function redactText(_key: string, value: unknown): unknown {
+export function redactText(_key: string, value: unknown): unknown {
   return typeof value === 'string' ? redact(value) : value;
 }
 

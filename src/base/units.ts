@@ -87,6 +87,11 @@ export function formatUsd(usd: number): string {
   return `$${formatCount(usd)}`;
 }
 
+/** Sums of fractions end a hair beside what they should be: to a billionth of a dollar. */
+export function roundUsd(usd: number): number {
+  return Math.round(usd * 1e9) / 1e9;
+}
+
 /** `1 row`, `2 rows`. */
 export function plural(count: number, one: string, many = `${one}s`): string {
   return `${formatCount(count)} ${count === 1 ? one : many}`;

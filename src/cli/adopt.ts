@@ -10,7 +10,7 @@ import { requestCount, type BatchInfo, type RunRecord } from '../domain/model.ts
 import { CUSTOM_ID } from '../domain/result-line.ts';
 import { generatedId } from '../domain/row-file.ts';
 import type { BatchApi } from '../domain/ports.ts';
-import type { RowReading, SourceRecord } from '../domain/source.ts';
+import { lineOf, type RowReading, type SourceRecord } from '../domain/source.ts';
 import type { Store } from '../domain/store.ts';
 import { readHead } from '../engine/batch-head.ts';
 import type { ApiEngine } from '../engine/engine.ts';
@@ -143,7 +143,7 @@ function adopting(
 
 function checkedId(record: SourceRecord, reading: RowReading): string {
   const given = reading.ok ? reading.row.customId : reading.customId;
-  const id = given ?? generatedId(record.file, record.element ?? record.line, 1);
+  const id = given ?? generatedId(record.file, lineOf(record), 1);
   if (CUSTOM_ID.test(id)) return id;
   throw new BatchrunError('E_ADOPT', `line ${record.line}: "${id.slice(0, 20)}" cannot be the custom_id of a request`, {
     hint: 'Name the column with the custom_ids that the script used: --id-column.',

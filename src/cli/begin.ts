@@ -22,7 +22,7 @@ function ignoresFile(command: Command): boolean {
 
 export async function contextOf(command: Command, { signal, started }: BeginParts): Promise<Context> {
   const from = { env: process.env, cwd: process.cwd(), ignoresFile: ignoresFile(command) };
-  await applySettings(command, from);
+  applySettings(command, from);
   const flags = command.opts<Flags>();
   started(flags);
   const complete = (text: string): string => withState(text, flags.state);

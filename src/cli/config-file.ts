@@ -9,13 +9,13 @@
  * Everything in it is checked before anything is used, and all that is wrong is said at once, with file and line and the
  * name that was most likely meant. Values are never quoted: one of them may be a key, and keys do not belong here.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
-import { BatchrunError, messageOf, systemCodeOf } from '../base/errors.ts';
+import { BatchrunError } from '../base/errors.ts';
 import { plural } from '../base/units.ts';
 import { closest } from '../domain/row/closest.ts';
 import { isObject, type JsonObject } from '../domain/row/shape.ts';
-import { keyPlaces } from './json-lines.ts';
+import { readDataFile, type DataFile } from './data-file.ts';
 import type { FlagName } from './option-table.ts';
 import { FILE_FLAGS, settingText } from './setting-values.ts';
 
@@ -51,65 +51,13 @@ export function findConfig(given: string | undefined, cwd: string): string | nul
   return found[0] === undefined ? null : resolve(cwd, found[0]);
 }
 
-export async function readConfig(path: string): Promise<ConfigFile> {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8').replace(/^\uFEFF/, '');
-  } catch (error) {
-    const missing = systemCodeOf(error) === 'ENOENT';
-    const is = missing ? 'is not there' : `cannot be read: ${messageOf(error)}`;
-    throw new BatchrunError('E_CONFIG', `the configuration file ${path} ${is}`, {
-      hint: missing ? 'Check the path; `batchrun init` writes such a file.' : 'Check the path.',
-      cause: error,
-    });
-  }
-  const parsed = isYaml(path, text) ? await parseYamlText(path, text) : parseJsonText(path, text);
-  return new Checker(path, parsed.lineOf).check(parsed.value, parsed.problems);
-}
-
-function isYaml(path: string, text: string): boolean {
-  if (/\.ya?ml$/i.test(path)) return true;
-  return !/\.json$/i.test(path) && !/^\s*[{[]/.test(text);
-}
-
-interface ParsedFile {
-  readonly value: JsonObject;
-  readonly lineOf: (path: readonly string[]) => number | undefined;
-  /** What JSON.parse takes and people did not mean. */
-  readonly problems: readonly string[];
-}
-
-function parseJsonText(path: string, text: string): ParsedFile {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new BatchrunError('E_CONFIG', `${path} is not JSON: ${jsonComplaint(error, text)}`);
-  }
-  if (!isObject(value)) throw new BatchrunError('E_CONFIG', `${path} must hold one JSON object`);
-  const { lineOf, twice } = keyPlaces(text);
-  return { value, lineOf, problems: twice.map(({ key, line }) => `${path}:${line}: "${key}" is there twice`) };
-}
-
-/** What the engine says, without the piece of the file that it quotes, and with the line. */
-function jsonComplaint(error: unknown, text: string): string {
-  const message = messageOf(error);
-  const position = /at position (\d+)/.exec(message)?.[1];
-  const what = message
-    .replace(/, (?:\.\.\.)?"[\s\S]*"(?:\.\.\.)? is not valid JSON$/, '')
-    .replace(/ in JSON at.*$/s, '');
-  if (position === undefined) return what;
-  return `${what} on line ${text.slice(0, Number(position)).split('\n').length}`;
-}
-
-async function parseYamlText(path: string, text: string): Promise<ParsedFile> {
-  const { parseYaml } = await import('./yaml-file.ts');
-  const { value, lineOf, problem } = parseYaml(text);
-  if (problem) throw new BatchrunError('E_CONFIG', `${path}:${problem.line}: not YAML: ${problem.message}`);
+export function readConfig(path: string): ConfigFile {
+  const missingHint = 'Check the path; `batchrun init` writes such a file.';
+  const { value, lineOf } = readDataFile(path, { what: 'the configuration', missingHint });
   // A file of nothing but comments sets nothing.
-  if (value === null) return { value: {}, lineOf, problems: [] };
-  if (!isObject(value)) throw new BatchrunError('E_CONFIG', `${path} must hold names with values, such as "model: …"`);
-  return { value, lineOf, problems: [] };
+  const flags = value ?? {};
+  if (!isObject(flags)) throw new BatchrunError('E_CONFIG', `${path} must hold names with values, such as "model: …"`);
+  return new Checker(path, lineOf).check(flags);
 }
 
 /** An API key as Anthropic writes it. */
@@ -120,17 +68,16 @@ const SECRET_NAME = /(?:api|admin|access)[-_]?keys?$|^keys?$|auth[-_]?token|^tok
 
 class Checker {
   readonly #path: string;
-  readonly #lineOf: ParsedFile['lineOf'];
+  readonly #lineOf: DataFile['lineOf'];
   readonly #problems: string[] = [];
   #hasSecret = false;
 
-  constructor(path: string, lineOf: ParsedFile['lineOf']) {
+  constructor(path: string, lineOf: DataFile['lineOf']) {
     this.#path = path;
     this.#lineOf = lineOf;
   }
 
-  check(file: JsonObject, problems: readonly string[]): ConfigFile {
-    this.#problems.push(...problems);
+  check(file: JsonObject): ConfigFile {
     const { [SCHEMA_KEY]: _editors, [PROFILES_KEY]: profiles = {}, ...flags } = file;
     const settings = this.#settings(flags, []);
     const checked = new Map<string, FileSettings>();

@@ -25,7 +25,7 @@ export async function runConfig(context: Context, name: string | undefined, argv
     return EXIT.ok;
   }
   if (name !== undefined && !Object.hasOwn(COMMAND_FLAGS, name)) throw unknownCommand(name);
-  const view = await viewConfig(name, { argv, env: process.env, cwd: process.cwd() });
+  const view = viewConfig(name, { argv, env: process.env, cwd: process.cwd() });
   if (flags.json === true) await terminal.data(`${JSON.stringify(view)}\n`);
   else await terminal.text(`${configText(view, { color: terminal.dataColor })}\n`);
   return EXIT.ok;
@@ -45,11 +45,11 @@ export interface ConfigPlace {
   readonly cwd: string;
 }
 
-export async function viewConfig(name: string | undefined, { argv, env, cwd }: ConfigPlace): Promise<ConfigView> {
+export function viewConfig(name: string | undefined, { argv, env, cwd }: ConfigPlace): ConfigView {
   const typed = new Map<string, string>();
   const target = targetCommand(name, typed);
   target.parse(wordsAfter(argv, name), { from: 'user' });
-  const settings = await applySettings(target, { env, cwd });
+  const settings = applySettings(target, { env, cwd });
   const flags = name === undefined ? FLAG_NAMES : (COMMAND_FLAGS[name] ?? []);
   return {
     command: name ?? null,

@@ -1,12 +1,12 @@
 /**
  * The part of the composition root (context.ts) for pages: the web server, and what a page of a state folder looks at.
  */
-import type { startWeb, WebOptions, WebServer } from '../adapters/web/server.ts';
+import type { WebOptions, WebServer } from '../adapters/web/server.ts';
 import type { ServeState } from '../tools/serve/state.ts';
 import { hasState, openReading, type Context, type LedgerReading } from './context.ts';
 
-export type { WebServer };
-export type StartWeb = typeof startWeb;
+/** What a page is made of. */
+export type WebPage = Pick<WebOptions, 'files' | 'routes' | 'feed' | 'onError'>;
 
 export interface WebParts {
   start(options: WebOptions): Promise<WebServer>;

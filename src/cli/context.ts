@@ -3,6 +3,7 @@
  * chance, and with the API where a command needs it (the SDK is loaded only then). The state folder is opened by
  * host/state-folder.ts, for the library as well.
  */
+import { isBatchrunError } from '../base/errors.ts';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { systemClock } from '../base/clock.ts';
@@ -127,6 +128,16 @@ export async function findCredentials(context: Context): Promise<ApiLink> {
   const [first, ...others] = pool;
   if (!first) return connectAnthropic(parts);
   return others.length === 0 ? first : { ...first, pool };
+}
+
+/** Null where there are none: what sends nothing can do without. */
+export async function findCredentialsIfAny(context: Context): Promise<ApiLink | null> {
+  try {
+    return await findCredentials(context);
+  } catch (error) {
+    if (isBatchrunError(error, 'E_CREDENTIALS')) return null;
+    throw error;
+  }
 }
 
 /** Limits that are shared through a server. Its client takes a while to load: only where it is asked for. */

@@ -11,7 +11,7 @@ import { generatedId } from '../domain/row-file.ts';
 import { ID_COLUMN, isObject, PRIORITY_COLUMN } from '../domain/row/shape.ts';
 import { explainRoutes, type ExplainedRoute } from '../domain/routing/explain-rules.ts';
 import type { RoutedRow } from '../domain/routing/router.ts';
-import type { RowReading, RowSource, SourceRecord } from '../domain/source.ts';
+import { lineOf, type RowReading, type RowSource, type SourceRecord } from '../domain/source.ts';
 import { openInput, type Context } from './context.ts';
 import { EXIT } from './outcome.ts';
 import { readTexts, rowReading } from './prepare.ts';
@@ -71,7 +71,7 @@ async function findRecord(source: RowSource, { row, inputCount, idColumn }: Want
   for await (const records of source.records()) {
     for (const record of records) {
       const id = idOf(record, idColumn);
-      const lineId = generatedId(record.file, record.element ?? record.line, inputCount);
+      const lineId = generatedId(record.file, lineOf(record), inputCount);
       if ((id ?? lineId) === row) return record;
       if (lineId === row) onLine ??= record;
     }
@@ -98,7 +98,7 @@ function explain(record: SourceRecord, { reading, seen, context, inputs }: Expla
   const customId = reading.ok ? reading.row.customId : reading.customId;
   const common = {
     place: `${inputs[record.file] ?? '-'}:${record.line}`,
-    id: customId ?? generatedId(record.file, record.element ?? record.line, inputs.length),
+    id: customId ?? generatedId(record.file, lineOf(record), inputs.length),
     rules: taken < 0 ? rules : rules.slice(0, taken + 1),
     route,
   };

@@ -7,7 +7,7 @@ import { isObject, type JsonObject } from '../domain/row/shape.ts';
 import type { PreparedRow } from '../domain/source.ts';
 import { readMix, type MixDefaults, type MixEntry } from '../tools/loadtest/mix.ts';
 import { openInput, type Context } from './context.ts';
-import { readDataFile } from './data-file.ts';
+import { readDataValue } from './data-file.ts';
 import type { Flags } from './options.ts';
 import { readTexts, rowReading } from './prepare.ts';
 
@@ -52,7 +52,7 @@ function mixOf(flags: Flags, file: string, inputs: readonly string[]): readonly 
     });
   }
   const { system, params } = readTexts(flags);
-  return readMix(readDataFile(file, { what: 'the mix of --mix' }), file, {
+  return readMix(readDataValue(file, { what: 'the mix of --mix' }), file, {
     ...{ ...sortParams(flags, params), turns: flags.turns ?? 1, system },
   });
 }

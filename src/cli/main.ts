@@ -3,7 +3,6 @@
  * The way in and the only way out: signals, the one place that turns errors into exit codes, and the only
  * `process.exit` of batchrun.
  */
-import { readFileSync } from 'node:fs';
 import { systemClock } from '../base/clock.ts';
 import { BatchrunError, isBatchrunError, messageOf } from '../base/errors.ts';
 import type { FailpointName } from '../base/failpoint.ts';
@@ -36,13 +35,14 @@ async function main(): Promise<number> {
   const argv = process.argv.slice(2);
   try {
     await armFromEnvironment();
+    const { packageVersion } = await import('./version.ts');
     if (isVersionAsked(argv)) {
-      process.stdout.write(`${readVersion()}\n`);
+      process.stdout.write(`${packageVersion()}\n`);
       return 0;
     }
     const { createProgram } = await import('./program.ts');
     const program = createProgram({
-      version: readVersion(),
+      version: packageVersion(),
       argv,
       signal: stop.signal,
       silent: isJsonLog(undefined),
@@ -148,11 +148,6 @@ async function unanswered(error: unknown): Promise<unknown> {
 
 function stackOf(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
-}
-
-function readVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }
 
 /**

@@ -2,12 +2,12 @@
  * `--prices FILE`: prices per million tokens in USD, by model. A name or a number that cannot be meant is refused with
  * its place: a price that is silently left out would make every sum and every budget wrong.
  */
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { BatchrunError, messageOf } from '../base/errors.ts';
+import { BatchrunError } from '../base/errors.ts';
 import { PRICE_RULES, type ModelPrice, type TokenPrices } from '../domain/prices.ts';
 import { overridePrices, type PriceOverrides } from '../domain/pricing.ts';
 import { isObject, type JsonObject } from '../domain/row/shape.ts';
+import { readDataValue } from './data-file.ts';
 
 const NEEDED = ['input', 'output'] as const;
 /** What is null or not there has no known price: answers that use it have an unknown cost. */
@@ -23,25 +23,10 @@ export function usePrices(file: string): void {
 }
 
 export function readPrices(file: string): PriceOverrides {
-  const models = parse(file);
+  const models = readDataValue(file, { what: 'the prices of --prices' });
+  if (!isObject(models)) throw refused(file, 'must hold one JSON object, with an entry for each model');
   const prices = Object.entries(models).map(([model, entry]) => [model, priceFrom(entry, `${file}: ${model}`)]);
   return Object.fromEntries(prices) as PriceOverrides;
-}
-
-function parse(file: string): JsonObject {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new BatchrunError('E_CONFIG', `the prices cannot be read: ${messageOf(error)}`);
-  }
-  try {
-    const parsed: unknown = JSON.parse(text.replace(/^\uFEFF/, ''));
-    if (isObject(parsed)) return parsed;
-  } catch (error) {
-    throw new BatchrunError('E_CONFIG', `${file} is not JSON: ${messageOf(error)}`);
-  }
-  throw refused(file, 'must hold one JSON object, with an entry for each model');
 }
 
 function priceFrom(entry: unknown, where: string): ModelPrice {
@@ -86,7 +71,7 @@ function tokenPrices(entry: JsonObject, where: string): TokenPrices {
 function amountOf(value: unknown, where: string): number | null {
   if (value === undefined || value === null) return null;
   if (typeof value !== 'number') throw refused(where, 'must be a number');
-  // JSON.parse makes 1e999 of what is too large: infinity.
+  // 1e999 is read as infinity.
   if (!Number.isFinite(value) || value < 0) throw refused(where, 'must be a number from 0');
   return value;
 }

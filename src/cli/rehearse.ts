@@ -2,7 +2,7 @@
  * `batchrun rehearse`: the whole job on the simulator in virtual time. Reads the input as `submit` does, and of the state
  * only what is known of the account; nothing is sent to the API and nothing is kept.
  */
-import { BatchrunError, isBatchrunError, messageOf } from '../base/errors.ts';
+import { BatchrunError, messageOf } from '../base/errors.ts';
 import { plural } from '../base/units.ts';
 import type { AdminLimits } from '../domain/pacing/admin-limits.ts';
 import type { UsageEntry } from '../domain/model.ts';
@@ -15,7 +15,7 @@ import { ADMIN_VARIABLE } from './account.ts';
 import type { ApiLink } from './api-link.ts';
 import {
   createRehearsal,
-  findCredentials,
+  findCredentialsIfAny,
   hasState,
   openInput,
   openReading,
@@ -108,7 +108,7 @@ async function show(
 /** What this state, the Admin API and the flags say of the account. */
 async function knownAccount(context: Context): Promise<KnownAccount> {
   const { flags } = context;
-  const link = await linkIfThere(context);
+  const link = await findCredentialsIfAny(context);
   const origin = link?.api.origin ?? originSaid();
   const state = await readState(context.stateFolder, origin);
   const knowsQueue = state.pools.some(({ limits }) =>
@@ -123,16 +123,6 @@ async function knownAccount(context: Context): Promise<KnownAccount> {
     batchDurationMs: flags.batchDuration ?? null,
     messageLatencyMs: flags.messageLatency ?? null,
   };
-}
-
-/** Credentials say which account it is; without any there is still something to rehearse. */
-async function linkIfThere(context: Context): Promise<ApiLink | null> {
-  try {
-    return await findCredentials(context);
-  } catch (error) {
-    if (isBatchrunError(error, 'E_CREDENTIALS')) return null;
-    throw error;
-  }
 }
 
 function originSaid(): string {

@@ -6,6 +6,7 @@ import { BatchrunError } from '../base/errors.ts';
 import { systemClock } from '../base/clock.ts';
 import { plural } from '../base/units.ts';
 import type { RunRecord } from '../domain/model.ts';
+import { RETRYABLE_ROW_STATES } from '../domain/transitions.ts';
 import { drive } from '../engine/runner.ts';
 import { viewRun } from '../engine/status.ts';
 import { sweep } from '../engine/sweep.ts';
@@ -14,8 +15,6 @@ import { assertOrigin, driveAndReport } from './drive-runs.ts';
 import { EXIT } from './outcome.ts';
 import { selectRun } from './select-run.ts';
 import { rememberWishes } from './wishes.ts';
-
-const RETRYABLE = ['failed', 'expired', 'canceled'] as const;
 
 export async function runRetry(context: Context, wanted: string): Promise<number> {
   const { flags, terminal, stateFolder } = context;
@@ -61,13 +60,13 @@ function reopenedText(before: RunRecord, rows: number): string {
   return `another try for ${plural(rows, 'row')}`;
 }
 
-function statesToRetry(only: readonly string[] | undefined): readonly (typeof RETRYABLE)[number][] {
-  if (only === undefined) return RETRYABLE;
+function statesToRetry(only: readonly string[] | undefined): readonly (typeof RETRYABLE_ROW_STATES)[number][] {
+  if (only === undefined) return RETRYABLE_ROW_STATES;
   return only.map((name) => {
-    const state = RETRYABLE.find((one) => one === name);
+    const state = RETRYABLE_ROW_STATES.find((one) => one === name);
     if (state) return state;
     throw new BatchrunError('E_USAGE', `retry --only does not know "${name}"`, {
-      hint: `There are ${RETRYABLE.join(', ')}.`,
+      hint: `There are ${RETRYABLE_ROW_STATES.join(', ')}.`,
     });
   });
 }

@@ -7,11 +7,11 @@ import { modelFacts } from '../domain/models.ts';
 import { closest } from '../domain/row/closest.ts';
 import { readRoutes } from '../domain/routing/read-rules.ts';
 import { columnsOf, type Route } from '../domain/routing/rules.ts';
-import { readDataFile } from './data-file.ts';
+import { readDataValue } from './data-file.ts';
 import type { Flags } from './options.ts';
 
 export function readRules({ routes: file }: Pick<Flags, 'routes'>): readonly Route[] | undefined {
-  return file === undefined ? undefined : readRoutes(readDataFile(file, { what: 'the rules of --routes' }), file);
+  return file === undefined ? undefined : readRoutes(readDataValue(file, { what: 'the rules of --routes' }), file);
 }
 
 export interface RulesCheck {

@@ -10,58 +10,48 @@ import { Downloads } from '../tools/serve/downloads.ts';
 import { Watch } from '../tools/serve/feed.ts';
 import { serveRoutes } from '../tools/serve/routes.ts';
 import { findCredentials, type Context } from './context.ts';
-import { loadWeb, openServeState } from './context-web.ts';
+import { openServeState } from './context-web.ts';
 import { EXIT } from './outcome.ts';
-import { pageToken, unguessable, withToken } from './page-token.ts';
+import { startPage } from './page-server.ts';
+import { unguessable } from './page-token.ts';
 import { CommandTasks } from './serve-tasks.ts';
 import { isDriving } from './status.ts';
 import { packageVersion } from './version.ts';
 
-const PORT = 7_700;
 /** How often it looks while nobody does, so that the charts of whoever comes have no gap. */
 const LOOK_INTERVAL_MS = 5_000;
 
 export async function runServe(context: Context): Promise<number> {
   const { flags, terminal, stateFolder, signal } = context;
-  const token = pageToken(process.env);
   const state = await openServeState(context);
   // What is wrong with the state is said here, not in a page.
   await state.ledger();
   const tasks = new CommandTasks(context, await whatIsMissing(context));
   const watch = new Watch(state, { clock: systemClock, isDriving, tasks: () => tasks.list(), start: unguessable() });
   const downloads = new Downloads(state, systemClock, unguessable);
-  const web = await loadWeb();
-  const isLocal = web.isLoopback(flags.host);
-  const server = await web.start({
-    host: flags.host,
-    port: flags.port ?? PORT,
-    token,
+  const page = await startPage(context, {
     files: PAGE_FILES,
-    routes: serveRoutes({ state, watch, tasks, downloads, isLocal, version: packageVersion() }),
+    routes: (isLocal) => serveRoutes({ state, watch, tasks, downloads, isLocal, version: packageVersion() }),
     feed: watch.feed('/api/stream'),
     onError: (error) => context.log.error('serve.failed', { why: messageOf(error) }),
   });
   try {
-    await terminal.data(`${withToken(server.url, token)}\n`);
-    if (flags.quiet !== true) for (const line of opening(context, isLocal, tasks.missing)) terminal.talk(line);
+    await terminal.data(`${page.address}\n`);
+    if (flags.quiet !== true) for (const line of opening(context, page.warning, tasks.missing)) terminal.talk(line);
     await lookUntil(watch, signal);
     return EXIT.ok;
   } finally {
-    await server.close();
+    await page.close();
     await tasks.close();
     await state.close();
     context.log.debug('serve.ended', { state: stateFolder });
   }
 }
 
-function opening({ flags, stateFolder }: Context, isLocal: boolean, missing: string | null): string[] {
+function opening({ stateFolder }: Context, warning: string | null, missing: string | null): string[] {
   return [
     `The page of ${stateFolder} is at the address above; the token behind its # allows texts, downloads and actions.`,
-    ...(isLocal
-      ? []
-      : [
-          `It can be reached from other machines (--host ${flags.host}) and is not encrypted: whoever listens on the way reads the token. A tunnel is safer: ssh -L 7700:127.0.0.1:7700 this-machine`,
-        ]),
+    ...(warning === null ? [] : [warning]),
     ...(missing === null ? [] : [`Actions that call the API are off: ${missing}`]),
     'Ctrl-C ends it.',
   ];

@@ -41,13 +41,13 @@ export interface SettingsFrom {
 }
 
 /** Fills in what no flag has given. */
-export async function applySettings(command: Command, from: SettingsFrom): Promise<Settings> {
+export function applySettings(command: Command, from: SettingsFrom): Settings {
   const sources = new Map<string, SettingSource>();
   for (const option of command.options) applyVariable(command, { option, env: from.env, sources });
   if (from.ignoresFile === true) return { file: null, profile: null, sources };
   const given = command.opts()['config'] as string | undefined;
   const path = findConfig(given, from.cwd);
-  const file = path === null ? null : await readConfig(path);
+  const file = path === null ? null : readConfig(path);
   if (file) applyProfileName(command, file, sources);
   const profile = (command.opts()['profile'] as string | undefined) ?? null;
   const ofProfile = profile === null ? null : profileOf(file, profile);

@@ -3,7 +3,7 @@
  * id. What does not fit waits for `collect`.
  */
 import { systemClock } from '../base/clock.ts';
-import { BatchrunError, isBatchrunError } from '../base/errors.ts';
+import { BatchrunError } from '../base/errors.ts';
 import { formatBytes, formatCount, formatUsd, plural } from '../base/units.ts';
 import { parseFailIf } from '../domain/fail-if.ts';
 import { wishesOf, type RunWishes } from '../domain/model.ts';
@@ -16,7 +16,7 @@ import type { RowReading, SourceRecord } from '../domain/source.ts';
 import {
   connectApi,
   createEngine,
-  findCredentials,
+  findCredentialsIfAny,
   openInput,
   openStore,
   workspaceHeader,
@@ -57,7 +57,7 @@ export async function runSubmit(context: Context, inputs: readonly string[], opt
   if (row !== undefined)
     return (await import('./explain-routing.ts')).explainRouting(context, inputs, { row, ...options });
   // Before the input is read: a missing key must not be found after ten minutes of reading.
-  const link = flags.dryRun === true ? await connectIfPossible(context) : await connectApi(context);
+  const link = flags.dryRun === true ? await findCredentialsIfAny(context) : await connectApi(context);
   const store = await openStore(context.stateFolder);
   try {
     const progress = createTelling(context);
@@ -110,15 +110,6 @@ function checkFlags({ flags }: Context, options: SubmitOptions): void {
 /** What is wanted of the run, the usual where no flag says otherwise. */
 function allWishes({ flags }: Context): RunWishes {
   return wishesOf({ settings: { wishes: wishesAsked(flags) } });
-}
-
-async function connectIfPossible(context: Context): Promise<ApiLink | null> {
-  try {
-    return await findCredentials(context);
-  } catch (error) {
-    if (isBatchrunError(error, 'E_CREDENTIALS')) return null;
-    throw error;
-  }
 }
 
 export interface Reading {

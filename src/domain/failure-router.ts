@@ -84,7 +84,7 @@ const TRANSIENT_TYPES: ReadonlySet<string> = new Set([
   'conflict_error',
 ]);
 /** Error types that the same body cannot survive. */
-const HOPELESS_TYPES: ReadonlySet<string> = new Set(['invalid_request_error', 'request_too_large', 'not_found_error']);
+export const HOPELESS: ReadonlySet<string> = new Set(['invalid_request_error', 'request_too_large', 'not_found_error']);
 /** A failure that nobody has seen before gets one more try. */
 const UNKNOWN_ATTEMPTS_MAX = 2;
 
@@ -151,7 +151,7 @@ export function routeResult(
     case 'errored': {
       const errorType = line.errorType ?? 'unknown_error';
       if (isBillingLine(errorType, line.errorCode ?? null, line.errorMessage ?? '')) return { kind: 'held', errorType };
-      if (HOPELESS_TYPES.has(errorType)) return { kind: 'failed', errorType };
+      if (HOPELESS.has(errorType)) return { kind: 'failed', errorType };
       const again = left && (TRANSIENT_TYPES.has(errorType) || attemptsSoFar < UNKNOWN_ATTEMPTS_MAX);
       return { kind: again ? 'retry' : 'failed', errorType };
     }

@@ -1,6 +1,8 @@
 /**
- * Where a text stops being JSON: what the parser says of it differs from Node to Node, and often names no place.
+ * Where a text stops being JSON, and why: what the parser says of it differs from Node to Node, often names no place, and
+ * quotes the text.
  */
+import { messageOf } from '../base/errors.ts';
 
 export interface JsonPlace {
   /** From 1. */
@@ -12,6 +14,15 @@ export interface JsonPlace {
 export function jsonErrorPlace(text: string): JsonPlace {
   const before = text.slice(0, new JsonScan(text).errorAt()).split('\n');
   return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 };
+}
+
+/** What the engine says, without the piece of the text that it quotes: prompts and keys stay private. */
+export function jsonComplaint(error: unknown): string {
+  const message = messageOf(error);
+  const token = /^Unexpected token '[\s\S]{1,2}'/.exec(message);
+  if (token) return token[0];
+  if (message.endsWith('is not valid JSON')) return 'this is no JSON value';
+  return message.replace(/ in JSON at position (\d+).*$/s, ' at character $1').slice(0, 120);
 }
 
 const SPACE = /[ \t\n\r]*/y;

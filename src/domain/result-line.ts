@@ -10,6 +10,7 @@ import { BatchrunError, invariant } from '../base/errors.ts';
 import { WIRE_ID_CHARS_MAX } from './limits.ts';
 import type { TokenUsage } from './model.ts';
 import { NO_USAGE } from './model.ts';
+import { isObject, type JsonObject } from './row/shape.ts';
 
 export type ResultType = 'succeeded' | 'errored' | 'canceled' | 'expired';
 
@@ -35,8 +36,6 @@ export interface WireIdParts {
   readonly chunkNo: number;
   readonly index: number;
 }
-
-type JsonObject = Readonly<Record<string, unknown>>;
 
 /** Answers that stopped for one of these reasons succeeded, but are counted and shown apart (design, section 3.2). */
 export const NOTABLE_STOP_REASONS = [
@@ -210,10 +209,6 @@ export function realtimeResultLine(id: string, messageJson: string): string {
 /** The same JSON without raw line breaks, for files of lines. They can only stand between tokens, never in a string. */
 export function jsonOnOneLine(json: string): string {
   return /[\r\n]/.test(json) ? json.replace(/[\r\n]+/g, ' ').trim() : json;
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function textOf(value: unknown): string | undefined {

@@ -5,6 +5,8 @@
  * Skipped rows have lines of the same kind, with their problems, in rows/invalid.jsonl and rows/duplicates.jsonl.
  */
 import { BatchrunError } from '../base/errors.ts';
+import { BATCH_BYTES_MAX } from './limits.ts';
+import { linesOf, type Line } from './lines.ts';
 import type { RowProblem } from './source.ts';
 
 export interface RowEntry {
@@ -73,6 +75,19 @@ function decoded(line: string, file: string): unknown {
   } catch (cause) {
     throw new BatchrunError('E_STATE_CORRUPT', `${file} is damaged: a line of it cannot be read`, { cause });
   }
+}
+
+/** A row has its params and its columns, and one record of an input holds both: a longer line is none of ours. */
+const LINE_BYTES_MAX = 2 * BATCH_BYTES_MAX;
+
+/** The lines of the bytes of such a file. */
+export function rowFileLines(pieces: AsyncIterable<Buffer>): AsyncGenerator<Line> {
+  return linesOf(pieces, {
+    lineBytesMax: LINE_BYTES_MAX,
+    tooLong: (bytes) => {
+      throw new BatchrunError('E_STATE_CORRUPT', `a line of ${ROW_FILE} has more than ${bytes} bytes`);
+    },
+  });
 }
 
 /** The id of a row without one: `<line>` with one input, `<file>:<line>` (file from 1) with several. */

@@ -22,6 +22,11 @@ export interface SourceRecord {
   readonly plain?: boolean;
 }
 
+/** Of an array it is the element that is counted: several may stand on one line. */
+export function lineOf(record: SourceRecord): number {
+  return record.element ?? record.line;
+}
+
 /** Why a row cannot be sent. Messages quote at most a few characters of the row. */
 export interface RowProblem {
   /** Stable name, `json`, `utf8`, `missing_param`, `unsupported_param`, `duplicate_id`, …; in results as `batchrun_<code>`. */

@@ -104,3 +104,6 @@ export const OPEN_CHUNK_STATES: readonly ChunkState[] = ['sealed', 'submitting',
 
 /** Rows in these states still have something ahead of them. */
 export const OPEN_ROW_STATES: readonly RowState[] = ['waiting', 'in_batch', 'retry', 'in_realtime'];
+
+/** What `batchrun retry` sends again. */
+export const RETRYABLE_ROW_STATES = ['failed', 'expired', 'canceled'] as const;

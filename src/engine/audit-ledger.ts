@@ -3,13 +3,11 @@
  * no sum come out wrong. Chunk by chunk: one index is in memory at a time.
  */
 import { BatchrunError, isBatchrunError } from '../base/errors.ts';
-import { BATCH_BYTES_MAX } from '../domain/limits.ts';
-import { linesOf } from '../domain/lines.ts';
 import { paths } from '../domain/ids.ts';
 import { decodeLeaders } from '../domain/leaders.ts';
 import type { ChunkRecord, RunRecord, UsageEntry } from '../domain/model.ts';
 import { decodeOutcomes, decodeRequestIndex, decodeResultIndex } from '../domain/packed-index.ts';
-import { decodeInvalidEntry } from '../domain/row-file.ts';
+import { decodeInvalidEntry, rowFileLines } from '../domain/row-file.ts';
 import type { Snapshot } from '../domain/store.ts';
 import type { ChunkIndex } from '../domain/store-steps.ts';
 import { OPEN_ROW_STATES } from '../domain/transitions.ts';
@@ -135,19 +133,14 @@ function damage(what: string): BatchrunError {
 /** The rows that were skipped at the reading of the input: in a list beside the chunks. */
 async function readSkipped({ engine, rows, found, hint }: Parts, path: string): Promise<void> {
   if ((await engine.files.size(path)) === null) return;
-  const limits = { lineBytesMax: 2 * BATCH_BYTES_MAX, tooLong };
   try {
-    for await (const { bytes } of linesOf(engine.files.stream(path), limits)) {
+    for await (const { bytes } of rowFileLines(engine.files.stream(path))) {
       rows.skipped(decodeInvalidEntry(bytes.toString()).seq);
     }
   } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
+    if (!isBatchrunError(error, 'E_STATE_CORRUPT')) throw error;
     rows.damaged();
-    const message = `the list of skipped rows ${engine.files.locate(path)} holds a line that is not JSON`;
+    const message = `the list of skipped rows ${engine.files.locate(path)} cannot be read: ${error.message}`;
     found.add(finding('file_damaged', { message, hint }));
   }
-}
-
-function tooLong(bytes: number): never {
-  throw new BatchrunError('E_STATE_CORRUPT', `a line of skipped rows has more than ${bytes} bytes`);
 }

@@ -2,6 +2,7 @@
  * What the prompt cache did for a run, from the ledger alone: how much was read and written, what warm-ups cost, and what
  * all of it saved or lost against no caching. Part of the shape of `--json`.
  */
+import { roundUsd } from '../base/units.ts';
 import { cacheOf, hitShare, type WarmUpSum } from '../domain/cache/settings.ts';
 import type { RunRecord, UsageEntry } from '../domain/model.ts';
 import { cacheSavingUsd } from '../domain/pricing.ts';
@@ -54,8 +55,8 @@ export function viewCache(run: RunRecord, usage: readonly UsageEntry[]): CacheVi
     ...{ read_tokens: read, written_tokens: written, hit_share: hitShare(rows) },
     warm_ups: warmUps.reduce((sum, { calls }) => sum + calls, 0),
     ...{
-      warm_up_usd: warmUpUsd === null ? null : rounded(warmUpUsd),
-      saved_usd: saved === null ? null : rounded(saved),
+      warm_up_usd: warmUpUsd === null ? null : roundUsd(warmUpUsd),
+      saved_usd: saved === null ? null : roundUsd(saved),
     },
   };
 }
@@ -77,9 +78,4 @@ function withoutWarmUps(entry: UsageEntry, warmUps: readonly WarmUpSum[]): Usage
 
 function sumOf(parts: readonly (number | null)[]): number | null {
   return parts.reduce<number | null>((sum, part) => (sum === null || part === null ? null : sum + part), 0);
-}
-
-/** Sums of fractions end a hair beside what they should be: to a billionth of a dollar. */
-function rounded(usd: number): number {
-  return Math.round(usd * 1e9) / 1e9;
 }

@@ -8,13 +8,11 @@ import { addMix, paramsOf, type MixSums } from '../domain/chunk-text.ts';
 import { hashOf } from '../domain/id-hash.ts';
 import { paths, tagOf } from '../domain/ids.ts';
 import { laneOfMix } from '../domain/lane-mix.ts';
-import { BATCH_BYTES_MAX } from '../domain/limits.ts';
-import { BatchrunError, invariant } from '../base/errors.ts';
-import { linesOf } from '../domain/lines.ts';
+import { invariant } from '../base/errors.ts';
 import type { ChunkRecord } from '../domain/model.ts';
 import { decodeRequestIndex } from '../domain/packed-index.ts';
 import type { Files } from '../domain/ports.ts';
-import { decodeRowEntry, generatedId, type InvalidEntry, type RowEntry } from '../domain/row-file.ts';
+import { decodeRowEntry, generatedId, rowFileLines, type InvalidEntry, type RowEntry } from '../domain/row-file.ts';
 import type { Store } from '../domain/store.ts';
 import { ChunkWriter } from './chunk-writer.ts';
 import type { Engine } from './engine.ts';
@@ -140,17 +138,13 @@ async function* suspects(
   const { seqs } = decodeRequestIndex(requests);
   let index = 0;
   const pieces = scope.files.stream(paths.rows(scope.runId, chunk.chunkNo));
-  for await (const line of linesOf(pieces, { lineBytesMax: BATCH_BYTES_MAX, tooLong: corruptRowFile })) {
+  for await (const line of rowFileLines(pieces)) {
     const entry = decodeRowEntry(line.bytes.toString());
     const seq = seqs[index];
     invariant(seq !== undefined, 'a row file has as many lines as its chunk has rows');
     if (hashes.has(hashOf(entry.id))) yield { chunk, index, seq, entry };
     index++;
   }
-}
-
-function corruptRowFile(bytes: number): never {
-  throw new BatchrunError('E_STATE_CORRUPT', `a line of a row file has more than ${bytes} bytes`);
 }
 
 function toHolder(place: Place, inputCount: number): Holder {

@@ -6,7 +6,7 @@
  * The order is fixed (run, chunks, attempts, batches, rows, usage, events, each by its number), and all lines are of one
  * instant. Rows without a record of their own follow from their chunk and have no line.
  */
-import { redact } from '../base/log.ts';
+import { redactText } from '../base/log.ts';
 import {
   wishesOf,
   type AttemptRecord,
@@ -59,10 +59,6 @@ type Fields = Readonly<Record<string, unknown>>;
 /** Nothing in the ledger should be a key; should one ever be there, it stays there. */
 function line(type: string, fields: Fields): string {
   return `${JSON.stringify({ type, ...fields }, redactText)}\n`;
-}
-
-function redactText(_key: string, value: unknown): unknown {
-  return typeof value === 'string' ? redact(value) : value;
 }
 
 function runFields(run: RunRecord): Fields {

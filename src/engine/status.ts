@@ -2,6 +2,7 @@
  * A run as people and scripts see it: the shape of `--json`, from the ledger alone. Offline, beside a driver, and in a
  * fraction of a second whatever the size of the run. Fields may be added, never removed; what is not known is null.
  */
+import { roundUsd } from '../base/units.ts';
 import { RESULTS_KEPT_MS } from '../domain/limits.ts';
 import { CHUNK_STATES, ROW_STATES, wishesOf, type Block, type RunRecord, type UsageEntry } from '../domain/model.ts';
 import { worstRunCostUsd } from '../domain/reserve.ts';
@@ -106,8 +107,8 @@ async function viewBudget(store: Ledger, run: RunRecord): Promise<BudgetShown | 
   const { budgetOf } = await import('./budget.ts');
   const view = await budgetOf({ engine: { store } }, run);
   if (!view) return null;
-  const left = view.unknown ? null : rounded(Math.max(0, view.leftUsd));
-  const reserved = rounded(view.reservedUsd);
+  const left = view.unknown ? null : roundUsd(Math.max(0, view.leftUsd));
+  const reserved = roundUsd(view.reservedUsd);
   return { max_usd: view.capUsd, spent_usd: view.spentUsd, reserved_usd: reserved, left_usd: left, mode };
 }
 
@@ -115,11 +116,6 @@ async function viewBudget(store: Ledger, run: RunRecord): Promise<BudgetShown | 
 async function viewCaching(run: RunRecord, usage: readonly UsageEntry[]): Promise<CacheView | null> {
   const cached = usage.some((entry) => entry.cacheReadTokens + entry.cacheWrite5mTokens + entry.cacheWrite1hTokens > 0);
   return cached || run.settings.cache ? (await import('./cache-view.ts')).viewCache(run, usage) : null;
-}
-
-/** Sums of fractions end a hair beside what they should be: to a billionth of a dollar. */
-function rounded(usd: number): number {
-  return Math.round(usd * 1e9) / 1e9;
 }
 
 /** Whether an open run has missed it is what its driver has seen and said: the ledger alone does not know the time. */

@@ -18,6 +18,15 @@ export class TurnHeap<T> {
     return this.#entries.length;
   }
 
+  /** The one whose turn is next. */
+  get first(): Entry<T> | undefined {
+    return this.#entries[0];
+  }
+
+  clear(): void {
+    this.#entries.length = 0;
+  }
+
   push(item: T, turn: number, order = this.#order++): void {
     const entries = this.#entries;
     const entry = { item, turn, order };

@@ -3,18 +3,15 @@
  */
 import { BatchrunError } from '../base/errors.ts';
 import { paths } from '../domain/ids.ts';
-import { linesOf } from '../domain/lines.ts';
-import { BATCH_BYTES_MAX } from '../domain/limits.ts';
 import type { RowRecord, RunRecord } from '../domain/model.ts';
 import type { Files } from '../domain/ports.ts';
-import { decodeInvalidEntry, type InvalidEntry } from '../domain/row-file.ts';
+import { decodeInvalidEntry, rowFileLines, type InvalidEntry } from '../domain/row-file.ts';
 import type { Store } from '../domain/store.ts';
 import { WindowCache } from './windows.ts';
 
 /** Records read at a time. */
 const PAGE_ROWS = 2_000;
 /** A line holds a row's columns and params, which fit into a body; JSON may double that. */
-const LINE_BYTES_MAX = 2 * BATCH_BYTES_MAX;
 
 /** Row records in the order of their seq, read page by page as the walk goes on. */
 export class RecordCursor {
@@ -94,15 +91,11 @@ interface Place {
 async function placesIn(files: Files, path: string): Promise<Place[]> {
   if ((await files.size(path)) === null) return [];
   const places: Place[] = [];
-  for await (const { bytes, offset } of linesOf(files.stream(path), { lineBytesMax: LINE_BYTES_MAX, tooLong })) {
+  for await (const { bytes, offset } of rowFileLines(files.stream(path))) {
     const { seq } = decodeInvalidEntry(bytes.toString(), files.locate(path));
     places.push({ seq, path, offset, length: bytes.length });
   }
   return places;
-}
-
-function tooLong(bytes: number): never {
-  throw new BatchrunError('E_STATE_CORRUPT', `a line of skipped rows has more than ${bytes} bytes`);
 }
 
 /** No skipped rows: for a walk over some chunks only. */

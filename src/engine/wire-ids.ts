@@ -2,14 +2,11 @@
  * From the custom_id of a result line to the row of its chunk, and back. Our own wire ids say it themselves; in an
  * adopted batch they are the user's ids, which the row file has.
  */
-import { BatchrunError } from '../base/errors.ts';
 import { paths, tagOf } from '../domain/ids.ts';
-import { BATCH_BYTES_MAX } from '../domain/limits.ts';
-import { linesOf } from '../domain/lines.ts';
 import type { ChunkRecord } from '../domain/model.ts';
 import type { Files } from '../domain/ports.ts';
 import { wireId } from '../domain/result-line.ts';
-import { decodeRowEntry } from '../domain/row-file.ts';
+import { decodeRowEntry, rowFileLines } from '../domain/row-file.ts';
 
 /** The place of a row in its chunk; null for an id that none of its rows has. */
 export type IndexOf = (customId: string) => number | null;
@@ -32,13 +29,8 @@ export function taggedIds(chunk: Pick<ChunkRecord, 'runId' | 'chunkNo' | 'rowCou
 /** At most 100,000 ids of 64 characters: a batch holds no more. */
 async function ownIds(files: Files, chunk: ChunkRecord): Promise<IndexOf> {
   const places = new Map<string, number>();
-  const limits = { lineBytesMax: 2 * BATCH_BYTES_MAX, tooLong };
-  for await (const { bytes } of linesOf(files.stream(paths.rows(chunk.runId, chunk.chunkNo)), limits)) {
+  for await (const { bytes } of rowFileLines(files.stream(paths.rows(chunk.runId, chunk.chunkNo)))) {
     places.set(decodeRowEntry(bytes.toString()).id, places.size);
   }
   return (customId) => places.get(customId) ?? null;
-}
-
-function tooLong(bytes: number): never {
-  throw new BatchrunError('E_STATE_CORRUPT', `a line of a row file has more than ${bytes} bytes`);
 }

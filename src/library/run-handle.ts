@@ -4,7 +4,7 @@
  */
 import { BatchrunError, isBatchrunError } from '../base/errors.ts';
 import { ROW_STATES, type RowState, type RunRecord } from '../domain/model.ts';
-import { OPEN_ROW_STATES } from '../domain/transitions.ts';
+import { OPEN_ROW_STATES, RETRYABLE_ROW_STATES } from '../domain/transitions.ts';
 import { viewRun, type RunView } from '../engine/status.ts';
 import { walkRows } from '../engine/walk.ts';
 import { EventFeed } from './events.ts';
@@ -21,8 +21,6 @@ export interface RunParts {
   readonly report: SubmitReport | null;
 }
 
-const RETRYABLE = ['failed', 'expired', 'canceled'] as const;
-
 export function createRun(parts: RunParts): Run {
   const handle = new RunHandle(parts);
   const { id, name, report } = parts;
@@ -34,7 +32,7 @@ export function createRun(parts: RunParts): Run {
     status: () => handle.status(),
     start: () => void handle.ended().catch(() => undefined),
     cancel: () => handle.cancel(),
-    retry: (options) => handle.retry(options?.only ?? RETRYABLE),
+    retry: (options) => handle.retry(options?.only ?? RETRYABLE_ROW_STATES),
   };
 }
 
@@ -113,7 +111,7 @@ class RunHandle {
     return this.status();
   }
 
-  async retry(only: readonly (typeof RETRYABLE)[number][]): Promise<number> {
+  async retry(only: readonly (typeof RETRYABLE_ROW_STATES)[number][]): Promise<number> {
     const run = await this.#record();
     if (run.state !== 'done') {
       throw new BatchrunError('E_RUN_NOT_DONE', `${run.id} is ${run.state}: its rows are still being tried`, {

@@ -91,7 +91,7 @@ describe('batchrun config', () => {
     b.write('batchrun.config.yaml', FILE);
     const env = { BATCHRUN_CHUNK_SIZE: '5', BATCHRUN_QUIET: 'yes' };
     const ended = await b.ok(['config', 'submit', '--profile', 'good', '--limit', '3', '--json'], { env });
-    const view = JSON.parse(ended.stdout) as Awaited<ReturnType<typeof viewConfig>>;
+    const view = JSON.parse(ended.stdout) as ReturnType<typeof viewConfig>;
     const of = (flag: string): unknown => view.values.find((one) => one.flag === flag);
     const file = b.path('batchrun.config.yaml');
     expect(view).toMatchObject({ command: 'submit', file, profile: 'good', unknown_variables: [] });

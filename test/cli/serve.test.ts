@@ -167,6 +167,8 @@ describe('who may ask', () => {
     const { b, id } = await failedRun();
     const { running, get, origin } = await serve(b, ['--host', '0.0.0.0']);
     await running.says(/not encrypted/);
+    const port = new URL(origin).port;
+    await running.says(new RegExp(`ssh -L ${port}:127.0.0.1:${port} `));
     for (const path of [`/api/runs/${id}`, `/api/runs/${id}/log`, '/api/stream']) {
       expect((await get(path)).status, path).toBe(401);
     }

@@ -5,6 +5,7 @@
  */
 import { StringDecoder } from 'node:string_decoder';
 import { NO_USAGE, type TokenUsage } from '../../domain/model.ts';
+import { isObject, type JsonObject } from '../../domain/row/shape.ts';
 
 export interface ReadAnswer {
   readonly usage: TokenUsage;
@@ -27,8 +28,6 @@ export interface AnswerReader {
   take(piece: Buffer): boolean;
   end(): ReadAnswer;
 }
-
-type Json = Readonly<Record<string, unknown>>;
 
 /** A whole message, or an error in its place. */
 export function messageReader(keepsText: boolean): AnswerReader {
@@ -140,7 +139,7 @@ class StreamReader implements AnswerReader {
 }
 
 /** `{type: error, error: {type, message, details}}`; proxies and Cloudflare's 413 have the inner part alone. */
-export function errorOf(value: Json | null): AnswerError | null {
+export function errorOf(value: JsonObject | null): AnswerError | null {
   const inner = value?.['error'];
   if (!isObject(inner)) return null;
   const details = inner['details'];
@@ -174,7 +173,7 @@ function contentText(content: unknown): string {
   return content.map((block: unknown) => (isObject(block) ? (textOf(block['text']) ?? '') : '')).join('');
 }
 
-function parse(text: string): Json | null {
+function parse(text: string): JsonObject | null {
   try {
     const value: unknown = JSON.parse(text);
     return isObject(value) ? value : null;
@@ -182,10 +181,6 @@ function parse(text: string): Json | null {
     // Whoever reads it says that it is unreadable.
     return null;
   }
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function textOf(value: unknown): string | null {

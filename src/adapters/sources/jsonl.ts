@@ -6,8 +6,8 @@
  * bound is never held: its bytes are dropped as they come. Blank lines are skipped and still counted.
  */
 import { isAscii, isUtf8 } from 'node:buffer';
-import { messageOf } from '../../base/errors.ts';
 import { formatBytes } from '../../base/units.ts';
+import { jsonComplaint } from '../../domain/json-place.ts';
 import type { RowProblem, SourceRecord } from '../../domain/source.ts';
 import { firstInvalidByte } from './utf8.ts';
 
@@ -157,13 +157,4 @@ export function tooLong(bytesMax: number): RowProblem {
 
 export function notUtf8(byte: number, of: string): RowProblem {
   return { code: 'utf8', message: `not valid UTF-8 at byte ${byte} of the ${of}: save the file as UTF-8` };
-}
-
-/** What the engine says, without the piece of the row that it quotes: prompts stay private. */
-export function jsonComplaint(error: unknown): string {
-  const message = messageOf(error);
-  const token = /^Unexpected token '[\s\S]{1,2}'/.exec(message);
-  if (token) return token[0];
-  if (message.endsWith('is not valid JSON')) return 'this is no JSON value';
-  return message.replace(/ in JSON at position (\d+).*$/s, ' at character $1').slice(0, 120);
 }

@@ -2,10 +2,10 @@
  * What a load test came to, as text. The same figures as `--json`, in lines of 80 columns.
  */
 import { formatCount, formatDuration, formatUsd, plural } from '../../base/units.ts';
-import type { LatenciesView, LatencyView } from '../../tools/loadtest/live.ts';
+import type { LatenciesView } from '../../tools/loadtest/live.ts';
 import { verdictValue } from '../../tools/loadtest/thresholds.ts';
 import type { LoadView, PartView } from '../../tools/loadtest/view.ts';
-import { limitsRows, loadLine, milliseconds, settingsLine } from '../../tools/loadtest/words.ts';
+import { limitsRows, loadLine, milliseconds, settingsLine, timeCells } from '../../tools/loadtest/words.ts';
 import { table, type Paint } from '../ui.ts';
 
 const WIDTH = 80;
@@ -62,7 +62,7 @@ const PARTS: readonly (readonly [keyof LatenciesView, string])[] = [
 function times(latency: LatenciesView): string {
   const rows = PARTS.flatMap(([part, name]) => {
     const view = latency[part];
-    return view === null ? [] : [[name, ...cells(view)]];
+    return view === null ? [] : [[name, ...timeCells(view)]];
   });
   if (rows.length === 0) return '';
   const { total, service } = latency;
@@ -72,11 +72,6 @@ function times(latency: LatenciesView): string {
     table([['', 'mean', 'p50', 'p75', 'p90', 'p95', 'p99', 'p99.9', 'max'], ...rows]),
     ...(differs ? [note] : []),
   ].join('\n');
-}
-
-function cells(view: LatencyView): string[] {
-  const { mean_ms: mean, p50_ms: p50, p75_ms: p75, p90_ms: p90, p95_ms: p95, p99_ms: p99 } = view;
-  return [mean, p50, p75, p90, p95, p99, view.p99_9_ms, view.max_ms].map(milliseconds);
 }
 
 function speed({ tokens_per_second: one }: LoadView): string {

@@ -108,6 +108,8 @@ export const CUSTOM_TIER = {
 } as const;
 
 export const TIER_NAMES = Object.keys(TIERS) as readonly TierName[];
+/** Those that an account can be put into today, the lowest first. */
+export const TODAY_TIERS = TIER_NAMES.filter((name) => TIERS[name].year === 2026);
 
 export function limitsOfTier(name: TierName, rateClass: string): ClassLimits {
   const { models, lines } = TIERS[name];

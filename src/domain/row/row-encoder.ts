@@ -5,7 +5,7 @@ import { TextBlock, UNIT_BYTES_MAX } from '../../base/text-block.ts';
 import { printHead, printOfInvalid, printTail } from '../fingerprint.ts';
 import { hashOf } from '../id-hash.ts';
 import { encodeInvalidEntry, generatedId, rowEntryLine, type InvalidEntry } from '../row-file.ts';
-import type { PreparedRow, RowNotice, RowReading, SourceRecord } from '../source.ts';
+import { lineOf, type PreparedRow, type RowNotice, type RowReading, type SourceRecord } from '../source.ts';
 import {
   BLOCK_ROWS,
   ID_HASH,
@@ -213,9 +213,4 @@ function bytesMax(text: string): number {
 
 function sameList(a: readonly string[], b: readonly string[]): boolean {
   return a === b || (a.length === b.length && a.every((value, at) => value === b[at]));
-}
-
-/** Of an array it is the element that is counted: several may stand on one line. */
-function lineOf(record: SourceRecord): number {
-  return record.element ?? record.line;
 }

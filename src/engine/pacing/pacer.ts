@@ -5,19 +5,17 @@
  *
  * Nothing here waits: who asks is told how long it would take. The lane waits, so that a stop never waits for a limit.
  */
-import type { Clock } from '../../base/clock.ts';
 import type { ApiFailure } from '../../domain/failure-router.ts';
 import type { TokenUsage } from '../../domain/model.ts';
 import { countedInput, Forecast, type CallSize } from '../../domain/pacing/forecast.ts';
-import type { Amounts, BucketName, CreateLease, Limiter, Marks } from '../../domain/pacing/limiter.ts';
-import type { Caps } from '../../domain/pacing/known-limits.ts';
+import type { Amounts, BucketName, CreateLease, Marks } from '../../domain/pacing/limiter.ts';
 import type { RateSeen } from '../../domain/pacing/rate-seen.ts';
 import type { PoolSnapshot } from '../../domain/pacing/snapshot.ts';
 import type { UseCounts } from '../../domain/pacing/use-ring.ts';
 import type { Pool } from './pool.ts';
 import { BATCH_CLASS } from './batch-limits.ts';
 import { OwnLeases } from './own-leases.ts';
-import { PoolBook } from './pool-book.ts';
+import { PoolBook, type BookParts } from './pool-book.ts';
 
 /** A key that calls may go out with. */
 export interface PacedKey {
@@ -27,14 +25,7 @@ export interface PacedKey {
   readonly label: string;
 }
 
-export interface PacerParts {
-  readonly limiter: Limiter;
-  readonly clock: Clock;
-  readonly caps: Caps;
-  readonly headroom: number;
-  readonly maxQueued?: number | undefined;
-  readonly batchRpm?: number | undefined;
-  readonly told?: ((rateClass: string) => Caps) | undefined;
+export interface PacerParts extends BookParts {
   /** Told of every call, for the metrics. */
   readonly onCall?: (call: CallCount) => void;
 }

@@ -4,7 +4,14 @@
  */
 import { generatedId } from '../../domain/row-file.ts';
 import type { Files } from '../../domain/ports.ts';
-import type { RowNotice, RowProblem, RowReading, RowSource, SourceRecord } from '../../domain/source.ts';
+import {
+  lineOf,
+  type RowNotice,
+  type RowProblem,
+  type RowReading,
+  type RowSource,
+  type SourceRecord,
+} from '../../domain/source.ts';
 import type { ShownProblem } from '../../engine/problems.ts';
 import { stopped } from '../results/read-results.ts';
 import { Tally } from '../results/tally.ts';
@@ -92,7 +99,7 @@ class Check {
   #take(record: SourceRecord): Promise<void> | undefined {
     this.#rows++;
     const { file } = record;
-    const line = record.element ?? record.line;
+    const line = lineOf(record);
     const reading = this.#parts.read(record);
     const customId = reading.ok ? reading.row.customId : reading.customId;
     const generated = generatedId(file, line, this.#parts.inputs.length);

@@ -6,11 +6,11 @@ import { bullets, dataTable, figures, paragraph, type Figure } from '../report/b
 import { lineChart, type LineChart } from '../report/line-chart.ts';
 import type { Markup } from '../report/markup.ts';
 import type { Report, ReportSection } from '../report/page.ts';
-import type { LatenciesView, LatencyView, LoadPoint } from './live.ts';
+import type { LatenciesView, LoadPoint } from './live.ts';
 import { thinned } from './snapshot.ts';
 import { verdictValue } from './thresholds.ts';
 import type { LoadView, PartView } from './view.ts';
-import { limitsRows, loadLine, milliseconds, settingsLine } from './words.ts';
+import { limitsRows, loadLine, milliseconds, settingsLine, timeCells } from './words.ts';
 
 export function loadReport(view: LoadView, points: readonly LoadPoint[]): Omit<Report, 'assets'> {
   const at = view.started_at.slice(0, 16).replace('T', ' ');
@@ -134,11 +134,6 @@ function times(latency: LatenciesView): Markup {
     numbers: [1, 2, 3, 4, 5, 6, 7, 8, 9],
     rows,
   });
-}
-
-function timeCells(view: LatencyView): string[] {
-  const { mean_ms: mean, p50_ms: p50, p75_ms: p75, p90_ms: p90, p95_ms: p95, p99_ms: p99 } = view;
-  return [mean, p50, p75, p90, p95, p99, view.p99_9_ms, view.max_ms].map(milliseconds);
 }
 
 function stages({ by_stage: list }: LoadView): ReportSection[] {

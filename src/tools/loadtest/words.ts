@@ -2,7 +2,7 @@
  * How figures of a load test are written, in text and on pages alike.
  */
 import { formatCount, plural } from '../../base/units.ts';
-import type { LimitName, LoadSettingsView } from './live.ts';
+import type { LatencyView, LimitName, LoadSettingsView } from './live.ts';
 import type { ImpliedLimit, LimitsView } from './rate-watch.ts';
 
 /** `0.42ms`, `38ms`, `1.24s`: three digits that matter. */
@@ -10,6 +10,12 @@ export function milliseconds(ms: number): string {
   if (ms < 10) return `${Number(ms.toPrecision(2))}ms`;
   if (ms < 1_000) return `${Math.round(ms)}ms`;
   return `${(ms / 1_000).toFixed(ms < 10_000 ? 2 : 1)}s`;
+}
+
+/** Mean, percentiles and the most. */
+export function timeCells(view: LatencyView): string[] {
+  const { mean_ms: mean, p50_ms: p50, p75_ms: p75, p90_ms: p90, p95_ms: p95, p99_ms: p99 } = view;
+  return [mean, p50, p75, p90, p95, p99, view.p99_9_ms, view.max_ms].map(milliseconds);
 }
 
 /** What loads: `50 users who think 1-5 s`, `20/s at random`. */

@@ -10,7 +10,14 @@ import { BATCH_TYPICAL_MS, CHUNK_ROWS_DEFAULT } from '../../domain/limits.ts';
 import type { Lane } from '../../domain/model.ts';
 import { modelFacts } from '../../domain/models.ts';
 import { rateClassOf } from '../../domain/pacing/rate-class.ts';
-import { CUSTOM_TIER, limitsOfTier, TIERS, TIERS_AS_OF, type TierName } from '../../domain/pacing/tiers.ts';
+import {
+  CUSTOM_TIER,
+  limitsOfTier,
+  TIERS,
+  TODAY_TIERS,
+  TIERS_AS_OF,
+  type TierName,
+} from '../../domain/pacing/tiers.ts';
 import { PRICES_AS_OF } from '../../domain/prices.ts';
 import { answerMs, speedOf, SPEEDS_AS_OF } from '../../domain/speeds.ts';
 
@@ -94,8 +101,6 @@ const DAY_MINUTES = 1_440;
 export const MONTH_DAYS = 30.4375;
 /** Where nobody says when rows are needed: an hour, a working day, and as long as a batch may take. */
 const WINDOWS_MS = [1, 8, 24].map((hours) => hours * 3_600_000);
-
-export const TODAY_TIERS = (Object.keys(TIERS) as TierName[]).filter((name) => TIERS[name].year === 2026);
 
 export function planCapacity(question: CapacityQuestion): CapacityView {
   const { load, inputTokens, outputTokens, models, tier } = question;

@@ -3,7 +3,7 @@
  * one binds, and no higher than somebody may ask for.
  */
 import { batchTime, realtimeTime, type RealtimeBinding } from '../../domain/estimate/lane-time.ts';
-import { CUSTOM_TIER, limitsOfTier, TIERS, type TierName } from '../../domain/pacing/tiers.ts';
+import { CUSTOM_TIER, limitsOfTier, TIERS, TODAY_TIERS, type TierName } from '../../domain/pacing/tiers.ts';
 import type { LaneTimes } from './lane-view.ts';
 import type { RaiseView } from './view.ts';
 
@@ -47,12 +47,10 @@ function howToRaise(
   if (binding === 'concurrency') return `batchrun submit --realtime --concurrency ${Math.min(1_000, Math.ceil(to))}`;
   const field = { rpm: 'requests', itpm: 'input', otpm: 'output' } as const;
   if (binding === 'tpm') return CUSTOM_TIER.qualifies;
-  const better = TODAY.find((name) => name !== tier && limitsOfTier(name, rateClass)[field[binding]] >= to);
-  if (better === undefined) return `above the ${TODAY.at(-1) ?? ''} tier: ${CUSTOM_TIER.qualifies}`;
+  const better = TODAY_TIERS.find((name) => name !== tier && limitsOfTier(name, rateClass)[field[binding]] >= to);
+  if (better === undefined) return `above the ${TODAY_TIERS.at(-1) ?? ''} tier: ${CUSTOM_TIER.qualifies}`;
   return `the ${better} tier has it: ${TIERS[better].qualifies}`;
 }
-
-const TODAY = (Object.keys(TIERS) as TierName[]).filter((name) => TIERS[name].year === 2026);
 
 function raiseBatch({ batch, batchLane }: LaneTimes, tier: TierName | null): RaiseView | null {
   const chunkRows = Math.max(1, Math.ceil(batchLane.rows / Math.max(1, batchLane.chunks)));
@@ -66,7 +64,7 @@ function raiseBatch({ batch, batchLane }: LaneTimes, tier: TierName | null): Rai
   const to = limit === 'queue' ? chunkRows * Math.min(batchLane.chunks, batchLane.batchesMax) : batchLane.chunks;
   const then = batchTime({ ...batchLane, ...(limit === 'queue' ? { queue: to } : { batchesMax: to }) });
   if (1 - then.ms.expected / batch.ms.expected < GAIN_MIN) return null;
-  const better = TODAY.find((name) => name !== tier && TIERS[name].queue >= to);
+  const better = TODAY_TIERS.find((name) => name !== tier && TIERS[name].queue >= to);
   const queueHow =
     better === undefined ? CUSTOM_TIER.qualifies : `the ${better} tier has it: ${TIERS[better].qualifies}`;
   return {

@@ -3,7 +3,7 @@
  * are read as if it were not there.
  */
 import { BatchrunError } from '../../base/errors.ts';
-import type { RowSource, SourceRecord } from '../../domain/source.ts';
+import { lineOf, type RowSource } from '../../domain/source.ts';
 import { viewResult, type ResultView } from './result-view.ts';
 
 export interface BrokenLine {
@@ -56,8 +56,4 @@ export function stopped(): BatchrunError {
   return new BatchrunError('E_NOT_FINISHED', 'interrupted: not all of it was read', {
     hint: 'Nothing is left behind: run it again.',
   });
-}
-
-function lineOf(record: SourceRecord): number {
-  return record.element ?? record.line;
 }

@@ -1,6 +1,8 @@
 /**
  * What the kinds of failures mean, in words that finish "because …", and what helps.
  */
+import { HOPELESS } from '../../domain/failure-router.ts';
+
 interface Reason {
   readonly because: string;
   readonly helps: string;
@@ -56,5 +58,3 @@ export function reasonHelp(kind: string): string | null {
 export function isHopeless(kind: string): boolean {
   return HOPELESS.has(kind.replace(/^batchrun_refused_/, ''));
 }
-
-const HOPELESS: ReadonlySet<string> = new Set(['invalid_request_error', 'request_too_large', 'not_found_error']);

@@ -1,13 +1,11 @@
 /**
  * Rows of the input that were never sent, because they could not be: the first of them, with what was wrong.
  */
-import { BatchrunError, isBatchrunError } from '../../base/errors.ts';
+import { isBatchrunError } from '../../base/errors.ts';
 import { redact } from '../../base/log.ts';
 import { paths } from '../../domain/ids.ts';
-import { BATCH_BYTES_MAX } from '../../domain/limits.ts';
-import { linesOf } from '../../domain/lines.ts';
 import type { Files } from '../../domain/ports.ts';
-import { decodeInvalidEntry } from '../../domain/row-file.ts';
+import { decodeInvalidEntry, rowFileLines } from '../../domain/row-file.ts';
 import { cutText } from './texts.ts';
 
 export interface SkippedExample {
@@ -28,7 +26,7 @@ export async function skippedExamples(files: Files, runId: string): Promise<Skip
     try {
       if ((await files.size(path)) === null) continue;
       let left = SHOWN_EACH;
-      for await (const { bytes } of linesOf(files.stream(path), { lineBytesMax: 2 * BATCH_BYTES_MAX, tooLong })) {
+      for await (const { bytes } of rowFileLines(files.stream(path))) {
         const { id, line, file = 0, problems } = decodeInvalidEntry(bytes.toString(), files.locate(path));
         const messages = problems.slice(0, PROBLEMS_EACH).map(({ message }) => cutText(redact(message), 300));
         shown.push({ id: cutText(redact(id), ID_CHARS), line, file: file + 1, problems: messages });
@@ -40,8 +38,4 @@ export async function skippedExamples(files: Files, runId: string): Promise<Skip
     }
   }
   return shown;
-}
-
-function tooLong(bytes: number): never {
-  throw new BatchrunError('E_STATE_CORRUPT', `a line of skipped rows has more than ${bytes} bytes`);
 }

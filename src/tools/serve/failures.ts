@@ -7,6 +7,7 @@ import { describeLocalError } from '../../domain/local-errors.ts';
 import type { RowRecord } from '../../domain/model.ts';
 import { decodeRequestIndex } from '../../domain/packed-index.ts';
 import type { Files } from '../../domain/ports.ts';
+import { RETRYABLE_ROW_STATES } from '../../domain/transitions.ts';
 import type { RunView } from '../../engine/status.ts';
 import { RowNames } from '../../engine/row-names.ts';
 import { skippedRows } from '../../engine/walk-sources.ts';
@@ -41,7 +42,6 @@ export interface FailurePage {
 export const INVALID = 'invalid';
 export const UNSENT = 'batchrun_canceled';
 
-const STATES = ['failed', 'expired', 'canceled'] as const;
 const PAGE_MAX = 200;
 /** Records that are looked through for one page; where no page is full by then, it goes on with the next. */
 const LOOKED_AT_MAX = 20_000;
@@ -53,7 +53,7 @@ export function reasonsOf({ failures, rows }: Pick<RunView, 'failures' | 'rows'>
   if (invalid > 0) counts.set(INVALID, invalid);
   // Rows of chunks that were canceled as a whole have no record of their own: they are what is missing in the sum.
   const recorded = [...Object.values(failures)].reduce((sum, count) => sum + count, 0);
-  const unsent = STATES.reduce((sum, state) => sum + (rows[state] ?? 0), 0) - recorded;
+  const unsent = RETRYABLE_ROW_STATES.reduce((sum, state) => sum + (rows[state] ?? 0), 0) - recorded;
   if (unsent > 0) counts.set(UNSENT, (counts.get(UNSENT) ?? 0) + unsent);
   return [...counts]
     .sort((a, b) => b[1] - a[1])
@@ -113,7 +113,7 @@ async function recordedPage(scope: Scope, { reason, after, limit }: PageAsked): 
   const rows: FailedRow[] = [];
   let afterSeq = numberIn(after, 'r') ?? -1;
   for (let looked = 0; looked < LOOKED_AT_MAX;) {
-    const records = await ledger.rowRecords(run.id, { states: STATES, afterSeq, limit: READ_AT_ONCE });
+    const records = await ledger.rowRecords(run.id, { states: RETRYABLE_ROW_STATES, afterSeq, limit: READ_AT_ONCE });
     for (const record of records) {
       afterSeq = record.seq;
       looked++;

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { readDataFile } from '../../../src/cli/data-file.ts';
+import { readDataFile, readDataValue } from '../../../src/cli/data-file.ts';
 import { tempFolder } from '../../support/temp.ts';
 
 function file(name: string, text: string): string {
@@ -14,7 +14,7 @@ function file(name: string, text: string): string {
 function complaint(name: string, text: string): string {
   const path = file(name, text);
   try {
-    readDataFile(path, { what: 'rules' });
+    readDataValue(path, { what: 'rules' });
   } catch (error) {
     expect(error).toMatchObject({ code: 'E_CONFIG' });
     return (error as Error).message.replace(path, name);
@@ -27,10 +27,10 @@ describe('a file of settings', () => {
     ['a.json', '\uFEFF{"a": [1, null]}'],
     ['a.yaml', '# said\na:\n  - 1\n  - null\n'],
     ['a.yml', 'x: &x 1\na: [*x, ~]\n'],
-    // What has no such ending is YAML, and every JSON is.
     ['a', '{"a": [1, null]}'],
+    ['a', 'a: [1, null]'],
   ])('%s is read: %j', (name, text) => {
-    expect(readDataFile(file(name, text), { what: 'rules' })).toMatchObject({ a: [1, null] });
+    expect(readDataValue(file(name, text), { what: 'rules' })).toMatchObject({ a: [1, null] });
   });
 
   it.each([
@@ -41,6 +41,7 @@ describe('a file of settings', () => {
     ['a.json', '', 'a.json:1: not valid JSON: Unexpected end of JSON input'],
     ['a.yaml', 'a: 1\nb: 2\na: 3\n', 'a.yaml:3: not valid YAML: Map keys must be unique'],
     ['a.yaml', 'a:\n  - [1\n', 'a.yaml:3: not valid YAML: Flow sequence in block collection must be'],
+    ['a.json', '{"a": 1,\n"b": {"a": 2},\n"a": 3}', 'a.json:3: "a" is there twice'],
     ['a.yaml', '# nothing\n', 'a.yaml is empty: rules go there'],
     ['a.json', 'null', 'a.json is empty: rules go there'],
   ])('%s that is %j is refused with its line', (name, text, message) => {
@@ -58,9 +59,23 @@ describe('a file of settings', () => {
     expect(complaint('a.yaml', bomb.join('\n'))).toContain('not valid YAML: Excessive alias count');
   });
 
-  it('that is not there is an error, unless it may be missing', () => {
-    const path = join(tempFolder(), 'none.yaml');
-    expect(() => readDataFile(path, { what: 'rules' })).toThrow(/with rules is not there/);
-    expect(readDataFile(path, { what: 'rules', optional: true })).toBeUndefined();
+  it('that is larger than any settings is not read', () => {
+    expect(complaint('a.json', `"${'x'.repeat(4 * 1024 * 1024)}"`)).toBe(
+      'a.json is larger than 4.2 MB: it cannot be rules',
+    );
+  });
+
+  it('that is not there, or cannot be read, is an error with what to do', () => {
+    const folder = tempFolder();
+    const missing = { what: 'rules', missingHint: 'Write one.' };
+    expect(() => readDataFile(join(folder, 'none.yaml'), missing)).toThrow(
+      expect.objectContaining({
+        message: expect.stringMatching(/^rules: .*none.yaml is not there$/),
+        hint: 'Write one.',
+      }),
+    );
+    expect(() => readDataFile(folder, missing)).toThrow(
+      expect.objectContaining({ message: expect.stringMatching(/^rules: .* cannot be read/), hint: 'Check the path.' }),
+    );
   });
 });

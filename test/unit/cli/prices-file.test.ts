@@ -35,7 +35,12 @@ test('an entry is taken as it stands; batches cost half unless it says otherwise
 
 describe('refused with its place is', () => {
   test.each([
-    ['what is no JSON', '{', /is not JSON/],
+    ['what is no JSON', '{', /not valid JSON/],
+    [
+      'a model that is there twice',
+      '{"m":{"input":1,"output":1},\n"m":{"input":9,"output":9}}',
+      /:2: "m" is there twice/,
+    ],
     ['what is no object', [], /one JSON object/],
     ['an entry that is none', { m: 3 }, /prices\.json: m must be an object/],
     ['a name that is not known', { m: { ...FULL, cache_reads: 1 } }, /m "cache_reads" is not known/],
@@ -51,7 +56,7 @@ describe('refused with its place is', () => {
   });
 
   test('a file that is not there', () => {
-    expect(() => readPrices('/nowhere/prices.json')).toThrow(/cannot be read/);
+    expect(() => readPrices('/nowhere/prices.json')).toThrow(/is not there/);
   });
 });
 

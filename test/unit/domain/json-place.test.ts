@@ -1,7 +1,7 @@
-/** Where a text stops being JSON. */
+/** Where a text stops being JSON, and why. */
 import { describe, expect, test } from 'vitest';
 import { integerBetween, pick, seededRng } from '../../../src/base/random.ts';
-import { jsonErrorPlace } from '../../../src/domain/json-place.ts';
+import { jsonComplaint, jsonErrorPlace } from '../../../src/domain/json-place.ts';
 
 const place = (text: string): string => {
   const { line, column } = jsonErrorPlace(text);
@@ -65,3 +65,13 @@ function isJson(text: string): boolean {
     return false;
   }
 }
+
+test('what the engine says is told with its place and without the text', () => {
+  expect(jsonComplaint(new SyntaxError("Expected ',' or '}' after property value in JSON at position 18"))).toBe(
+    "Expected ',' or '}' after property value at character 18",
+  );
+  expect(jsonComplaint(new SyntaxError('Unexpected token \'"\', "{"a" "b"}" is not valid JSON'))).toBe(
+    "Unexpected token '\"'",
+  );
+  expect(jsonComplaint(new SyntaxError('"undefined" is not valid JSON'))).toBe('this is no JSON value');
+});

@@ -78,13 +78,13 @@ export function added(it: Room, id: string, lines: readonly string[], more: Part
   it.api.listed = it.api.listed.map((batch) => (batch.id === id ? { ...batch, ...more } : batch));
 }
 
-export async function readFile({ files }: Room, path: string): Promise<Buffer> {
+export async function readFile({ files }: Pick<Room, 'files'>, path: string): Promise<Buffer> {
   const pieces: Buffer[] = [];
   for await (const piece of files.stream(path)) pieces.push(piece);
   return Buffer.concat(pieces);
 }
 
-export async function writeFile({ files }: Room, path: string, bytes: Buffer): Promise<void> {
+export async function writeFile({ files }: Pick<Room, 'files'>, path: string, bytes: Buffer): Promise<void> {
   const writer = await files.create(path);
   await writer.write(bytes);
   await writer.commit();

@@ -48,6 +48,17 @@ describe('a run that is in order', () => {
       ['counters_off', null],
     ]);
   });
+
+  test('a list of skipped rows that is damaged is a finding, and not the end of the audit', async () => {
+    const it = lab();
+    const bad = { custom_id: 'bad', params: { model: 'claude-haiku-5-5' } };
+    const run = await it.submit([row(0), bad], { request: { onInvalid: 'skip' } });
+    const path = paths.invalid(run.id);
+    await writeFile(it, path, (await readFile(it, path)).subarray(0, -5));
+    const report = await audit(it.engine, { api: it.api, runs: [run], driven: false, command: String, tell: () => {} });
+    expect(report.runs[0]?.findings.map(({ kind }) => kind)).toContain('file_damaged');
+    expect(report.runs[0]?.findings[0]?.message).toContain('invalid.jsonl');
+  });
 });
 
 describe('rows', () => {
