@@ -6,6 +6,7 @@ import { formatCount, formatDuration, formatUsd } from '../base/units.ts';
 import { viewRun } from '../engine/status.ts';
 import { hasState, openReading, type Context } from './context.ts';
 import { EXIT } from './outcome.ts';
+import { stateWord } from './render/run-text.ts';
 import { table } from './ui.ts';
 
 export async function runList(context: Context): Promise<number> {
@@ -27,7 +28,7 @@ export async function runList(context: Context): Promise<number> {
     const lines = views.map((view) => [
       view.id,
       view.name ?? '',
-      view.blocked.length > 0 ? 'blocked' : view.state,
+      stateWord(view),
       formatCount(view.rows['total'] ?? 0),
       formatCount(view.rows['succeeded'] ?? 0),
       view.cost_usd.spent === null ? 'unknown' : formatUsd(view.cost_usd.spent),

@@ -9,18 +9,19 @@ import type { MarkedPrefix } from '../domain/cache/blocks.ts';
 import { settingHash } from '../domain/fingerprint.ts';
 import { MODEL_FACTS_AS_OF, modelFacts } from '../domain/models.ts';
 import type { Route } from '../domain/routing/rules.ts';
+import { closest } from '../domain/row/closest.ts';
 import { assertCuts, cutsOf, type Cuts } from '../domain/row/cuts.ts';
 import { SEED_DEFAULT } from '../domain/row/draw.ts';
 import { createRowReader, type RowDefaults } from '../domain/row/reader.ts';
 import type { RoutingOptions } from '../domain/row/row-routing.ts';
 import { isObject, type JsonObject } from '../domain/row/shape.ts';
-import { assertPlaceholders, compileTemplate, type Template } from '../domain/row/template.ts';
+import { assertNoSingleBraces, assertPlaceholders, compileTemplate, type Template } from '../domain/row/template.ts';
 import type { RowReading, RowSource, SourceRecord } from '../domain/source.ts';
 import { systemNow } from './context.ts';
 import type { Flags } from './options.ts';
 import { checkRules, readRules } from './rules-file.ts';
 import { readSchema, type SchemaFile } from './schema-file.ts';
-import { correctedCommand } from './shell.ts';
+import { correctedCommand, shellQuote } from './shell.ts';
 
 export interface Texts {
   readonly prompt: string | undefined;
@@ -126,6 +127,8 @@ export function everyRowReading(source: RowSource, request: ReadingRequest): (re
   const prompt = texts.prompt === undefined ? undefined : templateFor(texts.prompt, source, '--prompt', cuts);
   const system = texts.system === undefined ? undefined : templateFor(texts.system, source, '--system', cuts);
   const used = [prompt, system].flatMap((template) => template?.placeholders ?? []);
+  if (flags.idColumn !== undefined) assertIdColumn(flags.idColumn, source.columns);
+  if (prompt && used.length === 0) assertNoSingleBraces(prompt, source.columns);
   const hasModel =
     flags.model !== undefined || texts.params?.['model'] !== undefined || routes?.some(({ use }) => use.model) === true;
   const hasMaxTokens =
@@ -172,6 +175,17 @@ function templateFor(text: string, source: RowSource, flag: string, cuts: Cuts |
   const template = compileTemplate(text, flag, cuts);
   assertPlaceholders(template, source.columns, flag);
   return template;
+}
+
+/** One answer, not the same problem for each row. */
+function assertIdColumn(name: string, columns: readonly string[]): void {
+  if (columns.length === 0 || columns.includes(name)) return;
+  const meant = closest(name, columns);
+  throw new BatchrunError(
+    'E_USAGE',
+    `--id-column names "${name}", but the input has the columns: ${columns.join(', ')}`,
+    { hint: meant === undefined ? 'Name one of them.' : `Did you mean --id-column ${shellQuote(meant)}?` },
+  );
 }
 
 function refuseRetired(model: string, nowMs: number): void {

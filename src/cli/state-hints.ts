@@ -8,7 +8,10 @@ import { shellQuote } from './shell.ts';
 const COMMAND =
   '(?:adopt|audit|cancel|collect|export|list|log|prune|report|resolve|results|retry|run|status|submit)\\b';
 const QUOTED = new RegExp(`\`(batchrun ${COMMAND}[^\`\\n]*)\``, 'g');
-const AT_LINE_END = new RegExp(`^((?:Now|Go on with|To stop them): batchrun ${COMMAND}[^\`\\n]*)$`, 'gm');
+const AT_LINE_END = new RegExp(
+  `((?:^Now|^Go on with|^Start with|^To stop (?:it|them)|To bring (?:it to its|them to their) end): batchrun ${COMMAND}[^\`\\n]*)$`,
+  'gm',
+);
 
 export function withState(text: string, state: string): string {
   if (state === '.batchrun' || !text.includes('batchrun ')) return text;

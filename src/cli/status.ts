@@ -62,11 +62,24 @@ async function rendered(context: Context, store: LedgerReading, wanted: string |
   if (views.length === 0) return `No runs in ${stateFolder}.\nStart with: batchrun submit <input>\n`;
   const options = { color: context.terminal.dataColor, nowMs };
   const texts = views.map((view) => runText(view, options));
+  if (runs.some(isDriven)) texts.push(drivingText(driving));
   const hidden = all.length - runs.length;
-  if (hidden > 0) texts.push(`${plural(hidden, 'older finished run')}: batchrun list`);
+  if (hidden > 0) texts.push(`${plural(hidden, 'older finished run')}: \`batchrun list\``);
   const paragraph = limits?.paragraph(options) ?? '';
   if (paragraph !== '') texts.push(paragraph);
   return `${texts.join('\n\n')}\n`;
+}
+
+/** Does anybody go on with what is not done? After a crash that is the first thing to know. */
+function drivingText(driver: DriverRecord | null): string {
+  return driver === null
+    ? 'No process drives this state now: `batchrun collect` goes on.'
+    : `Process ${driver.pid} on ${driver.host} (\`${driver.command}\`) drives this state.`;
+}
+
+/** Reading an input needs no driver. */
+function isDriven({ state }: RunRecord): boolean {
+  return state !== 'done' && state !== 'ingesting';
 }
 
 /** The account's limits, where something is known of them: else nothing is loaded for it. */

@@ -45,7 +45,7 @@ const CLEAR_LINE = '\r\u001b[2K';
 export interface TerminalOptions {
   readonly color: boolean;
   readonly quiet: boolean;
-  /** Completes the commands that talk tells the user to type. */
+  /** Completes the commands that text for people tells them to type. */
   readonly complete: (text: string) => string;
   /** Makes JSON of what is told, with --log-format json; null where the level leaves it out. */
   readonly told?: (text: string) => string | null;
@@ -102,7 +102,7 @@ export function createTerminal(options: TerminalOptions): Terminal {
       return stdoutGone;
     },
     data,
-    text: (text) => data(shown(text)),
+    text: (text) => data(shown(options.complete(text))),
     ask: async (question) => {
       clear();
       const talk = await converse();

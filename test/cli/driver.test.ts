@@ -109,6 +109,9 @@ describe('a second driver', () => {
     expect(await first.ended).toMatchObject({ code: 143 });
     await second.says(/Safe to stop/);
     expect(await b.json(0, ['status'])).toMatchObject({ driver: { pid: second.child.pid } });
+    expect((await b.ok(['status'])).stdout).toMatch(
+      new RegExp(`\n\nProcess ${second.child.pid} on \\S+ \\(\`batchrun collect\`\\) drives this state\\.\n`),
+    );
   });
 
   test('has the lock at once when the first was killed', async () => {
@@ -121,7 +124,13 @@ describe('a second driver', () => {
     gate.open();
     // Nobody has let go, and status knows all the same that nobody drives.
     expect((await b.json(0, ['status'])).driver).toBeNull();
+    const { stdout } = await b.ok(['status', '--state', b.state]);
+    expect(stdout).toMatch(/^run_\w+ {2}active \(submitted \S+ ago\)\n/);
+    expect(stdout).toContain(
+      `\n\nNo process drives this state now: \`batchrun collect --state ${b.state}\` goes on.\n`,
+    );
     await b.ok(['collect']);
+    expect((await b.ok(['status'])).stdout).not.toContain('drives this state');
     expectAnswers(b.lines('in.results.jsonl'), asked(3));
     expect(b.calls('batches.create')).toBe(1);
   });

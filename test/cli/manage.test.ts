@@ -37,6 +37,8 @@ describe('cancel', () => {
     expect(b.world.ledger.batches).toHaveLength(1);
     expect(b.lines('errors.jsonl').at(-1)).toMatchObject({ custom_id: 'row-6', params: params('question 6') });
     expect((await b.json(0, ['list'])).runs[0]).toMatchObject({ state: 'done', canceled: true });
+    expect((await b.ok(['list'])).stdout).toMatch(/\nrun_\w+ +canceled +6 /);
+    expect((await b.ok(['status'])).stdout).toMatch(/^run_\w+ {2}canceled \S+ ago, after \S+\n/);
     expect((await b.ok(['cancel', 'latest'])).stderr).toContain('done already');
   });
 

@@ -159,6 +159,20 @@ describe('settings', () => {
     expect(ended.stderr).toMatch(/id, text/);
   });
 
+  test('a column in single braces, and an id column that there is not: refused with what was meant', async () => {
+    const b = await bench();
+    b.write('in.csv', csv(3));
+    const flags = ['--model', 'claude-haiku-5-5', '--max-tokens', '5'];
+    const single = await refused(b, ['submit', 'in.csv', ...flags, '--prompt', 'Classify: {text}']);
+    expect(single.stderr).toContain('Write {{text}} to put the column in.');
+    const column = await refused(b, ['submit', 'in.csv', ...flags, '--prompt', '{{text}}', '--id-column', 'ids']);
+    expect(column.stderr).toBe(
+      'batchrun: --id-column names "ids", but the input has the columns: id, text\nDid you mean --id-column id?\n',
+    );
+    const dry = await b.ok(['submit', 'in.csv', ...flags, '--prompt', 'Tell me a joke', '--dry-run']);
+    expect(dry.stderr).toMatch(/^note: --prompt has no \{\{column\}\} in it: .* \(3 rows\)$/m);
+  });
+
   test('a retired model names its successor', async () => {
     const b = await bench();
     b.write('in.csv', csv(1));

@@ -16,9 +16,8 @@ export interface TextOptions {
 /** `status` of one run. */
 export function runText(view: RunView, options: TextOptions): string {
   const paint = createPaint(options.color);
-  const age = formatDuration(options.nowMs - Date.parse(view.created_at));
   const blocks = [
-    `${paint.bold(view.id)}${view.name === null ? '' : ` "${view.name}"`}  ${stateText(view, paint)}  ${paint.dim(`${age} ago`)}`,
+    `${headText(view, paint)} ${paint.dim(agesText(view, options.nowMs))}${restText(view, paint)}`,
     table(rowLines(view)),
     schemaText(view),
     coalescedText(view),
@@ -41,7 +40,7 @@ export function summaryText(view: RunView, options: TextOptions): string {
   const end = view.done_at === null ? options.nowMs : Date.parse(view.done_at);
   const took = formatDuration(end - Date.parse(view.created_at));
   const lines = [
-    `${paint.bold(view.id)}${view.name === null ? '' : ` "${view.name}"`}  ${stateText(view, paint)} after ${took}`,
+    `${headText(view, paint)} after ${took}${restText(view, paint)}`,
     table([...rowLines(view), ...laneLines(view)]),
     schemaText(view),
     stopText(view),
@@ -92,13 +91,34 @@ function outageLine({ api_outage: outage }: RunView, { nowMs }: TextOptions, pai
   return paint.yellow(`  ${outage.message}; last seen ${formatDuration(Math.max(0, agoMs))} ago`);
 }
 
-function stateText(view: RunView, paint: Paint): string {
-  if (view.blocked.length > 0) return paint.yellow('blocked');
-  if (view.state !== 'done') return view.state;
-  const total = view.rows['total'] ?? 0;
-  const succeeded = view.rows['succeeded'] ?? 0;
-  if (view.canceled) return paint.yellow('canceled');
-  return succeeded === total ? paint.green('done') : paint.yellow('done, not every row succeeded');
+/** Which run, and where it is. */
+function headText(view: RunView, paint: Paint): string {
+  const state = stateWord(view);
+  const word = state === 'done' ? (isWhole(view) ? paint.green(state) : paint.yellow(state)) : state;
+  const shown = state === 'blocked' || state === 'canceled' ? paint.yellow(state) : word;
+  return `${paint.bold(view.id)}${view.name === null ? '' : ` "${view.name}"`}  ${shown}`;
+}
+
+/** The state as `status` and `list` say it. */
+export function stateWord(view: RunView): string {
+  if (view.blocked.length > 0) return 'blocked';
+  return view.state === 'done' && view.canceled ? 'canceled' : view.state;
+}
+
+/** Since when it is done and how long it took; of one that is not done, how long ago it was submitted. */
+function agesText({ created_at: created, done_at: done }: RunView, nowMs: number): string {
+  const sinceMs = (iso: string): number => nowMs - Date.parse(iso);
+  if (done === null) return `(submitted ${formatDuration(sinceMs(created))} ago)`;
+  return `${formatDuration(sinceMs(done))} ago, after ${formatDuration(sinceMs(created) - sinceMs(done))}`;
+}
+
+/** Behind the times, or it would read as if rows had not succeeded for so long. */
+function restText(view: RunView, paint: Paint): string {
+  return stateWord(view) === 'done' && !isWhole(view) ? paint.yellow('; not every row succeeded') : '';
+}
+
+function isWhole({ rows }: RunView): boolean {
+  return (rows['succeeded'] ?? 0) === (rows['total'] ?? 0);
 }
 
 function rowLines(view: RunView): string[][] {
@@ -214,9 +234,9 @@ export function batchText(view: RunView, options: Pick<TextOptions, 'nowMs'>): s
     const age = oldest === youngest ? oldest : `${youngest} to ${oldest}`;
     const typical = view.eta.typical_batch_seconds;
     const before = typical === null ? '' : `; earlier ones took about ${formatDuration(typical * 1_000)}`;
-    lines.push(
-      `  ${plural(open.length, 'batch', 'batches')} under way for ${age}${before}; they end by ${view.eta.latest_end ?? 'unknown'}`,
-    );
+    const end = view.eta.latest_end?.replace(/\.\d+Z$/, 'Z') ?? 'unknown';
+    const latest = `${open.length === 1 ? 'it ends' : 'they end'} by ${end} at the latest`;
+    lines.push(`  ${plural(open.length, 'batch', 'batches')} under way for ${age}${before}; ${latest}`);
   }
   if (sealed > 0) lines.push(`  waiting to be sent: ${plural(sealed, 'chunk')}`);
   if (uncertain > 0)

@@ -61,6 +61,16 @@ const OTHER_PRIORITY: RowNotice = {
   message: `a row's priority is none of ${PRIORITIES.join(', ')}: that of the run counts`,
 };
 
+const SAME_REQUEST: RowNotice = {
+  code: 'same_request',
+  message: '--prompt has no {{column}} in it: nothing of the row is sent, and each sends the same request',
+};
+
+const PROMPT_UNUSED: RowNotice = {
+  code: 'prompt_unused',
+  message: 'the row has messages of its own: --prompt is not used for it',
+};
+
 export function createRowReader(defaults: RowDefaults): RowReader {
   const reader = new Reader(defaults);
   return { read: (record) => reader.read(record) };
@@ -76,6 +86,8 @@ class Reader {
   readonly #marker: CacheMarker | null;
   readonly #routing: RowRouting | undefined;
   readonly #format: FormatDefault | undefined;
+  /** Is what the templates make the same for every row? */
+  readonly #isSame: boolean;
   readonly #shapeOptions: { readonly idColumn?: string; readonly hasPrompt: boolean };
 
   constructor(defaults: RowDefaults) {
@@ -96,6 +108,9 @@ class Reader {
     if (problem) throw new BatchrunError('E_USAGE', `--betas or --params: ${problem.message}`);
     this.#routing = defaults.routing && new RowRouting(defaults.routing);
     const hasPrompt = defaults.prompt !== undefined;
+    const isFixed = (text: string | Template | undefined): boolean =>
+      typeof text !== 'object' || text.placeholders.length === 0;
+    this.#isSame = isFixed(defaults.prompt) && isFixed(defaults.system);
     this.#shapeOptions = defaults.idColumn === undefined ? { hasPrompt } : { hasPrompt, idColumn: defaults.idColumn };
   }
 
@@ -203,6 +218,8 @@ class Reader {
     const { prompt, system } = this.#defaults;
     const needsMessages = prompt !== undefined && (own === undefined || !Object.hasOwn(own, 'messages'));
     const needsSystem = typeof system === 'object' && (own === undefined || !Object.hasOwn(own, 'system'));
+    if (prompt !== undefined && !needsMessages) findings.notice(PROMPT_UNUSED);
+    if (needsMessages && own === undefined && this.#isSame) findings.notice(SAME_REQUEST);
     if (this.#defaults.cuts === true && !needsMessages && !needsSystem) findings.notice(CUT_NOTHING);
     const hasConfig = this.#format !== undefined && own !== undefined && Object.hasOwn(own, 'output_config');
     if (own !== undefined && !this.#hasBase && !needsMessages && !needsSystem && !hasConfig) return own;

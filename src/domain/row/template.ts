@@ -133,3 +133,17 @@ export function assertPlaceholders(template: Template, columns: readonly string[
     },
   );
 }
+
+/**
+ * A prompt with nothing to fill in, but `{column}` in it, meant `{{column}}`: each row would be paid for the same request.
+ * Other single braces are text, as in a prompt that shows JSON.
+ */
+export function assertNoSingleBraces(template: Template, columns: readonly string[], flag = '--prompt'): void {
+  const column = columns.find((name) => template.text.includes(`{${name}}`));
+  if (column === undefined) return;
+  throw new BatchrunError(
+    'E_TEMPLATE',
+    `${flag} has {${column}} in single braces, which are only text: every row would send the same request`,
+    { hint: `Write {{${column}}} to put the column in.`, details: { columns } },
+  );
+}

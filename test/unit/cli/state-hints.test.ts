@@ -11,6 +11,11 @@ describe('commands in talk', () => {
       '`batchrun cancel x --state /a`, then `batchrun prune x --state /a`',
     ],
     ['To stop them: batchrun cancel run_1\nmore', 'To stop them: batchrun cancel run_1 --state /a\nmore'],
+    [
+      'Left alone: 2. To bring them to their end: batchrun collect',
+      'Left alone: 2. To bring them to their end: batchrun collect --state /a',
+    ],
+    ['No runs.\nStart with: batchrun submit <input>', 'No runs.\nStart with: batchrun submit <input> --state /a'],
     ['`batchrun status --state /b` has it', '`batchrun status --state /b` has it'],
     ['`batchrun doctor` has no state', '`batchrun doctor` has no state'],
     ['the prompt says batchrun collect', 'the prompt says batchrun collect'],

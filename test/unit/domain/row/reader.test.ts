@@ -52,6 +52,28 @@ describe('the priority of a row', () => {
   });
 });
 
+describe('a prompt', () => {
+  const fixed = compileTemplate('Classify: text');
+  const filled = compileTemplate('Classify {{text}}');
+  const flags = { model: 'claude-sonnet-5-5', maxTokens: 9 };
+
+  it.each([
+    ['that takes nothing from the row', { prompt: fixed }, ['same_request']],
+    ['beside a system text that takes nothing either', { prompt: fixed, system: fixed }, ['same_request']],
+    ['beside a system text that differs', { prompt: fixed, system: filled }, []],
+    ['that takes a column', { prompt: filled }, []],
+  ])('%s', (_what, templates, noted) => {
+    const reading = read({ text: 'x' }, { ...flags, ...templates });
+    expect(reading).toMatchObject({ ok: true, notices: noted.map((code) => ({ code })) });
+  });
+
+  it('is not used for a row with messages of its own, and that is noted', () => {
+    const reading = read({ params: PARAMS }, { prompt: filled });
+    expect(reading).toMatchObject({ ok: true, row: { paramsJson: expect.stringContaining('hello') } });
+    expect(reading).toMatchObject({ notices: [{ code: 'prompt_unused' }] });
+  });
+});
+
 describe('the prompt cache', () => {
   const cached = { type: 'text', text: 'x', cache_control: { type: 'ephemeral' } };
 

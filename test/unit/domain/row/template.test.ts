@@ -1,7 +1,7 @@
 /** Templates: what a row puts in is text and stays text. */
 import { describe, expect, it } from 'vitest';
 import { integerBetween, pick, seededRng } from '../../../../src/base/random.ts';
-import { assertPlaceholders, compileTemplate } from '../../../../src/domain/row/template.ts';
+import { assertNoSingleBraces, assertPlaceholders, compileTemplate } from '../../../../src/domain/row/template.ts';
 
 function render(text: string, record: Readonly<Record<string, unknown>>): string {
   const rendering = compileTemplate(text).render(record);
@@ -95,5 +95,18 @@ describe('assertPlaceholders', () => {
 
   it('leaves rows without a header to answer for themselves', () => {
     expect(() => assertPlaceholders(compileTemplate('{{anything}}'), [])).not.toThrow();
+  });
+});
+
+describe('assertNoSingleBraces', () => {
+  it('refuses a column in single braces where nothing is filled in', () => {
+    expect(() => assertNoSingleBraces(compileTemplate('Classify: {text}'), ['id', 'text'])).toThrow(
+      expect.objectContaining({ code: 'E_TEMPLATE', hint: 'Write {{text}} to put the column in.' }),
+    );
+  });
+
+  it('leaves other braces alone', () => {
+    const template = compileTemplate('Answer as {"label": "…"} or {other}');
+    expect(() => assertNoSingleBraces(template, ['id', 'text'])).not.toThrow();
   });
 });
