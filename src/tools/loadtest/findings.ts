@@ -243,7 +243,8 @@ function tester({ tester: { lag_p99_ms: lag }, latency: { service }, requests }:
   ];
 }
 
-function ended({ ended_by: by, settings, elapsed_seconds: elapsed, cost_usd: cost }: Seen): string[] {
+function ended({ ended_by: by, settings, elapsed_seconds: elapsed, cost_usd: cost, requests }: Seen): string[] {
+  if (requests.sent === 0) return [];
   const after = `after ${elapsed.toFixed(0)} s of ${settings.duration_seconds} s`;
   if (by === 'max_cost') {
     const spent = cost.total === null ? '' : ` It has cost ${formatUsd(cost.total)}.`;
