@@ -157,6 +157,12 @@ export class Tally {
     }
   }
 
+  /** Has nothing happened since the last point? */
+  get isSecondEmpty(): boolean {
+    const { sent, succeeded, rateLimited, failed, canceled } = this.#second;
+    return sent + succeeded + rateLimited + failed + canceled === 0;
+  }
+
   /** Closes a second and gives its point. */
   tick(now: Pick<LoadPoint, 'second' | 'users' | 'in_flight' | 'wanted_per_second'>): LoadPoint {
     const { sent, succeeded, rateLimited, failed, inputTokens, outputTokens } = this.#second;

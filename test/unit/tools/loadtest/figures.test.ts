@@ -44,6 +44,16 @@ it('users whose answers spread as answers do are not corrected for stalls that w
   within('p99_ms', 0.1);
 });
 
+it('the seconds are told without a gap, each under its own number, also where the test ends on one', async () => {
+  const { points, view } = await tested(
+    { load: open('steps', [1, 16], 30_000), durationMs: 30_000 },
+    refusing(madeUp((atMs) => (atMs < 8_500 ? { tookMs: 20 } : { tookMs: 1, kind: 'rate_limit_error', status: 429 }))),
+  );
+  expect(view).toMatchObject({ ended_by: 'knee', elapsed_seconds: 12 });
+  expect(points.map(({ second }) => second)).toEqual(Array.from({ length: 12 }, (_, at) => at));
+  expect(points.reduce((sum, { sent }) => sum + sent, 0)).toBe(view.requests.sent);
+});
+
 describe('the knee', () => {
   it('is no refusal by chance', async () => {
     let asked = 0;
