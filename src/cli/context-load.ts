@@ -35,6 +35,8 @@ export async function connectLoad(target: MessagesTarget): Promise<LoadClient> {
 }
 
 /** The key as the headers carry it, to be masked before it is shown; '' where there is none. */
-export function credentialIn({ headers }: MessagesTarget): string {
-  return headers['authorization']?.replace(/^Bearer /, '') ?? headers['x-api-key'] ?? '';
+export async function credentialIn({ headers }: MessagesTarget): Promise<string> {
+  const { NO_KEY } = await import('../adapters/load/target.ts');
+  const credential = headers['authorization']?.replace(/^Bearer /, '') ?? headers['x-api-key'] ?? '';
+  return credential === NO_KEY ? '' : credential;
 }

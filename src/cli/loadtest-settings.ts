@@ -14,6 +14,8 @@ const USERS_DEFAULT = 10;
 const DURATION_MS_DEFAULT = 60_000;
 const DURATION_MS_MAX = 86_400_000;
 const TIMEOUT_MS_DEFAULT = 120_000;
+/** No longer than the histograms (tools/loadtest/histogram.ts): what took longer could not be told from it. */
+const TIMEOUT_MS_MAX = 3_600_000;
 /** Nothing is sent without a bound, not even to the simulator. */
 const REQUESTS_MAX = 1_000_000;
 
@@ -67,7 +69,8 @@ export function settingsOf(flags: Flags, { where, entries, target }: SettingPart
   if (!(durationMs > 0 && durationMs <= DURATION_MS_MAX))
     throw usage('--duration must be more than nothing and at most a day');
   const timeoutMs = flags.timeout ?? TIMEOUT_MS_DEFAULT;
-  if (!(timeoutMs > 0)) throw usage('--timeout must be more than nothing');
+  if (!(timeoutMs > 0 && timeoutMs <= TIMEOUT_MS_MAX))
+    throw usage('--timeout must be more than nothing and at most an hour');
   const load = flags.rate === undefined ? closedLoad(flags) : openLoad(flags, flags.rate, durationMs);
   const seed = flags.seed ?? SEED_DEFAULT;
   const maxCostUsd = flags.maxCost === undefined || flags.maxCost === 'none' ? null : flags.maxCost;

@@ -20,6 +20,7 @@ import { apiTarget, connectLoad, credentialIn, simTarget, type MessagesTarget } 
 import type { Context } from './context.ts';
 import { confirmCharged, refuseUnpriced } from './loadtest-confirm.ts';
 import { showLive } from './loadtest-live.ts';
+import { refuseOutputs } from './loadtest-outputs.ts';
 import { startLoadtestPage } from './loadtest-page.ts';
 import { requestsOf } from './loadtest-requests.ts';
 import { conditionsOf, refuseUser, settingsOf, whereOf, type Where } from './loadtest-settings.ts';
@@ -37,13 +38,14 @@ export async function runLoadtest(
   const { flags } = context;
   const conditions = conditionsOf(flags);
   const where = whereOf(flags);
+  refuseOutputs(flags, inputs);
   const charged = where.kind === 'api';
   const entries = await requestsOf(context, { inputs, argv, charged });
   const endpoint = where.kind === 'api' ? await apiTarget(where.baseUrl) : null;
   if (endpoint !== null) refuseUser(endpoint.url, 'ANTHROPIC_BASE_URL');
   const target = endpoint === null ? 'sim' : endpoint.url.href.replace(/\/v1\/messages.*$/, '');
   const settings = settingsOf(flags, { where, entries, target });
-  if (endpoint !== null) confirmCharged(context, { settings, credential: credentialIn(endpoint) });
+  if (endpoint !== null) confirmCharged(context, { settings, credential: await credentialIn(endpoint) });
   else refuseUnpriced(settings);
   const sim = endpoint === null ? await startSim(flags) : null;
   try {
@@ -107,9 +109,9 @@ async function show({ flags, terminal }: Context, view: LoadView, points: readon
   if (flags.quiet !== true) for (const line of written) terminal.talk(line);
 }
 
-/** A threshold that is passed, or a test in which nothing succeeded: neither is fine for CI. */
+/** A threshold that is passed, or a test in which nothing succeeded or nothing was sent: neither is fine for CI. */
 function exitOf({ thresholds, requests }: LoadView): number {
-  const failed = thresholds.some((one) => one.failed) || (requests.sent > 0 && requests.succeeded === 0);
+  const failed = thresholds.some((one) => one.failed) || requests.succeeded === 0;
   return failed ? EXIT.rowsFailed : EXIT.ok;
 }
 

@@ -30,7 +30,17 @@ export function chart(options) {
   const { title, lines, write, writeRight = write, writeX = clockText, now, max, large = false, sync } = options;
   const place = h('div', { class: large ? 'plot large' : 'plot' });
   const value = h('b');
-  const element = h('figure', { role: 'group' }, h('figcaption', {}, h('span', { text: title }), value), place);
+  // With several lines each has its colour beside its name; the numbers of one line stand for it.
+  const keys = h(
+    'ul',
+    { class: 'keys', 'aria-hidden': 'true' },
+    lines.length < 2
+      ? []
+      : lines.map(({ label, tone, dash }) =>
+          h('li', { class: dash ? `tone${tone} dash` : `tone${tone}`, text: label }),
+        ),
+  );
+  const element = h('figure', { role: 'group' }, h('figcaption', {}, h('span', { text: title }), value), keys, place);
   /** @type {any} */
   let plot = null;
   /** @type {(number | null)[][]} */
@@ -124,6 +134,16 @@ export function chart(options) {
 
   return {
     element,
+    /**
+     * Calls a line by another name.
+     * @param {number} nth
+     * @param {string} label
+     */
+    rename(nth, label) {
+      const [line, key] = [lines[nth], keys.children[nth]];
+      if (line) line.label = label;
+      if (key) setText(key, label);
+    },
     /** @param {(number | null)[][]} next The first column is the time. */
     update(next) {
       const had = (columns[0]?.length ?? 0) >= 2;

@@ -11,11 +11,16 @@ import { listen } from './stream.js';
 /** @typedef {(number | null)[]} Column */
 
 const second = (/** @type {number} */ at) => (at < 1 ? '0 s' : duration(at * 1_000));
-const ms = (/** @type {number} */ value) => (value >= 10_000 ? `${short(value / 1_000)} s` : `${count(value)} ms`);
+const ms = (/** @type {number} */ value) => {
+  if (value >= 10_000) return `${short(value / 1_000)} s`;
+  // Local connections are made in less than a millisecond: that is not nothing.
+  return value < 10 ? `${Number(value.toPrecision(2))} ms` : `${count(value)} ms`;
+};
 const last = (/** @type {Column | undefined} */ column) => column?.findLast((value) => value !== null) ?? 0;
 
 const name = h('h1', { text: 'Load test' });
 const chip = h('span', { class: 'chip' });
+const clock = h('span', { class: 'quiet small' });
 const about = h('p', { class: 'quiet small' });
 const figures = h('dl', { class: 'figures' });
 const outcomes = h('div', { class: 'bar tall', 'aria-hidden': 'true' });
@@ -23,6 +28,8 @@ const legend = h('ul', { class: 'legend' });
 const latency = h('tbody');
 const failures = h('p', { class: 'small' });
 const knee = h('p', { class: 'notice', hidden: true });
+/** Who asks: users of the closed model, conversations of the open one. */
+let people = 'user';
 const steer = steering();
 const plots = {
   rate: chart({
@@ -55,14 +62,14 @@ const plots = {
   load: chart({
     title: 'Load',
     lines: [
-      { label: 'under way', tone: 3, area: true },
+      { label: 'requests under way', tone: 3, area: true },
       { label: 'users', tone: 1, step: true },
       { label: 'sent a second', tone: 2 },
     ],
     write: short,
     writeX: second,
     now: ([, flight, users, sent]) =>
-      `${count(last(flight))} under way, ${plural(last(users), 'user')}, ${short(last(sent))} sent a second`,
+      `${count(last(flight))} under way, ${plural(last(users), people)}, ${short(last(sent))} sent a second`,
     sync: 'load',
   }),
   tokens: chart({
@@ -88,7 +95,7 @@ function build() {
     h(
       'div',
       { class: 'headline' },
-      h('div', { class: 'title' }, name, h('div', { class: 'row' }, chip), about),
+      h('div', { class: 'title' }, name, h('div', { class: 'row' }, chip, clock), about),
       steer.element,
     ),
     knee,
@@ -109,7 +116,7 @@ function build() {
         'header',
         {},
         h('h2', { id: 'latency-title', text: 'Latency' }),
-        h('span', { class: 'quiet small', text: 'of all requests that succeeded so far' }),
+        h('span', { class: 'quiet small', text: 'of all answers so far that came whole, and of timeouts' }),
       ),
       h(
         'div',
@@ -154,7 +161,11 @@ function show(snapshot) {
   state = snapshot.state;
   setText(chip, isOver ? 'over' : snapshot.state === 'stopping' ? 'stopping' : 'running');
   chip.dataset['tone'] = isOver ? 'good' : snapshot.state === 'stopping' ? 'warn' : 'busy';
+  people = settings.load === 'closed' ? 'user' : 'conversation';
+  plots.load.rename(1, `${people}s`);
   setText(about, aboutText(settings));
+  const ran = duration(snapshot.elapsed_seconds * 1_000);
+  setText(clock, isOver ? `after ${ran}` : `${ran} of ${duration(settings.duration_seconds * 1_000)}`);
   setText(byId('folder'), `load test of ${settings.target === 'sim' ? 'the simulator' : settings.target}`);
   document.title = `${isOver ? 'over' : duration(snapshot.elapsed_seconds * 1_000)} · ${short(snapshot.requests_per_second)}/s · load test`;
   fill(
@@ -363,8 +374,12 @@ function steering() {
     update(snapshot, who) {
       isOpenModel = snapshot.settings.load === 'open';
       setText(label, isOpenModel ? 'Arrivals a second' : 'Users');
-      const now = isOpenModel ? snapshot.wanted_per_second : snapshot.settings.users;
-      if (!isTouched && document.activeElement !== value && now !== null) value.value = String(now);
+      // Less than one arrival a second is a rate, less than one user is none.
+      value.min = isOpenModel ? '0.001' : '1';
+      value.step = isOpenModel ? 'any' : '1';
+      const now = isOpenModel ? snapshot.wanted_per_second : snapshot.wanted_users;
+      if (!isTouched && document.activeElement !== value && now !== null)
+        value.value = String(Number(now.toPrecision(3)));
       const isOver = snapshot.state !== 'running';
       for (const control of [value, set, stop]) {
         control.disabled = isOver || !who.authorized;

@@ -152,9 +152,20 @@ function restText(rest) {
     .join(', ');
 }
 
+/** `94 succeeded, 3 errored` of counts; what is nested deeper stays as it came. @param {any} value */
+function partsText(value) {
+  if (Array.isArray(value) && value.every((one) => typeof one !== 'object')) return value.join(', ');
+  const entries = Object.entries(value);
+  if (Array.isArray(value) || entries.some(([, one]) => typeof one !== 'number')) return JSON.stringify(value);
+  return entries
+    .filter(([, number]) => number !== 0)
+    .map(([name, number]) => `${count(Number(number))} ${name.replaceAll('_', ' ')}`)
+    .join(', ');
+}
+
 /** @param {any} data */
 function otherParts(data) {
   return Object.entries(data)
     .filter(([name, value]) => name !== 'rows' && value !== null)
-    .map(([name, value]) => `${name} ${typeof value === 'object' ? JSON.stringify(value) : String(value)}`);
+    .map(([name, value]) => `${name} ${typeof value === 'object' ? partsText(value) : String(value)}`.trimEnd());
 }

@@ -3,6 +3,7 @@
  */
 import { describe, expect, test } from 'vitest';
 import { openPage } from '../support/chromium.ts';
+import type { LoadView } from '../../src/tools/loadtest/view.ts';
 import { bench, type Bench, type Running } from '../support/cli.ts';
 import { isMissing, ownBrowser, TOKEN } from './lab.ts';
 
@@ -51,6 +52,11 @@ describe.skipIf(isMissing)('the live page of a load test', () => {
     await page.locator('#load-value').fill('5');
     await page.locator('#load-set').click();
     await page.waitForSelector('figure[aria-label*="5 users"]');
+    // The field says what was asked for last, not what the test began with.
+    const before = await page.title();
+    await expect.poll(() => page.title(), { timeout: 10_000 }).not.toBe(before);
+    expect(await page.locator('#load-value').inputValue()).toBe('5');
+    expect(await page.locator('.keys').first().innerText()).toMatch(/succeeded\s+refused \(429\)\s+failed/);
     expect(trouble).toEqual([]);
     await page.locator('#load-stop').click();
     await page.locator('#confirm').click();
@@ -58,9 +64,28 @@ describe.skipIf(isMissing)('the live page of a load test', () => {
     const { code, stdout } = await running.ended;
     expect(code).toBe(0);
     // The page showed what the report says.
-    const report = JSON.parse(stdout) as { readonly requests: { readonly succeeded: number } };
+    const report = JSON.parse(stdout) as Pick<LoadView, 'requests' | 'changes'>;
+    expect(report.changes).toMatchObject([{ users: 5, per_second: null }]);
     const shown = await page.locator('.state .legend').innerText();
     expect(shown.replaceAll(',', '')).toContain(String(report.requests.succeeded));
+  });
+
+  test('takes less than one arrival a second, and calls conversations what they are', async () => {
+    const b = await bench();
+    const { url } = await loadtest(b, ['--rate', '3/s', '--duration', '120s']);
+    const { page, trouble } = await openPage(browser());
+    await page.goto(url);
+    await page.waitForSelector('figure[aria-label*="conversation"]');
+    await page.locator('#load-value').fill('0.5');
+    const taken = page.waitForResponse('**/api/rate');
+    await page.locator('#load-set').click();
+    expect((await taken).status()).toBe(200);
+    await page.locator('#load-set').focus();
+    const before = await page.title();
+    await expect.poll(() => page.title(), { timeout: 10_000 }).not.toBe(before);
+    expect(await page.locator('#load-value').inputValue()).toBe('0.5');
+    expect(await page.locator('main').innerText()).not.toMatch(/\busers?\b/);
+    expect(trouble).toEqual([]);
   });
 
   test('without the token it can be looked at, not steered', async () => {

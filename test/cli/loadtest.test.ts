@@ -156,7 +156,7 @@ describe('on an endpoint', () => {
       expect(model).toBe('claude-haiku-5-5');
       expect(outputTokens).toBeLessThanOrEqual(20);
     }
-    const none = await viewOf(b, 0, [...common.slice(1), ...dear, '--max-cost', '0.1', '--yes']);
+    const none = await viewOf(b, 3, [...common.slice(1), ...dear, '--max-cost', '0.1', '--yes']);
     expect(none).toMatchObject({ ended_by: 'max_cost', requests: { sent: 0 } });
   });
 

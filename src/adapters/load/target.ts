@@ -49,8 +49,11 @@ export async function messagesTarget({ stderr, apiKey, baseURL }: TargetOptions)
   }
 }
 
+/** What stands in place of a key: servers that want none may still look whether there is one. It is no secret. */
+export const NO_KEY = 'sim';
+
 /** Of a server that asks for no key: the simulator, a stand-in. */
 export function keylessTarget(origin: string): MessagesTarget {
-  const headers = { 'x-api-key': 'sim', 'anthropic-version': API_VERSION, ...PLAIN };
+  const headers = { 'x-api-key': NO_KEY, 'anthropic-version': API_VERSION, ...PLAIN };
   return { url: new URL(`${origin.replace(/\/+$/, '')}${PATH}`), headers };
 }

@@ -34,20 +34,25 @@ function headline(view: LoadView): string {
   );
 }
 
-function counts({ requests, tokens, throughput, cost_usd: cost }: LoadView, paint: Paint): string {
+function counts(view: LoadView, paint: Paint): string {
+  const { requests, tokens, throughput } = view;
   const { sent, succeeded, rate_limited: limited, failed, failures, canceled } = requests;
   const kinds = Object.entries(failures).map(([kind, count]) => `${kind} ${formatCount(count)}`);
   const bad = (count: number, text: string): string => (count > 0 ? paint.red(text) : text);
   const more = canceled > 0 ? `, ${formatCount(canceled)} broken off at the stop` : '';
-  const price = cost.total === null ? 'unknown' : formatUsd(cost.total);
-  const uncertain = cost.uncertain > 0 ? `, and up to ${formatUsd(cost.uncertain)} for what had no answer` : '';
   return [
     `${plural(sent, 'request')}: ${formatCount(succeeded)} succeeded, ${bad(limited, `${formatCount(limited)} rate limited (429)`)}, ${bad(failed, `${formatCount(failed)} failed`)}${more}`,
     ...(kinds.length > 0 ? [wrapped(`failed: ${kinds.join(', ')}`, '  ')] : []),
     `${formatCount(tokens.input)} tokens of input, ${formatCount(tokens.output)} of output`,
     `a minute: ${formatCount(throughput.requests_per_minute)} requests, ${formatCount(throughput.input_tokens_per_minute)} tokens of input, ${formatCount(throughput.output_tokens_per_minute)} of output`,
-    cost.charged ? `cost: ${price} at list prices${uncertain}` : `cost: nothing; at the API it would be ${price}`,
+    costText(view.cost_usd),
   ].join('\n');
+}
+
+function costText({ total, uncertain, charged }: LoadView['cost_usd']): string {
+  if (!charged) return total === null ? 'cost: nothing' : `cost: nothing; at the API it would be ${formatUsd(total)}`;
+  const open = uncertain > 0 ? `, and up to ${formatUsd(uncertain)} for what had no answer` : '';
+  return total === null ? `cost: unknown${open}` : `cost: ${formatUsd(total)} at list prices${open}`;
 }
 
 const PARTS: readonly (readonly [keyof LatenciesView, string])[] = [

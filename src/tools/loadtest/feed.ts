@@ -7,6 +7,7 @@ import type { Conversation } from './conversation.ts';
 import type { LoadSource, Sending } from './sending.ts';
 
 export class Feed implements LoadSource {
+  readonly wantedUsers = null;
   readonly #sending: Sending;
   readonly #arrivals: Arrivals;
   /** Arrivals of an older plan are let go. */

@@ -5,7 +5,7 @@
 import { formatCount, formatUsd, plural } from '../../base/units.ts';
 import type { KneeView, LoadPoint } from './live.ts';
 import type { ImpliedLimit, LimitsView } from './rate-watch.ts';
-import type { LoadView } from './view.ts';
+import type { LoadView, StageView } from './view.ts';
 
 type Seen = Omit<LoadView, 'findings'>;
 
@@ -17,18 +17,26 @@ const LOAD_GROWN = 1.5;
 const SECONDS_MIN = 9;
 const START_SECONDS = 2;
 const COUNT_MIN = 50;
+/** So long, and so often, in vain at the end of a test. */
+const GONE_SECONDS_MIN = 2;
+const GONE_COUNT_MIN = 5;
 /** The tester was late with sending. */
 const LAG_MS = 20;
+const MINUTE_SECONDS = 60;
+/** From this share of failures on there is something to say. */
+const FAILED_SHARE = 0.01;
 
 export function findingsOf(view: Seen, points: readonly LoadPoint[]): readonly string[] {
   return [
     ...nothing(view),
+    ...changed(view),
     ...knee(view),
     ...refused(view),
     ...(view.requests.rate_limited > 0 ? [] : grows(points)),
     ...uneven(view),
     ...omitted(view),
     ...failures(view),
+    ...gone(view, points),
     ...streamed(view),
     ...connections(view),
     ...tester(view),
@@ -36,20 +44,40 @@ export function findingsOf(view: Seen, points: readonly LoadPoint[]): readonly s
   ];
 }
 
-function nothing({ requests, ended_by: endedBy }: Seen): string[] {
+function nothing({ requests, ended_by: endedBy, settings }: Seen): string[] {
   if (requests.succeeded > 0) return [];
+  if (requests.sent === 0) {
+    const why: Partial<Record<typeof endedBy, string>> = {
+      max_cost: 'the most that one request can cost is more than --max-cost',
+      duration: `no request fell into ${settings.duration_seconds} s`,
+      stopped: 'the test was stopped before',
+    };
+    return [`Nothing was sent: ${why[endedBy] ?? 'there was no room'}.`];
+  }
   const [kind] = Object.keys(requests.failures);
   const why = kind === undefined ? '' : ` Most often it was ${kind}.`;
   const early = endedBy === 'nothing_succeeds' ? ' The test was broken off, because the rest would be no better.' : '';
   return [`None of ${plural(requests.sent, 'request')} succeeded.${why}${early}`];
 }
 
-function knee({ knee: found, by_stage: stages, limits }: Seen): string[] {
+/** What was typed is not what was tested then. */
+function changed({ changes }: Seen): string[] {
+  const last = changes.at(-1);
+  if (!last) return [];
+  const to = last.users === null ? rate(last.per_second ?? 0) : plural(last.users, 'user');
+  const times = changes.length === 1 ? 'once' : `${formatCount(changes.length)} times`;
+  return [
+    `The load was changed ${times} while it ran, the last time to ${to} after ${last.at_seconds.toFixed(0)} s: the figures are of all of it.`,
+  ];
+}
+
+function knee(view: Seen): string[] {
+  const { knee: found } = view;
   if (!found) return [];
   const { last_clean_per_second: clean, first_refused_per_second: first, sustained_per_second: sustained } = found;
   if (first === null) {
-    const top = stages.at(-1)?.rate_per_second;
-    return top === undefined ? [] : [unrefused(top, limits)];
+    const top = view.by_stage.at(-1);
+    return top === undefined ? [] : [unrefused(top, view)];
   }
   const below = clean === null ? 'already at the lowest rate' : `between ${rate(clean)} and ${rate(first)}`;
   const goes = sustained === null ? '' : ` While some were refused, ${rate(sustained)} went through.`;
@@ -61,11 +89,18 @@ function knee({ knee: found, by_stage: stages, limits }: Seen): string[] {
 }
 
 /** A full bucket lets through what the limit does not: then the knee is where the headers say, not where the test ended. */
-function unrefused(top: number, limits: readonly LimitsView[]): string {
+function unrefused({ rate_per_second: top, from_seconds: from, to_seconds: to }: StageView, view: Seen): string {
+  const { limits, requests } = view;
+  const few = `Less than one in twenty was refused up to ${rate(top)}`;
+  const nothingWas = requests.rate_limited > 0 ? few : `Nothing was refused up to ${rate(top)}`;
   const known = limits.map(({ requests }) => (requests?.source === 'headers' ? requests.per_minute : Infinity));
   const most = known.reduce((sum, perMinute) => sum + perMinute, 0);
-  if (limits.length === 0 || top * 60 <= most) return `Nothing was refused up to ${rate(top)}: the knee is above that.`;
-  return `Nothing was refused up to ${rate(top)}, but the headers tell of ${formatCount(most)} requests a minute (${rate(most / 60)}): a full bucket let this burst through, and for longer it would not. Steps that last longer (--duration) show it.`;
+  const isTold = limits.length > 0 && Number.isFinite(most);
+  if (!isTold && to - from < MINUTE_SECONDS) {
+    return `${nothingWas}: the knee is above that, unless limits hold by the minute and a full bucket let ${Math.round(to - from)} s of it through. Steps that last longer (--duration) show it.`;
+  }
+  if (!isTold || top * 60 <= most) return `${nothingWas}: the knee is above that.`;
+  return `${nothingWas}, but the headers tell of ${formatCount(most)} requests a minute (${rate(most / 60)}): a full bucket let this burst through, and for longer it would not. Steps that last longer (--duration) show it.`;
 }
 
 function remedy({ bound_by: bound }: KneeView): string {
@@ -147,6 +182,13 @@ function omitted({ latency: { total, service }, settings }: Seen): string[] {
 
 function failures({ requests, settings }: Seen): string[] {
   const said: string[] = [];
+  const ended = requests.succeeded + requests.failed + requests.rate_limited;
+  if (requests.succeeded > 0 && requests.failed >= ended * FAILED_SHARE) {
+    const [most] = Object.entries(requests.failures);
+    const kind = most === undefined ? '' : `, ${formatCount(most[1])} of them with ${most[0]}`;
+    const share = Number(((requests.failed / ended) * 100).toPrecision(2));
+    said.push(`${plural(requests.failed, 'request')} of ${formatCount(ended)} (${share}%) failed${kind}.`);
+  }
   const { timeout = 0, not_sent: unsent = 0 } = requests.failures;
   if (timeout > 0) {
     said.push(
@@ -165,6 +207,17 @@ function failures({ requests, settings }: Seen): string[] {
     );
   }
   return said;
+}
+
+/** A server that dies in the middle looks fast: what it refuses to take is answered at once. */
+function gone({ requests }: Seen, points: readonly LoadPoint[]): string[] {
+  const last = points.findLastIndex(({ succeeded }) => succeeded > 0);
+  const after = points.slice(last + 1);
+  const lost = after.reduce((sum, { failed }) => sum + failed, 0);
+  if (last < 0 || after.length < GONE_SECONDS_MIN || lost < GONE_COUNT_MIN || requests.failed === 0) return [];
+  return [
+    `Nothing succeeded after second ${points[last]?.second ?? 0}: the server was gone, or took no more. The figures are of the time before.`,
+  ];
 }
 
 function streamed({ latency: { first_token: first, service }, tokens_per_second: speed }: Seen): string[] {
@@ -190,7 +243,8 @@ function tester({ tester: { lag_p99_ms: lag }, latency: { service }, requests }:
   ];
 }
 
-function ended({ ended_by: by, settings, elapsed_seconds: elapsed, cost_usd: cost }: Seen): string[] {
+function ended({ ended_by: by, settings, elapsed_seconds: elapsed, cost_usd: cost, requests }: Seen): string[] {
+  if (requests.sent === 0) return [];
   const after = `after ${elapsed.toFixed(0)} s of ${settings.duration_seconds} s`;
   if (by === 'max_cost') {
     const spent = cost.total === null ? '' : ` It has cost ${formatUsd(cost.total)}.`;

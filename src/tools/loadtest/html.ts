@@ -75,14 +75,15 @@ function charts(view: LoadView, all: readonly LoadPoint[]): Markup[] {
     return { label, values: points.map(of) };
   };
   const open = view.settings.load === 'open';
+  const wanted = view.settings.turns > 1 ? 'conversations wanted' : 'wanted';
   const charts = [
     chart('rates', 'Requests in each second', {
       yLabel: 'requests',
       series: [
-        ...(open ? [{ ...series('wanted', (point) => point.wanted_per_second), dashed: true }] : []),
-        series('succeeded', (point) => point.succeeded),
-        series('429', (point) => point.rate_limited),
-        series('failed', (point) => point.failed),
+        ...(open ? [{ ...series(wanted, (point) => point.wanted_per_second), dashed: true, tone: 1 } as const] : []),
+        { ...series('succeeded', (point) => point.succeeded), tone: 3 },
+        { ...series('429', (point) => point.rate_limited), tone: 2 },
+        { ...series('failed', (point) => point.failed), tone: 5 },
       ],
     }),
     chart('times', 'Total time of what ended in each second', {
@@ -127,7 +128,10 @@ const PARTS: readonly (readonly [keyof LatenciesView, string])[] = [
 function times(latency: LatenciesView): Markup {
   const rows = PARTS.flatMap(([part, name]) => {
     const view = latency[part];
-    return view === null ? [] : [[name, formatCount(view.count), ...timeCells(view)]];
+    if (view === null) return [];
+    // The corrected times hold those that were put back too: measured were as many as were sent and answered.
+    const measured = part === 'total' ? (latency.service?.count ?? view.count) : view.count;
+    return [[name, formatCount(measured), ...timeCells(view)]];
   });
   return dataTable({
     head: ['', 'measured', 'mean', 'p50', 'p75', 'p90', 'p95', 'p99', 'p99.9', 'max'],

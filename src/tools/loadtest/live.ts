@@ -41,6 +41,15 @@ export interface LoadSettingsView {
   readonly fail_if: string | null;
 }
 
+/** Somebody has changed the load while it ran. */
+export interface LoadChange {
+  readonly at_seconds: number;
+  /** From then on; null in the open model. */
+  readonly users: number | null;
+  /** From then on; null in the closed model. */
+  readonly per_second: number | null;
+}
+
 /** Times of many requests. */
 export interface LatencyView {
   readonly count: number;
@@ -96,9 +105,9 @@ export interface LoadPoint {
 
 /** Where refusals begin. */
 export interface KneeView {
-  /** Highest rate at which nothing was refused; null where the first one was refused already. */
+  /** Highest rate at which nothing, or less than 5 %, was refused; null where the first one was refused already. In requests a second. */
   readonly last_clean_per_second: number | null;
-  /** Lowest rate at which something was refused; null where nothing was. */
+  /** Lowest rate at which 5 % or more were refused; null where there was none. */
   readonly first_refused_per_second: number | null;
   /** What was let through a second while others were refused; null where that was too short to tell. */
   readonly sustained_per_second: number | null;
@@ -116,6 +125,8 @@ export interface LoadSnapshot {
   readonly elapsed_seconds: number;
   readonly users: number;
   readonly in_flight: number;
+  /** Users that were asked for last; null in the open model. */
+  readonly wanted_users: number | null;
   readonly wanted_per_second: number | null;
   readonly sent: number;
   readonly succeeded: number;

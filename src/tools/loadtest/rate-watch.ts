@@ -43,6 +43,7 @@ export class RateWatch {
   readonly #told: Partial<Record<SeenBucketName, number>> = {};
   readonly #blamed = new Map<SeenBucketName, number>();
   #firstRefusedMs: number | null = null;
+  #isRefusedEver = false;
   #firstSentMs = Infinity;
   #lastSentMs = -Infinity;
   #retryAfterMs: number | null = null;
@@ -69,6 +70,7 @@ export class RateWatch {
     const refusal = failure?.refusal;
     if (refusal && refusal.kind !== 'money') {
       this.#firstRefusedMs = Math.min(this.#firstRefusedMs ?? Infinity, sentAtMs);
+      this.#isRefusedEver = true;
       if (failure.retryAfterMs !== null) this.#retryAfterMs = Math.max(this.#retryAfterMs ?? 0, failure.retryAfterMs);
       if (refusal.kind !== 'rate' || !isSeen(refusal.bucket)) return;
       this.#blamed.set(refusal.bucket, (this.#blamed.get(refusal.bucket) ?? 0) + 1);
@@ -79,6 +81,12 @@ export class RateWatch {
     const input = usage.inputTokens + usage.cacheWrite5mTokens + usage.cacheWrite1hTokens;
     add(this.#all, input, usage.outputTokens);
     if (this.#firstRefusedMs !== null && sentAtMs >= this.#firstRefusedMs) add(this.#since, input, usage.outputTokens);
+  }
+
+  /** What was refused so far was chance: what goes through beside refusals is counted from the next one on. */
+  calm(): void {
+    this.#firstRefusedMs = null;
+    Object.assign(this.#since, { requests: 0, input: 0, output: 0, tokens: 0 } satisfies Sums);
   }
 
   /** Requests a second that were let through while others were refused. */
@@ -118,7 +126,7 @@ export class RateWatch {
     const refusing = this.#refusingMs;
     if (this.boundBy === name && refusing !== null) return this.#seen(this.#since[name], refusing, 'observed');
     // Only where something was refused is there a limit to speak of.
-    if (this.#firstRefusedMs === null) return null;
+    if (!this.#isRefusedEver) return null;
     return this.#seen(this.#all[name], this.#lastSentMs - this.#firstSentMs, 'at_least');
   }
 

@@ -29,6 +29,8 @@ export interface Sending {
 export interface LoadSource {
   begin(): void;
   readonly users: number;
+  /** Null in the open model. */
+  readonly wantedUsers: number | null;
   readonly wantedPerSecond: number | null;
   setUsers(users: number): void;
   setRate(perSecond: number): void;

@@ -12,12 +12,13 @@ import { answerUsd, Budget, worstRequestUsd } from './budget.ts';
 import { Conversation } from './conversation.ts';
 import { Feed } from './feed.ts';
 import type { NewTimes } from './histogram.ts';
-import type { LoadControl, LoadPoint, LoadSnapshot, LoadState } from './live.ts';
+import { isRefused } from './knee.ts';
+import type { LoadChange, LoadControl, LoadPoint, LoadSnapshot, LoadState } from './live.ts';
 import { MixDraw } from './mix.ts';
 import type { LoadSource, Sending, Turn } from './sending.ts';
 import { IN_FLIGHT_MAX, type EndedBy, type LoadSettings } from './settings.ts';
 import { snapshotOf } from './snapshot.ts';
-import { Tally } from './tally.ts';
+import { noCounts, Tally } from './tally.ts';
 import { Users } from './users.ts';
 
 export interface LoadParts {
@@ -31,6 +32,8 @@ export interface LoadParts {
 /** Whoever stops a test does not want to wait for a timeout. */
 const GRACE_MS = 5_000;
 const SECOND_MS = 1_000;
+/** Whoever changes the load more often than that is no person: the last ones are told. */
+const CHANGES_MAX = 1_000;
 /** After so many answers of which none is good, and none can become so, the rest would be no better. */
 const HOPELESS_COUNT = 20;
 const HOPELESS =
@@ -43,9 +46,12 @@ export class LoadSession implements LoadControl, Sending {
   readonly budget: Budget;
   readonly startMs: number;
   readonly startedAt: string;
+  readonly changes: LoadChange[] = [];
   #state: LoadState = 'running';
   #endedBy: EndedBy | null = null;
   #inFlight = 0;
+  /** Seconds that are told. */
+  #ticked = 0;
   #stoppedMs: number | null = null;
   #endMs: number | null = null;
   readonly #parts: LoadParts;
@@ -91,6 +97,11 @@ export class LoadSession implements LoadControl, Sending {
     return this.#source.users;
   }
 
+  /** Of the closed model, as it was asked for last. */
+  get wantedUsers(): number | null {
+    return this.#source.wantedUsers;
+  }
+
   get wantedPerSecond(): number | null {
     return this.isRunning ? this.#source.wantedPerSecond : null;
   }
@@ -117,7 +128,8 @@ export class LoadSession implements LoadControl, Sending {
     this.#source.begin();
     await this.agenda.run(() => !this.isRunning && this.#inFlight === 0);
     this.#endMs = this.nowMs();
-    this.#tick(Math.floor(this.elapsedMs / SECOND_MS));
+    // Of the last second, which need not have been whole; a test that ends on the second has none.
+    if (this.tally.points.length === 0 || !this.tally.isSecondEmpty) this.#tick(this.#ticked);
     this.#setState('done');
   }
 
@@ -166,14 +178,15 @@ export class LoadSession implements LoadControl, Sending {
 
   setUsers(users: number): void {
     if (!this.isRunning || !Number.isFinite(users)) return;
-    this.#source.setUsers(Math.min(IN_FLIGHT_MAX, Math.max(0, Math.round(users))));
-    this.#changed();
+    const wanted = Math.min(IN_FLIGHT_MAX, Math.max(0, Math.round(users)));
+    this.#source.setUsers(wanted);
+    this.#noteChange({ users: wanted, per_second: null });
   }
 
   setRate(perSecond: number): void {
     if (!this.isRunning || !(perSecond > 0 && Number.isFinite(perSecond))) return;
     this.#source.setRate(perSecond);
-    this.#changed();
+    this.#noteChange({ users: null, per_second: perSecond });
   }
 
   stop(): void {
@@ -195,12 +208,20 @@ export class LoadSession implements LoadControl, Sending {
     if (!this.isRunning) return;
     this.#endedBy = by;
     this.#stoppedMs = this.nowMs();
+    this.tally.noteStop();
     this.#setState('stopping');
     this.agenda.wake();
   }
 
   #setState(state: LoadState): void {
     this.#state = state;
+    this.#changed();
+  }
+
+  #noteChange(to: Pick<LoadChange, 'users' | 'per_second'>): void {
+    const at_seconds = Math.round(this.nowMs() - this.startMs) / 1_000;
+    this.changes.push({ at_seconds, ...to });
+    if (this.changes.length > CHANGES_MAX) this.changes.shift();
     this.#changed();
   }
 
@@ -218,16 +239,19 @@ export class LoadSession implements LoadControl, Sending {
 
   #tick(second: number): void {
     const now = { second, users: this.users, in_flight: this.#inFlight, wanted_per_second: this.wantedPerSecond };
+    this.#ticked = second + 1;
     this.#parts.onPoint?.(this.tally.tick(now));
   }
 
   /** Steps end one step after the first with refusals: the knee is known, and more would only be refused. */
   #watchKnee(): void {
     const { load } = this.settings;
-    if (load.kind !== 'open' || load.shape !== 'steps') return;
+    if (load.kind !== 'open') return;
+    const isRefusedAt = (at: number): boolean => isRefused(this.tally.stages[at]?.counts ?? noCounts());
     load.plan.stages.forEach(({ toMs }, at) => {
       this.agenda.at(this.startMs + toMs, () => {
-        if (at > 0 && (this.tally.stages[at - 1]?.counts.rateLimited ?? 0) > 0) this.#end('knee');
+        if (load.shape === 'steps' && at > 0 && isRefusedAt(at - 1)) this.#end('knee');
+        else if (!isRefusedAt(at)) for (const watch of this.tally.watches.values()) watch.calm();
       });
     });
   }

@@ -1,9 +1,9 @@
 /**
  * A load test as it stands, as plain JSON: for the live page, the terminal, and the report at its end.
  */
-import type { KneeView, LoadPoint, LoadSnapshot, LoadState } from './live.ts';
+import type { KneeView, LoadChange, LoadPoint, LoadSnapshot, LoadState } from './live.ts';
 import { LIVE_POINTS_MAX } from './live.ts';
-import { kneeOf } from './knee.ts';
+import { kneeOf, type StageLoad } from './knee.ts';
 import { correctionThinkMs, viewSettings, type LoadSettings } from './settings.ts';
 import type { Tally } from './tally.ts';
 
@@ -17,8 +17,12 @@ export interface Measured {
   readonly state: LoadState;
   readonly startedAt: string;
   readonly elapsedMs: number;
+  /** As long as requests were sent. */
+  readonly sendingMs: number;
   readonly users: number;
   readonly inFlight: number;
+  readonly wantedUsers: number | null;
+  readonly changes: readonly LoadChange[];
   readonly wantedPerSecond: number | null;
 }
 
@@ -32,6 +36,7 @@ export function snapshotOf(session: Measured): LoadSnapshot {
     elapsed_seconds: Math.round(session.elapsedMs) / 1_000,
     users: session.users,
     in_flight: session.inFlight,
+    wanted_users: session.wantedUsers,
     wanted_per_second: session.wantedPerSecond,
     sent: counts.sent,
     succeeded: counts.succeeded,
@@ -49,9 +54,18 @@ export function snapshotOf(session: Measured): LoadSnapshot {
   };
 }
 
-export function kneeNow({ settings: { load }, tally }: Pick<Measured, 'settings' | 'tally'>): KneeView | null {
+export function kneeNow(session: Staged): KneeView | null {
+  const { load } = session.settings;
+  const { stages: parts, watches } = session.tally;
   if (load.kind === 'closed') return null;
-  return kneeOf({ stages: load.plan.stages, parts: tally.stages, watches: tally.watches.values() });
+  return kneeOf({ stages: load.plan.stages, parts, load: stageLoad(session), watches: watches.values() });
+}
+
+type Staged = Pick<Measured, 'settings' | 'tally' | 'changes' | 'sendingMs'>;
+
+export function stageLoad({ settings, changes, sendingMs }: Staged): StageLoad {
+  const isByPlan = changes.length === 0 && settings.entries.every(({ turns }) => turns === 1);
+  return { isByPlan, sendingMs };
 }
 
 function recentRate(points: readonly LoadPoint[]): number {

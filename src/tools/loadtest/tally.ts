@@ -42,11 +42,15 @@ export interface Part {
 
 export type Outcome = 'succeeded' | 'rate_limited' | 'failed' | 'canceled';
 
+/** Answers up to here are as usual (see correctedTotal). */
+const USUAL_PERCENTILE = 90;
 /** A day; a longer test is refused. */
 export const POINTS_MAX = 86_400;
 
 export class Tally {
   readonly counts = noCounts();
+  /** When the sending stopped; null before. */
+  atStop: Readonly<Counts> | null = null;
   readonly failures = new Map<string, number>();
   readonly total: Times;
   readonly service: Times;
@@ -111,6 +115,11 @@ export class Tally {
     return outcome;
   }
 
+  /** The sending is over: what comes now is late. */
+  noteStop(): void {
+    this.atStop ??= { ...this.counts };
+  }
+
   /** An arrival for which there was no room: the test has failed it, not the server. */
   noteUnsent({ name, stage }: Pick<Finished, 'name' | 'stage'>): void {
     const all = [this.counts, this.#second, this.#part(name).counts];
@@ -146,6 +155,12 @@ export class Tally {
     if (failure === null && usage.outputTokens > 1 && writingMs > 0) {
       this.speed.record(((usage.outputTokens - 1) / writingMs) * 1_000);
     }
+  }
+
+  /** Has nothing happened since the last point? */
+  get isSecondEmpty(): boolean {
+    const { sent, succeeded, rateLimited, failed, canceled } = this.#second;
+    return sent + succeeded + rateLimited + failed + canceled === 0;
   }
 
   /** Closes a second and gives its point. */
@@ -193,14 +208,16 @@ export class Tally {
 
 /**
  * In the open model times count from the planned arrival already. A user of the closed model, whom nothing holds up, asks
- * each time that he has thought and been answered as usual: that is the interval of the correction.
+ * each time that he has thought and been answered as usual: that is the interval of the correction. As usual are nine of
+ * ten answers: by the median the ordinary spread of answers would count as stalls, and half as much would be added to
+ * times of which nothing was omitted.
  */
 export function correctedTotal(
   { total, service }: Pick<Part, 'total' | 'service'>,
   thinkMs: number | null,
 ): ReturnType<Times['view']> {
   if (thinkMs === null) return total.view();
-  return total.corrected(thinkMs + (service.percentileMs(50) ?? 0));
+  return total.corrected(thinkMs + (service.percentileMs(USUAL_PERCENTILE) ?? 0));
 }
 
 export function outcomeOf({ failure }: LoadAnswer): Outcome {
@@ -219,7 +236,7 @@ function count(counts: Counts, outcome: Outcome, { usage }: LoadAnswer): void {
   counts.outputTokens += usage.outputTokens;
 }
 
-function noCounts(): Counts {
+export function noCounts(): Counts {
   return { sent: 0, succeeded: 0, rateLimited: 0, failed: 0, canceled: 0, inputTokens: 0, outputTokens: 0 };
 }
 

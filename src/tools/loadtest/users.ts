@@ -21,6 +21,10 @@ export class Users implements LoadSource {
     this.#spawnEveryMs = spawnPerSecond === null ? 0 : 1_000 / spawnPerSecond;
   }
 
+  get wantedUsers(): number {
+    return this.#wanted;
+  }
+
   get users(): number {
     return this.#active;
   }

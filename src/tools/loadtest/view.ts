@@ -2,13 +2,15 @@
  * What a load test came to, as `--json` prints it and as text and page are made of it. It holds figures and names of
  * models only: no prompt, no answer, no key.
  */
-import type { KneeView, LatenciesView, LatencyView, LoadSettingsView } from './live.ts';
+import type { KneeView, LoadChange, LatenciesView, LatencyView, LoadSettingsView } from './live.ts';
 import type { LimitsView } from './rate-watch.ts';
 import type { EndedBy } from './settings.ts';
 import type { Verdict } from './thresholds.ts';
 
 export interface LoadView {
   readonly settings: LoadSettingsView;
+  /** What the live page changed while the test ran, oldest first. */
+  readonly changes: readonly LoadChange[];
   readonly started_at: string;
   readonly elapsed_seconds: number;
   /** Why nothing more was sent: duration, max_requests, max_cost, knee, nothing_succeeds, stopped. */

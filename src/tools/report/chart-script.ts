@@ -16,6 +16,7 @@ export const CHART_SCRIPT = `
     return String(+value.toPrecision(3));
   };
   const duration = (ms) => {
+    if (ms !== 0 && Math.abs(ms) < 1e3) return +ms.toPrecision(3) + 'ms';
     const steps = [[864e5, 'd', 36e5, 'h'], [36e5, 'h', 6e4, 'm'], [6e4, 'm', 1e3, 's']];
     for (const [big, bigWord, small, smallWord] of steps) {
       if (Math.abs(ms) < big) continue;
@@ -33,8 +34,8 @@ export const CHART_SCRIPT = `
     percent: (value) => +(value * 100).toPrecision(3) + ' %',
     bytes: (value) => short(value) + 'B',
   };
-  // Ticks of durations at whole minutes, hours and days.
-  const durations = [1e3, 5e3, 15e3, 3e4, 6e4, 3e5, 9e5, 18e5, 36e5, 72e5, 144e5, 216e5, 432e5, 864e5, 1728e5, 6048e5];
+  // Ticks of durations at whole minutes, hours and days; latencies of one server are shorter than a second.
+  const durations = [1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 15e3, 3e4, 6e4, 3e5, 9e5, 18e5, 36e5, 72e5, 144e5, 216e5, 432e5, 864e5, 1728e5, 6048e5];
   const axis = (kind, label, side) => ({
     stroke: css('--quiet'),
     grid: { stroke: css('--line'), width: 1 },
@@ -51,8 +52,8 @@ export const CHART_SCRIPT = `
   const draw = (place, chart) => {
     const tones = [1, 2, 3, 4, 5].map((tone) => css('--tone' + tone));
     const width = Math.max(240, place.clientWidth);
-    const series = chart.look.map(({ label, step, area, dashed }, at) => {
-      const stroke = tones[at % tones.length];
+    const series = chart.look.map(({ label, step, area, dashed, tone }, at) => {
+      const stroke = tones[(tone === undefined ? at : tone - 1) % tones.length];
       return {
         label,
         stroke,

@@ -18,6 +18,8 @@ export interface ChartSeries {
   /** Fills the space below. */
   readonly area?: boolean;
   readonly dashed?: boolean;
+  /** Its colour in style.ts, where it has a meaning: 3 is green and 5 red. Without one they go in their order. */
+  readonly tone?: 1 | 2 | 3 | 4 | 5;
 }
 
 export interface LineChart {
@@ -45,7 +47,9 @@ export function lineChart(chart: LineChart): Markup {
     throw new BatchrunError('E_BUG', `this must not happen: the series of chart ${id} are not as long as its x`);
   }
   const { x, series } = thinned(chart);
-  const look = series.map(({ label, step = false, area = false, dashed = false }) => ({ label, step, area, dashed }));
+  const look = series.map(({ label, step = false, area = false, dashed = false, tone }) => {
+    return { label, step, area, dashed, ...(tone === undefined ? {} : { tone }) };
+  });
   const data = { xLabel, yLabel, xKind, yKind, height, look, columns: [x, ...series.map(({ values }) => values)] };
   return markup`<figure>
     <figcaption id="${id}-caption">${title}</figcaption>

@@ -51,6 +51,7 @@ table.bars > tbody > tr > th { width: 32%; overflow-wrap: anywhere; } .bars th, 
 ul { margin: .25rem 0 .75rem; padding-left: 1.25rem; }
 @media print { :root { --ground: #fff; --card: #f6f7f9; --ink: #000; --quiet: #444; --line: #bbb; } h2, h3, caption { break-after: avoid; }
   body { max-width: none; } tr, figure, .figures div, .example { break-inside: avoid; } .wide { overflow: visible; }
+  .uplot, .uplot .u-wrap { max-width: 100%; }
   pre { white-space: pre-wrap; } body { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 @media (max-width: 34rem) { body { padding: 1rem .75rem 2rem; font-size: 14px; } td.bar { width: 30%; min-width: 4.5rem; } .spans .axis span + span { display: none; }
   th, td { padding-right: .6rem; } }
