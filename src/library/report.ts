@@ -3,6 +3,7 @@
  */
 import type { IngestReport } from '../engine/ingest.ts';
 import { upperCostUsd } from '../engine/upper-cost.ts';
+import { libraryDetails, libraryText } from './words.ts';
 
 /** What was read and checked: of a run that is submitted, or of rows that are only looked at. */
 export interface SubmitReport {
@@ -44,8 +45,12 @@ export function toReport(
   return {
     ...{ resumed, rows, invalid, batches, bytes, warnings },
     max_cost_usd: upperCostUsd(mix),
-    notices: notices.map(({ code, message, rows: touched }) => ({ code, message, rows: touched })),
-    problems: report.problems,
+    notices: notices.map(({ code, message, rows: touched }) => ({
+      code,
+      message: libraryText(message),
+      rows: touched,
+    })),
+    problems: libraryDetails(report.problems),
     first_request: firstParamsJson === null ? null : (JSON.parse(firstParamsJson) as unknown),
   };
 }
