@@ -9,6 +9,7 @@ import type { House } from './house.ts';
 import type { BatchrunOptions, RowsInput, SubmitOptions } from './options.ts';
 import type { SubmitReport } from './report.ts';
 import type { Run } from './run.ts';
+import { inLibraryWords } from './words.ts';
 
 /** A state folder and what can be done with it. Made by `createBatchrun`. */
 export interface Batchrun {
@@ -59,11 +60,12 @@ class Front implements Batchrun {
 
   async submit(input: RowsInput, options: SubmitOptions = {}): Promise<Run> {
     checkSubmitOptions(input, options);
-    const house = await this.#open();
-    const run = await house.during(async () => {
-      const { runId, report } = await house.submit(input, options);
-      return this.#handle(house, runId, report);
-    });
+    const run = await this.#inHouse((house) =>
+      house.during(async () => {
+        const { runId, report } = await house.submit(input, options);
+        return this.#handle(house, runId, report);
+      }),
+    );
     if (options.start !== false) run.start();
     return run;
   }
@@ -82,24 +84,25 @@ class Front implements Batchrun {
 
   async run(wanted: string): Promise<Run> {
     if (!(await this.#hasState())) throw this.#unknown(wanted);
-    const house = await this.#open();
-    const { selectRun } = await import('../engine/select-run.ts');
-    return house.during(async () => {
-      const { id } = await selectRun(house.store, wanted, this.#stateFolder);
-      return this.#handle(house, id, null);
-    });
+    return this.#inHouse((house) =>
+      house.during(async () => {
+        const { selectRun } = await import('../engine/select-run.ts');
+        const { id } = await selectRun(house.store, wanted, this.#stateFolder);
+        return this.#handle(house, id, null);
+      }),
+    );
   }
 
   async runs(): Promise<readonly RunView[]> {
     if (!(await this.#hasState())) return [];
-    const house = await this.#open();
-    const { store } = house;
-    const { viewRun } = await import('../engine/status.ts');
-    return house.during(async () => {
-      const views: RunView[] = [];
-      for (const run of await store.runs()) views.push(await viewRun(store, run));
-      return views;
-    });
+    return this.#inHouse(({ store, during }) =>
+      during(async () => {
+        const { viewForPrograms } = await import('./run-view.ts');
+        const views: RunView[] = [];
+        for (const run of await store.runs()) views.push(await viewForPrograms(store, run));
+        return views;
+      }),
+    );
   }
 
   async status(run: string | Pick<Run, 'id'>): Promise<RunView> {
@@ -117,7 +120,7 @@ class Front implements Batchrun {
 
   async #check(input: RowsInput, wanted: SubmitOptions): Promise<SubmitReport> {
     const { checkInput } = await import('./checking.ts');
-    return checkInput({ options: this.#options, input, wanted, signal: this.#signal });
+    return inLibraryWords(() => checkInput({ options: this.#options, input, wanted, signal: this.#signal }));
   }
 
   async #close(): Promise<void> {
@@ -134,7 +137,13 @@ class Front implements Batchrun {
     this.#assertOpen();
     if (this.#house) return true;
     const { hasState } = await import('../host/state-folder.ts');
-    return hasState(this.#stateFolder);
+    if (this.#closed) throw new BatchrunError('E_NOT_FINISHED', 'closed before the state was looked at');
+    return inLibraryWords(() => Promise.resolve(this.#stateFolder).then(hasState));
+  }
+
+  /** With the state open; what goes wrong is said in the words of the library. */
+  #inHouse<T>(work: (house: House) => Promise<T>): Promise<T> {
+    return inLibraryWords(async () => work(await this.#open()));
   }
 
   #open(): Promise<House> {
@@ -171,7 +180,9 @@ class Front implements Batchrun {
   }
 
   #unknown(wanted: string): BatchrunError {
-    return new BatchrunError('E_RUN_UNKNOWN', `there is no run "${wanted}" in ${this.#stateFolder}`);
+    return new BatchrunError('E_RUN_UNKNOWN', `there is no run "${wanted}" in ${this.#stateFolder}`, {
+      hint: '`batchrun.runs()` gives the runs of this state folder.',
+    });
   }
 
   #assertOpen(): void {

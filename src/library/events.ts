@@ -4,6 +4,7 @@
  */
 import type { RowState } from '../domain/model.ts';
 import type { EngineEvent } from '../engine/events.ts';
+import { libraryDetails, libraryError } from './words.ts';
 
 /** Kinds of events that say what happened. Kinds may be added, and an event may get more fields; none goes away. */
 export const RUN_EVENT_KINDS = [
@@ -148,7 +149,7 @@ export class EventFeed implements AsyncIterableIterator<RunEvent> {
         return { done: false, value: { kind: 'events.dropped', runId, count } };
       }
       const next = this.#waiting.shift();
-      if (next) return { done: false, value: next };
+      if (next) return { done: false, value: libraryDetails(next) };
       if (this.#hasProgress) {
         this.#hasProgress = false;
         const now = await rows();
@@ -161,7 +162,7 @@ export class EventFeed implements AsyncIterableIterator<RunEvent> {
         await this.return();
         return { done: false, value: { kind: 'run.done', runId } };
       }
-      if (this.#end) throw this.#end.error;
+      if (this.#end) throw libraryError(this.#end.error);
       await new Promise<void>((resolve) => this.#sleepers.push(resolve));
     }
     return { done: true, value: undefined };

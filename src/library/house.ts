@@ -30,6 +30,7 @@ import type { BatchrunOptions, RowsInput, SubmitOptions } from './options.ts';
 import { toReport, type SubmitReport } from './report.ts';
 import { inputsOf } from './rows.ts';
 import { changeOutputs, deliver } from './settle-outputs.ts';
+import { libraryDetails, libraryText } from './words.ts';
 import { filledIn, ingestRequest, outputOf, readingEngine, wishesIn } from './submit.ts';
 
 export interface Submitted {
@@ -65,7 +66,7 @@ export class House {
     this.#signal = signal;
     this.#stateFolder = stateFolder;
     this.#log = createLog(options);
-    this.hub.listen((event) => logEvent(this.#log, event));
+    this.hub.listen((event) => logEvent(this.#log, libraryDetails(event)));
     this.engine = createEngine({ stateFolder, store, log: this.#log, hub: this.hub, signal });
     this.driving = new Driving({
       engine: () => this.#apiEngine(),
@@ -95,7 +96,8 @@ export class House {
     const warnings: string[] = [];
     const { report, verdict } = await this.#read(input, options, {
       ...{ origin: api.origin, workspace: api.workspace, workspaceHeader: workspaceHeader(api) },
-      ask: async (read) => void warnings.push(...(await this.#preflight(read, input, options))),
+      ask: async (read) =>
+        void warnings.push(...(await this.#preflight(read, input, options)).map((line) => libraryText(line))),
     });
     if (verdict.kind === 'pruned') {
       const { runId } = verdict.tombstone;
@@ -118,7 +120,7 @@ export class House {
   }
 
   /** Does this while the ledger is open: closing waits for it. Rejects with E_NOT_FINISHED where it is closed already. */
-  async during<T>(work: () => Promise<T>): Promise<T> {
+  readonly during = async <T>(work: () => Promise<T>): Promise<T> => {
     if (this.#closing) throw stopped();
     const working = work();
     this.#working.add(working);
@@ -127,7 +129,7 @@ export class House {
     } finally {
       this.#working.delete(working);
     }
-  }
+  };
 
   /** What is under way is stopped safely before this, by the signal. */
   async close(): Promise<void> {

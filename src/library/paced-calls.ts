@@ -15,6 +15,7 @@ import type { Priority } from '../domain/priority.ts';
 import { Pacer } from '../engine/pacing/pacer.ts';
 import { checkCall, checkLimiterOptions } from './check-limiter.ts';
 import { tell } from './guarded.ts';
+import { inLibraryWords } from './words.ts';
 import { closedError } from './limiter-errors.ts';
 import { CallLine } from './limiter-line.ts';
 import type { CallGiven } from './limiter-waiting.ts';
@@ -197,16 +198,17 @@ class PacedCalls implements Limiter {
 
   async #connect(url: string): Promise<Buckets> {
     const { connectRedisLimiter } = await import('../adapters/redis/limiter.ts');
-    return connectRedisLimiter(url, {
+    const options = {
       ...this.#parts,
-      onMode: (mode, cause) => {
+      onMode: (mode: 'shared' | 'alone', cause: string | null): void => {
         const { log } = this.#options;
         const time = new Date(this.#parts.clock.now()).toISOString();
         if (!log) return;
         if (mode === 'shared') tell(log, { time, level: 'info', event: 'limiter.shared' });
         else tell(log, { time, level: 'warn', event: 'limiter.alone', cause: cause ?? 'Redis cannot be used' });
       },
-    });
+    };
+    return inLibraryWords(() => connectRedisLimiter(url, options), { limiter: 'redis' });
   }
 }
 

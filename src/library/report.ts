@@ -6,6 +6,7 @@ import { worstRunCostUsd } from '../domain/reserve.ts';
 import type { IngestReport } from '../engine/ingest.ts';
 import type { SubmitOptions } from './options.ts';
 import { wishesIn } from './submit.ts';
+import { libraryDetails, libraryText } from './words.ts';
 
 /** What was read and checked: of a run that is submitted, or of rows that are only looked at. */
 export interface SubmitReport {
@@ -51,8 +52,12 @@ export function toReport(
   return {
     ...{ resumed, rows, invalid, batches, bytes, warnings },
     max_cost_usd: worstRunCostUsd(mix, wishesOf({ settings: { wishes: wishesIn(options) } }).lane),
-    notices: notices.map(({ code, message, rows: touched }) => ({ code, message, rows: touched })),
-    problems: report.problems,
+    notices: notices.map(({ code, message, rows: touched }) => ({
+      code,
+      message: libraryText(message),
+      rows: touched,
+    })),
+    problems: libraryDetails(report.problems),
     first_request: firstParamsJson === null ? null : (JSON.parse(firstParamsJson) as unknown),
   };
 }

@@ -5,14 +5,16 @@
 import { BatchrunError, isBatchrunError } from '../base/errors.ts';
 import { ROW_STATES, type RowState, type RunRecord } from '../domain/model.ts';
 import { OPEN_ROW_STATES, RETRYABLE_ROW_STATES } from '../domain/transitions.ts';
-import { viewRun, type RunView } from '../engine/status.ts';
+import type { RunView } from '../engine/run-view.ts';
 import { walkRows } from '../engine/walk.ts';
 import { EventFeed } from './events.ts';
 import type { House } from './house.ts';
 import type { SubmitReport } from './report.ts';
 import type { ResultRow } from './result-row.ts';
 import type { ResultsOptions, Run } from './run.ts';
+import { viewForPrograms } from './run-view.ts';
 import { toResultRow } from './to-result-row.ts';
+import { inLibraryWords, libraryError } from './words.ts';
 
 export interface RunParts {
   readonly house: House;
@@ -26,13 +28,13 @@ export function createRun(parts: RunParts): Run {
   const { id, name, report } = parts;
   return {
     ...{ id, name, report },
-    wait: (options) => handle.wait(options?.signal),
+    wait: (options) => inLibraryWords(() => handle.wait(options?.signal)),
     events: () => handle.events(),
     results: (options) => handle.results(options),
-    status: () => handle.status(),
+    status: () => inLibraryWords(() => handle.status()),
     start: () => void handle.ended().catch(() => undefined),
-    cancel: () => handle.cancel(),
-    retry: (options) => handle.retry(options?.only ?? RETRYABLE_ROW_STATES),
+    cancel: () => inLibraryWords(() => handle.cancel()),
+    retry: (options) => inLibraryWords(() => handle.retry(options?.only ?? RETRYABLE_ROW_STATES)),
   };
 }
 
@@ -73,6 +75,8 @@ class RunHandle {
         if (states ? states.has(row.state) : !OPEN_ROW_STATES.includes(row.state)) yield toResultRow(row, messages);
         if (id !== undefined) return;
       }
+    } catch (error) {
+      throw libraryError(error);
     } finally {
       await walk.return(undefined);
     }
@@ -85,7 +89,7 @@ class RunHandle {
 
   async status(): Promise<RunView> {
     const run = await this.#record();
-    return this.#house.during(() => viewRun(this.#house.store, run));
+    return this.#house.during(() => viewForPrograms(this.#house.store, run));
   }
 
   /** Resolves when the run is done; drives it until then. */
@@ -112,6 +116,12 @@ class RunHandle {
   }
 
   async retry(only: readonly (typeof RETRYABLE_ROW_STATES)[number][]): Promise<number> {
+    if (!(Array.isArray(only) && only.every((state: unknown) => RETRYABLE_ROW_STATES.some((one) => one === state)))) {
+      throw new BatchrunError('E_USAGE', `\`only\` must be a list of ${RETRYABLE_ROW_STATES.join(', ')}`, {
+        hint: 'Rows that succeeded are not sent again: submit them with `again: true`.',
+        details: { option: 'only' },
+      });
+    }
     const run = await this.#record();
     if (run.state !== 'done') {
       throw new BatchrunError('E_RUN_NOT_DONE', `${run.id} is ${run.state}: its rows are still being tried`, {

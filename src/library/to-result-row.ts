@@ -7,6 +7,7 @@ import { readResultLine } from '../domain/result-line.ts';
 import { toOutputRecord } from '../engine/output.ts';
 import type { WalkedRow } from '../engine/walked-row.ts';
 import type { ResultRow } from './result-row.ts';
+import { libraryText } from './words.ts';
 
 export function toResultRow(row: WalkedRow, withMessage: boolean): ResultRow {
   const record = toOutputRecord(row);
@@ -16,7 +17,16 @@ export function toResultRow(row: WalkedRow, withMessage: boolean): ResultRow {
   return {
     custom_id: record.customId,
     ...fields,
+    error_message: ownText(fields),
     columns: record.columns ?? {},
     message: text === null ? null : (readResultLine(text)?.message ?? null),
   };
+}
+
+/** What the API says stays as it came. */
+function ownText({
+  error_type: type,
+  error_message: message,
+}: Pick<ResultRow, 'error_type' | 'error_message'>): string | null {
+  return message !== null && type?.startsWith('batchrun_') === true ? libraryText(message) : message;
 }

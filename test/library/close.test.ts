@@ -50,6 +50,19 @@ it('at once after a submit was asked for ends it, too, or lets it come to its en
   else expect(outcome).toMatchObject({ report: { rows: 500 } });
 });
 
+it('at once after a look was asked for ends that, or lets it come to its end', async () => {
+  const { open } = await lab();
+  const batchrun = open();
+  await batchrun.submit(rowsOf(1), { start: false });
+  await batchrun.close();
+  const later = open();
+  const looks = [later.runs(), later.run('latest'), later.check(rowsOf(1))];
+  const settled = Promise.allSettled(looks);
+  await later.close();
+  for (const look of await settled)
+    if (look.status === 'rejected') expect(look.reason).toMatchObject({ code: 'E_NOT_FINISHED' });
+});
+
 it('while results are read ends the reading', async () => {
   const { open } = await lab();
   const batchrun = open();
