@@ -8,7 +8,7 @@ import { viewRun } from '../engine/status.ts';
 import { connectApi, hasState, openStore, type Context } from './context.ts';
 import { assertOrigin, driveAndReport } from './drive-runs.ts';
 import { EXIT } from './outcome.ts';
-import { selectOnlyRun } from './select-run.ts';
+import { selectOpenRun } from './select-run.ts';
 
 /** A submit that drives does not cancel for us, but it is over soon; a collect does. */
 const SUBMIT_MS_MAX = 10_000;
@@ -18,7 +18,7 @@ export async function runCancel(context: Context, wanted: string): Promise<numbe
   if (!hasState(stateFolder)) throw new BatchrunError('E_RUN_UNKNOWN', `there is no state in ${stateFolder}`);
   const store = await openStore(stateFolder);
   try {
-    const run = await selectOnlyRun(store, wanted, stateFolder);
+    const run = await selectOpenRun(store, wanted, stateFolder);
     if (run.state === 'done') {
       if (flags.json === true) await terminal.data(`${JSON.stringify({ runs: [await viewRun(store, run)] })}\n`);
       else terminal.talk(`${run.id} is done already; there is nothing to cancel.`);

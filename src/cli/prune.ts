@@ -15,7 +15,7 @@ import { apiFailureOf } from '../engine/session.ts';
 import { sweep } from '../engine/sweep.ts';
 import { connectApi, createEngine, hasState, openStore, type ApiLink, type Context } from './context.ts';
 import { EXIT } from './outcome.ts';
-import { selectRun } from './select-run.ts';
+import { selectSoleRun } from './select-run.ts';
 
 export async function runPrune(context: Context, wanted: string | undefined): Promise<number> {
   const { flags, stateFolder } = context;
@@ -53,7 +53,7 @@ export async function runPrune(context: Context, wanted: string | undefined): Pr
 }
 
 async function namedRun(context: Context, engine: Engine, wanted: string): Promise<RunRecord> {
-  const run = await selectRun(engine.store, wanted, context.stateFolder);
+  const run = await selectSoleRun(engine.store, wanted, context.stateFolder);
   if (run.state === 'done') return run;
   throw new BatchrunError('E_RUN_NOT_DONE', `${run.id} is ${run.state}; only finished runs are pruned`);
 }

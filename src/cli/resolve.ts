@@ -10,7 +10,7 @@ import { connectApi, createEngine, hasState, holderOf, openStore, withApi, type 
 import { assertOrigin } from './drive-runs.ts';
 import type { Flags } from './options.ts';
 import { EXIT } from './outcome.ts';
-import { selectOnlyRun } from './select-run.ts';
+import { selectOpenRun } from './select-run.ts';
 
 export async function runResolve(context: Context, wanted: string): Promise<number> {
   const { flags, terminal, stateFolder } = context;
@@ -18,7 +18,7 @@ export async function runResolve(context: Context, wanted: string): Promise<numb
   if (!hasState(stateFolder)) throw new BatchrunError('E_RUN_UNKNOWN', `there is no state in ${stateFolder}`);
   const store = await openStore(stateFolder);
   try {
-    const run = await selectOnlyRun(store, wanted, stateFolder);
+    const run = await selectOpenRun(store, wanted, stateFolder);
     const link = await connectApi(context);
     assertOrigin(run, link);
     const engine = withApi(await createEngine(context, { store, emit: () => undefined }), link, flags);

@@ -13,7 +13,7 @@ import { sweep } from '../engine/sweep.ts';
 import { connectApi, createEngine, hasState, holderOf, openStore, withApi, type Context } from './context.ts';
 import { assertOrigin, driveAndReport } from './drive-runs.ts';
 import { EXIT } from './outcome.ts';
-import { selectRun } from './select-run.ts';
+import { selectRunToRetry } from './select-run.ts';
 import { rememberWishes } from './wishes.ts';
 
 export async function runRetry(context: Context, wanted: string): Promise<number> {
@@ -22,7 +22,7 @@ export async function runRetry(context: Context, wanted: string): Promise<number
   if (!hasState(stateFolder)) throw new BatchrunError('E_RUN_UNKNOWN', `there is no state in ${stateFolder}`);
   const store = await openStore(stateFolder);
   try {
-    const run = await selectRun(store, wanted, stateFolder);
+    const { run, others } = await selectRunToRetry(store, wanted, { stateFolder, states });
     if (run.state !== 'done')
       throw new BatchrunError('E_RUN_NOT_DONE', `${run.id} is ${run.state}: its rows are still being tried`);
     const link = await connectApi(context);
@@ -40,7 +40,11 @@ export async function runRetry(context: Context, wanted: string): Promise<number
       asCompleted: null,
       first: async ({ driver }) => void (rows = await driver.reopen(run.id, states, systemClock.now())),
     });
-    if (flags.quiet !== true) terminal.talk(`${run.id}: ${reopenedText(run, rows)}.`);
+    if (flags.quiet !== true) {
+      terminal.talk(`${run.id}: ${reopenedText(run, rows)}.`);
+      for (const { id } of others)
+        terminal.talk(`${id} has this name, too, and rows to try again: batchrun retry ${id}`);
+    }
     if (rows > 0 && flags.wait === true) {
       return await driveAndReport(context, store, { command: 'retry', runIds: [run.id], once: false, link });
     }

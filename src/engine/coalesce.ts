@@ -20,7 +20,7 @@ import { ReusableAnswers } from './reused-answers.ts';
 import { takeRows } from './spool.ts';
 
 export interface CoalesceOptions {
-  readonly run: Pick<RunRecord, 'id' | 'origin' | 'workspace'>;
+  readonly run: Pick<RunRecord, 'id' | 'origin' | 'workspace' | 'settings'>;
   readonly wanted: Coalescing;
   readonly sorter: SorterOptions;
 }

@@ -142,7 +142,9 @@ class Ingest {
     };
     this.#sorter = new ChunkSorter(engine, sorter);
     const { coalesce: wanted } = settings;
-    this.#coalescer = wanted ? new Coalescer(engine, { run: { id: runId, origin, workspace }, wanted, sorter }) : null;
+    this.#coalescer = wanted
+      ? new Coalescer(engine, { run: { id: runId, origin, workspace, settings }, wanted, sorter })
+      : null;
   }
 
   async run(): Promise<IngestReport> {

@@ -1,13 +1,15 @@
 /**
  * Reads answers of earlier runs for rows that ask the same. Each is looked at before it is taken: it must be the line
- * that the hash file said, of that run, and an answer that came to its own end. Where it is not, or cannot be read any
- * more, the row is sent like any other.
+ * that the hash file said, of that run, and an answer that came to its own end; where this run has a schema it must follow
+ * it, which nobody may have asked of it then. Where it is not so, or cannot be read any more, the row is sent like any
+ * other.
  */
 import { isBatchrunError, messageOf } from '../base/errors.ts';
+import { deviantType, type AnswerCheck } from '../domain/answer-check.ts';
 import { isFinalStop, type AnswerPlace } from '../domain/answers.ts';
 import { tagOf } from '../domain/ids.ts';
 import type { RunRecord } from '../domain/model.ts';
-import { readResultLine, type ResultLine } from '../domain/result-line.ts';
+import { readResultLine, type ReadLine, type ResultLine } from '../domain/result-line.ts';
 import { openAnswers, type AnswerScope } from './answer-hashes.ts';
 import { LineReaders } from './copied-lines.ts';
 import type { Engine } from './engine.ts';
@@ -53,20 +55,28 @@ export class ReusableAnswers {
   readonly #runs: readonly RunRecord[];
   readonly #records: RecordStream;
   readonly #lines: LineReaders;
+  /** Null where any answer will do. */
+  readonly #check: AnswerCheck | null;
   readonly #told = new Set<string>();
 
-  private constructor(engine: Engine, runs: readonly RunRecord[], records: RecordStream) {
+  private constructor(
+    engine: Engine,
+    of: { readonly runs: readonly RunRecord[]; readonly records: RecordStream; readonly check: AnswerCheck | null },
+  ) {
     this.#engine = engine;
-    this.#runs = runs;
-    this.#records = records;
+    this.#runs = of.runs;
+    this.#records = of.records;
+    this.#check = of.check;
     this.#lines = new LineReaders(engine.files);
   }
 
   /** `forRun`: the run that is being read. Null where there is nothing to reuse. */
   static async open(
     engine: Engine,
-    forRun: Pick<RunRecord, 'id' | 'origin' | 'workspace'>,
+    forRun: Pick<RunRecord, 'id' | 'origin' | 'workspace' | 'settings'>,
   ): Promise<ReusableAnswers | null> {
+    const { schema } = forRun.settings;
+    const check = schema ? await engine.schemas.compile(schema) : null;
     const runs: RunRecord[] = [];
     const streams: RecordStream[] = [];
     try {
@@ -80,7 +90,8 @@ export class ReusableAnswers {
       for (const stream of streams) await stream.close();
       throw error;
     }
-    return runs.length === 0 ? null : new ReusableAnswers(engine, runs, mergeRecords(streams, REQUEST_HASH_BYTES));
+    if (runs.length === 0) return null;
+    return new ReusableAnswers(engine, { runs, records: mergeRecords(streams, REQUEST_HASH_BYTES), check });
   }
 
   /** The answer to the request with this hash: its run's number here, and its place. Hashes must be asked for in order. */
@@ -95,15 +106,15 @@ export class ReusableAnswers {
     return null;
   }
 
-  /** Null where it is not what it should be, which is told. */
+  /** Null where it is no answer for this run, or not what it should be, which is told. */
   async read(nth: number, place: AnswerPlace): Promise<ReusedAnswer | null> {
     const run = this.#runs[nth];
     if (!run) return null;
     try {
       const text = await this.#lines.read(resultPath(run.id, place.chunkNo), place);
-      const line = readResultLine(text)?.line;
-      if (line?.type === 'succeeded' && isOfPlace(run, line.wireId, place)) {
-        return isFinalStop(line.stopReason) ? { text, line } : null;
+      const read = readResultLine(text);
+      if (read?.line.type === 'succeeded' && isOfPlace(run, read.line.wireId, place)) {
+        return this.#isGoodEnough(read) ? { text, line: read.line } : null;
       }
       this.#tell(run, 'a result line is not what its index says');
     } catch (error) {
@@ -116,6 +127,11 @@ export class ReusableAnswers {
   async close(): Promise<void> {
     await this.#records.close();
     await this.#lines.close();
+  }
+
+  #isGoodEnough({ line, message }: ReadLine): boolean {
+    if (!isFinalStop(line.stopReason)) return false;
+    return this.#check === null || (message !== null && deviantType(this.#check, message, line.stopReason) === null);
   }
 
   #tell({ id: runId }: RunRecord, cause: string): void {

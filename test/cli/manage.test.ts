@@ -108,6 +108,32 @@ describe('cancel', () => {
 });
 
 describe('retry', () => {
+  test('by a name takes the run that has something to try again; prune by it asks for the id', async () => {
+    const b = await bench({ rates: { errorRate: 1, errorTypes: { invalid_request_error: 1 } } });
+    b.write('in.jsonl', requests(2));
+    await b.exits(3, ['run', 'in.jsonl', '--name', 'nightly', '-o', 'first.jsonl']);
+    const [first] = (await b.json(0, ['list'])).runs;
+    b.world.setRates({ errorRate: 0 });
+    b.write('in.jsonl', requests(2, 'other'));
+    await b.ok(['run', 'in.jsonl', '--name', 'nightly', '-o', 'second.jsonl']);
+    const { error } = await b.json(2, ['prune', 'nightly']);
+    expect(error).toMatchObject({
+      code: 'E_RUN_AMBIGUOUS',
+      message: expect.stringContaining(first.id) as string,
+    });
+    expect(b.runFolders()).toHaveLength(2);
+    expect((await b.ok(['retry', 'nightly'])).stderr).toContain(`${first.id}: another try for 2 rows.`);
+    await b.ok(['collect']);
+    expect(b.lines('first.jsonl').map(({ result }) => (result as { type: string }).type)).toEqual([
+      'succeeded',
+      'succeeded',
+    ]);
+    expect((await b.ok(['retry', 'nightly'])).stderr).toContain('every row succeeded');
+    await b.ok(['prune', first.id]);
+    await b.ok(['prune', 'nightly']);
+    expect(b.runFolders()).toEqual([]);
+  });
+
   test('rows that failed succeed once the fault is gone; those that had succeeded stay', async () => {
     const b = await bench({ rates: { errorRate: 1, errorTypes: { invalid_request_error: 1 } } });
     b.write('in.jsonl', requests(3));

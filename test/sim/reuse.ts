@@ -12,6 +12,7 @@ import { idOf } from './command.ts';
 import { commanded, inLife } from './in-life.ts';
 import { OUTPUT_AGAIN, type Machine } from './machine.ts';
 import { timesSent } from './payments.ts';
+import { follows } from './schema-runs.ts';
 import { HOUR_MS } from './troubles.ts';
 
 const LIVES_MAX = 8;
@@ -63,6 +64,9 @@ async function check(machine: Machine, first: readonly Line[], before: ReadonlyM
     if (line.custom_id !== idOf(row, at))
       machine.violation(`with --reuse row ${at} is in the line of ${line.custom_id}`);
     if (!row.valid) continue;
+    const said = (line.result.message?.content ?? []).map((block) => block.text).join('');
+    if (plan.schema && line.result.type === 'succeeded' && !follows(said))
+      machine.violation(`with --reuse row ${at} has an answer that does not follow the schema`);
     const hash = paramsHashOf(markedAs(plan, row.params));
     const answer = first[at]?.result;
     const wasWhole = answer?.type === 'succeeded' && FINAL.includes(answer.message?.stop_reason ?? '');

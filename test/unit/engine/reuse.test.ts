@@ -1,5 +1,6 @@
 /** `--reuse` in the engine: which answers of earlier runs are taken, and that nothing depends on these runs afterwards. */
 import { describe, expect, test } from 'vitest';
+import { settingHash } from '../../../src/domain/fingerprint.ts';
 import { paths } from '../../../src/domain/ids.ts';
 import { removeRun } from '../../../src/engine/prune.ts';
 import { viewRun } from '../../../src/engine/status.ts';
@@ -42,6 +43,39 @@ describe('what is taken', () => {
       ['api', 'collected', 1],
     ]);
   });
+
+  test.each([
+    ['', {}],
+    [' where rows ask the same, once', { dedupe: true }],
+  ])(
+    'of a run with a schema only what follows it, though nobody asked for it then; the rest is sent%s',
+    async (_, more) => {
+      const room = lab();
+      const said: Record<string, string> = {
+        'question 1': '{"score":1}',
+        'question 2': '{"score":0.1}',
+        'question 3': 'one, I think',
+      };
+      answering(room, (id, question) => succeededLine(id, said[question] ?? '{"score":0.5}'));
+      await ran(room, FIRST);
+      const before = sent(room).length;
+      said['question 2'] = '{"score":0.9}';
+      said['question 3'] = '{"score":0.8}';
+      const schema = { type: 'object', properties: { score: { type: 'number', minimum: 0.25 } }, required: ['score'] };
+      const kept = { file: 'answer.json', schema, formatHash: settingHash(schema) };
+      const again = [...FIRST, asks('d', 2)];
+      const run = await ran(room, again, { coalesce: { ...REUSE.coalesce, ...more }, schema: kept });
+      expect(run.rows).toMatchObject({ succeeded: 4, failed: 0 });
+      const dedupes = 'dedupe' in more;
+      expect(sent(room).slice(before).sort()).toEqual(['question 2', ...(dedupes ? [] : ['question 2']), 'question 3']);
+      expect(texts(room)).toEqual([
+        ['a', '{"score":1}'],
+        ['b', '{"score":0.9}'],
+        ['c', '{"score":0.8}'],
+        ['d', '{"score":0.9}'],
+      ]);
+    },
+  );
 
   test('a run of which every answer is there is done without a call', async () => {
     const room = lab();
