@@ -42,10 +42,12 @@ export async function driveAndReport(context: Context, store: Store, options: Dr
   let metrics = NO_METRICS;
   const limited = withTimeLimit(context, flags.maxWait);
   let outage: OutageWords | null = null;
+  const fetched = new Set<string>();
   const emit = (event: EngineEvent): void => {
     if (event.kind === 'api.unreachable') outage = { ...event, kind: 'silent' };
     if (event.kind === 'api.errors') outage = { ...event, kind: 'errors' };
     if (event.kind === 'api.answers') outage = null;
+    if (event.kind === 'chunk.collected') fetched.add(event.runId);
     metrics.observe(event);
     notify.observe(event);
     progress.emit(event);
@@ -70,7 +72,7 @@ export async function driveAndReport(context: Context, store: Store, options: Dr
     });
     progress.stop();
     notify.ended(end, EXIT.notFinished);
-    return await report(context, { store, engine, end, runIds: driven, outage, command: options.command });
+    return await report(context, { store, engine, end, runIds: driven, outage, fetched, command: options.command });
   } catch (error) {
     progress.stop();
     if (!isBatchrunError(error, 'E_API_UNREACHABLE')) notify.failed(error);
@@ -93,6 +95,8 @@ function driveRequest(context: Context, engine: ApiEngine, options: DriveOptions
   const { flags, terminal } = context;
   return {
     runIds: options.runIds,
+    // A job of every night: what an earlier one has paid for must not be deleted because it was cut short.
+    beside: options.command === 'run',
     goal: 'finish',
     once: options.once,
     holder: holderOf(options.command),
@@ -146,10 +150,15 @@ interface Report {
   readonly runIds: readonly string[];
   /** The API did not answer any more when the driving ended, or with errors only; null where it did. */
   readonly outage: OutageWords | null;
+  /** Runs whose results have come, others than these among them. */
+  readonly fetched: ReadonlySet<string>;
   readonly command: string;
 }
 
-async function report(context: Context, { store, engine, end, runIds, outage, command }: Report): Promise<number> {
+async function report(
+  context: Context,
+  { store, engine, end, runIds, outage, fetched, command }: Report,
+): Promise<number> {
   const { flags, terminal } = context;
   const runs: RunRecord[] = [];
   const views: RunView[] = [];
@@ -169,7 +178,7 @@ async function report(context: Context, { store, engine, end, runIds, outage, co
     terminal.talk('Nothing to do: there is no unfinished run.');
   }
   views.forEach((view, at) => tellEnd(context, view, codes[at] ?? EXIT.ok));
-  if (end !== 'stopped') await tellLeft(context, store, runIds);
+  if (end !== 'stopped') await tellLeft(context, store, { runIds, fetched });
   if (end === 'unreachable' && flags.json !== true) throw unreachableError(engine.pacing.giveUpMs);
   // Cut short while nobody answered: exit 4 would look like work that goes on well.
   const isCut = end === 'once' || (end === 'stopped' && !context.signal.aborted);
@@ -180,13 +189,19 @@ async function report(context: Context, { store, engine, end, runIds, outage, co
 }
 
 /** Runs that this command was not asked for and nobody drives now: else a night that was cut short is never collected. */
-async function tellLeft({ terminal }: Context, store: Store, runIds: readonly string[]): Promise<void> {
+async function tellLeft(
+  { terminal }: Context,
+  store: Store,
+  { runIds, fetched }: Pick<Report, 'runIds' | 'fetched'>,
+): Promise<void> {
   const left = (await store.runs()).filter((run) => run.state !== 'done' && !runIds.includes(run.id));
   if (left.length === 0) return;
   const names = left.slice(0, 3).map(({ id, name }) => (name === null ? id : `${id} "${name}"`));
   const more = left.length > names.length ? ', …' : '';
+  const isFetched = left.some(({ id }) => fetched.has(id));
+  const beside = isFetched ? ' Results that were ready were fetched, nothing was sent and no output is written.' : '';
   terminal.talk(
-    `Left alone: ${plural(left.length, 'unfinished run')} (${names.join(', ')}${more}). To bring them to their end: batchrun collect`,
+    `Left alone: ${plural(left.length, 'unfinished run')} (${names.join(', ')}${more}).${beside} To bring them to their end: batchrun collect`,
   );
 }
 

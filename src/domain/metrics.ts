@@ -99,6 +99,11 @@ export const METRICS = {
     help: 'When the API deletes the first results of a run that are not collected yet, in seconds since 1970.',
     labels: ['run'],
   },
+  batchrun_api_outage_seconds: {
+    kind: 'gauge',
+    help: 'How long the API has not answered, or with errors of its own only; 0 where it answers.',
+    labels: [],
+  },
   batchrun_last_success_timestamp_seconds: {
     kind: 'gauge',
     help: 'When a row last succeeded, or a run last ended, in seconds since 1970.',

@@ -52,6 +52,11 @@ export async function collectRound(session: Session, runIds: readonly string[]):
   return collected;
 }
 
+/** This chunk alone, of a run that others drive. `runIds`: whom a refusal of the key concerns here. */
+export async function collectOne(session: Session, chunk: ChunkRecord, runIds: readonly string[]): Promise<boolean> {
+  return (await collectWaiting(session, { runIds, waiting: [chunk], prover: false })) > 0;
+}
+
 interface CollectRound {
   readonly runIds: readonly string[];
   /** Chunks that nobody has taken yet. */

@@ -30,6 +30,7 @@ export class Meter {
   readonly #now: () => number;
   readonly #startMs: number;
   #succeededAtMs = -Infinity;
+  #outageSinceMs: number | null = null;
 
   constructor(now: () => number) {
     this.#now = now;
@@ -52,6 +53,13 @@ export class Meter {
         break;
       case 'retry.chunk':
         this.#count('batchrun_row_retries_total', { run: event.runId }, event.rows);
+        break;
+      case 'api.unreachable':
+      case 'api.errors':
+        this.#outageSinceMs = event.sinceMs;
+        break;
+      case 'api.answers':
+        this.#outageSinceMs = null;
         break;
       case 'rows.settled':
       case 'chunk.collected':
@@ -78,8 +86,13 @@ export class Meter {
       ...metered.flatMap(runReadings),
       ...poolReadings(await ledger.pools(origin), this.#now()),
       ...[...this.#counts.values()].map(({ reading, value }) => ({ ...reading, value })),
+      reading('batchrun_api_outage_seconds', {}, this.#outageSeconds()),
       ...successReadings(Math.max(this.#succeededAtMs, doneAtMs)),
     ];
+  }
+
+  #outageSeconds(): number {
+    return this.#outageSinceMs === null ? 0 : Math.max(0, this.#now() - this.#outageSinceMs) / 1_000;
   }
 
   #count(name: MetricName, labels: Reading['labels'], by: number): void {

@@ -7,6 +7,7 @@
  */
 import { failpoint } from '../base/failpoint.ts';
 import type { AsCompleted } from './as-completed.ts';
+import { fetchBeside } from './beside.ts';
 import { cancelRound, stopSpares } from './cancel.ts';
 import { collectRound } from './collect.ts';
 import { copyRound } from './copy-answers.ts';
@@ -29,6 +30,8 @@ import { uploadRound } from './upload.ts';
 export interface DriveRequest extends ScopeRequest {
   /** A single pass: poll, collect, submit, retry what is due. */
   readonly once: boolean;
+  /** Results that other unfinished runs have paid for are fetched beside; nothing of them is sent or written. */
+  readonly beside?: boolean;
   readonly holder: DriveHolder;
   readonly retryLockMs: number;
   readonly asCompleted: AsCompleted | null;
@@ -175,6 +178,7 @@ class Runner {
       if (await this.#isDone()) return 'done';
       const moved = await this.#round();
       if (await this.#isDone()) return 'done';
+      if (!moved && this.#request.beside === true && (await fetchBeside(this.#session, this.#scope))) continue;
       if (this.#engine.signal.aborted) return 'stopped';
       if (this.#unreachable()) return 'unreachable';
       if (await this.#isStuck(this.#scope.runIds)) return 'blocked';

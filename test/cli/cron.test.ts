@@ -177,6 +177,29 @@ describe('what nobody goes on with is told', () => {
     expect((await b.ok(['log', 'latest', '--json'])).stdout).toContain('"event":"api.answers"');
   });
 
+  test('a night that a power cut ended: the next one brings its results to safety, and sends and writes nothing', async () => {
+    const { b, job } = await jobs({ batchDurationMs: [1, 1], messageLatencyMs: [500, 500] });
+    b.write('in.jsonl', requests(9));
+    const night = b.start(['run', 'in.jsonl', '--chunk-size', '3', '--max-batches', '2', '--poll-interval', '1h']);
+    await night.says(/2 of 3|chunk 2: batch/);
+    night.kill('SIGKILL');
+    await night.ended;
+    b.write('next.jsonl', requests(2, 'another'));
+    const text = await job(0, ['run', 'next.jsonl', '--realtime']);
+    expectMail(text);
+    expect(text).toMatch(
+      /^Left alone: 1 unfinished run \(run_\w+\)\. Results that were ready were fetched, .*collect\n$/,
+    );
+    const [first, second] = (await b.json(0, ['status'])).runs;
+    expect([first.rows['succeeded'], second?.rows['succeeded']]).toEqual([6, 2]);
+    expect(b.calls('batches.create')).toBe(2);
+    expect([b.has('in.results.jsonl'), b.has('next.results.jsonl')]).toEqual([false, true]);
+    // What is fetched is there though the API has deleted it; the rest is sent when somebody says so.
+    expect(await job(0, ['collect'])).toBe('');
+    expectAnswers(b.lines('in.results.jsonl'), asked(9));
+    expectNothingTwice(b.world);
+  });
+
   test('a night that was cut short, by the night after', async () => {
     const { b, job } = await jobs({ batchDurationMs: [600_000, 600_000] });
     b.write('in.jsonl', requests(3));

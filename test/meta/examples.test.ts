@@ -122,7 +122,7 @@ describe('the alert rules', () => {
   it('are about everything that a notice is about', () => {
     expect(rules.map(({ alert }) => alert)).toEqual(
       expect.arrayContaining(
-        ['Blocked', 'NoSuccess', 'RateLimited', 'Budget', 'DeadlineAtRisk', 'ResultsVanish', 'Down'].map(
+        ['Blocked', 'NoSuccess', 'RateLimited', 'Budget', 'DeadlineAtRisk', 'ResultsVanish', 'ApiDown', 'Down'].map(
           (name) => `Batchrun${name}`,
         ),
       ),
@@ -156,10 +156,19 @@ it('the workflow keeps the state whatever happens, drives once at a time, and wa
     readonly with?: Readonly<Record<string, unknown>>;
   }
   const workflow = parse(text('examples/nightly.yml')) as {
+    on: { schedule: { cron: string }[] };
     concurrency: Record<string, unknown>;
     jobs: { run: { steps: Step[]; 'timeout-minutes': number } };
   };
   expect(workflow.concurrency).toEqual({ group: 'batchrun', 'cancel-in-progress': false });
+  // Of the jobs that wait GitHub keeps one: a collect must be over when the night's begins, or it takes its place.
+  const [night, collects] = workflow.on.schedule.map(({ cron }) => cron);
+  expect(night).toMatch(/^0 1 /);
+  expect(collects).toBe('30 4-22/3 * * *');
+  expect(text('examples/nightly.yml')).toContain(`github.event.schedule }}" = '${collects ?? ''}'`);
+  expect(text('examples/nightly.yml')).toContain('collect --max-wait 2h');
+  // One that is not finished holds its file; and the folder is not in a fresh checkout.
+  expect(text('examples/nightly.yml')).toMatch(/mkdir -p results[\s\S]*--output 'results\/nightly-\{date\}\.jsonl'/);
   const { steps } = workflow.jobs.run;
   const saving = steps.find(({ uses }) => uses?.startsWith('actions/cache/save') === true);
   const restoring = steps.find(({ uses }) => uses?.startsWith('actions/cache/restore') === true);

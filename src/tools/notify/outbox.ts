@@ -1,6 +1,6 @@
 /**
- * Notices on their way: one after the other, each noted in the ledger when it was taken. A receiver that does not answer
- * costs a command seconds at its end, never its work nor its exit code.
+ * Notices on their way: on each way out one after the other, and no way waits for another. Each is noted in the ledger when
+ * it was taken. A receiver that does not answer costs a command seconds at its end, never its work nor its exit code.
  */
 import type { Clock } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
@@ -43,7 +43,8 @@ export class Outbox {
   readonly #parts: OutboxParts;
   readonly #over = new AbortController();
   readonly #failing = new Set<NoticeChannelName>();
-  #tail: Promise<void> = Promise.resolve();
+  /** The last of each way out: a webhook that hangs must not keep anything from the command. */
+  readonly #tails = new Map<NoticeChannelName, Promise<void>>();
 
   constructor(parts: OutboxParts) {
     this.#parts = parts;
@@ -51,7 +52,12 @@ export class Outbox {
 
   put(due: DueNotice): void {
     for (const channel of this.#parts.channels) {
-      if (due.to.includes(channel.name)) this.#tail = this.#tail.then(() => this.#deliver(due, channel));
+      if (!due.to.includes(channel.name)) continue;
+      const before = this.#tails.get(channel.name) ?? Promise.resolve();
+      this.#tails.set(
+        channel.name,
+        before.then(() => this.#deliver(due, channel)),
+      );
     }
   }
 
@@ -63,7 +69,7 @@ export class Outbox {
       if (signal.aborted) await clock.sleep(STOP_MS_MAX, told.signal);
       this.#over.abort();
     })();
-    await this.#tail;
+    await Promise.all(this.#tails.values());
     told.abort();
     await late;
   }

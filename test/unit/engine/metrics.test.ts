@@ -49,6 +49,16 @@ async function activeRun(): Promise<void> {
 }
 
 describe('the metrics', () => {
+  test('say how long the API has been down, and 0 where it answers', async () => {
+    const meter = new Meter(() => AT);
+    const outage = async (): Promise<unknown> => Object.values(only(await meter.read(store, ORIGIN), 'api_outage'));
+    expect(await outage()).toEqual([0]);
+    meter.observe({ kind: 'api.errors', sinceMs: AT - 90_000, cause: '500 on list' });
+    expect(await outage()).toEqual([90]);
+    meter.observe({ kind: 'api.answers' });
+    expect(await outage()).toEqual([0]);
+  });
+
   test('of a run are what the ledger says', async () => {
     await activeRun();
     await driver.setBlocks(RUN, [block('billing')], AT);
@@ -147,6 +157,7 @@ describe('the metrics', () => {
     meter.observe({ kind: 'retry.chunk', runId: RUN, chunkNo: 3, rows: 40 });
     meter.observe({ kind: 'changed' });
     expect(shown(await meter.read(store, ORIGIN))).toEqual({
+      'batchrun_api_outage_seconds{}': 0,
       'batchrun_requests_total{p,k}': 2,
       'batchrun_requests_total{p,k2}': 1,
       'batchrun_refusals_total{p,k}': 1,
@@ -163,7 +174,7 @@ describe('the metrics', () => {
     let nowMs = AT;
     const meter = new Meter(() => nowMs);
     meter.observe({ kind: 'rows.settled', runId: RUN, succeeded: 0, rest: 3 });
-    expect(await meter.read(store, ORIGIN)).toEqual([]);
+    expect(only(await meter.read(store, ORIGIN), 'success')).toEqual({});
     nowMs += 5_000;
     meter.observe({ kind: 'chunk.collected', runId: RUN, chunkNo: 1, succeeded: 1, rest: 2 });
     nowMs += 5_000;

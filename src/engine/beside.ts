@@ -1,0 +1,24 @@
+/**
+ * Runs that were begun by others and that nobody goes on with: a night that was cut short. While the own runs wait, what
+ * is paid of them is brought to safety before the API deletes it, one chunk at a time. It costs nothing. Nothing of them is
+ * sent and no output is written: whether the rest of a run that somebody may have stopped on purpose is wanted, `collect`
+ * is told.
+ */
+import { collectOne } from './collect.ts';
+import type { DriveScope } from './scope.ts';
+import { chunkKey, type Session } from './session.ts';
+
+/** True when the results of a chunk were fetched: there may be more. */
+export async function fetchBeside(session: Session, scope: DriveScope): Promise<boolean> {
+  const { engine, blocks, fetchWaits } = session;
+  const nowMs = engine.clock.monotonicMs();
+  const own = new Set(scope.uploading);
+  for (const run of await engine.store.runs()) {
+    if (run.state !== 'active' || run.origin !== engine.api.origin || own.has(run.id)) continue;
+    for (const chunk of await engine.store.chunks(run.id, { states: ['ended'] })) {
+      if (blocks.stopsChunk(chunk) || (fetchWaits.get(chunkKey(chunk))?.notBeforeMs ?? 0) > nowMs) continue;
+      return collectOne(session, chunk, scope.runIds);
+    }
+  }
+  return false;
+}
