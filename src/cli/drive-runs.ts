@@ -219,7 +219,7 @@ export function stoppedText(views: readonly RunView[]): string {
       .join(', ');
     lines.push(
       `${plural(open.length, 'batch', 'batches')} (${ids}${open.length > 3 ? ', …' : ''}) with ${plural(rows, 'row')} ${open.length === 1 ? 'goes' : 'go'} on at the API and will be billed.`,
-      `To stop them: batchrun cancel ${open[0]?.view.id ?? 'latest'}`,
+      `To stop ${open.length === 1 ? 'it' : 'them'}: batchrun cancel ${open[0]?.view.id ?? 'latest'}`,
     );
   }
   const doubtful = views.reduce(

@@ -6,8 +6,7 @@ import { formatCount, formatDuration, formatUsd } from '../base/units.ts';
 import { viewRun } from '../engine/status.ts';
 import { hasState, openReading, type Context } from './context.ts';
 import { EXIT } from './outcome.ts';
-import { stateWord } from './render/run-text.ts';
-import { table } from './ui.ts';
+import { stateWord, table } from './ui.ts';
 
 export async function runList(context: Context): Promise<number> {
   const { flags, terminal, stateFolder } = context;

@@ -70,11 +70,14 @@ async function report(
   if (isCommanders(error)) {
     // Commander has said it already, on stderr; asking for help or the version is no error.
     if (error.exitCode === 0) return 0;
-    const { code, hint, exit } = new BatchrunError('E_USAGE', error.message);
-    if (jsonLog) saysJson('error', 'error', { code, message: error.message, hint, exit });
-    if (json) {
-      process.stdout.write(`${redact(JSON.stringify({ error: { code, message: error.message, hint, exit } }))}\n`);
-    }
+    const { usageHint } = await import('./usage-hint.ts');
+    const hint = usageHint(process.argv.slice(2));
+    const { code, exit } = new BatchrunError('E_USAGE', error.message);
+    const message = error.message.replace(/^error: /, '');
+    if (jsonLog) saysJson('error', 'error', { code, message, hint, exit });
+    // Where it has said which word was meant there is no need of more.
+    else if (!error.message.includes('\n')) process.stderr.write(`${hint}\n`);
+    if (json) process.stdout.write(`${redact(JSON.stringify({ error: { code, message, hint, exit } }))}\n`);
     return 2;
   }
   const known = isBatchrunError(error) ? error : new BatchrunError('E_BUG', messageOf(error), { cause: error });

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
-import { BatchrunError, messageOf } from '../base/errors.ts';
+import { BatchrunError, messageOf, systemCodeOf } from '../base/errors.ts';
 import type { MarkedPrefix } from '../domain/cache/blocks.ts';
 import { settingHash } from '../domain/fingerprint.ts';
 import { MODEL_FACTS_AS_OF, modelFacts } from '../domain/models.ts';
@@ -55,7 +55,10 @@ function textOf(flag: string, text: string | undefined, file: string | undefined
       .replace(/^\uFEFF/, '')
       .replace(/\r?\n$/, '');
   } catch (error) {
-    throw new BatchrunError('E_INPUT_MISSING', `--${flag}-file cannot be read: ${messageOf(error)}`);
+    const is = systemCodeOf(error) === 'ENOENT' ? 'is not there' : `cannot be read: ${messageOf(error)}`;
+    throw new BatchrunError('E_INPUT_MISSING', `the file ${file} of --${flag}-file ${is}`, {
+      hint: `Check the path that --${flag}-file names.`,
+    });
   }
 }
 
@@ -127,6 +130,7 @@ export function everyRowReading(source: RowSource, request: ReadingRequest): (re
   const prompt = texts.prompt === undefined ? undefined : templateFor(texts.prompt, source, '--prompt', cuts);
   const system = texts.system === undefined ? undefined : templateFor(texts.system, source, '--system', cuts);
   const used = [prompt, system].flatMap((template) => template?.placeholders ?? []);
+  if (prompt?.text.trim() === '') throw emptyPrompt(flags);
   if (flags.idColumn !== undefined) assertIdColumn(flags.idColumn, source.columns);
   if (prompt && used.length === 0) assertNoSingleBraces(prompt, source.columns);
   const hasModel =
@@ -175,6 +179,11 @@ function templateFor(text: string, source: RowSource, flag: string, cuts: Cuts |
   const template = compileTemplate(text, flag, cuts);
   assertPlaceholders(template, source.columns, flag);
   return template;
+}
+
+function emptyPrompt({ promptFile }: Flags): BatchrunError {
+  const what = promptFile === undefined ? '--prompt' : `the file ${promptFile} of --prompt-file`;
+  return new BatchrunError('E_TEMPLATE', `${what} is empty`, { hint: 'Say what to ask of each row.' });
 }
 
 /** One answer, not the same problem for each row. */

@@ -119,6 +119,7 @@ async function tell({ flags, terminal }: Context, runs: readonly RunRecord[], fr
     );
     return;
   }
+  if (flags.quiet === true && flags.dryRun !== true) return;
   for (const run of runs)
     terminal.talk(
       `${flags.dryRun === true ? 'would prune' : 'pruned'} ${run.id}${run.output === null ? '' : ` (${run.output} stays)`}`,

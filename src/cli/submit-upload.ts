@@ -34,12 +34,14 @@ export async function uploadAndReport(context: Context, upload: Upload): Promise
   const { flags, terminal } = context;
   const before = await store.run(runId);
   let driver: DriverRecord | null = null;
+  const told = new Set<string>();
   let end: Awaited<ReturnType<typeof drive>> | 'locked' | 'nothing' = 'nothing';
   if (before && before.state !== 'done') {
     const account = await openAccount(context, link);
     const notify = await startNotify(context, store, 'submit');
     const emit = (event: EngineEvent): void => {
       notify.observe(event);
+      if (event.kind === 'blocked' && event.runId === runId) told.add(event.message);
       engine.emit(event);
     };
     try {
@@ -67,7 +69,7 @@ export async function uploadAndReport(context: Context, upload: Upload): Promise
     }
   }
   const view = { ...(await submitView(store, { runId, exists, driver, preflight })), saving: savingView(saving) };
-  if (flags.quiet !== true) tellUploads(context, view, driver);
+  if (flags.quiet !== true) tellUploads(context, view, { driver, told });
   await terminal.data(flags.json === true ? `${JSON.stringify(view)}\n` : `${runId}\n`);
   const run = end === 'stopped' ? await store.run(runId) : null;
   if (run) terminal.talk(stoppedText([await viewRun(store, run)]));

@@ -65,8 +65,12 @@ export interface SubmitView {
   readonly preflight: PreflightView | null;
 }
 
-/** The same for people. */
-export function tellUploads({ terminal }: Context, view: SubmitView, driver: DriverRecord | null): void {
+/** The same for people. `told`: what stood in the way and was told as it came up. */
+export function tellUploads(
+  { terminal }: Context,
+  view: SubmitView,
+  { driver, told }: { readonly driver: DriverRecord | null; readonly told: ReadonlySet<string> },
+): void {
   if (view.state === 'done') return;
   if (driver) {
     terminal.talk(
@@ -80,9 +84,11 @@ export function tellUploads({ terminal }: Context, view: SubmitView, driver: Dri
   terminal.talk(
     `${formatCount(view.uploaded)} of ${plural(view.chunks, 'batch', 'batches')} uploaded${waiting}${doubt}.`,
   );
-  for (const block of view.blocked) terminal.talk(`blocked: ${block.message}\n  ${block.hint}`);
+  const untold = view.blocked.filter(({ message }) => !told.has(message));
+  for (const block of untold) terminal.talk(`blocked: ${block.message}\n  ${block.hint}`);
   if (view.output !== null) terminal.talk(`Results will be in ${view.output}`);
-  terminal.talk('Now: batchrun collect');
+  // What is blocked has said already what to do first.
+  if (view.blocked.length === 0) terminal.talk('Now: batchrun collect');
 }
 
 /** The same rows were run before, and their run has been pruned since. */

@@ -42,3 +42,13 @@ export function table(rows: readonly (readonly string[])[], indent = '  '): stri
     })
     .join('\n');
 }
+
+/** The state of a run as `status` and `list` say it. */
+export function stateWord(run: {
+  readonly state: string;
+  readonly canceled: boolean;
+  readonly blocked: readonly unknown[];
+}): string {
+  if (run.blocked.length > 0) return 'blocked';
+  return run.state === 'done' && run.canceled ? 'canceled' : run.state;
+}

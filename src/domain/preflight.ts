@@ -50,7 +50,7 @@ export function modelProblem(
   { id, state, takesBatches, retires, instead }: ModelLook,
   needsBatches = true,
 ): string | null {
-  if (state === 'missing') return `there is no model ${id}${instead === null ? '' : `; did you mean ${instead}?`}`;
+  if (state === 'missing') return `there is no model ${id}${instead === null ? '' : ` (did you mean ${instead}?)`}`;
   if (state === 'retired') {
     const when = retires === null ? '' : ` (it ended on ${retires})`;
     return `${id} is no longer served${when}${instead === null ? '' : `; use ${instead}`}`;

@@ -104,7 +104,7 @@ describe('refused before anything is sent', () => {
     const { error } = await b.json(2, args);
     expect(error).toMatchObject({
       code: 'E_PREFLIGHT',
-      message: expect.stringMatching(/no model claude-haiku-5\.5; did you mean claude-haiku-5-5\?/),
+      message: expect.stringMatching(/no model claude-haiku-5\.5 \(did you mean claude-haiku-5-5\?\)/),
     });
     expectNothingSent(b);
     await b.ok([...args, '--no-preflight']);

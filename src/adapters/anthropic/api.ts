@@ -74,7 +74,9 @@ export async function connectAnthropic(options: AnthropicApiOptions): Promise<Ap
     const workspace = headers.get(WORKSPACE) ?? `key_${fingerprint(credential)}`;
     const baseUrl = url.slice(0, url.indexOf(probe));
     if (!/^https?:\/\//.test(baseUrl))
-      throw new BatchrunError('E_CONFIG', `the base URL ${baseUrl} is not http or https`);
+      throw new BatchrunError('E_CONFIG', `the base URL ${baseUrl} is not http or https`, {
+        hint: 'Write ANTHROPIC_BASE_URL with its scheme, for example http://127.0.0.1:8787.',
+      });
     return { api: createApi(client, { ...options, origin: baseUrl, workspace }), baseUrl, credential };
   } catch (error) {
     if (systemCodeOf(error) === 'ERR_INVALID_URL') {

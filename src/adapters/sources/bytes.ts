@@ -229,7 +229,11 @@ function fileError(name: string, error: unknown): BatchrunError {
   if (isBatchrunError(error)) return error;
   const code = systemCodeOf(error);
   if (code === 'ENOENT' || code === 'ENOTDIR') {
-    return new BatchrunError('E_INPUT_MISSING', `there is no file ${name}`, { cause: error });
+    return new BatchrunError('E_INPUT_MISSING', `there is no file ${name}`, {
+      cause: error,
+      // A prompt that the shell has cut at its blanks.
+      ...(name.includes('{{') ? { hint: "Put the prompt in quotes: --prompt 'Classify: {{text}}'" } : {}),
+    });
   }
   return new BatchrunError('E_FILE', `cannot read ${name}: ${messageOf(error)}`, { cause: error });
 }

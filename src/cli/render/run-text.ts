@@ -5,7 +5,7 @@ import { formatCount, formatDuration, formatUsd, plural } from '../../base/units
 import { nextCommands } from '../../domain/fail-if.ts';
 import { RESULTS_WARN_MS } from '../../domain/limits.ts';
 import type { RunView } from '../../engine/status.ts';
-import { createPaint, table, type Paint } from '../ui.ts';
+import { createPaint, stateWord, table, type Paint } from '../ui.ts';
 import { cacheText } from './cache-text.ts';
 
 export interface TextOptions {
@@ -97,12 +97,6 @@ function headText(view: RunView, paint: Paint): string {
   const word = state === 'done' ? (isWhole(view) ? paint.green(state) : paint.yellow(state)) : state;
   const shown = state === 'blocked' || state === 'canceled' ? paint.yellow(state) : word;
   return `${paint.bold(view.id)}${view.name === null ? '' : ` "${view.name}"`}  ${shown}`;
-}
-
-/** The state as `status` and `list` say it. */
-export function stateWord(view: RunView): string {
-  if (view.blocked.length > 0) return 'blocked';
-  return view.state === 'done' && view.canceled ? 'canceled' : view.state;
 }
 
 /** Since when it is done and how long it took; of one that is not done, how long ago it was submitted. */

@@ -9,6 +9,8 @@ import type { RaiseView } from './view.ts';
 
 /** A step that saves less than a tenth of the time is not worth a word. */
 const GAIN_MIN = 0.1;
+/** Nor is one that saves less than a second. */
+const GAIN_MIN_MS = 1_000;
 /** Where nothing else binds behind it, twice as much is looked at. */
 const STEP_MAX = 2;
 
@@ -29,7 +31,7 @@ function raiseRealtime({ realtime, realtimeLane }: LaneTimes, tier: TierName | n
           ),
         }),
   });
-  if (1 - then.ms / realtime.ms < GAIN_MIN) return null;
+  if (!isWorthIt(realtime.ms, then.ms)) return null;
   const from = first.share?.perMinute ?? realtimeLane.concurrency;
   const to =
     first.share === null ? realtimeLane.concurrency * (rate / first.rowsPerMinute) : rate * first.share.eachRow;
@@ -63,7 +65,7 @@ function raiseBatch({ batch, batchLane }: LaneTimes, tier: TierName | null): Rai
   if (limit === null) return null;
   const to = limit === 'queue' ? chunkRows * Math.min(batchLane.chunks, batchLane.batchesMax) : batchLane.chunks;
   const then = batchTime({ ...batchLane, ...(limit === 'queue' ? { queue: to } : { batchesMax: to }) });
-  if (1 - then.ms.expected / batch.ms.expected < GAIN_MIN) return null;
+  if (!isWorthIt(batch.ms.expected, then.ms.expected)) return null;
   const better = TODAY_TIERS.find((name) => name !== tier && TIERS[name].queue >= to);
   const queueHow =
     better === undefined ? CUSTOM_TIER.qualifies : `the ${better} tier has it: ${TIERS[better].qualifies}`;
@@ -72,4 +74,8 @@ function raiseBatch({ batch, batchLane }: LaneTimes, tier: TierName | null): Rai
     ...{ seconds_now: batch.ms.expected / 1_000, seconds_then: then.ms.expected / 1_000 },
     how: limit === 'queue' ? queueHow : `batchrun submit --max-batches ${to}`,
   };
+}
+
+function isWorthIt(nowMs: number, thenMs: number): boolean {
+  return nowMs - thenMs >= GAIN_MIN_MS && 1 - thenMs / nowMs >= GAIN_MIN;
 }

@@ -43,7 +43,7 @@ function laneOf({ models, deadline, rows }: RecommendQuestion): {
   }
   return {
     lane: 'batch',
-    why: `batch: half the price, and nothing says that the about ${batchText} it takes are too long`,
+    why: `batch: half the price; it takes about ${batchText}, and no --deadline says that is too long`,
   };
 }
 
@@ -114,7 +114,7 @@ function faster(own: ModelView, models: readonly ModelView[]): string[] {
   const quick = models
     .filter((view) => view !== own && view.fits)
     .sort((one, other) => one.answer_seconds - other.answer_seconds)[0];
-  if (!quick || quick.answer_seconds >= own.answer_seconds) return ['none of them answers faster'];
+  if (!quick || quick.answer_seconds >= own.answer_seconds) return ['no compared model answers faster'];
   return [
     `${quick.label} answers faster (about ${quick.answer_seconds.toFixed(1)}s a call against ${own.answer_seconds.toFixed(1)}s)`,
   ];

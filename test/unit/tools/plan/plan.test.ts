@@ -84,6 +84,12 @@ describe('lanes', () => {
     expect(batch?.how).toMatch(/sales/);
   });
 
+  it('of few rows are not told what to raise for less than a second', () => {
+    const view = planOf({ rows: 60, models: ['claude-haiku-5-5'] });
+    expect(view.models[0].lanes.realtime.seconds.expected).toBeGreaterThan(1);
+    expect(view.raise).toEqual([]);
+  });
+
   it('of rows of two models are bound by the limits of each', () => {
     const view = planOf({ models: ['claude-sonnet-5-5', 'claude-opus-5-5'] });
     expect(view.models[0]).toMatchObject({ own: true, models: ['claude-sonnet-5-5', 'claude-opus-5-5'] });
