@@ -7,11 +7,9 @@ import { get, ofRun } from './api.js';
 import { chart } from './charts.js';
 import { h } from './dom.js';
 import { clockText, count, money, percent, short } from './format.js';
+import { held, rates } from './rates.js';
 
 const SAMPLES_MAX = 900;
-/** A rate is taken over a part of what is shown, so that lumps do not hide it. */
-const WINDOW_SHARE = 1 / 40;
-const WINDOW_MS_MIN = 10_000;
 
 const NAMES = /** @type {const} */ ([
   'finished',
@@ -84,12 +82,13 @@ export function timelinePanel(run) {
   let data = { at: [], ...Object.fromEntries(NAMES.map((name) => [name, []])) };
 
   const show = () => {
-    const at = data['at'] ?? [];
+    const { at, hold } = held(data['at'] ?? []);
     const perMinute = rates(at);
-    rows.update([at, perMinute(data['finished'] ?? [])]);
-    tokens.update([at, perMinute(data['input_tokens'] ?? []), perMinute(data['output_tokens'] ?? [])]);
-    cost.update([at, data['cost_usd'] ?? []]);
-    limits.update([at, data['limit_share'] ?? [], data['refused'] ?? []]);
+    const column = (/** @type {string} */ name) => hold(data[name] ?? []);
+    rows.update([at, perMinute(column('finished'))]);
+    tokens.update([at, perMinute(column('input_tokens')), perMinute(column('output_tokens'))]);
+    cost.update([at, column('cost_usd')]);
+    limits.update([at, column('limit_share'), column('refused')]);
   };
 
   return {
@@ -120,23 +119,4 @@ export function timelinePanel(run) {
 function halved(column) {
   const half = Math.floor(column.length / 2);
   return column.filter((_, at) => at >= half || at % 2 === 0);
-}
-
-/** By the minute, of sums at these times. @param {number[]} at */
-function rates(at) {
-  const span = (at.at(-1) ?? 0) - (at[0] ?? 0);
-  const windowMs = Math.max(WINDOW_MS_MIN, span * WINDOW_SHARE);
-  /** @type {number[]} */
-  const from = [];
-  for (let now = 0, start = 0; now < at.length; now++) {
-    while (start + 1 < now && (at[start + 1] ?? 0) <= (at[now] ?? 0) - windowMs) start++;
-    from.push(start);
-  }
-  return (/** @type {number[]} */ sums) =>
-    sums.map((sum, now) => {
-      const start = from[now] ?? 0;
-      if (start === now) return now === 0 ? null : 0;
-      const minutes = Math.max((at[now] ?? 0) - (at[start] ?? 0), 1_000) / 60_000;
-      return Math.max(0, sum - (sums[start] ?? 0)) / minutes;
-    });
 }

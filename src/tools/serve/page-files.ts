@@ -16,6 +16,7 @@ const SCRIPTS = [
   'keys.js',
   'limits.js',
   'log.js',
+  'rates.js',
   'run.js',
   'stream.js',
   'timeline.js',
