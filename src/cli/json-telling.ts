@@ -25,7 +25,7 @@ const NAMES: Readonly<Record<string, string>> = { runId: 'run', chunkNo: 'chunk'
 const TIMES: readonly string[] = ['untilMs', 'deadlineMs', 'doneAtMs'];
 
 /** `waitMs` becomes `wait_ms`, `untilMs` becomes `until`, an ISO time. */
-export function fieldsOf({ kind: _kind, ...rest }: EngineEvent): LogFields {
+function fieldsOf({ kind: _kind, ...rest }: EngineEvent): LogFields {
   return Object.fromEntries(
     Object.entries(rest).map(([name, value]: [string, unknown]) => {
       const plain = TIMES.includes(name) ? name.slice(0, -2) : name;

@@ -29,7 +29,7 @@ export function showLive(control: LoadControl, terminal: Terminal): () => void {
   };
 }
 
-export function liveLine(snapshot: LoadSnapshot): string {
+function liveLine(snapshot: LoadSnapshot): string {
   const { settings, state, latency, points } = snapshot;
   const now = formatDuration(snapshot.elapsed_seconds * 1_000);
   const wanted = snapshot.wanted_per_second;

@@ -5,7 +5,7 @@
 import type { UsageEntry } from '../domain/model.ts';
 
 /** Each kind belongs to one check. */
-export const FINDING_CHECKS = {
+const FINDING_CHECKS = {
   /** A batch bears the tag of the run, and the ledger does not know it: paid for nothing. */
   orphan: 'batches',
   /** A second batch of a chunk. */

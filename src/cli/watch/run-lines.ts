@@ -55,7 +55,7 @@ export function runLines(
   );
 }
 
-export function outcomesOf({ rows }: RunView): Outcome[] {
+function outcomesOf({ rows }: RunView): Outcome[] {
   const of = (...states: readonly string[]): number => states.reduce((sum, state) => sum + (rows[state] ?? 0), 0);
   const all: Outcome[] = [
     { count: of('succeeded'), text: 'succeeded', sign: 'good', style: 'green' },

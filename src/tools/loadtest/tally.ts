@@ -43,7 +43,7 @@ export interface Part {
 export type Outcome = 'succeeded' | 'rate_limited' | 'failed' | 'canceled';
 
 /** A day; a longer test is refused. */
-export const POINTS_MAX = 86_400;
+const POINTS_MAX = 86_400;
 
 export class Tally {
   readonly counts = noCounts();
