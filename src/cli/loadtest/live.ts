@@ -2,10 +2,10 @@
  * A load test on the terminal while it runs: one line that is written over each second, or a line every few seconds where
  * nobody looks at a terminal.
  */
-import { formatCount, formatDuration, formatUsd, plural } from '../base/units.ts';
-import type { LoadControl, LoadPoint, LoadSnapshot } from '../tools/loadtest/live.ts';
-import { milliseconds } from '../tools/loadtest/words.ts';
-import type { Terminal } from './terminal.ts';
+import { formatCount, formatDuration, formatUsd, plural } from '../../base/units.ts';
+import type { LoadControl, LoadPoint, LoadSnapshot } from '../../tools/loadtest/live.ts';
+import { milliseconds } from '../../tools/loadtest/words.ts';
+import type { Terminal } from '../terminal.ts';
 
 const TALK_EVERY_SECONDS = 5;
 

@@ -2,7 +2,7 @@
  * What an audit has to say: checks, each with what was found, and findings, each with what it costs and what to type
  * next. The shape is that of `--json`: fields may be added, never removed; what is not known is null.
  */
-import type { UsageEntry } from '../domain/model.ts';
+import type { UsageEntry } from '../../domain/model.ts';
 
 /** Each kind belongs to one check. */
 const FINDING_CHECKS = {
