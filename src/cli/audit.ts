@@ -3,8 +3,8 @@
  * lock, so it may run at any time, beside a driver too. Exit 3 when anything is off.
  */
 import { BatchrunError } from '../base/errors.ts';
-import { audit } from '../engine/audit.ts';
-import type { AuditReport } from '../engine/audit-report.ts';
+import { audit } from '../engine/audit/audit.ts';
+import type { AuditReport } from '../engine/audit/report.ts';
 import type { RunRecord } from '../domain/model.ts';
 import { connectApi, createEngine, hasState, openStore, type ApiLink, type Context } from './context.ts';
 import { EXIT } from './outcome.ts';

@@ -43,7 +43,7 @@ export function configSchema(): JsonObject {
   };
 }
 
-export function flagSchema(flag: FlagName): JsonObject {
+function flagSchema(flag: FlagName): JsonObject {
   const spec: FlagSpec = FLAG_SPECS[flag];
   const fallback = spec.defaultText ?? spec.default;
   // Help says `(default: …)` in words where a value depends on something; here both stand in the description.

@@ -233,7 +233,7 @@ export function stoppedText(views: readonly RunView[]): string {
 }
 
 /** E_API_UNREACHABLE: the work goes on with the next command. */
-export function unreachableError(giveUpMs: number): BatchrunError {
+function unreachableError(giveUpMs: number): BatchrunError {
   return new BatchrunError('E_API_UNREACHABLE', `the API could not be reached for ${formatDuration(giveUpMs)}`);
 }
 

@@ -9,7 +9,7 @@ import type { KeyLink } from '../engine/engine.ts';
 import { identifyKey } from '../engine/identify-key.ts';
 import type { ApiLink } from './api-link.ts';
 
-export const POOL_VARIABLE = 'ANTHROPIC_API_KEYS';
+const POOL_VARIABLE = 'ANTHROPIC_API_KEYS';
 
 /** What the shell and every system take as the name of a variable. */
 const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;

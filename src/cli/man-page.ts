@@ -17,7 +17,7 @@ export async function runMan({ terminal }: Context, program: Command | null): Pr
   return EXIT.ok;
 }
 
-export function manPage(program: Command): string {
+function manPage(program: Command): string {
   const commands = program.createHelp().visibleCommands(program);
   const lines = [
     `.TH BATCHRUN 1 "" "batchrun ${program.version() ?? ''}" "User Commands"`,

@@ -52,7 +52,7 @@ export async function runResults(context: Context, wanted: string): Promise<numb
 }
 
 /** Row states by name. Throws E_USAGE naming those that exist. */
-export function statesOf(names: readonly string[]): ReadonlySet<RowState> {
+function statesOf(names: readonly string[]): ReadonlySet<RowState> {
   for (const name of names) {
     if ((ROW_STATES as readonly string[]).includes(name)) continue;
     throw new BatchrunError('E_USAGE', `--only does not know "${name}"`, {

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 
 /** The version that the SDK sends (facts/api.md, section 0). Another one may answer otherwise: then nothing is reused. */
-export const API_VERSION = '2026-10-21';
+const API_VERSION = '2026-10-21';
 
 /** Of a sha-256 half is kept: among 10^12 requests two that differ and look alike are one in 10^14. */
 export const REQUEST_HASH_BYTES = 16;

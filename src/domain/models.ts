@@ -11,7 +11,7 @@
 export const MODEL_FACTS_AS_OF = '2026-11-20';
 
 /** A model that ends within this time is worth a word: a batch may take a day, and a retry another. */
-export const MODEL_ENDING_MS = 60 * 86_400_000;
+const MODEL_ENDING_MS = 60 * 86_400_000;
 
 export type ModelStatus = 'active' | 'ending' | 'retired' | 'unknown';
 

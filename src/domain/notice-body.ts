@@ -7,7 +7,7 @@ import { formatCount, plural } from '../base/units.ts';
 import type { DueNotice } from './notices.ts';
 import type { RunRecord } from './model.ts';
 
-export const NOTICE_VERSION = 1;
+const NOTICE_VERSION = 1;
 
 export interface NoticeBody {
   readonly version: number;

@@ -28,9 +28,9 @@ export const NOTICE_KEPT_MS = 24 * 3_600_000;
 /** From this share of --max-cost on. */
 export const BUDGET_SHARE = 0.8;
 /** A limiter that keeps to its limits meets hardly any 429; a twentieth means that it is wrong about them. */
-export const REFUSED_SHARE = 0.05;
+const REFUSED_SHARE = 0.05;
 /** Below so many calls a single 429 would be more than that share. */
-export const REFUSED_CALLS_MIN = 20;
+const REFUSED_CALLS_MIN = 20;
 /** As long as most limits need to fill up again, several times over. */
 export const REFUSED_WINDOW_MS = 5 * 60_000;
 /** Shorter outages of the API are over before anybody has read of them. */

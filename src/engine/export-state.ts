@@ -19,7 +19,7 @@ import {
 import { countOutcomes, decodeOutcomes } from '../domain/packed-index.ts';
 import type { Snapshot } from '../domain/store.ts';
 import type { EventRecord } from '../domain/store-steps.ts';
-import { isoOrNull } from './audit-report.ts';
+import { isoOrNull } from './audit/report.ts';
 
 const PAGE = 1_000;
 

@@ -53,7 +53,7 @@ export interface UseView {
 }
 
 /** From this share of a limit on it is worth a warning. */
-export const WARN_SHARE = 0.8;
+const WARN_SHARE = 0.8;
 const NEWS_SHARE = 0.5;
 const MINUTE_MS = 60_000;
 

@@ -10,7 +10,7 @@ import { RowNames } from './row-names.ts';
 import { blockRun, type Session } from './session.ts';
 
 /** As in `PilotLook`; `passed` and `none` hold nothing back. */
-export async function pilotState(session: Session, run: RunRecord): Promise<PilotLook['state']> {
+async function pilotState(session: Session, run: RunRecord): Promise<PilotLook['state']> {
   if (pilotChunksOf(run).length === 0) return 'none';
   if (session.pilots.passed.has(run.id)) return 'passed';
   return (await lookAtPilot(session.engine.store, run)).state;

@@ -18,7 +18,7 @@ import { mergeRecords, type RecordStream } from './record-sorter.ts';
 import { REQUEST_HASH_BYTES } from '../domain/canonical-request.ts';
 
 /** Of more finished runs the newest are asked: each is a file that is open. */
-export const REUSED_RUNS_MAX = 200;
+const REUSED_RUNS_MAX = 200;
 
 export interface ReusedAnswer {
   /** The API's line with the wire id that it had there. */

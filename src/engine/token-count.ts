@@ -45,7 +45,7 @@ export interface SampleCount {
 }
 
 /** The limit is 5,000 calls a minute and more (facts, section 2): so many of 200 ms each are half of it. */
-export const COUNTS_AT_ONCE = 8;
+const COUNTS_AT_ONCE = 8;
 /** Rows from this size on go one after the other: one fills the line, and memory holds a few times its size. */
 const ALONE_BYTES_MIN = 1_000_000;
 /** A hundred counts take a few seconds. Whoever submits shall not wait longer than this for an API in trouble. */

@@ -26,7 +26,7 @@ export function tokenHeader() {
 }
 
 /** What a server refused, in its own words. */
-export class Refused extends Error {
+class Refused extends Error {
   /**
    * @param {number} status
    * @param {string} message

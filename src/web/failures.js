@@ -155,7 +155,7 @@ function failedRow(run, row) {
  * @param {string} run
  * @param {number} number
  */
-export async function openRow(run, number) {
+async function openRow(run, number) {
   const facts = h('div', {}, h('p', { class: 'quiet', text: 'Looking …' }));
   const texts = h('div', { id: 'row-texts' });
   const show = h('button', {

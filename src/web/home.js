@@ -135,7 +135,7 @@ function factsOf(run, pace) {
 }
 
 /** @param {any} pace */
-export function doneText(pace) {
+function doneText(pace) {
   const when = fromNow(Date.parse(pace.done_at));
   return pace.basis === 'latest' ? `done ${when} at the latest` : `done ${when}`;
 }

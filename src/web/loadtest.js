@@ -2,20 +2,17 @@
 /**
  * The live page of `batchrun loadtest --web`: what the load is, how it is taken, and how to change or stop it.
  */
-import { get, post, setToken, takeToken, textOf } from './api.js';
+import { get, setToken, takeToken } from './api.js';
 import { chart } from './charts.js';
 import { byId, fill, h, keyed, openDialog, say, setText } from './dom.js';
-import { count, duration, money, percent, plural, short } from './format.js';
+import { count, duration, plural, short } from './format.js';
+import { aboutText, figuresOf, latencyRows, ms } from './load-figures.js';
+import { steering } from './load-steering.js';
 import { listen } from './stream.js';
 
 /** @typedef {(number | null)[]} Column */
 
 const second = (/** @type {number} */ at) => (at < 1 ? '0 s' : duration(at * 1_000));
-const ms = (/** @type {number} */ value) => {
-  if (value >= 10_000) return `${short(value / 1_000)} s`;
-  // Local connections are made in less than a millisecond: that is not nothing.
-  return value < 10 ? `${Number(value.toPrecision(2))} ms` : `${count(value)} ms`;
-};
 const last = (/** @type {Column | undefined} */ column) => column?.findLast((value) => value !== null) ?? 0;
 
 const name = h('h1', { text: 'Load test' });
@@ -143,16 +140,6 @@ function build() {
   );
 }
 
-/** @type {[string, string][]} */
-const TIMES = [
-  ['total', 'from when it was due'],
-  ['service', 'from when it was sent'],
-  ['connect', 'to connect'],
-  ['first_byte', 'to the first byte'],
-  ['first_token', 'to the first token'],
-  ['stream', 'the answer itself'],
-];
-
 /** @param {any} snapshot */
 function show(snapshot) {
   const { settings, points } = snapshot;
@@ -188,10 +175,7 @@ function show(snapshot) {
   plots.latency.update([at, column('p99_ms'), column('p95_ms'), column('p50_ms')]);
   plots.load.update([at, column('in_flight'), column('users'), column('sent')]);
   plots.tokens.update([at, column('input_tokens', 60), column('output_tokens', 60)]);
-  fill(
-    latency,
-    TIMES.flatMap(([key, words]) => latencyRow(words, snapshot.latency[key])),
-  );
+  fill(latency, latencyRows(snapshot.latency));
   const kinds = Object.entries(snapshot.failures);
   setText(
     failures,
@@ -199,46 +183,6 @@ function show(snapshot) {
   );
   showKnee(snapshot.knee);
   steer.update(snapshot, session);
-}
-
-/** @param {any} settings */
-function aboutText(settings) {
-  const load =
-    settings.load === 'closed'
-      ? `users who wait for their answers${settings.think_seconds ? ` and think ${settings.think_seconds.join(' to ')} s` : ''}`
-      : `arrivals (${settings.arrivals}) that wait for nothing`;
-  const bounds = [
-    plural(settings.max_requests, 'request'),
-    duration(settings.duration_seconds * 1_000),
-    settings.max_cost_usd === null ? '' : money(settings.max_cost_usd),
-  ];
-  return `${settings.models.join(', ')}; ${load}; at most ${bounds.filter((bound) => bound !== '').join(', ')}`;
-}
-
-/**
- * @param {any} snapshot
- * @returns {[string, string, string][]}
- */
-function figuresOf(snapshot) {
-  const { sent, succeeded, rate_limited: refused, failed, latency: times } = snapshot;
-  const ended = succeeded + refused + failed;
-  const share = (/** @type {number} */ value) => (ended === 0 ? '' : percent(value / ended));
-  return [
-    ['Requests', count(sent), `${count(snapshot.in_flight)} under way`],
-    ['A second', short(snapshot.requests_per_second), 'over the last ten seconds'],
-    [
-      'p95',
-      times.total === null ? '–' : ms(times.total.p95_ms),
-      times.total === null ? '' : `p50 ${ms(times.total.p50_ms)}`,
-    ],
-    ['Refused (429)', count(refused), share(refused)],
-    ['Failed', count(failed), share(failed)],
-    [
-      'Tokens',
-      short(snapshot.input_tokens + snapshot.output_tokens),
-      snapshot.cost_usd === null ? '' : `${money(snapshot.cost_usd)} at list prices`,
-    ],
-  ];
 }
 
 /** @param {any} snapshot */
@@ -272,32 +216,6 @@ function showOutcomes({ succeeded, rate_limited: refused, failed, settings }) {
   outcomes.title = `${count(ended)} of ${count(whole)} requests at most`;
 }
 
-/**
- * @param {string} words
- * @param {any} times
- */
-function latencyRow(words, times) {
-  if (times === null) return [];
-  const cells = [
-    times.mean_ms,
-    times.p50_ms,
-    times.p75_ms,
-    times.p90_ms,
-    times.p95_ms,
-    times.p99_ms,
-    times.p99_9_ms,
-    times.max_ms,
-  ];
-  return [
-    h(
-      'tr',
-      {},
-      h('th', { scope: 'row', text: words }),
-      cells.map((value) => h('td', { class: 'number', text: ms(value) })),
-    ),
-  ];
-}
-
 /** @param {any} found */
 function showKnee(found) {
   knee.hidden = found === null || found.first_refused_per_second === null;
@@ -310,84 +228,6 @@ function showKnee(found) {
     h('strong', { text: 'The knee: ' }),
     `refused from ${short(found.first_refused_per_second)} requests a second on.${clean}${bound}`,
   );
-}
-
-/** Changes the load, and stops it. */
-function steering() {
-  const value = h('input', { type: 'number', id: 'load-value', min: '1', step: 'any' });
-  const label = h('label', { class: 'small quiet', for: 'load-value' });
-  const set = h('button', { type: 'submit', id: 'load-set', text: 'Change' });
-  const stop = h('button', { type: 'button', class: 'danger', id: 'load-stop', text: 'Stop …', onclick: ask });
-  const note = h('span', { class: 'bad small', role: 'alert' });
-  let isOpenModel = false;
-  let isTouched = false;
-  const element = h(
-    'form',
-    { class: 'buttons row', onsubmit: (/** @type {Event} */ event) => void change(event) },
-    label,
-    value,
-    set,
-    stop,
-    note,
-  );
-  value.addEventListener('input', () => (isTouched = true));
-
-  /** @param {Event} event */
-  async function change(event) {
-    event.preventDefault();
-    try {
-      const wanted = Number(value.value);
-      await (isOpenModel ? post('/api/rate', { per_second: wanted }) : post('/api/users', { users: wanted }));
-      setText(note, '');
-      isTouched = false;
-      say(`The load is ${wanted} now`);
-    } catch (error) {
-      setText(note, textOf(error));
-    }
-  }
-
-  function ask() {
-    const go = h('button', { type: 'button', class: 'danger', id: 'confirm', text: 'Stop the test' });
-    const dialog = openDialog(
-      { class: 'narrow', id: 'question', 'aria-labelledby': 'question-title' },
-      h('h2', { id: 'question-title', text: 'Stop the test?' }),
-      h(
-        'ul',
-        {},
-        h('li', { text: 'Nothing new is sent; what is under way may end.' }),
-        h('li', { text: 'The report is written of what was measured so far.' }),
-      ),
-      h('div', { class: 'buttons' }, h('button', { type: 'button', text: 'Go on', onclick: () => dialog.close() }), go),
-    );
-    go.addEventListener('click', () => {
-      dialog.close();
-      post('/api/stop').catch((error) => setText(note, textOf(error)));
-    });
-  }
-
-  return {
-    element,
-    /**
-     * @param {any} snapshot
-     * @param {any} who
-     */
-    update(snapshot, who) {
-      isOpenModel = snapshot.settings.load === 'open';
-      setText(label, isOpenModel ? 'Arrivals a second' : 'Users');
-      // Less than one arrival a second is a rate, less than one user is none.
-      value.min = isOpenModel ? '0.001' : '1';
-      value.step = isOpenModel ? 'any' : '1';
-      const now = isOpenModel ? snapshot.wanted_per_second : snapshot.wanted_users;
-      if (!isTouched && document.activeElement !== value && now !== null)
-        value.value = String(Number(now.toPrecision(3)));
-      const isOver = snapshot.state !== 'running';
-      for (const control of [value, set, stop]) {
-        control.disabled = isOver || !who.authorized;
-        control.title = who.authorized ? '' : 'needs the token: open the address that batchrun loadtest printed';
-      }
-      element.hidden = snapshot.state === 'done';
-    },
-  };
 }
 
 /** @param {'live' | 'lost' | 'refused'} link */

@@ -121,7 +121,7 @@ export function logRows(body, events, { run }) {
 }
 
 /** @param {any} event */
-export function eventText({ event, chunk, row, data }) {
+function eventText({ event, chunk, row, data }) {
   const where = chunk !== null ? `chunk ${count(chunk)}` : row !== null ? `row ${count(row)}` : '';
   const rows = typeof data.rows === 'number' ? plural(data.rows, 'row') : '';
   const parts = [where, rows];

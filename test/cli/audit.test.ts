@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { openDatabase, prepare } from '../../src/adapters/sqlite/kept.ts';
 import { costUsd } from '../../src/domain/pricing.ts';
-import type { AuditReport, Finding, RunAudit } from '../../src/engine/audit-report.ts';
+import type { AuditReport, Finding, RunAudit } from '../../src/engine/audit/report.ts';
 import { asked, bench, ENDLESS, expectAnswers, jsonl, KEY, params, requests, type Bench } from '../support/cli.ts';
 
 /** What an answer of a batch that `addForeignBatch` makes costs. */

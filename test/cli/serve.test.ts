@@ -320,6 +320,12 @@ describe('the stream', () => {
     expect([...again.matchAll(/"id":(\d+)/g)].map(([, one]) => Number(one))).toEqual([Number(last) - 1, Number(last)]);
   });
 
+  test('has no headers to look at: that would hold a place for ever', async () => {
+    const { origin } = await serve(await bench());
+    const look = await fetch(`${origin}/api/stream`, { method: 'HEAD', signal: AbortSignal.timeout(10_000) });
+    expect(look.status).toBe(404);
+  });
+
   test('has room for so many readers and no more, and room again when one goes', async () => {
     const { get } = await serve(await bench());
     const readers: Response[] = [];

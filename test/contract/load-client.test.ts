@@ -46,6 +46,21 @@ function kindOf({ failure }: LoadAnswer): string | null {
   return failure?.kind ?? null;
 }
 
+test('an answer without an end is broken off before it fills the memory', async () => {
+  const piece = Buffer.alloc(1024 * 1024, ' ');
+  const { client } = await served((_request, response) => {
+    response.writeHead(200, { 'content-type': 'application/json' });
+    const more = (): void => {
+      while (!response.destroyed && response.write(piece));
+      if (!response.destroyed) response.once('drain', more);
+    };
+    more();
+  });
+  const answer = await client.send({ ...CALL, timeoutMs: 60_000 });
+  expect(kindOf(answer)).toBe('too_large');
+  expect(answer.bytes).toBeLessThan(66 * 1024 * 1024);
+});
+
 describe('a message', () => {
   test('gives times in their order, usage, text and the headers of limits; the second one has no connection to make', async () => {
     const limits = { 'anthropic-ratelimit-requests-limit': '50', 'anthropic-ratelimit-requests-remaining': '49' };

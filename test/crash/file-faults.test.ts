@@ -27,6 +27,7 @@ import {
   asked,
   bench,
   expectAnswers,
+  expectNothingHalf,
   expectNothingTwice,
   jsonl,
   params,
@@ -45,14 +46,6 @@ async function submitted(...flags: string[]): Promise<Bench> {
   b.write('in.jsonl', requests(ROWS));
   await b.ok([...SUBMIT, ...flags]);
   return b;
-}
-
-/** Nothing is left that a person would take for a result or has to clear away. */
-function expectNothingHalf(...folders: string[]): void {
-  for (const folder of folders) {
-    const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
-    expect(names.filter((name) => name.endsWith('.tmp'))).toEqual([]);
-  }
 }
 
 async function expectDone(b: Bench, output = 'in.results.jsonl'): Promise<void> {

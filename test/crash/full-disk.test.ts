@@ -14,6 +14,7 @@ import {
   bench,
   csv,
   expectAnswers,
+  expectNothingHalf,
   expectNothingTwice,
   requests,
   type Bench,
@@ -45,13 +46,6 @@ async function endsFull(b: Bench, args: readonly string[]): Promise<Printed> {
   expect(printed.error.message).toContain(b.folder);
   expectNothingHalf(b.state, b.folder);
   return printed;
-}
-
-function expectNothingHalf(...folders: string[]): void {
-  for (const folder of folders) {
-    const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
-    expect(names.filter((name) => name.endsWith('.tmp'))).toEqual([]);
-  }
 }
 
 async function expectDone(b: Bench, batches = CHUNKS): Promise<void> {

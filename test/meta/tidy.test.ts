@@ -29,7 +29,7 @@ const ENTRIES: Readonly<Record<string, string>> = {
   'src/library/limiter.ts': 'import from batchrun/limiter',
   'src/cli/reading-thread.ts': 'started by cli/read-rows.ts',
   'src/cli/proving-thread.ts': 'started by cli/prove-results.ts',
-  'src/cli/loadtest-thread.ts': 'started by cli/loadtest-sim.ts',
+  'src/cli/loadtest/thread.ts': 'started by cli/loadtest/sim.ts',
   'src/engine/pacing/latency.ts': 'the pacer records the latencies of its calls in it',
   'src/adapters/redis/limiter.ts': 'what --limiter opens; wired up with the flag',
   'src/domain/pacing/local-limiter.ts': 'the limiter of one process; wired up with the pacing',

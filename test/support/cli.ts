@@ -338,3 +338,11 @@ export function expectNothingTwice(world: SimWorld): void {
   }
   expect(twice).toEqual([]);
 }
+
+/** Nothing is left that a person would take for a result or has to clear away. */
+export function expectNothingHalf(...folders: string[]): void {
+  for (const folder of folders) {
+    const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+    expect(names.filter((name) => name.endsWith('.tmp'))).toEqual([]);
+  }
+}

@@ -139,7 +139,7 @@ class StreamReader implements AnswerReader {
 }
 
 /** `{type: error, error: {type, message, details}}`; proxies and Cloudflare's 413 have the inner part alone. */
-export function errorOf(value: JsonObject | null): AnswerError | null {
+function errorOf(value: JsonObject | null): AnswerError | null {
   const inner = value?.['error'];
   if (!isObject(inner)) return null;
   const details = inner['details'];

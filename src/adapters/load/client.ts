@@ -21,6 +21,9 @@ const IDLE_CONNECTION_MS = 4_000;
 /** More users than this would open connections again and again otherwise. */
 const CONNECTIONS_KEPT = 65_536;
 
+/** An answer is some megabytes at the most; what goes on and on must not fill the memory of the tester. */
+const ANSWER_BYTES_MAX = 64 * 1024 * 1024;
+
 interface Transport {
   readonly agent: Agent;
   readonly request: (options: RequestOptions) => ClientRequest;
@@ -109,7 +112,7 @@ class Exchange {
     }
   }
 
-  breakOff(kind: 'timeout' | 'canceled'): void {
+  breakOff(kind: 'timeout' | 'canceled' | 'too_large'): void {
     this.#end({ kind, refusal: null, retryAfterMs: null });
     this.#request?.destroy();
   }
@@ -125,8 +128,10 @@ class Exchange {
     const reader = streams ? streamReader(this.#call.keepsText) : messageReader(this.#call.keepsText);
     this.#reader = reader;
     message.on('data', (piece: Buffer) => {
+      if (this.#over) return;
       this.#bytes += piece.length;
-      if (reader.take(piece)) this.#firstTokenMs = this.#since();
+      if (this.#bytes > ANSWER_BYTES_MAX) this.breakOff('too_large');
+      else if (reader.take(piece)) this.#firstTokenMs = this.#since();
     });
     message.on('end', () => this.#end(null));
     message.on('error', (error) => this.#broken(error));

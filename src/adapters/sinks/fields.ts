@@ -30,7 +30,7 @@ export const OUR_FIELDS = [
   'attempts',
 ] as const;
 
-export const ID_FIELD = 'custom_id';
+const ID_FIELD = 'custom_id';
 
 export type OurField = (typeof OUR_FIELDS)[number];
 export type OurFields = Readonly<Record<OurField, unknown>>;

@@ -16,7 +16,7 @@ import { BatchrunError, isBatchrunError, messageOf, systemCodeOf } from '../../b
 /** 1 MiB: 256 KiB needs four times the turns of the event loop and measured 10-20 % slower. */
 const CHUNK_BYTES = 2 ** 20;
 /** What is looked at to tell the format; a CSV header must fit into it. */
-export const HEAD_BYTES = 256 * 1_024;
+const HEAD_BYTES = 256 * 1_024;
 /** The name of stdin among the inputs. */
 export const STDIN = '-';
 

@@ -4,7 +4,7 @@
  */
 import type { ServerResponse } from 'node:http';
 
-export const CONTENT_SECURITY_POLICY = [
+const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
   "style-src 'self'",

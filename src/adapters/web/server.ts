@@ -130,7 +130,9 @@ class Site {
     const isAuthorized = this.#guard.isAuthorized(request);
     const query = new URLSearchParams(search);
     const { feed } = this.#options;
-    if (!isLook || path !== feed.path) return this.#byRoute(request, response, { method, path, query, isAuthorized });
+    // A look at the headers of what never ends would wait for ever, and hold one of few places.
+    if (method !== 'GET' || path !== feed.path)
+      return this.#byRoute(request, response, { method, path, query, isAuthorized });
     const access = this.#guard.refusesAccess(feed.access, isAuthorized);
     if (access) return refused(response, access);
     const served = await this.#feeds.serve(feed, { request, response, isAuthorized, query });

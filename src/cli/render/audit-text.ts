@@ -3,7 +3,7 @@
  * the report itself.
  */
 import { formatUsd, plural } from '../../base/units.ts';
-import type { AuditReport, Check, Finding, RunAudit } from '../../engine/audit-report.ts';
+import type { AuditReport, Check, Finding, RunAudit } from '../../engine/audit/report.ts';
 import { createPaint, type Paint } from '../ui.ts';
 
 /** Paragraphs of one kind in a run; the others are counted. */

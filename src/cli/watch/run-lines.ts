@@ -61,7 +61,7 @@ export function runLines(
   ].filter((line) => line.some(({ text }) => text.trim() !== ''));
 }
 
-export function outcomesOf({ rows }: RunView): Outcome[] {
+function outcomesOf({ rows }: RunView): Outcome[] {
   const of = (...states: readonly string[]): number => states.reduce((sum, state) => sum + (rows[state] ?? 0), 0);
   const all: Outcome[] = [
     { count: of('succeeded'), text: 'succeeded', sign: 'good', style: 'green' },

@@ -142,6 +142,6 @@ const KEYS: Readonly<Record<string, Key>> = {
 };
 
 /** Keys among what came in one piece: when many are pressed, or with a slow line, it is more than one. */
-export function keysOf(text: string): Key[] {
+function keysOf(text: string): Key[] {
   return [...text.matchAll(SEQUENCE)].flatMap(([sequence]) => KEYS[sequence] ?? []);
 }

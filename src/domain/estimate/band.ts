@@ -9,7 +9,7 @@ export interface Band {
   readonly high: number;
 }
 
-export const NOTHING: Band = { low: 0, expected: 0, high: 0 };
+const NOTHING: Band = { low: 0, expected: 0, high: 0 };
 
 export function exactly(value: number): Band {
   return { low: value, expected: value, high: value };

@@ -16,7 +16,7 @@ const TOLD_ERROR = 0.2;
 /** Another input of the same kind, asked the same: by half more or less. Wider where earlier runs differ by more. */
 const SEEN_ERROR = 0.5;
 /** Of fewer answers the average says little. */
-export const SEEN_ROWS_MIN = 20;
+const SEEN_ROWS_MIN = 20;
 
 export interface OutputAsked {
   readonly rows: number;

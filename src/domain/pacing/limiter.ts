@@ -12,7 +12,7 @@ export type BucketName = 'requests' | 'input' | 'output' | 'tokens' | 'day';
 export const BUCKET_NAMES: readonly BucketName[] = ['requests', 'input', 'output', 'tokens', 'day'];
 
 export const MINUTE_MS = 60_000;
-export const DAY_MS = 86_400_000;
+const DAY_MS = 86_400_000;
 
 /** The time in which a bucket fills from nothing. */
 export function windowMs(bucket: BucketName): number {

@@ -22,7 +22,7 @@ export function compileRoutes(routes: readonly Route[]): Router {
   };
 }
 
-export function compileCondition(condition: Condition | null): Check {
+function compileCondition(condition: Condition | null): Check {
   if (condition === null) return () => true;
   switch (condition.kind) {
     case 'all': {

@@ -73,10 +73,6 @@ export function columnsOf(routes: readonly Route[]): ReadonlyMap<string, string>
   return columns;
 }
 
-export function asksForTokens(routes: readonly Route[]): boolean {
-  return routes.some(({ when }) => testsOf(when).some(({ subject }) => subject.kind === 'tokens'));
-}
-
 type Leaf = Extract<Condition, { kind: 'test' }>;
 
 function testsOf(condition: Condition | null): readonly Leaf[] {

@@ -49,11 +49,6 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Is this plain data that needs a --prompt to become a message? */
-export function needsPrompt(value: unknown): boolean {
-  return isObject(value) && !isRequest(value) && !isForeignRequest(value) && !isBareParams(value, false);
-}
-
 export function recognise(value: unknown, options: ShapeOptions): Recognised {
   if (!isObject(value)) {
     return refused('not_object', `a row must be a JSON object, and this one is ${kindOf(value)}`);

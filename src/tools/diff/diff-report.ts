@@ -51,7 +51,7 @@ export interface DiffReport {
   readonly differences: readonly Difference[];
 }
 
-export const DIFFERENCES_SHOWN_MAX = 20;
+const DIFFERENCES_SHOWN_MAX = 20;
 
 type Shown = Difference & { readonly order: number };
 

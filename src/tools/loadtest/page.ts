@@ -20,7 +20,16 @@ export const LOAD_PAGE_FILES: Readonly<Record<string, string>> = {
   '/style.css': 'style.css',
   '/icon.svg': 'icon.svg',
   ...Object.fromEntries(
-    ['api.js', 'charts.js', 'dom.js', 'format.js', 'loadtest.js', 'stream.js'].map((name) => [`/${name}`, name]),
+    [
+      'api.js',
+      'charts.js',
+      'dom.js',
+      'format.js',
+      'load-figures.js',
+      'load-steering.js',
+      'loadtest.js',
+      'stream.js',
+    ].map((name) => [`/${name}`, name]),
   ),
 };
 

@@ -45,7 +45,7 @@ export type Outcome = 'succeeded' | 'rate_limited' | 'failed' | 'canceled';
 /** Answers up to here are as usual (see correctedTotal). */
 const USUAL_PERCENTILE = 90;
 /** A day; a longer test is refused. */
-export const POINTS_MAX = 86_400;
+const POINTS_MAX = 86_400;
 
 export class Tally {
   readonly counts = noCounts();

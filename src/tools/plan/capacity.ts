@@ -98,7 +98,7 @@ export interface CapacityView {
 
 const DAY_MINUTES = 1_440;
 /** An average month: a twelfth of 365.25 days. */
-export const MONTH_DAYS = 30.4375;
+const MONTH_DAYS = 30.4375;
 /** Where nobody says when rows are needed: an hour, a working day, and as long as a batch may take. */
 const WINDOWS_MS = [1, 8, 24].map((hours) => hours * 3_600_000);
 

@@ -110,6 +110,6 @@ function sharesOf({ account, rateClass, parts, rows, end }: ClassLoad): Realtime
   );
 }
 
-export function rowsOf({ parts }: Candidate): number {
+function rowsOf({ parts }: Candidate): number {
   return parts.reduce((sum, { part }) => sum + part.rows, 0);
 }

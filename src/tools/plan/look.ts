@@ -40,9 +40,9 @@ export interface SampleLook {
 }
 
 /** Rows that stand for all. A hundred give the total of like rows to a few per cent. */
-export const SAMPLE_ROWS = 100;
+const SAMPLE_ROWS = 100;
 /** The longest decide what fits. */
-export const LONGEST_ROWS = 3;
+const LONGEST_ROWS = 3;
 /** Texts kept for counting, all together. */
 const KEPT_BYTES_MAX = 32_000_000;
 

@@ -28,7 +28,7 @@ const WIDTHS: readonly number[] = [
 ];
 
 /** What is told of a slice. */
-export const TOLD: readonly Happening[] = [
+const TOLD: readonly Happening[] = [
   ...(['retried', 'not_succeeded', 'limited', 'failed_calls', 'uncertain', 'found', 'not_made', 'refetched'] as const),
   ...(['split', 'lost', 'released_rows', 'hurried', 'realtime_calls', 'paused', 'unreachable'] as const),
 ];

@@ -43,7 +43,7 @@ export interface ExampleScope {
   readonly texts: boolean;
 }
 
-export const EXAMPLES_EACH = 5;
+const EXAMPLES_EACH = 5;
 const KINDS_MAX = 20;
 const PAGE_ROWS = 2_000;
 /** Of a run where everything failed the first rows are enough. */

@@ -13,7 +13,7 @@ import { RequestReader } from '../../engine/requests.ts';
 import { walkRows } from '../../engine/walk.ts';
 import { openRun, type OpenedRun, type ServeState } from './state.ts';
 
-export const DOWNLOADS = ['output', 'results', 'errors'] as const;
+const DOWNLOADS = ['output', 'results', 'errors'] as const;
 export type Download = (typeof DOWNLOADS)[number];
 const FORMATS: readonly OutputFormat[] = ['jsonl', 'flat', 'csv'];
 

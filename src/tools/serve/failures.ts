@@ -40,7 +40,7 @@ export interface FailurePage {
 
 /** Rows that were refused when the input was read, and rows of chunks that were canceled before they were sent. */
 export const INVALID = 'invalid';
-export const UNSENT = 'batchrun_canceled';
+const UNSENT = 'batchrun_canceled';
 
 const PAGE_MAX = 200;
 /** Records that are looked through for one page; where no page is full by then, it goes on with the next. */

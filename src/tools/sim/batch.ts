@@ -130,7 +130,7 @@ export const CREDIT_TOO_LOW: Problem = {
 };
 
 /** All in `processing` until the whole batch has ended (facts 1.3): counts show no progress. */
-export function countsOf(view: BatchView, batch: SimBatch): RequestCounts {
+function countsOf(view: BatchView, batch: SimBatch): RequestCounts {
   if (statusOf(view, batch) !== 'ended') {
     return { processing: batch.rows.length, succeeded: 0, errored: 0, canceled: 0, expired: 0 };
   }

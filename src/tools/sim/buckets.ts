@@ -41,7 +41,7 @@ export interface RateLimiterParts {
 type Amounts = Readonly<Partial<Record<BucketKind, number>>>;
 
 export const BATCHES_CLASS = 'batches';
-export const COUNT_CLASS = 'count_tokens';
+const COUNT_CLASS = 'count_tokens';
 
 export function createRateLimiter(parts: RateLimiterParts): RateLimiter {
   const { limits, switches, book } = parts;

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { paths } from '../../../src/domain/ids.ts';
 import { LeadersBuilder } from '../../../src/domain/leaders.ts';
-import { audit } from '../../../src/engine/audit.ts';
+import { audit } from '../../../src/engine/audit/audit.ts';
 import { deadlineQuestion } from '../../../src/engine/deadline-look.ts';
 import { exportState } from '../../../src/engine/export-state.ts';
 import { sampleRows } from '../../../src/engine/row-sample.ts';

@@ -5,8 +5,8 @@
 import { describe, expect, test } from 'vitest';
 import { paths } from '../../../src/domain/ids.ts';
 import type { RunRecord, RunSettings } from '../../../src/domain/model.ts';
-import { auditLedger } from '../../../src/engine/audit-ledger.ts';
-import { FindingList } from '../../../src/engine/audit-report.ts';
+import { auditLedger } from '../../../src/engine/audit/ledger.ts';
+import { FindingList } from '../../../src/engine/audit/report.ts';
 import { drive, type DriveRequest } from '../../../src/engine/runner.ts';
 import { failureOf, HOLDER, lab, MESSAGE, MINUTE_MS, refused, rows, type Json, type Lab } from './lab.ts';
 

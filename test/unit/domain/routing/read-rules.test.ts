@@ -4,7 +4,7 @@ import { Ajv } from 'ajv';
 import { parse } from 'yaml';
 import { describe, expect, it } from 'vitest';
 import { readRoutes } from '../../../../src/domain/routing/read-rules.ts';
-import { asksForTokens, columnsOf } from '../../../../src/domain/routing/rules.ts';
+import { columnsOf } from '../../../../src/domain/routing/rules.ts';
 
 const ROOT = new URL('../../../../', import.meta.url);
 const schema = JSON.parse(readFileSync(new URL('src/schemas/routes.schema.json', ROOT), 'utf8')) as object;
@@ -75,7 +75,6 @@ describe('a rules file', () => {
       },
     ]);
     expect([...columnsOf(routes)]).toEqual([['tier', 'gold']]);
-    expect([asksForTokens(routes), asksForTokens(routes.slice(0, 1))]).toEqual([true, false]);
     // What goes to the thread that reads.
     expect(structuredClone(routes)).toEqual(routes);
   });

@@ -3,7 +3,6 @@ import { describe, expect, it } from 'vitest';
 import { DEPTH_MAX } from '../../../../src/domain/row/depth.ts';
 import { createRowReader } from '../../../../src/domain/row/reader.ts';
 import type { RowDefaults } from '../../../../src/domain/row/reader.ts';
-import { needsPrompt } from '../../../../src/domain/row/shape.ts';
 import { compileTemplate } from '../../../../src/domain/row/template.ts';
 import type { PreparedRow, RowReading } from '../../../../src/domain/source.ts';
 
@@ -139,9 +138,6 @@ describe('the shape of a row', () => {
 
   it('without messages needs a --prompt', () => {
     expect(codes({ text: 'hi' })).toEqual(['no_prompt']);
-    expect(needsPrompt({ text: 'hi' })).toBe(true);
-    for (const value of [{ messages: [] }, { params: {} }, { body: {}, url: 'x' }, 5, null])
-      expect(needsPrompt(value)).toBe(false);
   });
 
   it('is an object', () => {

@@ -3,11 +3,11 @@
  * in doubt; and what it says when it cannot see.
  */
 import { describe, expect, test } from 'vitest';
-import { paths, tagOf } from '../../../src/domain/ids.ts';
-import type { AuditReport, Finding } from '../../../src/engine/audit-report.ts';
-import { poll } from '../../../src/engine/poll.ts';
-import type { Session } from '../../../src/engine/session.ts';
-import { uploadRound } from '../../../src/engine/upload.ts';
+import { paths, tagOf } from '../../../../src/domain/ids.ts';
+import type { AuditReport, Finding } from '../../../../src/engine/audit/report.ts';
+import { poll } from '../../../../src/engine/poll.ts';
+import type { Session } from '../../../../src/engine/session.ts';
+import { uploadRound } from '../../../../src/engine/upload.ts';
 import { added, ANSWER_USD, collected, DAY_MS, only, room, sent, type Room } from './audit.lab.ts';
 import {
   countsOf,
@@ -21,7 +21,7 @@ import {
   succeededLine,
   wire,
   type Lab,
-} from './lab.ts';
+} from '../lab.ts';
 
 describe('a batch that bears our tag and is not in the ledger', () => {
   test('is an orphan, priced from its own results; a chunk number beyond ours too', async () => {

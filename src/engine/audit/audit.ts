@@ -2,16 +2,16 @@
  * The audit: our ledger against itself, its files and the API's list. It writes nothing, takes no lock, and works beside
  * a driver. What it cannot see it says; what is off it names, prices, and says what to type next.
  */
-import { isBatchrunError } from '../base/errors.ts';
-import { formatCount, formatUsd, plural } from '../base/units.ts';
-import type { RunRecord } from '../domain/model.ts';
-import type { BatchApi } from '../domain/ports.ts';
-import { AuditApi, notReached, type NotReached } from './audit-api.ts';
-import { findDuplicates, findUnknown } from './audit-batches.ts';
-import { findDoubts, findMissing, seesRun } from './audit-chunks.ts';
-import { auditLedger, type LedgerAudit } from './audit-ledger.ts';
-import { scanList, type ListScan } from './audit-list.ts';
-import { pictureOf, type AuditScope, type RunPicture } from './audit-picture.ts';
+import { isBatchrunError } from '../../base/errors.ts';
+import { formatCount, formatUsd, plural } from '../../base/units.ts';
+import type { RunRecord } from '../../domain/model.ts';
+import type { BatchApi } from '../../domain/ports.ts';
+import { AuditApi, notReached, type NotReached } from './api.ts';
+import { findDuplicates, findUnknown } from './batches.ts';
+import { findDoubts, findMissing, seesRun } from './chunks.ts';
+import { auditLedger, type LedgerAudit } from './ledger.ts';
+import { scanList, type ListScan } from './list.ts';
+import { pictureOf, type AuditScope, type RunPicture } from './picture.ts';
 import {
   finding,
   type FindingList,
@@ -23,8 +23,8 @@ import {
   type Finding,
   type RunAudit,
   type RunCost,
-} from './audit-report.ts';
-import type { Engine, KeyLink } from './engine.ts';
+} from './report.ts';
+import type { Engine, KeyLink } from '../engine.ts';
 
 export interface AuditRequest {
   readonly api: BatchApi;

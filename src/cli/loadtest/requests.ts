@@ -1,15 +1,15 @@
 /**
  * What a load test asks, from its flags: a mix file, rows of inputs, one prompt, or texts that are made up.
  */
-import { BatchrunError } from '../base/errors.ts';
-import { formatCount } from '../base/units.ts';
-import { isObject, type JsonObject } from '../domain/row/shape.ts';
-import type { PreparedRow } from '../domain/source.ts';
-import { readMix, type MixDefaults, type MixEntry } from '../tools/loadtest/mix.ts';
-import { openInput, type Context } from './context.ts';
-import { readDataValue } from './data-file.ts';
-import type { Flags } from './options.ts';
-import { readTexts, rowReading } from './prepare.ts';
+import { BatchrunError } from '../../base/errors.ts';
+import { formatCount } from '../../base/units.ts';
+import { isObject, type JsonObject } from '../../domain/row/shape.ts';
+import type { PreparedRow } from '../../domain/source.ts';
+import { readMix, type MixDefaults, type MixEntry } from '../../tools/loadtest/mix.ts';
+import { openInput, type Context } from '../context.ts';
+import { readDataValue } from '../data-file.ts';
+import type { Flags } from '../options.ts';
+import { readTexts, rowReading } from '../prepare.ts';
 
 const MODEL_DEFAULT = 'claude-haiku-5-5';
 const MAX_TOKENS_DEFAULT = 256;

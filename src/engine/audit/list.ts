@@ -2,10 +2,10 @@
  * The API's list of batches as an audit reads it: page by page and never as a whole, however many there are. Of a page
  * it keeps what the ledger knows as its own, and what nobody knows and has as many requests as one of our chunks.
  */
-import { LIST_PAGE_MAX, LIST_PAGES_MAX, RESULTS_KEPT_MS } from '../domain/limits.ts';
-import { requestCount, type BatchInfo } from '../domain/model.ts';
-import type { Store } from '../domain/store.ts';
-import type { AuditApi } from './audit-api.ts';
+import { LIST_PAGE_MAX, LIST_PAGES_MAX, RESULTS_KEPT_MS } from '../../domain/limits.ts';
+import { requestCount, type BatchInfo } from '../../domain/model.ts';
+import type { Store } from '../../domain/store.ts';
+import type { AuditApi } from './api.ts';
 
 /** The clock of a machine may be wrong by this much against the one that dates batches. */
 export const CLOCK_SLACK_MS = 48 * 3_600_000;

@@ -3,14 +3,14 @@
  * batches of one chunk. Both are priced from their own results. A batch is known as ours by the ids inside, and these
  * can be read only once it has ended; before that it is named, and nothing is claimed.
  */
-import { formatUsd, plural } from '../base/units.ts';
-import { LATE_BATCH_MS } from '../domain/limits.ts';
-import { requestCount, type BatchInfo, type BatchRecord } from '../domain/model.ts';
-import { tagOf } from '../domain/ids.ts';
-import { parseWireId } from '../domain/result-line.ts';
-import { CLOCK_SLACK_MS, type ListScan } from './audit-list.ts';
-import type { AuditScope, RunPicture } from './audit-picture.ts';
-import { finding, isoOrNull, spentUsd } from './audit-report.ts';
+import { formatUsd, plural } from '../../base/units.ts';
+import { LATE_BATCH_MS } from '../../domain/limits.ts';
+import { requestCount, type BatchInfo, type BatchRecord } from '../../domain/model.ts';
+import { tagOf } from '../../domain/ids.ts';
+import { parseWireId } from '../../domain/result-line.ts';
+import { CLOCK_SLACK_MS, type ListScan } from './list.ts';
+import type { AuditScope, RunPicture } from './picture.ts';
+import { finding, isoOrNull, spentUsd } from './report.ts';
 
 const CONSOLE = 'When that is looked into, delete the batch in the Console: the audit no longer finds it then.';
 

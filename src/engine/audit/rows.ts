@@ -3,11 +3,11 @@
  * own, and from the lists of skipped rows. Each row must be in exactly one of these places, and the sums must be the
  * counters that the ledger keeps. Two bits a row, whatever the run holds.
  */
-import { plural } from '../base/units.ts';
-import { ROW_STATES, type ChunkRecord, type RowRecord, type RowState, type RunRecord } from '../domain/model.ts';
-import { OUTCOME } from '../domain/packed-index.ts';
-import { OPEN_ROW_STATES, rowStateOfChunk } from '../domain/transitions.ts';
-import { finding, type Finding, type FindingList } from './audit-report.ts';
+import { plural } from '../../base/units.ts';
+import { ROW_STATES, type ChunkRecord, type RowRecord, type RowState, type RunRecord } from '../../domain/model.ts';
+import { OUTCOME } from '../../domain/packed-index.ts';
+import { OPEN_ROW_STATES, rowStateOfChunk } from '../../domain/transitions.ts';
+import { finding, type Finding, type FindingList } from './report.ts';
 
 const NAMED_MAX = 5;
 

@@ -1,14 +1,14 @@
 /**
  * The flags of a load test as its settings. What contradicts itself is refused, and so is what nothing bounds.
  */
-import { BatchrunError } from '../base/errors.ts';
-import { SEED_DEFAULT } from '../domain/row/draw.ts';
-import { arrivalPlan, countArrivals } from '../tools/loadtest/arrivals.ts';
-import type { MixEntry } from '../tools/loadtest/mix.ts';
-import { arrivalRng } from '../tools/loadtest/session.ts';
-import { IN_FLIGHT_MAX, type ClosedLoad, type LoadSettings, type OpenLoad } from '../tools/loadtest/settings.ts';
-import { needsStream, parseThresholds, type Condition } from '../tools/loadtest/thresholds.ts';
-import type { Flags } from './options.ts';
+import { BatchrunError } from '../../base/errors.ts';
+import { SEED_DEFAULT } from '../../domain/row/draw.ts';
+import { arrivalPlan, countArrivals } from '../../tools/loadtest/arrivals.ts';
+import type { MixEntry } from '../../tools/loadtest/mix.ts';
+import { arrivalRng } from '../../tools/loadtest/session.ts';
+import { IN_FLIGHT_MAX, type ClosedLoad, type LoadSettings, type OpenLoad } from '../../tools/loadtest/settings.ts';
+import { needsStream, parseThresholds, type Condition } from '../../tools/loadtest/thresholds.ts';
+import type { Flags } from '../options.ts';
 
 const USERS_DEFAULT = 10;
 const DURATION_MS_DEFAULT = 60_000;

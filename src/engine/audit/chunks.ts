@@ -2,12 +2,12 @@
  * Chunks whose batch the API does not show: it is missing, or nobody knows whether it was ever made. And whether the key
  * sees the batches of the run at all: without that, nothing that is missing means anything.
  */
-import { plural } from '../base/units.ts';
-import { BATCH_EXPIRES_MS, BATCH_MISSING_MS_MAX, RESULTS_KEPT_MS } from '../domain/limits.ts';
-import { requestCount, type AttemptRecord, type BatchRecord } from '../domain/model.ts';
-import type { ListScan } from './audit-list.ts';
-import type { AuditScope, ChunkPicture, RunPicture } from './audit-picture.ts';
-import { finding, isoOrNull } from './audit-report.ts';
+import { plural } from '../../base/units.ts';
+import { BATCH_EXPIRES_MS, BATCH_MISSING_MS_MAX, RESULTS_KEPT_MS } from '../../domain/limits.ts';
+import { requestCount, type AttemptRecord, type BatchRecord } from '../../domain/model.ts';
+import type { ListScan } from './list.ts';
+import type { AuditScope, ChunkPicture, RunPicture } from './picture.ts';
+import { finding, isoOrNull } from './report.ts';
 
 /** A driver that works settles a doubt when the batch has ended, or when its grace is over: later it does not. */
 const DOUBT_MS_MAX = BATCH_EXPIRES_MS + 60 * 60_000;

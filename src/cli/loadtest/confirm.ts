@@ -2,13 +2,13 @@
  * Before a real endpoint is loaded: what it can cost at most is said, and only --yes goes on. A terminal is not asked,
  * because a load test must not begin by a habit of pressing y.
  */
-import { BatchrunError } from '../base/errors.ts';
-import { maskKey } from '../base/log.ts';
-import { formatUsd, plural } from '../base/units.ts';
-import { worstTestUsd } from '../tools/loadtest/budget.ts';
-import type { LoadSettings } from '../tools/loadtest/settings.ts';
-import type { Context } from './context.ts';
-import { largestBytes } from './loadtest-requests.ts';
+import { BatchrunError } from '../../base/errors.ts';
+import { maskKey } from '../../base/log.ts';
+import { formatUsd, plural } from '../../base/units.ts';
+import { worstTestUsd } from '../../tools/loadtest/budget.ts';
+import type { LoadSettings } from '../../tools/loadtest/settings.ts';
+import type { Context } from '../context.ts';
+import { largestBytes } from './requests.ts';
 
 export interface Confirmed {
   readonly settings: LoadSettings;

@@ -2,15 +2,15 @@
  * Runs to be audited: sound ones at every stage, and batches of the API that nobody here has made.
  */
 import { expect } from 'vitest';
-import { NO_USAGE, type BatchInfo, type RunRecord } from '../../../src/domain/model.ts';
-import { costUsd } from '../../../src/domain/pricing.ts';
-import { audit, type AuditRequest } from '../../../src/engine/audit.ts';
-import type { AuditReport, RunAudit } from '../../../src/engine/audit-report.ts';
-import { collectRound } from '../../../src/engine/collect.ts';
-import { poll } from '../../../src/engine/poll.ts';
-import type { Session } from '../../../src/engine/session.ts';
-import { uploadRound } from '../../../src/engine/upload.ts';
-import { erroredLine, HOUR_MS, lab, linesOf, rows, wire, type Lab, type SubmitOptions } from './lab.ts';
+import { NO_USAGE, type BatchInfo, type RunRecord } from '../../../../src/domain/model.ts';
+import { costUsd } from '../../../../src/domain/pricing.ts';
+import { audit, type AuditRequest } from '../../../../src/engine/audit/audit.ts';
+import type { AuditReport, RunAudit } from '../../../../src/engine/audit/report.ts';
+import { collectRound } from '../../../../src/engine/collect.ts';
+import { poll } from '../../../../src/engine/poll.ts';
+import type { Session } from '../../../../src/engine/session.ts';
+import { uploadRound } from '../../../../src/engine/upload.ts';
+import { erroredLine, HOUR_MS, lab, linesOf, rows, wire, type Lab, type SubmitOptions } from '../lab.ts';
 
 export const DAY_MS = 24 * HOUR_MS;
 /** What one answer of the lab costs in the batch lane. */

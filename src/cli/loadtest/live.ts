@@ -2,10 +2,10 @@
  * A load test on the terminal while it runs: one line that is written over each second, or a line every few seconds where
  * nobody looks at a terminal.
  */
-import { formatCount, formatDuration, formatUsd, plural } from '../base/units.ts';
-import type { LoadControl, LoadPoint, LoadSnapshot } from '../tools/loadtest/live.ts';
-import { milliseconds } from '../tools/loadtest/words.ts';
-import type { Terminal } from './terminal.ts';
+import { formatCount, formatDuration, formatUsd, plural } from '../../base/units.ts';
+import type { LoadControl, LoadPoint, LoadSnapshot } from '../../tools/loadtest/live.ts';
+import { milliseconds } from '../../tools/loadtest/words.ts';
+import type { Terminal } from '../terminal.ts';
 
 const TALK_EVERY_SECONDS = 5;
 
@@ -29,7 +29,7 @@ export function showLive(control: LoadControl, terminal: Terminal): () => void {
   };
 }
 
-export function liveLine(snapshot: LoadSnapshot): string {
+function liveLine(snapshot: LoadSnapshot): string {
   const { settings, state, latency, points } = snapshot;
   const now = formatDuration(snapshot.elapsed_seconds * 1_000);
   const wanted = snapshot.wanted_per_second;

@@ -3,15 +3,15 @@
  * and compared with the checksum of their sealing; of all others the size is enough.
  */
 import { createHash } from 'node:crypto';
-import { isBatchrunError, messageOf } from '../base/errors.ts';
-import { formatBytes, plural } from '../base/units.ts';
-import { paths } from '../domain/ids.ts';
-import type { ChunkRecord, ChunkState, RunRecord } from '../domain/model.ts';
-import type { RequestIndex, ResultIndex } from '../domain/packed-index.ts';
-import { OPEN_CHUNK_STATES } from '../domain/transitions.ts';
-import { finding, type FindingList } from './audit-report.ts';
-import type { Engine } from './engine.ts';
-import { REALTIME_CHUNK_NO } from './realtime.ts';
+import { isBatchrunError, messageOf } from '../../base/errors.ts';
+import { formatBytes, plural } from '../../base/units.ts';
+import { paths } from '../../domain/ids.ts';
+import type { ChunkRecord, ChunkState, RunRecord } from '../../domain/model.ts';
+import type { RequestIndex, ResultIndex } from '../../domain/packed-index.ts';
+import { OPEN_CHUNK_STATES } from '../../domain/transitions.ts';
+import { finding, type FindingList } from './report.ts';
+import type { Engine } from '../engine.ts';
+import { REALTIME_CHUNK_NO } from '../realtime.ts';
 
 const NOT_YET_MADE: readonly ChunkState[] = ['sealed', 'submitting', 'uncertain'];
 

@@ -2,10 +2,10 @@
  * What an audit has to say: checks, each with what was found, and findings, each with what it costs and what to type
  * next. The shape is that of `--json`: fields may be added, never removed; what is not known is null.
  */
-import type { UsageEntry } from '../domain/model.ts';
+import type { UsageEntry } from '../../domain/model.ts';
 
 /** Each kind belongs to one check. */
-export const FINDING_CHECKS = {
+const FINDING_CHECKS = {
   /** A batch bears the tag of the run, and the ledger does not know it: paid for nothing. */
   orphan: 'batches',
   /** A second batch of a chunk. */

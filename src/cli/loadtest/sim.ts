@@ -3,10 +3,10 @@
  */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import type { ClassLimits, TierName } from '../domain/pacing/tiers.ts';
-import { TIERS } from '../domain/pacing/tiers.ts';
-import type { SimOptions } from '../tools/sim/options.ts';
-import type { Flags } from './options.ts';
+import type { ClassLimits, TierName } from '../../domain/pacing/tiers.ts';
+import { TIERS } from '../../domain/pacing/tiers.ts';
+import type { SimOptions } from '../../tools/sim/options.ts';
+import type { Flags } from '../options.ts';
 
 export interface RunningSim {
   readonly origin: string;
@@ -18,7 +18,7 @@ const FIRST_TOKEN_SHARE = 0.3;
 const TIER_DEFAULT = 'start';
 
 export async function startSim(flags: Pick<Flags, 'tier' | 'messageLatency' | 'seed'>): Promise<RunningSim> {
-  const worker = new Worker(new URL('./loadtest-thread.js', import.meta.url), { workerData: simOptions(flags) });
+  const worker = new Worker(new URL('./thread.js', import.meta.url), { workerData: simOptions(flags) });
   const [origin] = (await once(worker, 'message')) as [string];
   return {
     origin,

@@ -4,8 +4,8 @@
  */
 import { accessSync, constants, existsSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { BatchrunError, messageOf } from '../base/errors.ts';
-import type { Flags } from './options.ts';
+import { BatchrunError, messageOf } from '../../base/errors.ts';
+import type { Flags } from '../options.ts';
 
 const OTHER_FILE = { hint: 'Give another file.' };
 

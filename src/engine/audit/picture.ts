@@ -2,12 +2,12 @@
  * What the ledger says of a run, as far as the API can be asked about it: the states of its chunks, its batches, the
  * creates that got no clear answer. It is taken before the list is read: a batch that is made meanwhile is asked for.
  */
-import { isSent } from '../domain/lanes.ts';
-import type { AttemptRecord, BatchInfo, BatchRecord, ChunkState, RunRecord } from '../domain/model.ts';
-import type { Store } from '../domain/store.ts';
-import type { AuditApi } from './audit-api.ts';
-import { FindingList } from './audit-report.ts';
-import type { Engine } from './engine.ts';
+import { isSent } from '../../domain/lanes.ts';
+import type { AttemptRecord, BatchInfo, BatchRecord, ChunkState, RunRecord } from '../../domain/model.ts';
+import type { Store } from '../../domain/store.ts';
+import type { AuditApi } from './api.ts';
+import { FindingList } from './report.ts';
+import type { Engine } from '../engine.ts';
 
 const PAGE = 1_000;
 

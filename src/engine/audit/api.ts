@@ -2,20 +2,20 @@
  * The few things that an audit asks the API, all of them reads. A command that looks once tries a call a few times and
  * then says what it could not see; it keeps to the waits that the API asks for, its own and those that a driver was told.
  */
-import { BatchrunError } from '../base/errors.ts';
-import type { ApiFailure } from '../domain/failure-router.ts';
-import { backoffMs, routeCreate } from '../domain/failure-router.ts';
-import { RESULT_LINE_BYTES_MAX, RESULTS_KEPT_MS } from '../domain/limits.ts';
-import { linesOf } from '../domain/lines.ts';
-import type { BatchInfo, UsageEntry } from '../domain/model.ts';
-import type { BatchApi, BatchPage } from '../domain/ports.ts';
-import { parseResultLine } from '../domain/result-line.ts';
-import { readHead } from './batch-head.ts';
-import type { ApiEngine, Engine } from './engine.ts';
-import { KeyBook } from './key-book.ts';
-import { tooLong } from './result-proof.ts';
-import { UsageSum } from './result-scan.ts';
-import { apiFailureOrThrow, causeOf } from './session.ts';
+import { BatchrunError } from '../../base/errors.ts';
+import type { ApiFailure } from '../../domain/failure-router.ts';
+import { backoffMs, routeCreate } from '../../domain/failure-router.ts';
+import { RESULT_LINE_BYTES_MAX, RESULTS_KEPT_MS } from '../../domain/limits.ts';
+import { linesOf } from '../../domain/lines.ts';
+import type { BatchInfo, UsageEntry } from '../../domain/model.ts';
+import type { BatchApi, BatchPage } from '../../domain/ports.ts';
+import { parseResultLine } from '../../domain/result-line.ts';
+import { readHead } from '../batch-head.ts';
+import type { ApiEngine, Engine } from '../engine.ts';
+import { KeyBook } from '../key-book.ts';
+import { tooLong } from '../result-proof.ts';
+import { UsageSum } from '../result-scan.ts';
+import { apiFailureOrThrow, causeOf } from '../session.ts';
 
 const TRIES_MAX = 4;
 /** A longer wait is not sat out by somebody who wants to look. */

@@ -2,19 +2,19 @@
  * The ledger of one run against itself and its files, from one instant of the ledger: so that a driver beside us makes
  * no sum come out wrong. Chunk by chunk: one index is in memory at a time.
  */
-import { BatchrunError, isBatchrunError } from '../base/errors.ts';
-import { paths } from '../domain/ids.ts';
-import { decodeLeaders } from '../domain/leaders.ts';
-import type { ChunkRecord, RunRecord, UsageEntry } from '../domain/model.ts';
-import { decodeOutcomes, decodeRequestIndex, decodeResultIndex } from '../domain/packed-index.ts';
-import { decodeInvalidEntry, rowFileLines } from '../domain/row-file.ts';
-import type { Snapshot } from '../domain/store.ts';
-import type { ChunkIndex } from '../domain/store-steps.ts';
-import { OPEN_ROW_STATES } from '../domain/transitions.ts';
-import { FileAudit } from './audit-files.ts';
-import { finding, type FindingList } from './audit-report.ts';
-import { RowAudit } from './audit-rows.ts';
-import type { Engine } from './engine.ts';
+import { BatchrunError, isBatchrunError } from '../../base/errors.ts';
+import { paths } from '../../domain/ids.ts';
+import { decodeLeaders } from '../../domain/leaders.ts';
+import type { ChunkRecord, RunRecord, UsageEntry } from '../../domain/model.ts';
+import { decodeOutcomes, decodeRequestIndex, decodeResultIndex } from '../../domain/packed-index.ts';
+import { decodeInvalidEntry, rowFileLines } from '../../domain/row-file.ts';
+import type { Snapshot } from '../../domain/store.ts';
+import type { ChunkIndex } from '../../domain/store-steps.ts';
+import { OPEN_ROW_STATES } from '../../domain/transitions.ts';
+import { FileAudit } from './files.ts';
+import { finding, type FindingList } from './report.ts';
+import { RowAudit } from './rows.ts';
+import type { Engine } from '../engine.ts';
 
 const PAGE_ROWS = 2_000;
 const PAGE_CHUNKS = 100;

@@ -3,10 +3,10 @@
  * the files of a run can be wrong, made by hand in a run that was sound a moment before.
  */
 import { describe, expect, test } from 'vitest';
-import { paths } from '../../../src/domain/ids.ts';
-import { audit } from '../../../src/engine/audit.ts';
+import { paths } from '../../../../src/domain/ids.ts';
+import { audit } from '../../../../src/engine/audit/audit.ts';
 import { collected, only, readFile, room, sent, writeFile, type Room } from './audit.lab.ts';
-import { lab, row } from './lab.ts';
+import { lab, row } from '../lab.ts';
 
 describe('a run that is in order', () => {
   test.each([
