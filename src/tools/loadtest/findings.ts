@@ -25,6 +25,8 @@ const LAG_MS = 20;
 const MINUTE_SECONDS = 60;
 /** From this share of failures on there is something to say. */
 const FAILED_SHARE = 0.01;
+/** Kinds of failures with a sentence of their own. */
+const TOLD_APART = ['timeout', 'not_sent', 'overloaded_error'];
 
 export function findingsOf(view: Seen, points: readonly LoadPoint[]): readonly string[] {
   return [
@@ -183,8 +185,9 @@ function omitted({ latency: { total, service }, settings }: Seen): string[] {
 function failures({ requests, settings }: Seen): string[] {
   const said: string[] = [];
   const ended = requests.succeeded + requests.failed + requests.rate_limited;
-  if (requests.succeeded > 0 && requests.failed >= ended * FAILED_SHARE) {
-    const [most] = Object.entries(requests.failures);
+  const [most] = Object.entries(requests.failures);
+  const isToldBelow = most?.[1] === requests.failed && TOLD_APART.includes(most[0]);
+  if (requests.succeeded > 0 && requests.failed >= ended * FAILED_SHARE && !isToldBelow) {
     const kind = most === undefined ? '' : `, ${formatCount(most[1])} of them with ${most[0]}`;
     const share = Number(((requests.failed / ended) * 100).toPrecision(2));
     said.push(`${plural(requests.failed, 'request')} of ${formatCount(ended)} (${share}%) failed${kind}.`);
@@ -212,7 +215,8 @@ function failures({ requests, settings }: Seen): string[] {
 /** A server that dies in the middle looks fast: what it refuses to take is answered at once. */
 function gone({ requests }: Seen, points: readonly LoadPoint[]): string[] {
   const last = points.findLastIndex(({ succeeded }) => succeeded > 0);
-  const after = points.slice(last + 1);
+  // When nothing is sent any more, only what hangs is left: that says nothing of the server.
+  const after = points.slice(last + 1).filter(({ sent }) => sent > 0);
   const lost = after.reduce((sum, { failed }) => sum + failed, 0);
   if (last < 0 || after.length < GONE_SECONDS_MIN || lost < GONE_COUNT_MIN || requests.failed === 0) return [];
   return [
