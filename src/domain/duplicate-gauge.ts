@@ -108,13 +108,12 @@ export class DuplicateGauge {
   /** At most so many of the keys of different rows, in order, and the part that they are all of. */
   sketch(keysMax: number): { readonly keys: readonly number[]; readonly part: GaugePart } {
     let part = this.#part;
-    let keys = [...this.#kept.keys()];
+    let keys = this.#kept.keys();
     while (keys.length > keysMax) {
-      const less = halved(part, keys);
-      part = less;
-      keys = keys.filter((key) => isWithin(key, less));
+      part = halved(part, keys);
+      keys = within(keys, part);
     }
-    return { keys: keys.sort((one, other) => one - other), part };
+    return { keys: [...keys.sort()], part };
   }
 
   #sum(countOf: (key: number, count: number) => number, { first, second }: GaugePart): DuplicateEstimate {
@@ -165,16 +164,17 @@ export class DuplicateGauge {
   #halve(): void {
     this.#looksMax = Math.min(this.#looksMax, LOOKS_LATER_MAX);
     this.#looks = 0;
-    let keys = [...this.#kept.keys()];
+    let keys = this.#kept.keys();
     let part = this.#part;
     do {
       part = halved(part, keys);
-      keys = keys.filter((key) => isWithin(key, part));
+      keys = within(keys, part);
     } while (keys.length > this.#looksMax);
     this.#part = part;
     this.#firstEnd = part.first * HASH_END;
     this.#secondEnd = part.second * HASH_END;
-    this.#kept = this.#kept.only((key) => isWithin(key, part), this.#looksMax);
+    // What is left of them, and what comes until the next time.
+    this.#kept = this.#kept.only((key) => isWithin(key, part), this.#looksMax * 2);
   }
 
   /** Rows with other betas ask something else. Kinds are few, and share their lists. */
@@ -209,16 +209,30 @@ const CANNOT_BE = 4;
  * Half of the part, by the first hash; where that gives the same for many rows that differ, by the second: whole groups of
  * rows would come or go together.
  */
-function halved({ first, second }: GaugePart, keys: readonly number[]): GaugePart {
+function halved({ first, second }: GaugePart, keys: Float64Array): GaugePart {
   const byFirst = { first: first / 2, second };
-  const different = new Set(keys.map((key) => key % FIRST_END)).size;
-  const left = keys.filter((key) => isWithin(key, byFirst)).length;
+  // A bit for each first hash that there can be: a set of numbers took as long as all looks.
+  const seen = new Uint8Array(FIRST_END / 8);
+  let [different, left] = [0, 0];
+  for (const key of keys) {
+    const low = firstOf(key);
+    const bit = 1 << (low & 7);
+    if (((seen[low >>> 3] ?? 0) & bit) === 0) {
+      seen[low >>> 3] = (seen[low >>> 3] ?? 0) | bit;
+      different++;
+    }
+    if (isWithin(key, byFirst)) left++;
+  }
   const isUseful = different > keys.length * DIFFERENT_MIN && left > keys.length / 4 && left < (keys.length * 3) / 4;
   return isUseful ? byFirst : { first, second: second / 2 };
 }
 
 /** Of the rows that differ so many have a first hash of their own, or it is not fit to choose. */
 const DIFFERENT_MIN = 0.75;
+
+function within(keys: Float64Array, part: GaugePart): Float64Array {
+  return keys.filter((key) => isWithin(key, part));
+}
 
 export function smaller(one: GaugePart, other: GaugePart): GaugePart {
   return { first: Math.min(one.first, other.first), second: Math.min(one.second, other.second) };
@@ -229,8 +243,12 @@ function keyOf(first: number, second: number): number {
 }
 
 function isWithin(key: number, { first, second }: GaugePart): boolean {
-  const low = key % FIRST_END;
-  return low < first * FIRST_END && (key - low) / FIRST_END < second * HASH_END;
+  return firstOf(key) < first * FIRST_END && Math.floor(key / FIRST_END) < second * HASH_END;
+}
+
+/** The remainder, in a quarter of the time that `%` takes for numbers of this size. */
+function firstOf(key: number): number {
+  return key - Math.floor(key / FIRST_END) * FIRST_END;
 }
 
 /** Of the length and of some bytes. */

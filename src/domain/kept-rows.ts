@@ -8,22 +8,24 @@ export const FIRST_END = 2 ** FIRST_BITS;
 
 /** A table of counts by key in typed arrays: a Map of such numbers takes ten times as long. */
 export class KeptRows {
-  readonly counts: Float64Array;
-  readonly bytes: Float64Array;
-  readonly maxTokens: Float64Array;
+  // None of them comes to four billion for one row.
+  readonly counts: Uint32Array;
+  readonly bytes: Uint32Array;
+  readonly maxTokens: Uint32Array;
   readonly modelNos: Uint8Array;
   /** The key and one more, so that 0 is free. */
   readonly #keys: Float64Array;
   readonly #mask: number;
 
-  constructor(looksMax: number) {
-    // What is left of a half, and what comes until the next: twice as many as are looked at, in a table twice as large.
-    const slots = 2 ** Math.ceil(Math.log2(looksMax * 4 + 4));
+  /** `rowsMax`: so many different ones will be counted, and one more. */
+  constructor(rowsMax: number) {
+    // Half of it stays free. A larger one costs more to begin with than its looks take.
+    const slots = 2 ** Math.ceil(Math.log2(rowsMax * 2 + 2));
     this.#mask = slots - 1;
     this.#keys = new Float64Array(slots);
-    this.counts = new Float64Array(slots);
-    this.bytes = new Float64Array(slots);
-    this.maxTokens = new Float64Array(slots);
+    this.counts = new Uint32Array(slots);
+    this.bytes = new Uint32Array(slots);
+    this.maxTokens = new Uint32Array(slots);
     this.modelNos = new Uint8Array(slots);
   }
 
@@ -47,15 +49,23 @@ export class KeptRows {
     for (const [slot, held] of this.#keys.entries()) if (held !== 0) yield [held - 1, slot];
   }
 
-  *keys(): Generator<number> {
-    for (const held of this.#keys) if (held !== 0) yield held - 1;
+  keys(): Float64Array {
+    // In a plain loop, as below: this is done while rows wait, and before anything is compiled.
+    const found = new Float64Array(this.#mask + 1);
+    let count = 0;
+    for (let slot = 0; slot <= this.#mask; slot++) {
+      const held = this.#keys[slot] ?? 0;
+      if (held !== 0) found[count++] = held - 1;
+    }
+    return found.subarray(0, count);
   }
 
   /** A table of those whose keys are kept. */
-  only(isKept: (key: number) => boolean, looksMax: number): KeptRows {
-    const rest = new KeptRows(looksMax);
-    for (const [key, from] of this.entries()) {
-      if (!isKept(key)) continue;
+  only(isKept: (key: number) => boolean, rowsMax: number): KeptRows {
+    const rest = new KeptRows(rowsMax);
+    for (let from = 0; from <= this.#mask; from++) {
+      const key = (this.#keys[from] ?? 0) - 1;
+      if (key === -1 || !isKept(key)) continue;
       const to = rest.count(key);
       rest.counts[to] = this.counts[from] ?? 0;
       rest.describe(to, this.bytes[from] ?? 0, this.maxTokens[from] ?? 0, this.modelNos[from] ?? 0);
