@@ -211,7 +211,7 @@ const CANNOT_BE = 4;
  */
 function halved({ first, second }: GaugePart, keys: Float64Array): GaugePart {
   const byFirst = { first: first / 2, second };
-  // A bit for each first hash that there can be: a set of numbers took as long as all looks.
+  // A bit for each first hash that there can be: less work than a set of numbers.
   const seen = new Uint8Array(FIRST_END / 8);
   let [different, left] = [0, 0];
   for (const key of keys) {
@@ -246,7 +246,7 @@ function isWithin(key: number, { first, second }: GaugePart): boolean {
   return firstOf(key) < first * FIRST_END && Math.floor(key / FIRST_END) < second * HASH_END;
 }
 
-/** The remainder, in a quarter of the time that `%` takes for numbers of this size. */
+/** The remainder, in half the time that `%` takes for numbers of this size. */
 function firstOf(key: number): number {
   return key - Math.floor(key / FIRST_END) * FIRST_END;
 }
