@@ -142,9 +142,8 @@ class Ingest {
     };
     this.#sorter = new ChunkSorter(engine, sorter);
     const { coalesce: wanted } = settings;
-    this.#coalescer = wanted
-      ? new Coalescer(engine, { run: { id: runId, origin, workspace, settings }, wanted, sorter })
-      : null;
+    const run = { id: runId, origin, workspace, settings };
+    this.#coalescer = wanted ? new Coalescer(engine, { run, wanted, sorter }) : null;
   }
 
   async run(): Promise<IngestReport> {
@@ -259,7 +258,6 @@ class Ingest {
 
   /** Rows whose answer need not be asked for go into chunks of their own. And what that saves, or would have saved. */
   async #coalesce(): Promise<void> {
-    const { origin, workspace, settings } = this.#request.run;
     try {
       if (this.#coalescer && (await this.#coalescer.settle(this.#dropped))) {
         this.#pilotChunks = this.#coalescer.pilotChunks;
@@ -269,8 +267,8 @@ class Ingest {
       await this.#coalescer?.clear();
     }
     if (this.#request.adopt) return;
-    const { coalesce: wanted = { dedupe: false, reuse: false } } = settings;
-    const run = { id: this.#runId, origin, workspace, settings };
+    const { coalesce: wanted = { dedupe: false, reuse: false } } = this.#request.run.settings;
+    const run = { ...this.#request.run, id: this.#runId };
     this.#saving = await savingOf(this.#engine, run, { wanted, gauge: this.#gauge });
   }
 

@@ -144,7 +144,9 @@ describe('advise', () => {
     const b = await bench();
     b.write('in.csv', csv(30));
     const ended = await b.ok(['advise', 'in.csv', ...plain('--prompt', '{{id}} {{text}}')]);
-    expect(ended.stdout).toMatch(/^30 rows, about [\d,]+ input tokens: \$\S+ in the batch lane, \$\S+ realtime; answers are not in it \(`batchrun plan`\)\.\n/);
+    expect(ended.stdout).toMatch(
+      /^30 rows, about [\d,]+ input tokens: \$\S+ in the batch lane, \$\S+ realtime; answers are not in it \(`batchrun plan`\)\.\n/,
+    );
     expect(ended.stdout).toContain('Nothing was found that would make the prompts noticeably shorter.');
     expect(ended.stdout).toMatch(/text +\d+\.\d % +\d+/);
   });
