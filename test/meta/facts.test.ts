@@ -246,7 +246,7 @@ const BY_CHANCE: Readonly<Record<string, string>> = {
   'src/cli/sim-flags.ts': 'milliseconds of the simulator',
   'src/cli/demo.ts': 'milliseconds of the demo',
   'src/domain/deadline.ts': 'slack of a forecast of time',
-  'src/domain/reserve.ts': 'slack of an expected cost',
+  'src/domain/expected-cost.ts': 'slack of an expected cost',
   'src/engine/id-ledger.ts': 'hashes in memory',
   'src/cli/prompt-cache.ts': 'bytes of the first rows, and tokens that a measurement needs',
   'src/domain/routing/pattern.ts': 'steps of a pattern',
