@@ -44,12 +44,13 @@ export function paramsOf(request: string, wireId: string | null): string {
   return request.slice(middle + REQUEST_MIDDLE.length, -1);
 }
 
-interface Sums {
+export interface Sums {
   rows: number;
   bytes: number;
   maxTokens: number;
   largestBytes: number;
   cachingRows: number;
+  addedTokens?: number;
 }
 
 /** A mix of models while it is being added up. */
@@ -69,7 +70,7 @@ export function addMix(into: MixSums, other: ModelMix): void {
 
 const LANES: readonly Lane[] = ['batch', 'realtime'];
 
-function noSums(): Sums {
+export function noSums(): Sums {
   return { rows: 0, bytes: 0, maxTokens: 0, largestBytes: 0, cachingRows: 0 };
 }
 
@@ -79,4 +80,5 @@ function addSums(sum: Sums, part: PartSums): void {
   sum.maxTokens += part.maxTokens;
   sum.largestBytes = Math.max(sum.largestBytes, part.largestBytes ?? part.bytes);
   sum.cachingRows += part.cachingRows ?? part.rows;
+  if (part.addedTokens !== undefined) sum.addedTokens = (sum.addedTokens ?? 0) + part.addedTokens;
 }

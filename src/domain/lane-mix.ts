@@ -52,5 +52,6 @@ function less(part: ModelPart, other: ModelPart): ModelPart {
     // Which of both has the largest is not known: estimates err upwards.
     ...(part.largestBytes === undefined ? {} : { largestBytes: part.largestBytes }),
     ...(part.cachingRows === undefined ? {} : { cachingRows: part.cachingRows - (other.cachingRows ?? other.rows) }),
+    ...(part.addedTokens === undefined ? {} : { addedTokens: part.addedTokens - (other.addedTokens ?? 0) }),
   };
 }

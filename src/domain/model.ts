@@ -121,6 +121,8 @@ export interface PartSums {
   readonly largestBytes?: number;
   /** Rows that write to the prompt cache. */
   readonly cachingRows?: number;
+  /** Tokens that the API puts before them at most, for tools and schemas; missing where there are none. */
+  readonly addedTokens?: number;
 }
 
 /** What `submit` was asked for and later commands need to know. No prompts, no keys. */

@@ -5,6 +5,7 @@
  * Not in it: what tools of the API's own cost a use (web search), and images or files that are named by URL or id, whose
  * tokens no one can tell from the request.
  */
+import { ADDED_TOKENS_MOST } from './estimate/added-tokens.ts';
 import { splitByLane } from './lane-mix.ts';
 import type { Lane, LaneMode, ModelMix, ModelPart } from './model.ts';
 import { PRICE_RULES, type TokenPrices } from './prices.ts';
@@ -21,8 +22,10 @@ const SURCHARGE_MOST = PRICE_RULES.usInferenceFactor;
 /** The most that these rows can cost; null where a model has no known price. */
 export function worstCostUsd(mix: ModelMix, lane: Lane): number | null {
   return sumOfParts(mix, (model, part) => {
-    const inputTokens = part.bytes / BYTES_PER_TOKEN_LEAST;
-    const largestTokens = (part.largestBytes ?? part.bytes) / BYTES_PER_TOKEN_LEAST;
+    const { addedTokens = 0 } = part;
+    const inputTokens = part.bytes / BYTES_PER_TOKEN_LEAST + addedTokens;
+    const largestBytesTokens = (part.largestBytes ?? part.bytes) / BYTES_PER_TOKEN_LEAST;
+    const largestTokens = largestBytesTokens + Math.min(addedTokens, ADDED_TOKENS_MOST);
     const outputTokens = part.maxTokens;
     const caches = (part.cachingRows ?? part.rows) > 0;
     return partUsd({ model, lane, inputTokens, outputTokens, largestTokens, caches }, SURCHARGE_MOST);

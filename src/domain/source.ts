@@ -73,6 +73,8 @@ export interface PreparedRow {
   readonly priority: Priority | null;
   /** It writes to the prompt cache, which costs more than plain input. */
   readonly caches: boolean;
+  /** Tokens that the API puts before it at most (estimate/added-tokens.ts). */
+  readonly addedTokens: number;
   /** The lane that its route has chosen; null: that of the run. */
   readonly lane: Lane | null;
   /** The route that took it; null: none. */

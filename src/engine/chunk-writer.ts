@@ -8,7 +8,7 @@
 import { createHash } from 'node:crypto';
 import { invariant } from '../base/errors.ts';
 import { BlockPair } from '../base/text-block.ts';
-import { bodyBytes, requestHead, REQUEST_TAIL, type MixSums } from '../domain/chunk-text.ts';
+import { bodyBytes, noSums, requestHead, REQUEST_TAIL, type MixSums } from '../domain/chunk-text.ts';
 import { paths } from '../domain/ids.ts';
 import { BODY_HEAD, BODY_TAIL } from '../domain/limits.ts';
 import { mixInLane } from '../domain/lane-mix.ts';
@@ -18,6 +18,7 @@ import type { Priority } from '../domain/priority.ts';
 import { RequestIndexBuilder } from '../domain/packed-index.ts';
 import type { Files, FileWriter } from '../domain/ports.ts';
 import { CUSTOM_ID, wireId } from '../domain/result-line.ts';
+import type { RowKind } from '../domain/row/row-block.ts';
 import type { NewChunk } from '../domain/store-steps.ts';
 
 export interface ChunkTarget {
@@ -44,7 +45,7 @@ export interface ChunkRow {
   readonly params: Uint8Array;
   /** The line for the row file with its line end; empty in retry chunks. */
   readonly line: Uint8Array;
-  readonly kind: { readonly model: string; readonly maxTokens: number; readonly caches?: boolean };
+  readonly kind: Pick<RowKind, 'model' | 'maxTokens' | 'caches' | 'addedTokens'>;
   /** The user's id: the custom_id of an adopted batch. */
   readonly id?: string | undefined;
   /** Whose answer it takes, in a chunk of such rows. */
@@ -182,12 +183,13 @@ export class ChunkWriter {
       this.#leaders.append(row.seq, row.leader);
     }
     this.#requestBytes += requestBytes;
-    const part = (this.#mix[row.kind.model] ??= { rows: 0, bytes: 0, maxTokens: 0, largestBytes: 0, cachingRows: 0 });
+    const part = (this.#mix[row.kind.model] ??= noSums());
     part.rows += 1;
     part.bytes += requestBytes;
     part.maxTokens += row.kind.maxTokens;
     if (requestBytes > part.largestBytes) part.largestBytes = requestBytes;
     if (row.kind.caches === true) part.cachingRows++;
+    if (row.kind.addedTokens) part.addedTokens = (part.addedTokens ?? 0) + row.kind.addedTokens;
   }
 
   /** The request up to its params. ASCII, as ids on the wire are. */

@@ -190,9 +190,9 @@ interface Look {
 }
 
 async function callUsd(session: Session, run: RunRecord, request: SizedRequest): Promise<number | null> {
-  const { model, maxTokens, caches, paramsJson } = request;
+  const { model, maxTokens, caches, addedTokens, paramsJson } = request;
   const bytes = Buffer.byteLength(paramsJson);
-  const part = { rows: 1, bytes, maxTokens, largestBytes: bytes, cachingRows: caches ? 1 : 0 };
+  const part = { rows: 1, bytes, maxTokens, largestBytes: bytes, cachingRows: caches ? 1 : 0, addedTokens };
   return reservationOf(session, run, { mix: { [model]: part }, lane: 'realtime' });
 }
 

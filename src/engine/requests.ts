@@ -34,6 +34,8 @@ export interface SizedRequest {
   readonly model: string;
   readonly maxTokens: number;
   readonly caches: boolean;
+  /** Tokens that the API puts before it at most. */
+  readonly addedTokens: number;
 }
 
 interface Kept extends OpenedChunk {

@@ -3,7 +3,7 @@
  * where there are no routes.
  */
 import { invariant } from '../base/errors.ts';
-import { requestText, type MixSums } from '../domain/chunk-text.ts';
+import { noSums, requestText, type MixSums } from '../domain/chunk-text.ts';
 import { mixInLane } from '../domain/lane-mix.ts';
 import type { Lane, ModelMix } from '../domain/model.ts';
 import { wireId } from '../domain/result-line.ts';
@@ -58,6 +58,7 @@ export class RouteSums {
     part.maxTokens += kind.maxTokens;
     if (bytes > part.largestBytes) part.largestBytes = bytes;
     if (kind.caches === true) part.cachingRows++;
+    if (kind.addedTokens) part.addedTokens = (part.addedTokens ?? 0) + kind.addedTokens;
   }
 
   sums(): readonly RouteSum[] {
@@ -76,7 +77,7 @@ export class RouteSums {
     const open = this.#byName.get(name);
     invariant(open, `there is a route ${name ?? ''}`);
     this.#lastKind = kind;
-    this.#lastPart = open.mix[kind.model] ??= { rows: 0, bytes: 0, maxTokens: 0, largestBytes: 0, cachingRows: 0 };
+    this.#lastPart = open.mix[kind.model] ??= noSums();
     return this.#lastPart;
   }
 }

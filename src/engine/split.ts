@@ -5,6 +5,7 @@
  */
 import { invariant } from '../base/errors.ts';
 import { paramsOf } from '../domain/chunk-text.ts';
+import { addedTokensMost } from '../domain/estimate/added-tokens.ts';
 import { paths, tagOf } from '../domain/ids.ts';
 import { laneOfMix } from '../domain/lane-mix.ts';
 import { CREATES_PER_CHUNK_MAX } from '../domain/limits.ts';
@@ -12,6 +13,7 @@ import type { ChunkRecord } from '../domain/model.ts';
 import { decodeRequestIndex, type RequestIndex } from '../domain/packed-index.ts';
 import type { FileReader } from '../domain/ports.ts';
 import { wireId } from '../domain/result-line.ts';
+import type { RowKind } from '../domain/row/row-block.ts';
 import type { NewChunk } from '../domain/store-steps.ts';
 import { ChunkWriter } from './chunk-writer.ts';
 import { blockRun, type Session } from './session.ts';
@@ -116,7 +118,10 @@ async function copyRows(session: Session, { chunk, index, rows, chunkNo }: Copy)
 }
 
 /** What a mix counts of a request. */
-export function sizeOfParams(paramsJson: string): { model: string; maxTokens: number; caches: boolean } {
-  const { model, max_tokens: maxTokens } = JSON.parse(paramsJson) as { model: string; max_tokens: number };
-  return { model, maxTokens, caches: paramsJson.includes('"cache_control"') };
+export function sizeOfParams(
+  paramsJson: string,
+): Required<Pick<RowKind, 'model' | 'maxTokens' | 'caches' | 'addedTokens'>> {
+  const params = JSON.parse(paramsJson) as { model: string; max_tokens: number };
+  const { model, max_tokens: maxTokens } = params;
+  return { model, maxTokens, caches: paramsJson.includes('"cache_control"'), addedTokens: addedTokensMost(params) };
 }

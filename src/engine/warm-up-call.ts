@@ -4,6 +4,7 @@
  */
 import { failpoint } from '../base/failpoint.ts';
 import type { KeptPrefix, WarmUpSum } from '../domain/cache/settings.ts';
+import { addedTokensMost } from '../domain/estimate/added-tokens.ts';
 import { routeRealtime, type ApiFailure } from '../domain/failure-router.ts';
 import { PLAIN_MAX_TOKENS_MAX } from '../domain/limits.ts';
 import { NO_USAGE, type ChunkRecord, type RunRecord } from '../domain/model.ts';
@@ -104,7 +105,8 @@ function sizeOf(request: JsonObject): { readonly requestBytes: number; readonly 
 /** The most that it can cost, promised until the ledger shows it; null where the budget does not allow it. */
 async function reserve(session: Session, { run, prefix, request }: WarmUp): Promise<number | null> {
   const { requestBytes: bytes, maxTokens } = sizeOf(request);
-  const part = { rows: 1, bytes, maxTokens, largestBytes: bytes, cachingRows: 1 };
+  const added = { addedTokens: addedTokensMost(request) };
+  const part = { rows: 1, bytes, maxTokens, largestBytes: bytes, cachingRows: 1, ...added };
   const view = await surely(session, async () => budgetOf(session, (await session.engine.store.run(run.id)) ?? run));
   if (!view) return 0;
   const usd = worstCostUsd({ [prefix.model]: part }, 'realtime');

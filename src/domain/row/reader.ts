@@ -9,6 +9,7 @@
 import { BatchrunError } from '../../base/errors.ts';
 import type { MarkedPrefix } from '../cache/blocks.ts';
 import { CacheMarker } from '../cache/marker.ts';
+import { addedTokensMost } from '../estimate/added-tokens.ts';
 import { CUSTOM_ID_CHARS_MAX } from '../limits.ts';
 import { PRIORITIES, toPriority, type Priority } from '../priority.ts';
 import type { RowNotice, RowProblem, RowReading, SourceRecord } from '../source.ts';
@@ -163,9 +164,25 @@ class Reader {
     const lane = routedLane(taken);
     const route = taken?.name ?? null;
     const caches = marked !== null || (mayCache(params) && paramsJson.includes('"cache_control"'));
+    const addedTokens = addedTokensMost(params, format !== undefined);
     return {
       ok: true,
-      row: { customId, paramsJson, plain, model, maxTokens, betas, priority, caches, lane, route, columns },
+      row: {
+        ...{
+          customId,
+          paramsJson,
+          plain,
+          model,
+          maxTokens,
+          betas,
+          priority,
+          caches,
+          addedTokens,
+          lane,
+          route,
+          columns,
+        },
+      },
       notices: findings.notices,
     };
   }

@@ -18,6 +18,8 @@ export interface RowKind {
   readonly priority?: Priority | null;
   /** It writes to the prompt cache. */
   readonly caches?: boolean;
+  /** Tokens that the API puts before it at most; missing: none. */
+  readonly addedTokens?: number;
   /** The lane that its route has chosen; null or missing: none. */
   readonly lane?: Lane | null;
   /** The route that took it; null or missing: none. */

@@ -154,14 +154,14 @@ export class RowEncoder {
   }
 
   /** Nearly always that of the row before. */
-  #kindOf({ model, maxTokens, betas, priority, caches, lane, route }: PreparedRow): number {
+  #kindOf({ model, maxTokens, betas, priority, caches, addedTokens, lane, route }: PreparedRow): number {
     for (let at = this.#kinds.length - 1; at >= Math.max(0, this.#kinds.length - KINDS_LOOKED_AT); at--) {
       const kind = this.#kinds[at];
       const same = kind?.model === model && kind.maxTokens === maxTokens && kind.caches === caches;
-      const isRouted = same && kind.lane === lane && kind.route === route;
+      const isRouted = same && kind.addedTokens === addedTokens && kind.lane === lane && kind.route === route;
       if (isRouted && kind.priority === priority && sameList(kind.betas, betas)) return at;
     }
-    this.#kinds.push({ model, maxTokens, betas, priority, caches, lane, route });
+    this.#kinds.push({ model, maxTokens, betas, priority, caches, addedTokens, lane, route });
     return this.#kinds.length - 1;
   }
 

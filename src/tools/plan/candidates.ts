@@ -139,5 +139,6 @@ function sumOfParts(mix: ModelMix): ModelPart {
     maxTokens: sum((part) => part.maxTokens),
     largestBytes: Math.max(0, ...parts.map((part) => part.largestBytes ?? 0)),
     cachingRows: sum((part) => part.cachingRows ?? part.rows),
+    addedTokens: sum((part) => part.addedTokens ?? 0),
   };
 }

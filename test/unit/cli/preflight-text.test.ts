@@ -11,7 +11,16 @@ const look = (id: string, more: Partial<ModelLook> = {}): ModelLook => ({
 });
 
 function counted(seq: number, tokens: number): CountedRow {
-  const row = { seq, chunkNo: 1, index: seq, bytes: 4 * tokens, isLongest: false, caches: false, betas: [] };
+  const row = {
+    seq,
+    chunkNo: 1,
+    index: seq,
+    bytes: 4 * tokens,
+    isLongest: false,
+    caches: false,
+    addedTokens: 0,
+    betas: [],
+  };
   return { ...row, model: 'claude-haiku-5-5', maxTokens: 100, tokens };
 }
 

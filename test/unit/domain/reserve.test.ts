@@ -1,6 +1,7 @@
 /** What is reserved before something is sent: never less than it can be billed, or what answers so far let expect. */
 import { describe, expect, test } from 'vitest';
 import { chance, integerBetween, pick, seededRng, type Rng } from '../../../src/base/random.ts';
+import { ADDED_TOKENS_MOST } from '../../../src/domain/estimate/added-tokens.ts';
 import type { Lane, ModelPart, TokenUsage, UsageEntry } from '../../../src/domain/model.ts';
 import { NO_USAGE } from '../../../src/domain/model.ts';
 import { PRICES, type ModelPrice } from '../../../src/domain/prices.ts';
@@ -92,6 +93,15 @@ describe('the most that it can cost', () => {
     // A state of batchrun 0.1 does not say how large the largest is: all may be in one.
     const { rows, bytes, maxTokens } = most;
     expect(worstCostUsd({ [HAIKU]: { rows, bytes, maxTokens, cachingRows: 0 } }, 'realtime')).toBeCloseTo(0.06875, 12);
+  });
+
+  test('counts what the API puts before requests with tools or a schema, in the price of long prompts, too', () => {
+    const plain = part(2, { maxTokens: 0 });
+    const more = (addedTokens: number, mix = plain): number =>
+      worstCostUsd({ [HAIKU]: { ...mix, addedTokens } }, 'realtime') ?? NaN;
+    expect(more(1_000) - more(0)).toBeCloseTo((1_000 * 0.1 * 1.1) / 1e6, 12);
+    const nearlyLong = { ...plain, bytes: 199_000, largestBytes: 199_000 };
+    expect(more(ADDED_TOKENS_MOST, nearlyLong)).toBeGreaterThan(4 * more(0, nearlyLong));
   });
 
   test.each(LANES)('counts all input as written to the cache for an hour where a row may do that (%s)', (lane) => {

@@ -11,7 +11,7 @@ import { refused } from './lab.ts';
 function rowsOf(count: number, more: Partial<SampledRow> = {}): SampledRow[] {
   return Array.from({ length: count }, (_unused, seq) => ({
     ...{ chunkNo: 1, index: seq, seq, bytes: 100 + seq, isLongest: false, model: 'claude-haiku-5-5', maxTokens: 10 },
-    ...{ paramsJson: `{"row":${seq}}`, betas: [], caches: false, ...more },
+    ...{ paramsJson: `{"row":${seq}}`, betas: [], caches: false, addedTokens: 0, ...more },
   }));
 }
 

@@ -5,7 +5,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { requestText } from '../../../../src/domain/chunk-text.ts';
+import { addedTokensMost } from '../../../../src/domain/estimate/added-tokens.ts';
 import { addText, measureRequest, noBytes } from '../../../../src/domain/estimate/request-text.ts';
+import { NO_USAGE } from '../../../../src/domain/model.ts';
+import { costUsd } from '../../../../src/domain/pricing.ts';
+import { worstCostUsd } from '../../../../src/domain/reserve.ts';
 import { requestTokens, textTokens } from '../../../../src/domain/estimate/request-tokens.ts';
 import { COUNT_ERROR } from '../../../../src/domain/estimate/total.ts';
 import { BYTES_PER_TOKEN, KIND_ERROR, type TextKind } from '../../../../src/domain/estimate/tokenizer.ts';
@@ -68,6 +73,19 @@ describe('recorded requests', () => {
     // Of a few words nobody can tell to a token how they are cut.
     expect(pair.input_tokens).toBeGreaterThanOrEqual(Math.floor(low) - WORDS_SLACK);
     expect(pair.input_tokens).toBeLessThanOrEqual(Math.ceil(high) + WORDS_SLACK);
+  });
+
+  it.each(pairs.map((pair) => [nameOf(pair), pair] as const))('cost no more than is set aside: %s', (_, pair) => {
+    const params = paramsOf(pair) as Record<string, unknown>;
+    const bytes = Buffer.byteLength(requestText('br000000-1-0', JSON.stringify(params)));
+    const sizes = { rows: 1, bytes, maxTokens: 0, largestBytes: bytes, cachingRows: 0 };
+    const mix = { 'claude-haiku-5-5': { ...sizes, addedTokens: addedTokensMost(params) } };
+    const billed = costUsd({
+      model: 'claude-haiku-5-5',
+      lane: 'realtime',
+      usage: { ...NO_USAGE, inputTokens: pair.input_tokens },
+    });
+    expect(worstCostUsd(mix, 'realtime')).toBeGreaterThanOrEqual(billed ?? NaN);
   });
 
   it('are on average neither above nor below the estimate by more than a tenth', () => {

@@ -87,6 +87,19 @@ describe('the prompt cache', () => {
   });
 });
 
+describe('what the API puts before a request', () => {
+  const tools = [{ name: 'look', input_schema: { type: 'object' } }];
+  const outputConfig = { format: { type: 'json_schema', schema: { type: 'object', additionalProperties: false } } };
+
+  it('is known of rows with tools and with a schema, and is nothing for others', () => {
+    const of = (more: object): number => row({ params: { ...PARAMS, ...more } }).addedTokens;
+    expect([of({}), of({ tools: [] }), of({ output_config: { effort: 'low' } })]).toEqual([0, 0, 0]);
+    expect(of({ tools })).toBeGreaterThanOrEqual(550);
+    expect(of({ output_config: outputConfig })).toBeGreaterThanOrEqual(160);
+    expect(of({ tools, output_config: outputConfig })).toBe(of({ tools }) + of({ output_config: outputConfig }));
+  });
+});
+
 describe('the shape of a row', () => {
   it('may be a request as the API takes it', () => {
     expect(row({ custom_id: 'a', params: PARAMS })).toMatchObject({

@@ -22,7 +22,7 @@ function rowOf(model: string, seq: number, text: string): LookedRow {
   const paramsJson = JSON.stringify(params);
   return {
     ...{ chunkNo: 1, index: seq, seq, bytes: Buffer.byteLength(paramsJson), isLongest: false, betas: [], model },
-    ...{ maxTokens: 500, caches: false, text: measureRequest(params), paramsJson },
+    ...{ maxTokens: 500, caches: false, addedTokens: 0, text: measureRequest(params), paramsJson },
   };
 }
 
