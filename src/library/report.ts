@@ -3,6 +3,7 @@
  */
 import type { IngestReport } from '../engine/ingest.ts';
 import { upperCostUsd } from '../engine/upper-cost.ts';
+import { viewRoutes, type RouteReport } from '../host/route-view.ts';
 import { libraryDetails, libraryText } from './words.ts';
 
 /** What was read and checked: of a run that is submitted, or of rows that are only looked at. */
@@ -22,6 +23,10 @@ export interface SubmitReport {
   /** The first rows that cannot be sent. They quote a few characters of a row at most. */
   readonly problems: readonly SubmitProblem[];
   readonly warnings: readonly string[];
+  /** What each rule of `routes` took, those that took nothing too; `name` null: rows that no rule took. */
+  readonly routes: readonly RouteReport[];
+  /** What `cache` comes to, or why it comes to nothing. */
+  readonly cache: readonly string[];
   /** The first request as it goes out, where rows were read. */
   readonly first_request: unknown;
 }
@@ -39,11 +44,12 @@ export interface SubmitProblem {
 
 export function toReport(
   report: IngestReport,
-  { resumed, warnings }: Pick<SubmitReport, 'resumed' | 'warnings'>,
+  { resumed, warnings, cache }: Pick<SubmitReport, 'resumed' | 'warnings' | 'cache'>,
 ): SubmitReport {
   const { rows, invalid, chunks: batches, bytes, mix, notices, firstParamsJson } = report;
   return {
-    ...{ resumed, rows, invalid, batches, bytes, warnings },
+    ...{ resumed, rows, invalid, batches, bytes, warnings, cache },
+    routes: viewRoutes(report.routes),
     max_cost_usd: upperCostUsd(mix),
     notices: notices.map(({ code, message, rows: touched }) => ({
       code,

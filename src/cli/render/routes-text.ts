@@ -1,5 +1,5 @@
 /**
- * What each route of --routes took of an input: a small table, and the same as JSON.
+ * What each route of --routes took of an input as a small table; host/route-view.ts has it as JSON.
  */
 import { formatBytes, formatCount, formatUsd } from '../../base/units.ts';
 import type { RouteSum } from '../../engine/route-sums.ts';
@@ -24,29 +24,4 @@ export function routesText(routes: readonly RouteSum[]): string {
 function costText(route: RouteSum): string {
   const usd = upperCostUsd(route.mix);
   return usd === null ? 'unknown' : formatUsd(usd);
-}
-
-export interface RouteView {
-  /** Null: the rows that no rule took. */
-  readonly name: string | null;
-  readonly rows: number;
-  readonly bytes: number;
-  readonly max_tokens: number;
-  /** `auto`: as the run. */
-  readonly lane: 'auto' | 'batch' | 'realtime';
-  /** Rows by model. */
-  readonly models: Readonly<Record<string, number>>;
-  readonly cost_usd: { readonly estimated_max: number | null };
-}
-
-export function viewRoutes(routes: readonly RouteSum[]): readonly RouteView[] {
-  return routes.map(({ name, rows, bytes, maxTokens, lane, mix }) => ({
-    name,
-    rows,
-    bytes,
-    max_tokens: maxTokens,
-    lane: lane ?? 'auto',
-    models: Object.fromEntries(Object.entries(mix).map(([model, part]) => [model, part.rows])),
-    cost_usd: { estimated_max: upperCostUsd(mix) },
-  }));
 }
