@@ -10,7 +10,7 @@ import type { RowSource } from '../domain/source.ts';
 import { adviceOf, type AdviceOptions } from '../tools/advise/advice.ts';
 import { Advisor } from '../tools/advise/advisor.ts';
 import type { PartTemplate } from '../tools/advise/parts.ts';
-import { arranged } from './arrange.ts';
+import { arranged } from '../host/arrange.ts';
 import { hasState, openInput, openReading, systemNow, type Context } from './context.ts';
 import type { Flags } from './options.ts';
 import { EXIT } from './outcome.ts';

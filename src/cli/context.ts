@@ -21,8 +21,7 @@ import type { Store } from '../domain/store.ts';
 import type { DriveHolder } from '../engine/driver.ts';
 import type { ApiEngine, Engine, KeyLink } from '../engine/engine.ts';
 import type { EngineEvent } from '../engine/events.ts';
-import type { SpoolParts } from '../engine/spools.ts';
-import { native, preparedFolder } from '../host/state-folder.ts';
+import { native } from '../host/state-folder.ts';
 import type { ApiLink } from './api-link.ts';
 import type { Flags } from './options.ts';
 import { pacingOf } from './pacing.ts';
@@ -193,15 +192,6 @@ export async function openInput(inputs: readonly string[], flags: Flags): Promis
     stdin: process.stdin,
     ...(flags.inputFormat === undefined ? {} : { format: flags.inputFormat }),
   });
-}
-
-/** What a reading needs that may put rows aside in the state folder (--shuffle); made where there is none. */
-export async function openSpools(folder: string): Promise<SpoolParts> {
-  preparedFolder(folder);
-  const { createLocks } = await import('../adapters/sqlite/locks.ts');
-  const { systemRng } = await import('../base/random.ts');
-  const { createDiskFiles } = await import('../adapters/disk-files.ts');
-  return { files: createDiskFiles(folder), locks: createLocks(folder), rng: systemRng };
 }
 
 export function holderOf(command: string): DriveHolder {

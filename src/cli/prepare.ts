@@ -6,20 +6,20 @@ import { readFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { BatchrunError, messageOf, systemCodeOf } from '../base/errors.ts';
 import type { MarkedPrefix } from '../domain/cache/blocks.ts';
-import { settingHash } from '../domain/fingerprint.ts';
 import { MODEL_FACTS_AS_OF, modelFacts } from '../domain/models.ts';
 import type { Route } from '../domain/routing/rules.ts';
 import { closest } from '../domain/row/closest.ts';
 import { assertCuts, cutsOf, type Cuts } from '../domain/row/cuts.ts';
-import { SEED_DEFAULT } from '../domain/row/draw.ts';
 import { createRowReader, type RowDefaults } from '../domain/row/reader.ts';
 import type { RoutingOptions } from '../domain/row/row-routing.ts';
 import { isObject, type JsonObject } from '../domain/row/shape.ts';
 import { assertNoSingleBraces, assertPlaceholders, compileTemplate, type Template } from '../domain/row/template.ts';
 import type { RowReading, RowSource, SourceRecord } from '../domain/source.ts';
+import { checkRules } from '../host/rules-check.ts';
+import { hashSettings as hashShaping } from '../host/same-run.ts';
 import { systemNow } from './context.ts';
 import type { Flags } from './options.ts';
-import { checkRules, readRules } from './rules-file.ts';
+import { readRules } from './rules-file.ts';
 import { readSchema, type SchemaFile } from './schema-file.ts';
 import { correctedCommand, shellQuote } from './shell.ts';
 
@@ -74,34 +74,10 @@ function parseParams(text: string): JsonObject {
   throw new BatchrunError('E_USAGE', '--params must be a JSON object');
 }
 
-/** What chooses and orders rows. A seed means nothing where nothing is drawn. */
-function drawing({ sample, shuffle, seed }: Flags): Record<string, unknown> {
-  const draws = sample !== undefined || shuffle === true;
-  return { sample, shuffle: shuffle === true ? true : undefined, seed: draws ? (seed ?? SEED_DEFAULT) : undefined };
-}
-
 /** The settings that shape requests, as hashes: a later submit can name the flag that differs. */
 export function hashSettings(flags: Flags, texts: Texts): Record<string, string> {
-  const settings: Record<string, unknown> = {
-    model: flags.model,
-    'max-tokens': flags.maxTokens,
-    system: texts.system,
-    prompt: texts.prompt,
-    params: texts.params,
-    schema: texts.schema?.kept.schema,
-    betas: flags.betas,
-    'id-column': flags.idColumn,
-    'drop-unsupported': flags.dropUnsupported,
-    limit: flags.limit,
-    name: flags.name,
-    // Only where it is on: runs of earlier versions know no such flag.
-    ...(flags.cache === undefined || flags.cache === 'off' ? {} : { cache: flags.cache }),
-  };
-  // What came later is left out where it is not used: runs of before have no hash of it.
-  const later = { routes: texts.routes, truncate: flags.truncate, ...drawing(flags) };
-  const given = Object.entries(later).filter(([, value]) => value !== undefined);
-  const all = [...Object.entries(settings), ...given];
-  return Object.fromEntries(all.map(([flag, value]) => [flag, settingHash(value ?? null)]));
+  const { prompt, system, params, routes, schema } = texts;
+  return hashShaping({ ...flags, prompt, system, params, routes, schema: schema?.kept.schema });
 }
 
 export interface ReadingRequest {

@@ -6,7 +6,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { readBlocks } from '../domain/row/prepare-rows.ts';
 import { memoryOf, newBlockMemory, type BlockMemory } from '../domain/row/row-block.ts';
-import { arranged } from './arrange.ts';
+import { arranged } from '../host/arrange.ts';
 import { openInput } from './context.ts';
 import { packError } from './packed-error.ts';
 import { rowReading } from './prepare.ts';

@@ -7,9 +7,10 @@ import type { Engine } from '../engine/engine.ts';
 import type { IngestReport } from '../engine/ingest.ts';
 import type { JsonObject } from '../domain/row/shape.ts';
 import type { RowSource } from '../domain/source.ts';
-import type { ApiLink, Context } from './context.ts';
+import { sameRun } from '../host/same-run.ts';
+import { openInput, systemNow, type ApiLink, type Context } from './context.ts';
 import { absoluteInputs, rowReading, type Texts } from './prepare.ts';
-import type { CacheChoice } from './prompt-cache.ts';
+import type { CacheChoice } from '../host/prompt-cache.ts';
 
 /** Rows that a hint is taken from, and how many bytes are read for them at most. */
 const HINT_ROWS = 40;
@@ -31,19 +32,20 @@ export async function cacheOfInputs(context: Context, request: CacheInputs): Pro
   const { flags } = context;
   const { source, texts, argv, origin, inputs } = request;
   if (flags.cache === undefined || flags.cache === 'off') return { source, prefixes: [], settings: null };
-  const { chooseCache } = await import('./prompt-cache.ts');
-  const hashes = stableText(request.settingHashes);
-  const paths = JSON.stringify(absoluteInputs(inputs));
-  return chooseCache(context, {
-    ...request,
+  const { chooseCache } = await import('../host/prompt-cache.ts');
+  const { terminal, signal } = context;
+  return chooseCache({
+    ...{ source, texts, signal, mode: flags.cache, limit: flags.limit, nowMs: systemNow() },
+    lane: flags.realtime === true ? 'realtime' : 'batch',
+    reopen: () => openInput(inputs, flags),
+    api: request.link?.api ?? null,
+    store: request.engine.store,
+    say: (text) => {
+      if (flags.quiet !== true) terminal.talk(text);
+    },
     read: rowReading(source, { flags, texts, argv }),
-    same: (run) =>
-      run.origin === origin && JSON.stringify(run.inputs) === paths && stableText(run.settingHashes) === hashes,
+    same: sameRun({ origin, inputs: absoluteInputs(inputs), settingHashes: request.settingHashes }),
   });
-}
-
-function stableText(hashes: Readonly<Record<string, string>>): string {
-  return JSON.stringify(Object.entries(hashes).sort(([one], [other]) => (one < other ? -1 : 1)));
 }
 
 /** Said once, in a line, where it is worth one. */
@@ -59,10 +61,10 @@ export async function sayCacheHint(
   const rows = parts.reduce((sum, part) => sum + part.rows, 0);
   const count = Math.min(HINT_ROWS, Math.floor((HINT_BYTES_MAX * rows) / Math.max(1, report.bytes)));
   if (rows < HINT_ROWS || count < 2) return;
-  const { cacheHint } = await import('./prompt-cache.ts');
+  const { cacheHint } = await import('../host/cache-hint.ts');
   const sample = await sampleRows(engine, report.runId, { count, longest: 0 });
   const params = sample.map(({ paramsJson }) => JSON.parse(paramsJson) as JsonObject);
   const lane = flags.realtime === true ? 'realtime' : 'batch';
-  const hint = cacheHint(params, { mix: report.mix, texts, lane });
+  const hint = cacheHint(params, { mix: report.mix, texts, lane, nowMs: systemNow() });
   if (hint !== null) terminal.talk(hint);
 }

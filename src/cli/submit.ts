@@ -40,7 +40,8 @@ import { endPruned } from './submit-view.ts';
 import { budgetText, coalescing, rememberWishes, warnOfNoPilot, wishesAsked } from './wishes.ts';
 import type { PreflightView } from './render/preflight-text.ts';
 import { noticesText, problemsText } from './render/problems-text.ts';
-import { routesText, viewRoutes } from './render/routes-text.ts';
+import { viewRoutes } from '../host/route-view.ts';
+import { routesText } from './render/routes-text.ts';
 import { savingText, savingView } from './render/saving-text.ts';
 
 export interface SubmitOptions {

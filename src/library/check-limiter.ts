@@ -22,7 +22,7 @@ import {
   when,
   type Checks,
 } from './checks.ts';
-import type { LimiterOptions, RunOptions } from './paced-calls.ts';
+import type { LimiterOptions, RunOptions } from './limiter-options.ts';
 
 const isName = (value: unknown): boolean => isString(value) && value !== '';
 const field = (value: unknown, name: string): unknown => (value as Record<string, unknown>)[name];

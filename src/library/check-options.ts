@@ -13,6 +13,7 @@ import {
   count,
   date,
   flag,
+  isObject,
   isString,
   areStrings,
   ms,
@@ -25,13 +26,40 @@ import {
   texts,
   usd,
   when,
+  type Check,
   type Checks,
 } from './checks.ts';
-import type { Backoff, BatchrunOptions, LimitCaps, SubmitOptions } from './options.ts';
+import type { Backoff, BatchrunOptions, LimitCaps, RunChanges, SubmitOptions } from './options.ts';
 
 export const CONCURRENCY_MAX = 1_000;
 export const MAX_ATTEMPTS_MAX = 100;
 const RETRY_TRUNCATED_MAX = 20;
+
+const CHANGES: Checks<RunChanges> = {
+  priority: choice(PRIORITIES),
+  lane: choice(['auto', 'batch', 'realtime']),
+  deadline: orNone(date),
+  maxCostUsd: orNone(usd),
+  budgetMode: choice(['worst', 'expected']),
+  pilot: count(0, PILOT_ROWS_MAX),
+  retryTruncated: count(0, RETRY_TRUNCATED_MAX),
+  onSchemaError: choice(['fail', 'retry']),
+};
+
+function orNone(check: Check): Check {
+  return (value) => {
+    const wanted = value === 'none' ? null : check(value);
+    return wanted === null ? null : `${wanted}, or 'none'`;
+  };
+}
+
+function positive(check: Check, wanted: string): Check {
+  return (value) => (value === 0 || check(value) !== null ? wanted : null);
+}
+
+function isCuts(value: unknown): boolean {
+  return isObject(value) && Object.values(value as object).every((chars) => count(1)(chars) === null);
+}
 
 const SUBMIT: Checks<SubmitOptions> = {
   ...{ model: text, maxTokens: count(1), prompt: text, system: text, params: object, betas: texts, schema: object },
@@ -43,14 +71,10 @@ const SUBMIT: Checks<SubmitOptions> = {
   chunkBytes: count(1, BATCH_BYTES_MAX),
   maxAttempts: count(1, MAX_ATTEMPTS_MAX),
   retryLane: choice(['auto', 'batch', 'realtime', 'none']),
-  priority: choice(PRIORITIES),
-  lane: choice(['auto', 'batch', 'realtime']),
-  deadline: date,
-  maxCostUsd: usd,
-  budgetMode: choice(['worst', 'expected']),
-  pilot: count(0, PILOT_ROWS_MAX),
-  retryTruncated: count(0, RETRY_TRUNCATED_MAX),
-  onSchemaError: choice(['fail', 'retry']),
+  ...{ sample: positive(share, 'a share from above 0 to below 1'), shuffle: flag, seed: count(0) },
+  ...{ routes: object, cache: choice(['auto', '5m', '1h', 'off']) },
+  truncate: when(isCuts, 'an object with a whole number from 1 for each column'),
+  ...CHANGES,
   ...{ dedupe: flag, reuse: flag, signal, onProgress: callable },
 };
 
@@ -89,6 +113,11 @@ export function checkSubmitOptions(input: unknown, options: SubmitOptions): void
 
 function isIterable(value: unknown): boolean {
   return typeof value === 'object' && value !== null && (Symbol.iterator in value || Symbol.asyncIterator in value);
+}
+
+/** The same for those of `run.change`. */
+export function checkChanges(changes: RunChanges): void {
+  refuseWrong(changes, CHANGES, 'Nothing was changed.');
 }
 
 /** The same for those of `createBatchrun`. */

@@ -10,6 +10,7 @@ import { EventHub } from './events.ts';
 import type { BatchrunOptions, RowsInput, SubmitOptions } from './options.ts';
 import { toReport, type SubmitReport } from './report.ts';
 import { ingestRequest, readingEngine } from './submit.ts';
+import { libraryText } from './words.ts';
 
 export interface CheckOf {
   readonly options: BatchrunOptions;
@@ -28,12 +29,14 @@ export async function checkInput({ options, input, wanted, signal }: CheckOf): P
         ...{ log: createLog(options), hub: new EventHub() },
       });
       const engine = readingEngine(base, wanted);
+      const said: string[] = [];
       const request = await ingestRequest({
         ...{ engine, input, options: wanted, stateFolder: scratch.path },
         ...{ origin: '', workspace: '', workspaceHeader: null, maxQueued: options.maxQueued, dryRun: true },
+        ...{ api: null, say: (text: string) => void said.push(libraryText(text)) },
         ask: () => Promise.resolve(),
       });
-      return toReport(await ingest(engine, request), wanted, { resumed: false, warnings: [] });
+      return toReport(await ingest(engine, request), wanted, { resumed: false, warnings: [], cache: said });
     } finally {
       await store.close();
     }

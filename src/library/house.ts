@@ -26,7 +26,7 @@ import {
 } from './context.ts';
 import { Driving, stopped } from './driving.ts';
 import { EventHub } from './events.ts';
-import type { BatchrunOptions, RowsInput, SubmitOptions } from './options.ts';
+import type { BatchrunOptions, RowsInput, RunChanges, SubmitOptions } from './options.ts';
 import { toReport, type SubmitReport } from './report.ts';
 import { inputsOf } from './rows.ts';
 import { changeOutputs, deliver } from './settle-outputs.ts';
@@ -94,8 +94,10 @@ export class House {
     const { api } = await this.account();
     await sweep(this.engine);
     const warnings: string[] = [];
+    const said: string[] = [];
     const { report, verdict } = await this.#read(input, options, {
-      ...{ origin: api.origin, workspace: api.workspace, workspaceHeader: workspaceHeader(api) },
+      ...{ api, origin: api.origin, workspace: api.workspace, workspaceHeader: workspaceHeader(api) },
+      say: (text) => void said.push(libraryText(text)),
       ask: async (read) =>
         void warnings.push(...(await this.#preflight(read, input, options)).map((line) => libraryText(line))),
     });
@@ -109,7 +111,7 @@ export class House {
     const resumed = verdict.kind === 'exists';
     const runId = verdict.kind === 'exists' ? verdict.runId : report.runId;
     await this.#settle(runId, options, resumed);
-    return { runId, report: toReport(report, options, { resumed, warnings }) };
+    return { runId, report: toReport(report, options, { resumed, warnings, cache: said }) };
   }
 
   /** A run belongs to the API it was made for: its batches are nowhere else. */
@@ -117,6 +119,14 @@ export class House {
     const { api } = await this.account();
     if (run.origin === api.origin) return;
     throw new BatchrunError('E_ORIGIN', `${run.id} was submitted to ${run.origin}; the base URL is ${api.origin} now`);
+  }
+
+  /** What is wanted of a run from now on. Whoever drives it, here or elsewhere, keeps to it from its next round on. */
+  async change(run: RunRecord, changes: RunChanges): Promise<void> {
+    const asked = wishesIn(changes);
+    refuseLatePilot(run, wishesOf(run), asked);
+    refuseUnpriced({ ...wishesOf(run), ...asked }, run.mix);
+    await this.store.changeWishes(run.id, asked);
   }
 
   /** Does this while the ledger is open: closing waits for it. Rejects with E_NOT_FINISHED where it is closed already. */
@@ -144,7 +154,7 @@ export class House {
   async #read(
     input: RowsInput,
     options: SubmitOptions,
-    of: Pick<Parameters<typeof ingestRequest>[0], 'origin' | 'workspace' | 'workspaceHeader' | 'ask'>,
+    of: Pick<Parameters<typeof ingestRequest>[0], 'api' | 'say' | 'origin' | 'workspace' | 'workspaceHeader' | 'ask'>,
   ): Promise<{ report: IngestReport; verdict: IngestReport['verdict'] }> {
     const engine = readingEngine(this.engine, options);
     const { maxQueued } = this.#options;
@@ -178,17 +188,20 @@ export class House {
       await deliver(this.engine, run, options);
       return;
     }
-    const asked = wishesIn(options);
-    refuseLatePilot(run, wishesOf(run), asked);
-    refuseUnpriced({ ...wishesOf(run), ...asked }, run.mix);
-    await this.store.changeWishes(runId, asked);
+    await this.change(run, options);
     await changeOutputs(this.engine, run, options);
   }
 
   async #apiEngine(): Promise<ApiEngine> {
     const { api, keys, admin } = await this.account();
     const { limiter: url } = this.#options;
-    if (url !== undefined) this.#limiter ??= connectLimiter(url, this.#log);
+    if (url !== undefined) {
+      this.#limiter ??= connectLimiter(url, this.#log).catch((error: unknown) => {
+        // The next driving tries anew: a password may have been put right meanwhile.
+        this.#limiter = undefined;
+        throw error;
+      });
+    }
     const limiter = await this.#limiter;
     return {
       ...this.engine,

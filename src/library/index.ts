@@ -11,10 +11,13 @@ export type {
   ReadingProgress,
   Row,
   RowsInput,
+  RunChanges,
   SubmitOptions,
 } from './options.ts';
 export type { ResultsOptions, Run } from './run.ts';
 export type { SubmitProblem, SubmitReport } from './report.ts';
+export type { RouteReport } from '../host/route-view.ts';
+export { usePrices, type PriceEntry } from './prices.ts';
 export type { DroppedEvent, HappeningEvent, ProgressEvent, RunEvent } from './events.ts';
 export type { ResultRow } from './result-row.ts';
 export type { BatchView, BlockView, BudgetShown, DeadlineView, RunView } from '../engine/run-view.ts';

@@ -77,8 +77,28 @@ export type Row = Readonly<Record<string, unknown>>;
 /** Paths of files (JSONL, CSV, a JSON array; plain or gzip), or the rows themselves. Rows are read as they are needed. */
 export type RowsInput = string | readonly string[] | Iterable<Row> | AsyncIterable<Row>;
 
+/** What is wanted of a run: given to its submit, and changed later by `run.change`. What is left out stays as it is. */
+export interface RunChanges {
+  /** Which run goes first where there is not room for all: `normal` unless given. */
+  readonly priority?: Priority;
+  /** `batch`: half the price, up to a day. `realtime`: now, at full price. `auto`: batches, and realtime for few retries. */
+  readonly lane?: 'auto' | 'batch' | 'realtime';
+  /** When the results are needed; `none` takes an earlier one away. */
+  readonly deadline?: Date | 'none';
+  /** Nothing is sent that could bring the run above it; `none` takes an earlier cap away. */
+  readonly maxCostUsd?: number | 'none';
+  /** What `maxCostUsd` sets aside: the most that something can cost, or what answers cost so far. */
+  readonly budgetMode?: 'worst' | 'expected';
+  /** So many rows are called first, and must not be refused. 0 later: the rest is sent all the same. */
+  readonly pilot?: number;
+  /** How often an answer that was cut by `max_tokens` is asked for again with twice as many. */
+  readonly retryTruncated?: number;
+  /** Rows whose answer does not follow the schema: failed, or asked again as often as `maxAttempts` allows. */
+  readonly onSchemaError?: 'fail' | 'retry';
+}
+
 /** How rows become requests, and what is wanted of the run. */
-export interface SubmitOptions {
+export interface SubmitOptions extends RunChanges {
   /** For rows that name no model. */
   readonly model?: string;
   /** For rows without `max_tokens`. */
@@ -98,6 +118,18 @@ export interface SubmitOptions {
   readonly inputFormat?: 'jsonl' | 'csv' | 'json';
   /** Only the first so many rows. */
   readonly limit?: number;
+  /** Only this share of the rows, from above 0 to below 1, chosen by `seed`. */
+  readonly sample?: number;
+  /** The rows in an order that is drawn by `seed`; with `limit` a random sample. */
+  readonly shuffle?: boolean;
+  /** What `sample` and `shuffle` draw by: 1 unless given. */
+  readonly seed?: number;
+  /** Columns are cut to so many characters before `prompt` and `system` are filled in. */
+  readonly truncate?: Readonly<Record<string, number>>;
+  /** Rules that choose model, max_tokens, priority and lane of a row: the object of a `--routes` file. */
+  readonly routes?: Readonly<Record<string, unknown>>;
+  /** Prompt caching of what rows begin with: `auto` only where it pays, `5m` and `1h` for so long. */
+  readonly cache?: 'auto' | '5m' | '1h' | 'off';
   /** A row that cannot be sent refuses the whole run, or is left out and counted: `fail` unless given. */
   readonly onInvalid?: 'fail' | 'skip';
   /** Takes out params that the model does not know, instead of refusing the row. */
@@ -127,19 +159,6 @@ export interface SubmitOptions {
   readonly maxAttempts?: number;
   /** Where rows are tried again: `auto` unless given. */
   readonly retryLane?: 'auto' | 'batch' | 'realtime' | 'none';
-  readonly priority?: Priority;
-  /** `batch`: half the price, up to a day. `realtime`: now, at full price. `auto`: batches, and realtime for few retries. */
-  readonly lane?: 'auto' | 'batch' | 'realtime';
-  /** When the results are needed. */
-  readonly deadline?: Date;
-  /** Nothing is sent that could bring the run above it. */
-  readonly maxCostUsd?: number;
-  readonly budgetMode?: 'worst' | 'expected';
-  /** So many rows are called first, and must not be refused. */
-  readonly pilot?: number;
-  /** How often an answer that was cut by `max_tokens` is asked for again with twice as many. */
-  readonly retryTruncated?: number;
-  readonly onSchemaError?: 'fail' | 'retry';
   /** Rows that are the same are asked once. */
   readonly dedupe?: boolean;
   /** Answers of earlier runs of this state are taken where a row is the same. */

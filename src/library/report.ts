@@ -6,6 +6,7 @@ import { worstRunCostUsd } from '../domain/reserve.ts';
 import type { IngestReport } from '../engine/ingest.ts';
 import type { SubmitOptions } from './options.ts';
 import { wishesIn } from './submit.ts';
+import { viewRoutes, type RouteReport } from '../host/route-view.ts';
 import { libraryDetails, libraryText } from './words.ts';
 
 /** What was read and checked: of a run that is submitted, or of rows that are only looked at. */
@@ -28,6 +29,10 @@ export interface SubmitReport {
   /** The first rows that cannot be sent. They quote a few characters of a row at most. */
   readonly problems: readonly SubmitProblem[];
   readonly warnings: readonly string[];
+  /** What each rule of `routes` took, those that took nothing too; `name` null: rows that no rule took. */
+  readonly routes: readonly RouteReport[];
+  /** What `cache` comes to, or why it comes to nothing. */
+  readonly cache: readonly string[];
   /** The first request as it goes out, where rows were read. */
   readonly first_request: unknown;
 }
@@ -46,12 +51,14 @@ export interface SubmitProblem {
 export function toReport(
   report: IngestReport,
   options: SubmitOptions,
-  { resumed, warnings }: Pick<SubmitReport, 'resumed' | 'warnings'>,
+  { resumed, warnings, cache }: Pick<SubmitReport, 'resumed' | 'warnings' | 'cache'>,
 ): SubmitReport {
   const { rows, invalid, chunks: batches, bytes, mix, notices, firstParamsJson } = report;
+  const { lane } = wishesOf({ settings: { wishes: wishesIn(options) } });
   return {
-    ...{ resumed, rows, invalid, batches, bytes, warnings },
-    max_cost_usd: worstRunCostUsd(mix, wishesOf({ settings: { wishes: wishesIn(options) } }).lane),
+    ...{ resumed, rows, invalid, batches, bytes, warnings, cache },
+    routes: viewRoutes(report.routes, lane),
+    max_cost_usd: worstRunCostUsd(mix, lane),
     notices: notices.map(({ code, message, rows: touched }) => ({
       code,
       message: libraryText(message),

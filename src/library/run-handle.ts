@@ -7,8 +7,10 @@ import { ROW_STATES, type RowState, type RunRecord } from '../domain/model.ts';
 import { OPEN_ROW_STATES, RETRYABLE_ROW_STATES } from '../domain/transitions.ts';
 import type { RunView } from '../engine/run-view.ts';
 import { walkRows } from '../engine/walk.ts';
+import { checkChanges } from './check-options.ts';
 import { EventFeed } from './events.ts';
 import type { House } from './house.ts';
+import type { RunChanges } from './options.ts';
 import type { SubmitReport } from './report.ts';
 import type { ResultRow } from './result-row.ts';
 import type { ResultsOptions, Run } from './run.ts';
@@ -34,6 +36,7 @@ export function createRun(parts: RunParts): Run {
     status: () => inLibraryWords(() => handle.status()),
     start: () => void handle.ended().catch(() => undefined),
     cancel: () => inLibraryWords(() => handle.cancel()),
+    change: (changes) => inLibraryWords(() => handle.change(changes)),
     retry: (options) => inLibraryWords(() => handle.retry(options?.only ?? RETRYABLE_ROW_STATES)),
   };
 }
@@ -112,6 +115,13 @@ class RunHandle {
       // Whoever drives stops its batches.
       if (!isBatchrunError(error, 'E_LOCKED')) throw error;
     }
+    return this.status();
+  }
+
+  async change(changes: RunChanges): Promise<RunView> {
+    checkChanges(changes);
+    const run = await this.#record();
+    await this.#house.during(() => this.#house.change(run, changes));
     return this.status();
   }
 

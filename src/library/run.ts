@@ -4,6 +4,7 @@
 import type { RowState } from '../domain/model.ts';
 import type { RunView } from '../engine/run-view.ts';
 import type { RunEvent } from './events.ts';
+import type { RunChanges } from './options.ts';
 import type { SubmitReport } from './report.ts';
 import type { ResultRow } from './result-row.ts';
 
@@ -43,6 +44,11 @@ export interface Run {
   start(): void;
   /** Stops its batches, collects what they had finished, and gives the run as it is at the end. */
   cancel(): Promise<RunView>;
+  /**
+   * What is wanted of it from now on: a higher `maxCostUsd`, another `priority`, `pilot: 0` for a pilot that was refused.
+   * A run that was blocked for it goes on with the next `wait`. Whoever drives it keeps to it from the next round on.
+   */
+  change(changes: RunChanges): Promise<RunView>;
   /** Another try for rows of a finished run. Gives how many there are; the run goes on by itself. */
   retry(options?: { readonly only?: readonly ('failed' | 'expired' | 'canceled')[] }): Promise<number>;
 }

@@ -2,23 +2,23 @@
  * From a program's rows to a run: the same reading, checks and sealing as `batchrun submit`.
  */
 import { resolve } from 'node:path';
-import { openSource } from '../adapters/sources/open-source.ts';
 import { BatchrunError } from '../base/errors.ts';
-import { settingHash } from '../domain/fingerprint.ts';
 import { BATCH_BYTES_MAX, CHUNK_ROWS_DEFAULT, MAX_ATTEMPTS_DEFAULT } from '../domain/limits.ts';
 import { wishesOf, type RunSettings, type RunWishes } from '../domain/model.ts';
-import { prepareRows } from '../domain/row/prepare-rows.ts';
-import { createRowReader, type RowDefaults } from '../domain/row/reader.ts';
-import { assertPlaceholders, compileTemplate, type Template } from '../domain/row/template.ts';
+import type { CacheSettings } from '../domain/cache/settings.ts';
+import type { BatchApi } from '../domain/ports.ts';
 import { toSchema, type ReadSchema } from '../domain/schema/read-schema.ts';
 import type { RowSource } from '../domain/source.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { IngestReport, IngestRequest } from '../engine/ingest.ts';
 import { refuseUnpriced } from '../engine/refuse-wishes.ts';
 import { checkOutputs, fillIn, type OutputChoice } from '../host/output-check.ts';
+import type { CacheChoice } from '../host/prompt-cache.ts';
+import { hashSettings, sameRun } from '../host/same-run.ts';
 import { tell } from './guarded.ts';
-import type { RowsInput, SubmitOptions } from './options.ts';
-import { inputsOf, pathsOf, rowsSource } from './rows.ts';
+import type { RowsInput, RunChanges, SubmitOptions } from './options.ts';
+import { readerOf, routesOf, rowsOf, sourceOf, type ReadingOf } from './reading.ts';
+import { inputsOf } from './rows.ts';
 
 export interface RequestOf {
   readonly engine: Engine;
@@ -32,6 +32,10 @@ export interface RequestOf {
   /** Where rows may be put aside while they are read. */
   readonly stateFolder: string;
   readonly dryRun: boolean;
+  /** For counts of tokens; null where nobody may be asked. */
+  readonly api: BatchApi | null;
+  /** Takes what is worth knowing of what was decided before the rows were read. */
+  readonly say: (text: string) => void;
   /** Asks the API about what was read, before it counts. */
   readonly ask: (report: IngestReport) => Promise<void>;
 }
@@ -52,18 +56,19 @@ export function readingEngine(engine: Engine, { signal, onProgress }: SubmitOpti
 export async function ingestRequest(request: RequestOf): Promise<IngestRequest> {
   const { engine, input, options, origin, dryRun } = request;
   checkOptions(options);
-  const paths = pathsOf(input);
   const inputs = inputsOf(input);
   const schema = options.schema && toSchema(options.schema, { file: 'schema', shown: '`schema`' });
   if (schema) await engine.schemas.compile(schema.kept);
-  const source = await sourceOf(input, paths, { options, signal: engine.signal });
-  const rows = prepareRows({
-    source,
-    read: readerOf(source, options, { schema, nowMs: engine.clock.now() }),
-    inputCount: inputs.length,
-    limit: options.limit ?? null,
-    stopping: () => engine.signal.aborted,
-  });
+  const routes = routesOf(options);
+  const opened = await sourceOf(input, options, engine.signal);
+  const nowMs = engine.clock.now();
+  const settingHashes = hashSettings({ ...options, routes, schema: schema?.kept.schema });
+  const cache = await cacheOf(request, { source: opened, settingHashes, read: { options, schema, routes, nowMs } });
+  const { source } = cache;
+  const rows = rowsOf(
+    { source, options, schema, routes, nowMs, cache: cache.prefixes },
+    { inputCount: inputs.length, folder: request.stateFolder, signal: engine.signal },
+  );
   const choice = outputOf(options);
   const wishes = wishesIn(options);
   const others = await engine.store.runs();
@@ -74,12 +79,13 @@ export async function ingestRequest(request: RequestOf): Promise<IngestRequest> 
       name: options.name ?? null,
       origin,
       workspace: request.workspace,
-      settings: settingsOf(options, { source, schema, wishes, maxQueued: request.maxQueued }),
-      settingHashes: hashSettings(options),
+      settings: settingsOf(options, { source, schema, wishes, cache: cache.settings, maxQueued: request.maxQueued }),
+      settingHashes,
       ...choice,
     },
     scope: { origin, workspaceHeader: request.workspaceHeader, name: options.name ?? null },
     onInvalid: options.onInvalid ?? 'fail',
+    ...(routes ? { routes } : {}),
     again: options.again === true,
     dryRun,
     confirm: async (report, known) => {
@@ -110,58 +116,28 @@ function checkOptions(options: SubmitOptions): void {
   }
 }
 
-async function sourceOf(
-  input: RowsInput,
-  paths: readonly string[] | null,
-  { options, signal }: { readonly options: SubmitOptions; readonly signal: AbortSignal },
-): Promise<RowSource> {
-  if (!paths) return rowsSource(input as Exclude<RowsInput, string | readonly string[]>, signal);
-  if (paths.includes('-')) {
-    throw new BatchrunError('E_USAGE', 'a library does not read stdin: pass the rows as an iterable', {
-      hint: 'For lines of JSON: an async generator that yields JSON.parse(line) for each.',
-    });
-  }
-  const { inputFormat: format } = options;
-  const { Readable } = await import('node:stream');
-  return openSource(paths, { stdin: Readable.from([]), ...(format === undefined ? {} : { format }) });
-}
-
-interface ReaderOf {
-  readonly schema: ReadSchema | undefined;
-  readonly nowMs: number;
-}
-
-function readerOf(
-  source: RowSource,
-  options: SubmitOptions,
-  { schema, nowMs }: ReaderOf,
-): Parameters<typeof prepareRows>[0]['read'] {
-  const { model, maxTokens, params, betas, idColumn } = options;
-  const prompt = templateOf(options.prompt, source, 'prompt');
-  const system = templateOf(options.system, source, 'system');
-  const defaults: RowDefaults = {
-    nowMs,
-    ...(model === undefined ? {} : { model }),
-    ...(maxTokens === undefined ? {} : { maxTokens }),
-    ...(system === undefined ? {} : { system }),
-    ...(prompt === undefined ? {} : { prompt }),
-    // Through JSON, as everything that is sent.
-    ...(params === undefined ? {} : { params: JSON.parse(JSON.stringify(params)) as Record<string, unknown> }),
-    ...(schema === undefined ? {} : { format: schema.format }),
-    ...(betas === undefined ? {} : { betas }),
-    ...(idColumn === undefined ? {} : { idColumn }),
-    ...(options.dropUnsupported === true ? { dropUnsupported: true } : {}),
-    ...(options.preflight === false ? { modelRules: false } : {}),
-  };
-  const reader = createRowReader(defaults);
-  return (record) => reader.read(record);
-}
-
-function templateOf(text: string | undefined, source: RowSource, name: string): Template | undefined {
-  if (text === undefined) return undefined;
-  const template = compileTemplate(text, `--${name}`);
-  assertPlaceholders(template, source.columns, `--${name}`);
-  return template;
+/** What rows get marks for; says what that comes to. Loaded where it is asked for. */
+async function cacheOf(
+  { engine, input, options, origin, api, say }: RequestOf,
+  of: {
+    readonly source: RowSource;
+    readonly settingHashes: Readonly<Record<string, string>>;
+    readonly read: Omit<ReadingOf, 'source'>;
+  },
+): Promise<CacheChoice> {
+  const { source, settingHashes } = of;
+  const { cache: mode = 'off', prompt, system, limit, lane } = options;
+  if (mode === 'off') return { source, prefixes: [], settings: null };
+  const { chooseCache } = await import('../host/prompt-cache.ts');
+  return chooseCache({
+    ...{ mode, limit, source, api, say, store: engine.store, signal: engine.signal, nowMs: of.read.nowMs },
+    texts: { prompt, system },
+    lane: lane === 'realtime' ? 'realtime' : 'batch',
+    // Only of files, which can be opened twice.
+    reopen: () => sourceOf(input, options, engine.signal),
+    read: readerOf({ source, ...of.read }),
+    same: sameRun({ origin, inputs: inputsOf(input), settingHashes }),
+  });
 }
 
 function settingsOf(
@@ -170,6 +146,7 @@ function settingsOf(
     readonly source: RowSource;
     readonly schema: ReadSchema | undefined;
     readonly wishes: Partial<RunWishes>;
+    readonly cache: CacheSettings | null;
     readonly maxQueued: number | undefined;
   },
 ): RunSettings {
@@ -184,36 +161,20 @@ function settingsOf(
     columns: of.source.columns.filter((column) => column !== (options.idColumn ?? 'custom_id')),
     ...(of.schema ? { schema: of.schema.kept } : {}),
     wishes: of.wishes,
+    ...(of.cache === null ? {} : { cache: of.cache }),
     ...(dedupe || reuse ? { coalesce: { dedupe, reuse } } : {}),
   };
 }
 
 /** What is asked for; the rest is as it is, or as usual. */
-export function wishesIn(options: SubmitOptions): Partial<RunWishes> {
+export function wishesIn(options: RunChanges): Partial<RunWishes> {
   const { priority, lane, deadline, maxCostUsd, budgetMode, retryTruncated, onSchemaError, pilot } = options;
   const wishes = {
-    ...{ priority, lane, maxCostUsd, budgetMode, retryTruncated, onSchemaError, pilot },
-    deadlineMs: deadline?.getTime(),
+    ...{ priority, lane, budgetMode, retryTruncated, onSchemaError, pilot },
+    maxCostUsd: maxCostUsd === 'none' ? null : maxCostUsd,
+    deadlineMs: deadline === 'none' ? null : deadline?.getTime(),
   };
   return Object.fromEntries(Object.entries(wishes).filter(([, wish]) => wish !== undefined));
-}
-
-/** Under the names of the flags: a later submit of either kind can say which one differs. */
-function hashSettings(options: SubmitOptions): Record<string, string> {
-  const settings: Record<string, unknown> = {
-    model: options.model,
-    'max-tokens': options.maxTokens,
-    system: options.system,
-    prompt: options.prompt,
-    params: options.params,
-    schema: options.schema,
-    betas: options.betas,
-    'id-column': options.idColumn,
-    'drop-unsupported': options.dropUnsupported,
-    limit: options.limit,
-    name: options.name,
-  };
-  return Object.fromEntries(Object.entries(settings).map(([flag, value]) => [flag, settingHash(value ?? null)]));
 }
 
 export function outputOf({ output, errors, format, overwrite }: SubmitOptions): OutputChoice {

@@ -52,6 +52,7 @@ const FLAGS: readonly (readonly [RegExp, string])[] = [
   [/--sample 0%/g, '`sample: 0`'],
   [/--betas ([\w-]+-\d{4}-\d\d-\d\d)/g, "`betas: ['$1']`"],
   [/ with --prices FILE\b/g, ' to `usePrices`'],
+  [/--prices FILE\b/g, '`usePrices`'],
   [/--realtime\b/g, "`lane: 'realtime'`"],
   [/--batch-only\b/g, "`lane: 'batch'`"],
   [/; --explain-routing ROW shows what they do with a row/g, ''],

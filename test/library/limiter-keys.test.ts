@@ -6,7 +6,8 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { seededRng } from '../../src/base/random.ts';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
 import { createLimiter } from '../../src/library/limiter.ts';
-import { limiterOn, type Limiter, type LimiterOptions, type RunOptions } from '../../src/library/paced-calls.ts';
+import type { LimiterOptions, RunOptions } from '../../src/library/limiter-options.ts';
+import { limiterOn, type Limiter } from '../../src/library/paced-calls.ts';
 import { MODEL } from '../support/cli.ts';
 
 const KEYS = ['a', 'b'].map((name) => `sk-ant-api03-KEY-${name}-0123456789abcdefghijklmnop-${name}`);

@@ -6,7 +6,8 @@ import { expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { seededRng } from '../../src/base/random.ts';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
-import { limiterOn, type LimiterOptions, type RunOptions } from '../../src/library/paced-calls.ts';
+import type { LimiterOptions, RunOptions } from '../../src/library/limiter-options.ts';
+import { limiterOn } from '../../src/library/paced-calls.ts';
 import { MODEL } from '../support/cli.ts';
 
 const SMALL: RunOptions = { model: MODEL, estimate: { inputTokens: 20, maxTokens: 60 } };

@@ -5,7 +5,8 @@ import Anthropic from '@anthropic-ai/sdk';
 import { describe, expect, it } from 'vitest';
 import { seededRng } from '../../src/base/random.ts';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
-import { limiterOn, type LimiterOptions, type RunOptions } from '../../src/library/paced-calls.ts';
+import type { LimiterOptions, RunOptions } from '../../src/library/limiter-options.ts';
+import { limiterOn } from '../../src/library/paced-calls.ts';
 import { createSim, type SimOptions } from '../../src/library/sim.ts';
 import { echo, MODEL, params } from '../support/cli.ts';
 

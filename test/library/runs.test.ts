@@ -235,6 +235,8 @@ describe('a run', () => {
     expect(await run.cancel()).toMatchObject({ state: 'done', canceled: true, rows: { canceled: 4 } });
     expect(await all(run.results({ only: ['canceled'] }))).toHaveLength(4);
     expect(await all(run.results({ only: ['succeeded'] }))).toEqual([]);
+    for (const only of [['succeeded'], ['failed', 'expird'], 'failed'])
+      await expect(run.retry({ only: only as 'failed'[] })).rejects.toMatchObject({ code: 'E_USAGE' });
     expect(await run.retry({ only: ['failed'] })).toBe(0);
     expect(await run.retry()).toBe(4);
     const tried = run.events();

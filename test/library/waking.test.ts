@@ -7,7 +7,8 @@ import { seededRng } from '../../src/base/random.ts';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
 import { Driving } from '../../src/library/driving.ts';
 import { EventFeed, EventHub } from '../../src/library/events.ts';
-import { limiterOn, type RunOptions } from '../../src/library/paced-calls.ts';
+import type { RunOptions } from '../../src/library/limiter-options.ts';
+import { limiterOn } from '../../src/library/paced-calls.ts';
 import { MODEL } from '../support/cli.ts';
 
 const SMALL: RunOptions = { model: MODEL, estimate: { inputTokens: 20, maxTokens: 60 } };

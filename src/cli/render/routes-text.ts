@@ -1,5 +1,5 @@
 /**
- * What each route of --routes took of an input: a small table, and the same as JSON.
+ * What each route of --routes took of an input as a small table; host/route-view.ts has it as JSON.
  */
 import { formatBytes, formatCount, formatUsd } from '../../base/units.ts';
 import type { LaneMode } from '../../domain/model.ts';
@@ -26,29 +26,4 @@ export function routesText(routes: readonly RouteSum[], mode: LaneMode): string 
 function costText(route: RouteSum, mode: LaneMode): string {
   const usd = worstRunCostUsd(route.mix, mode);
   return usd === null ? 'unknown' : formatUsd(usd);
-}
-
-export interface RouteView {
-  /** Null: the rows that no rule took. */
-  readonly name: string | null;
-  readonly rows: number;
-  readonly bytes: number;
-  readonly max_tokens: number;
-  /** `auto`: as the run. */
-  readonly lane: 'auto' | 'batch' | 'realtime';
-  /** Rows by model. */
-  readonly models: Readonly<Record<string, number>>;
-  readonly cost_usd: { readonly estimated_max: number | null };
-}
-
-export function viewRoutes(routes: readonly RouteSum[], mode: LaneMode): readonly RouteView[] {
-  return routes.map(({ name, rows, bytes, maxTokens, lane, mix }) => ({
-    name,
-    rows,
-    bytes,
-    max_tokens: maxTokens,
-    lane: lane ?? 'auto',
-    models: Object.fromEntries(Object.entries(mix).map(([model, part]) => [model, part.rows])),
-    cost_usd: { estimated_max: worstRunCostUsd(mix, mode) },
-  }));
 }

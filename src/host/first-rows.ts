@@ -3,8 +3,6 @@
  * pipes what was read is kept and handed on again, so that nothing is missing afterwards.
  */
 import type { RowSource, SourceRecord } from '../domain/source.ts';
-import { openInput } from './context.ts';
-import type { Flags } from './options.ts';
 
 export interface FirstRows {
   readonly records: readonly SourceRecord[];
@@ -22,11 +20,11 @@ export interface Bounds {
 }
 
 export async function firstRows(
-  { inputs, flags, source }: { readonly inputs: readonly string[]; readonly flags: Flags; readonly source: RowSource },
+  { source, reopen }: { readonly source: RowSource; readonly reopen: () => Promise<RowSource> },
   bounds: Bounds,
 ): Promise<FirstRows> {
   const isTwice = source.progress().totalBytes !== null;
-  const read = isTwice ? await openInput(inputs, flags) : source;
+  const read = isTwice ? await reopen() : source;
   const batches = read.records()[Symbol.asyncIterator]();
   const kept: SourceRecord[][] = [];
   let count = 0;

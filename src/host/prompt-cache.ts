@@ -12,16 +12,15 @@ import { cacheOf, hitShare, type CacheMode, type CacheSettings } from '../domain
 import { readMarkedRow } from '../domain/cache/warm-up.ts';
 import { hasOwnMarks, type MarkedPrefix } from '../domain/cache/blocks.ts';
 import type { CacheTtl } from '../domain/cache/ttl.ts';
-import type { Lane, ModelMix, RunRecord } from '../domain/model.ts';
+import type { Lane, RunRecord } from '../domain/model.ts';
 import { modelFacts } from '../domain/models.ts';
 import { tokensFromBytes } from '../domain/estimate/tokenizer.ts';
 import type { JsonObject } from '../domain/row/shape.ts';
 import type { RowReading, RowSource, SourceRecord } from '../domain/source.ts';
 import { compileTemplate } from '../domain/row/template.ts';
-import type { Engine } from '../engine/engine.ts';
-import { systemNow, type ApiLink, type Context } from './context.ts';
+import type { BatchApi } from '../domain/ports.ts';
+import type { Store } from '../domain/store.ts';
 import { firstRows } from './first-rows.ts';
-import type { Texts } from './prepare.ts';
 
 /** Looked at before the inputs are read: enough to see several kinds of rows, and read in an instant. */
 const FIRST = { rows: 500, bytes: 4_000_000 } as const;
@@ -33,12 +32,27 @@ const COUNT_SLACK_TOKENS = 8;
 const MEASURED_RUNS = 5;
 const MEASURED_TOKENS_MIN = 100_000;
 
+/** What is written once for all rows. */
+export interface SharedTexts {
+  readonly prompt?: string | undefined;
+  readonly system?: string | undefined;
+}
+
 export interface CacheRequest {
-  readonly inputs: readonly string[];
+  readonly mode: Exclude<CacheMode, 'off'>;
+  readonly lane: Lane;
+  readonly limit: number | undefined;
   readonly source: RowSource;
-  readonly texts: Texts;
-  readonly link: ApiLink | null;
-  readonly engine: Pick<Engine, 'store'>;
+  /** The same inputs once more; called where they can be opened twice. */
+  readonly reopen: () => Promise<RowSource>;
+  readonly texts: SharedTexts;
+  /** Null where nobody may be asked. */
+  readonly api: BatchApi | null;
+  readonly signal: AbortSignal;
+  readonly store: Store;
+  readonly nowMs: number;
+  /** What it comes to, or why to nothing. */
+  readonly say: (text: string) => void;
   /** What names a run of the same: its settings by their hashes, and the API that it goes to. */
   readonly same: (run: RunRecord) => boolean;
   /** Without any marks. */
@@ -53,15 +67,12 @@ export interface CacheChoice {
 }
 
 /** What rows get marks for. Says what it comes to, and why where it comes to nothing. */
-export async function chooseCache(context: Context, request: CacheRequest): Promise<CacheChoice> {
-  const { cache: mode = 'off' } = context.flags;
-  if (mode === 'off') return { source: request.source, prefixes: [], settings: null };
-  const { flags } = context;
-  const first = await firstRows({ inputs: request.inputs, flags, source: request.source }, FIRST);
-  const records = first.records.slice(0, flags.limit ?? Infinity);
-  const sample = paramsOf(records, request.read);
-  const rows = Math.min(flags.limit ?? Infinity, first.about ?? Infinity);
-  const chooser = new Chooser(context, request, { mode, sample, rows: Number.isFinite(rows) ? rows : sample.length });
+export async function chooseCache(request: CacheRequest): Promise<CacheChoice> {
+  const { limit = Infinity } = request;
+  const first = await firstRows(request, FIRST);
+  const sample = paramsOf(first.records.slice(0, limit), request.read);
+  const rows = Math.min(limit, first.about ?? Infinity);
+  const chooser = new Chooser(request, { sample, rows: Number.isFinite(rows) ? rows : sample.length });
   const settings = await chooser.choose();
   return { source: first.source, prefixes: chooser.marked, settings };
 }
@@ -75,7 +86,6 @@ function paramsOf(records: readonly SourceRecord[], read: CacheRequest['read']):
 }
 
 interface Sampled {
-  readonly mode: CacheMode;
   readonly sample: readonly JsonObject[];
   /** In all, as far as that can be told before they are read. */
   readonly rows: number;
@@ -83,26 +93,26 @@ interface Sampled {
 
 class Chooser {
   readonly marked: MarkedPrefix[] = [];
-  readonly #context: Context;
   readonly #request: CacheRequest;
   readonly #sampled: Sampled;
-  readonly #lane: Lane;
   readonly #refused: string[] = [];
   readonly #reasons: string[] = [];
   readonly #tokens = new Map<string, number>();
 
-  constructor(context: Context, request: CacheRequest, sampled: Sampled) {
-    this.#context = context;
+  constructor(request: CacheRequest, sampled: Sampled) {
     this.#request = request;
     this.#sampled = sampled;
-    this.#lane = context.flags.realtime === true ? 'realtime' : 'batch';
   }
 
   async choose(): Promise<CacheSettings> {
-    const { mode, sample } = this.#sampled;
-    const found = findPrefixes(sample, { heads: headsOf(this.#request.texts), bytesMin });
+    const { sample } = this.#sampled;
+    const { mode, nowMs } = this.#request;
+    const found = findPrefixes(sample, {
+      heads: headsOf(this.#request.texts),
+      bytesMin: (model) => bytesMin(model, nowMs),
+    });
     const earlier = await this.#earlier();
-    const runs = await this.#request.engine.store.runs();
+    const runs = await this.#request.store.runs();
     for (const prefix of found) {
       const kept = earlier?.prefixes.find(({ key }) => key === prefix.key);
       if (kept) this.#use(prefix, kept.ttl, kept.tokens);
@@ -111,7 +121,7 @@ class Chooser {
     }
     if (this.marked.length === 0) {
       const why = this.#reasons[0] ?? noneText(sample);
-      this.#say(`cache: not used: ${why}`);
+      this.#request.say(`cache: not used: ${why}`);
       return { mode, prefixes: [], refused: this.#refused, declined: why };
     }
     const prefixes = this.marked.map(({ key, model, ttl }) => ({
@@ -125,23 +135,24 @@ class Chooser {
 
   /** The decision of a run of the same inputs and settings. */
   async #earlier(): Promise<CacheSettings | null> {
-    const runs = (await this.#request.engine.store.runs()).filter((run) => !run.canceled && this.#request.same(run));
+    const runs = (await this.#request.store.runs()).filter((run) => !run.canceled && this.#request.same(run));
     const last = runs.findLast((run) => cacheOf(run) !== null);
     return last ? cacheOf(last) : null;
   }
 
   async #decide(prefix: FoundPrefix, runs: readonly RunRecord[]): Promise<void> {
     const { model } = prefix;
-    const least = tokensMin(model);
+    const { mode, lane, nowMs } = this.#request;
+    const least = tokensMin(model, nowMs);
     const tokens = await this.#count(prefix);
     if (tokens < least) {
       const why = `the shared prefix has about ${formatCount(tokens)} tokens, ${model} caches from ${formatCount(least)}`;
       this.#refuse(prefix, why);
       return;
     }
-    const { mode, sample, rows } = this.#sampled;
+    const { sample, rows } = this.#sampled;
     const use: PrefixUse = {
-      ...{ model, lane: this.#lane, prefixTokens: tokens },
+      ...{ model, lane, prefixTokens: tokens },
       promptTokens: tokensFromBytes(model, meanBytes(sample)),
       rows: Math.max(prefix.rows, Math.round((rows * prefix.rows) / sample.length)),
     };
@@ -153,7 +164,7 @@ class Chooser {
     this.#use(prefix, verdict.ttl, tokens);
     const share =
       prefix.rows === sample.length ? 'all rows' : `${Math.round((100 * prefix.rows) / sample.length)}% of the rows`;
-    this.#say(
+    this.#request.say(
       `cache: ${formatCount(tokens)} tokens that ${share} begin with are kept for ${verdict.ttl}${savingText(verdict)}`,
     );
   }
@@ -171,13 +182,12 @@ class Chooser {
 
   /** As the API counts it, where it can be asked; else by its size. */
   async #count(prefix: FoundPrefix): Promise<number> {
-    const { link } = this.#request;
+    const { api, signal } = this.#request;
     const estimate = tokensFromBytes(prefix.model, prefix.bytes);
-    const request = link && this.#requestOf(prefix);
-    if (!link || !request) return estimate;
+    const request = api && this.#requestOf(prefix);
+    if (!api || !request) return estimate;
     try {
-      const { signal } = this.#context;
-      const counted = await link.api.countTokens({ paramsJson: JSON.stringify(request), betas: [], signal });
+      const counted = await api.countTokens({ paramsJson: JSON.stringify(request), betas: [], signal });
       return Math.max(0, counted - COUNT_SLACK_TOKENS);
     } catch (error) {
       // It is asked for nothing but a better number: whatever is wrong with the API is said by who needs it.
@@ -197,7 +207,7 @@ class Chooser {
   }
 
   async #measured(model: string, runs: readonly RunRecord[]): Promise<MeasuredHits> {
-    const { store } = this.#request.engine;
+    const { store } = this.#request;
     const seen = new Map<CacheTtl, { tokens: number; read: number; runs: number }>();
     for (const run of runs.toReversed()) {
       const prefixes = (cacheOf(run)?.prefixes ?? []).filter((prefix) => prefix.model === model);
@@ -205,7 +215,7 @@ class Chooser {
       if (!first || prefixes.some(({ ttl }) => ttl !== first.ttl)) continue;
       const sum = seen.get(first.ttl) ?? { tokens: 0, read: 0, runs: 0 };
       if (sum.runs >= MEASURED_RUNS) continue;
-      const usage = (await store.usage(run.id)).filter(({ lane }) => lane === this.#lane);
+      const usage = (await store.usage(run.id)).filter(({ lane }) => lane === this.#request.lane);
       const read = usage.reduce((total, entry) => total + entry.cacheReadTokens, 0);
       const hits = hitShare(usage);
       if (hits === null) continue;
@@ -220,27 +230,23 @@ class Chooser {
       return sum && sum.tokens >= MEASURED_TOKENS_MIN ? sum.read / sum.tokens : null;
     };
   }
-
-  #say(text: string): void {
-    if (this.#context.flags.quiet !== true) this.#context.terminal.talk(text);
-  }
 }
 
 /** The texts that are the same in all rows before the first thing that is not. */
-function headsOf({ prompt, system }: Texts): string[] {
+export function headsOf({ prompt, system }: SharedTexts): string[] {
   return [prompt, system].flatMap((text) => (text === undefined ? [] : [compileTemplate(text).head]));
 }
 
-function tokensMin(model: string): number {
-  return modelFacts(model, systemNow()).cacheTokensMin ?? TOKENS_MIN_UNKNOWN;
+export function tokensMin(model: string, nowMs: number): number {
+  return modelFacts(model, nowMs).cacheTokensMin ?? TOKENS_MIN_UNKNOWN;
 }
 
-function bytesMin(model: string): number {
-  const least = tokensMin(model);
+export function bytesMin(model: string, nowMs: number): number {
+  const least = tokensMin(model, nowMs);
   return (least * least) / tokensFromBytes(model, least);
 }
 
-function meanBytes(sample: readonly JsonObject[]): number {
+export function meanBytes(sample: readonly JsonObject[]): number {
   const bytes = sample.reduce((sum, params) => sum + Buffer.byteLength(JSON.stringify(params)), 0);
   return bytes / Math.max(1, sample.length);
 }
@@ -265,30 +271,3 @@ function savingText({ expectedUsd, lowUsd }: Saving): string {
   const expected = expectedUsd < 0 ? `${formatUsd(-expectedUsd)} more` : `${formatUsd(expectedUsd)} less`;
   return `: about ${expected} than without, ${low} if few rows find them`;
 }
-
-/** What `--cache auto` would save, of a run that was submitted without; null where that is not worth a word. */
-export function cacheHint(
-  sample: readonly JsonObject[],
-  { mix, texts, lane }: { readonly mix: ModelMix; readonly texts: Texts; readonly lane: Lane },
-): string | null {
-  let expectedUsd = 0;
-  let tokens = 0;
-  for (const prefix of findPrefixes(sample, { heads: headsOf(texts), bytesMin })) {
-    const { model } = prefix;
-    const prefixTokens = tokensFromBytes(model, prefix.bytes);
-    const rows = Math.round(((mix[model]?.rows ?? 0) * prefix.rows) / sample.length);
-    const use = { model, lane, prefixTokens, promptTokens: tokensFromBytes(model, meanBytes(sample)), rows };
-    // Nothing is asked of the API for a hint: where the estimate is near the bound, nothing is said.
-    if (prefixTokens < tokensMin(model) * HINT_SURE_FACTOR) continue;
-    const verdict = decide(use, 'auto');
-    if (!verdict.use) continue;
-    expectedUsd += verdict.expectedUsd;
-    tokens = Math.max(tokens, prefixTokens);
-  }
-  if (expectedUsd < HINT_USD_MIN) return null;
-  return `cache: off; rows share up to about ${formatCount(tokens)} tokens, and --cache auto would save about ${formatUsd(expectedUsd)}.`;
-}
-
-/** The estimate for newer tokenizers is a third above that for older ones. */
-const HINT_SURE_FACTOR = 1.3;
-const HINT_USD_MIN = 0.5;

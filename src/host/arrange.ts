@@ -9,18 +9,26 @@ import { drawBy, sampled, SEED_DEFAULT } from '../domain/row/draw.ts';
 import { shuffled } from '../domain/row/shuffle.ts';
 import type { RowSource, SourceRecord } from '../domain/source.ts';
 import { OwnSpool } from '../engine/spools.ts';
-import { openSpools } from './context.ts';
-import type { Flags } from './options.ts';
+import { openSpools } from './spools.ts';
 
-export function arranged(source: RowSource, flags: Flags, stateFolder: string): RowSource {
-  const { sample: share, shuffle = false, seed = SEED_DEFAULT } = flags;
+/** As the flags of the command line and the options of the library name them. */
+export interface Drawing {
+  readonly sample?: number | undefined;
+  readonly shuffle?: boolean | undefined;
+  readonly seed?: number | undefined;
+  readonly limit?: number | undefined;
+}
+
+/** `folder`: where rows may be put aside. */
+export function arranged(source: RowSource, drawing: Drawing, folder: string): RowSource {
+  const { sample: share, shuffle = false, seed = SEED_DEFAULT, limit = null } = drawing;
   if (share === undefined && !shuffle) return source;
   if (share === 0) {
     throw new BatchrunError('E_USAGE', '--sample 0% would leave no row', { hint: 'Give a share such as 1%.' });
   }
   const records = (): AsyncIterable<Iterable<SourceRecord>> => {
     const chosen = share === undefined ? source.records() : sampledOf(source, { share, draw: drawBy(seed, 'sample') });
-    return shuffle ? shuffledOf(chosen, { flags, seed, stateFolder }) : chosen;
+    return shuffle ? shuffledOf(chosen, { limit, seed, folder }) : chosen;
   };
   return { columns: source.columns, records, progress: () => source.progress() };
 }
@@ -39,15 +47,15 @@ async function* sampledOf(
 
 async function* shuffledOf(
   records: AsyncIterable<Iterable<SourceRecord>>,
-  { flags, seed, stateFolder }: { readonly flags: Flags; readonly seed: number; readonly stateFolder: string },
+  { limit, seed, folder }: { readonly limit: number | null; readonly seed: number; readonly folder: string },
 ): AsyncGenerator<Iterable<SourceRecord>> {
   let spool: OwnSpool | undefined;
   const openSpool = async () => {
-    spool = new OwnSpool(await openSpools(stateFolder));
+    spool = new OwnSpool(await openSpools(folder));
     return spool.open();
   };
   try {
-    yield* shuffled(records, { draw: drawBy(seed, 'shuffle'), limit: flags.limit ?? null, openSpool });
+    yield* shuffled(records, { draw: drawBy(seed, 'shuffle'), limit, openSpool });
   } finally {
     await spool?.close();
   }
