@@ -5,7 +5,6 @@
  * Not in it: what tools of the API's own cost a use (web search), and images or files that are named by URL or id, whose
  * tokens no one can tell from the request.
  */
-import { ADDED_TOKENS_MOST } from './estimate/added-tokens.ts';
 import { splitByLane } from './lane-mix.ts';
 import type { Lane, LaneMode, ModelMix, ModelPart } from './model.ts';
 import { PRICE_RULES, type TokenPrices } from './prices.ts';
@@ -16,6 +15,8 @@ import { priceOf, pricesOfPrompt } from './pricing.ts';
  * to 3, Chinese and Japanese 2 to 3 (3 bytes a character). The frame of JSON around it counts as text here, too.
  */
 const BYTES_PER_TOKEN_LEAST = 2;
+/** What the API puts before one request is less (estimate/added-tokens.ts; a test holds it to that). */
+const ADDED_TOKENS_MOST = 900;
 /** Inference in the US costs more; what a row asks for is not looked at. */
 const SURCHARGE_MOST = PRICE_RULES.usInferenceFactor;
 

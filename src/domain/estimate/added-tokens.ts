@@ -6,9 +6,6 @@ const most = (tokens: number): number => Math.ceil(tokens * (1 + ADDED_ERROR));
 const TOOLS_MOST = most(Math.max(...Object.values(TOOLS_TOKENS)));
 const SCHEMA_MOST = most(SCHEMA_TOKENS);
 
-/** The most that it puts before one request. */
-export const ADDED_TOKENS_MOST = TOOLS_MOST + SCHEMA_MOST;
-
 /** The most that it puts before a request with these params. `byDefault`: it gets a format that is not in them yet. */
 export function addedTokensMost(params: Readonly<Record<string, unknown>>, byDefault = false): number {
   const { tools, output_config: outputConfig } = params;

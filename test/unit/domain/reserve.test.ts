@@ -1,7 +1,7 @@
 /** What is reserved before something is sent: never less than it can be billed, or what answers so far let expect. */
 import { describe, expect, test } from 'vitest';
 import { chance, integerBetween, pick, seededRng, type Rng } from '../../../src/base/random.ts';
-import { ADDED_TOKENS_MOST } from '../../../src/domain/estimate/added-tokens.ts';
+import { addedTokensMost } from '../../../src/domain/estimate/added-tokens.ts';
 import type { Lane, ModelPart, TokenUsage, UsageEntry } from '../../../src/domain/model.ts';
 import { NO_USAGE } from '../../../src/domain/model.ts';
 import { PRICES, type ModelPrice } from '../../../src/domain/prices.ts';
@@ -100,8 +100,11 @@ describe('the most that it can cost', () => {
     const more = (addedTokens: number, mix = plain): number =>
       worstCostUsd({ [HAIKU]: { ...mix, addedTokens } }, 'realtime') ?? NaN;
     expect(more(1_000) - more(0)).toBeCloseTo((1_000 * 0.1 * 1.1) / 1e6, 12);
-    const nearlyLong = { ...plain, bytes: 199_000, largestBytes: 199_000 };
-    expect(more(ADDED_TOKENS_MOST, nearlyLong)).toBeGreaterThan(4 * more(0, nearlyLong));
+    const most = addedTokensMost({ tools: [{}] }, true);
+    // One token above the step at most, by what is put before it alone.
+    const bytes = 2 * (100_000 - most + 1);
+    const nearlyLong = { ...plain, bytes, largestBytes: bytes };
+    expect(more(most, nearlyLong)).toBeGreaterThan(4 * more(0, nearlyLong));
   });
 
   test.each(LANES)('counts all input as written to the cache for an hour where a row may do that (%s)', (lane) => {
