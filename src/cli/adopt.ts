@@ -25,6 +25,7 @@ import { absoluteInputs } from './prepare.ts';
 import { createTelling } from './telling.ts';
 import { ingestRequest } from './submit.ts';
 import { submitView } from './submit-view.ts';
+import { jsonText } from './ui.ts';
 
 export async function runAdopt(context: Context, batchId: string, argv: readonly string[]): Promise<number> {
   const { flags } = context;
@@ -215,5 +216,5 @@ function tell({ terminal }: Context, { runId, batch }: { readonly runId: string;
 async function printRun({ flags, terminal }: Context, store: Store, runId: string): Promise<void> {
   if (flags.quiet !== true) terminal.talk(`Now: batchrun collect ${runId}`);
   const view = await submitView(store, { runId, exists: false, driver: null });
-  await terminal.data(flags.json === true ? `${JSON.stringify(view)}\n` : `${runId}\n`);
+  await terminal.data(flags.json === true ? jsonText(view) : `${runId}\n`);
 }

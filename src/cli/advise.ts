@@ -16,6 +16,7 @@ import type { Flags } from './options.ts';
 import { EXIT } from './outcome.ts';
 import { readTexts, rowReading, type Texts } from './prepare.ts';
 import { adviseText, viewAdvice } from './render/advise-text.ts';
+import { jsonText } from './ui.ts';
 
 export async function runAdvise(context: Context, inputs: readonly string[], argv: readonly string[]): Promise<number> {
   const { flags, terminal, stateFolder } = context;
@@ -35,7 +36,7 @@ export async function runAdvise(context: Context, inputs: readonly string[], arg
   const unused = unusedColumns(source, { flags, texts, templates });
   const report = adviceOf(advisor, { nowMs: systemNow(), answers: await answersSoFar(stateFolder), unused });
   const of = { isCsv: source.columns.length > 0, input: inputs[0] ?? '-' };
-  if (flags.json === true) await terminal.data(`${JSON.stringify(viewAdvice(report, of))}\n`);
+  if (flags.json === true) await terminal.data(jsonText(viewAdvice(report, of)));
   else await terminal.text(`${adviseText(report, of)}\n`);
   return EXIT.ok;
 }

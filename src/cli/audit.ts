@@ -12,6 +12,7 @@ import { auditText } from './render/audit-text.ts';
 import { selectRuns } from './select-run.ts';
 import { shellQuote } from './shell.ts';
 import { isDriving } from './status.ts';
+import { jsonText } from './ui.ts';
 
 export async function runAudit(context: Context, wanted: string | undefined): Promise<number> {
   const { flags, terminal, stateFolder } = context;
@@ -34,7 +35,7 @@ export async function runAudit(context: Context, wanted: string | undefined): Pr
     });
     terminal.line('');
     const leftAlone = all.filter((run) => !runs.includes(run)).map((run) => run.id);
-    if (flags.json === true) await terminal.data(`${JSON.stringify({ ...report, left_alone: leftAlone })}\n`);
+    if (flags.json === true) await terminal.data(jsonText({ ...report, left_alone: leftAlone }));
     else await terminal.text(auditText(report, terminal.dataColor));
     return exitOf(report);
   } finally {

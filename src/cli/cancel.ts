@@ -9,6 +9,7 @@ import { connectApi, hasState, openStore, type Context } from './context.ts';
 import { assertOrigin, driveAndReport } from './drive-runs.ts';
 import { EXIT } from './outcome.ts';
 import { selectOpenRun } from './select-run.ts';
+import { jsonText } from './ui.ts';
 
 /** A submit that drives does not cancel for us, but it is over soon; a collect does. */
 const SUBMIT_MS_MAX = 10_000;
@@ -20,7 +21,7 @@ export async function runCancel(context: Context, wanted: string): Promise<numbe
   try {
     const run = await selectOpenRun(store, wanted, stateFolder);
     if (run.state === 'done') {
-      if (flags.json === true) await terminal.data(`${JSON.stringify({ runs: [await viewRun(store, run)] })}\n`);
+      if (flags.json === true) await terminal.data(jsonText({ runs: [await viewRun(store, run)] }));
       else terminal.talk(`${run.id} is done already; there is nothing to cancel.`);
       return EXIT.ok;
     }
@@ -34,7 +35,7 @@ export async function runCancel(context: Context, wanted: string): Promise<numbe
     } catch (error) {
       if (!isBatchrunError(error, 'E_LOCKED')) throw error;
       const now = (await store.run(run.id)) ?? run;
-      if (flags.json === true) await terminal.data(`${JSON.stringify({ runs: [await viewRun(store, now)] })}\n`);
+      if (flags.json === true) await terminal.data(jsonText({ runs: [await viewRun(store, now)] }));
       terminal.talk(
         `${error.message}: it stops the batches of ${run.id}. \`batchrun collect\` brings the cancel to its end.`,
       );

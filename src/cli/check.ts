@@ -14,6 +14,7 @@ import { everyRowReading, readTexts, type Texts } from './prepare.ts';
 import { checkText, type CheckView } from './render/check-text.ts';
 import { withScratch } from './scratch.ts';
 import type { Terminal } from './terminal.ts';
+import { jsonText } from './ui.ts';
 
 const PENDING_CHARS_MAX = 256 * 1024;
 
@@ -90,7 +91,7 @@ class JsonProblems {
   }
 
   async end(view: CheckView): Promise<void> {
-    this.#pending += `],${JSON.stringify(view).slice(1)}\n`;
+    this.#pending += `],${jsonText(view).slice(1)}`;
     await this.#flush();
   }
 

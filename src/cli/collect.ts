@@ -14,6 +14,7 @@ import { EXIT } from './outcome.ts';
 import { changedOutputs, checkOutputs } from './output-path.ts';
 import { selectRun } from './select-run.ts';
 import { rememberWishes, wishesAsked } from './wishes.ts';
+import { jsonText } from './ui.ts';
 
 export async function runCollect(context: Context, wanted: string | undefined): Promise<number> {
   const { flags, terminal, stateFolder } = context;
@@ -32,7 +33,7 @@ export async function runCollect(context: Context, wanted: string | undefined): 
       if (flags.quiet !== true && (flags.output ?? flags.format ?? flags.errors) !== undefined) {
         terminal.talk('To write the results of a finished run once more, name it: `batchrun collect latest -o FILE`.');
       }
-      if (flags.json === true) await terminal.data(`${JSON.stringify({ runs: [] })}\n`);
+      if (flags.json === true) await terminal.data(jsonText({ runs: [] }));
       return EXIT.ok;
     }
     const link = await connectApi(context);
@@ -59,7 +60,7 @@ function checkFlags({ flags }: Context): void {
 async function nothingHere({ flags, terminal, stateFolder }: Context, wanted: string | undefined): Promise<number> {
   if (wanted !== undefined) throw new BatchrunError('E_RUN_UNKNOWN', `there is no state in ${stateFolder}`);
   if (flags.quiet !== true) terminal.talk(`Nothing to do: there is no state in ${stateFolder}.`);
-  if (flags.json === true) await terminal.data(`${JSON.stringify({ runs: [] })}\n`);
+  if (flags.json === true) await terminal.data(jsonText({ runs: [] }));
   return EXIT.ok;
 }
 

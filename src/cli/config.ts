@@ -17,6 +17,7 @@ import { configText, type ConfigValue, type ConfigView } from './render/config-t
 import { fileName } from './setting-values.ts';
 import { applySettings, variableOf, type Settings } from './settings.ts';
 import { addSimFlags } from './sim-flags.ts';
+import { jsonText } from './ui.ts';
 
 export async function runConfig(context: Context, name: string | undefined, argv: readonly string[]): Promise<number> {
   const { flags, terminal } = context;
@@ -26,7 +27,7 @@ export async function runConfig(context: Context, name: string | undefined, argv
   }
   if (name !== undefined && !Object.hasOwn(COMMAND_FLAGS, name)) throw unknownCommand(name);
   const view = viewConfig(name, { argv, env: process.env, cwd: process.cwd() });
-  if (flags.json === true) await terminal.data(`${JSON.stringify(view)}\n`);
+  if (flags.json === true) await terminal.data(jsonText(view));
   else await terminal.text(`${configText(view, { color: terminal.dataColor })}\n`);
   return EXIT.ok;
 }

@@ -13,6 +13,7 @@ import { sendLeftNotices } from './notify.ts';
 import { exitOfRun } from './outcome.ts';
 import { changedOutputs, checkOutputs } from './output-path.ts';
 import { tellEnd } from './tell-end.ts';
+import { jsonText } from './ui.ts';
 
 /** Gives the run as it is afterwards. */
 export async function deliver(context: Context, store: Store, run: RunRecord): Promise<RunRecord> {
@@ -38,7 +39,7 @@ export async function reportDone(context: Context, store: Store, run: RunRecord,
   }
   const view = await viewRun(store, now);
   const exit = exitOfRun(now, flags.failIf);
-  if (flags.json === true) await terminal.data(`${JSON.stringify({ runs: [view] })}\n`);
+  if (flags.json === true) await terminal.data(jsonText({ runs: [view] }));
   tellEnd(context, view, exit);
   await sendLeftNotices(context, store, command);
   return exit;

@@ -11,6 +11,7 @@ import { openInput, type Context } from './context.ts';
 import { EXIT } from './outcome.ts';
 import { diffText, type DiffFile, type DiffView } from './render/diff-text.ts';
 import { withScratch } from './scratch.ts';
+import { jsonText } from './ui.ts';
 
 export async function runDiff(context: Context, a: string, b: string): Promise<number> {
   const { flags, terminal, signal } = context;
@@ -36,7 +37,7 @@ export async function runDiff(context: Context, a: string, b: string): Promise<n
     };
     return { file_a: fileOf(a, 0, duplicatesInA), file_b: fileOf(b, 1, duplicatesInB), ...report };
   });
-  if (flags.json === true) await terminal.data(`${JSON.stringify(view)}\n`);
+  if (flags.json === true) await terminal.data(jsonText(view));
   else await terminal.text(`${diffText(view, { color: terminal.dataColor })}\n`);
   // That files differ is what was asked, and no failure; what could not be read is one.
   return view.file_a.broken.count + view.file_b.broken.count > 0 ? EXIT.usage : EXIT.ok;

@@ -13,7 +13,7 @@ import { modelFacts } from '../domain/models.ts';
 import { findCredentials, hasState, openStore, probeSqlite, type ApiLink, type Context } from './context.ts';
 import { credentialText, describeKey } from './key-pool.ts';
 import { EXIT } from './outcome.ts';
-import { createPaint } from './ui.ts';
+import { createPaint, jsonText } from './ui.ts';
 
 interface Check {
   readonly name: string;
@@ -185,7 +185,7 @@ async function checkModel({ signal }: Context, { api }: ApiLink, model: string):
 async function tell({ flags, terminal }: Context, checks: readonly Check[]): Promise<void> {
   if (flags.json === true) {
     const ok = checks.every((check) => check.ok !== false);
-    await terminal.data(`${JSON.stringify({ ok, checks })}\n`);
+    await terminal.data(jsonText({ ok, checks }));
     return;
   }
   const paint = createPaint(terminal.dataColor);

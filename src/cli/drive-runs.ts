@@ -23,6 +23,7 @@ import { tellEnd } from './tell-end.ts';
 import { createTelling } from './telling.ts';
 import { ThreadProver } from './prove-results.ts';
 import { batchLines, batchText } from './render/run-text.ts';
+import { jsonText } from './ui.ts';
 
 export interface DriveOptions {
   readonly command: string;
@@ -78,7 +79,7 @@ export async function driveAndReport(context: Context, store: Store, options: Dr
     if (!isBatchrunError(error, 'E_API_UNREACHABLE')) notify.failed(error);
     if (flags.skipIfLocked === true && isBatchrunError(error, 'E_LOCKED')) {
       if (flags.quiet !== true) terminal.talk(`${error.message}: nothing to do here`);
-      if (flags.json === true) await terminal.data(`${JSON.stringify({ runs: [] })}\n`);
+      if (flags.json === true) await terminal.data(jsonText({ runs: [] }));
       return EXIT.ok;
     }
     throw error;
@@ -173,7 +174,7 @@ async function report(
     // Canceled rows are what was asked for.
     return command === 'cancel' && code === EXIT.rowsFailed && flags.failIf === undefined ? EXIT.ok : code;
   });
-  if (flags.json === true) await terminal.data(`${JSON.stringify({ runs: views })}\n`);
+  if (flags.json === true) await terminal.data(jsonText({ runs: views }));
   if (views.length === 0 && flags.quiet !== true && flags.json !== true) {
     terminal.talk('Nothing to do: there is no unfinished run.');
   }

@@ -23,6 +23,7 @@ import {
   type Explanation,
 } from './render/explain-text.ts';
 import { wishesAsked } from './wishes.ts';
+import { jsonText } from './ui.ts';
 
 export async function explainRouting(
   context: Context,
@@ -49,7 +50,7 @@ export async function explainRouting(
   }
   const reading = read(record);
   const explanation = explain(record, { reading, seen: seen.last, context, inputs });
-  if (flags.json === true) await terminal.data(`${JSON.stringify(viewExplanation(explanation))}\n`);
+  if (flags.json === true) await terminal.data(jsonText(viewExplanation(explanation)));
   else await terminal.text(`${explanationText(explanation)}\n`);
   return EXIT.ok;
 }

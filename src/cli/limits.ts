@@ -6,6 +6,7 @@ import { viewLimits } from '../engine/limits-view.ts';
 import { hasState, openReading, systemNow, type Context } from './context.ts';
 import { EXIT } from './outcome.ts';
 import { limitsText } from './render/limits-text.ts';
+import { jsonText } from './ui.ts';
 
 export async function runLimits(context: Context): Promise<number> {
   const { flags, terminal, stateFolder } = context;
@@ -13,7 +14,7 @@ export async function runLimits(context: Context): Promise<number> {
   const nowMs = systemNow();
   const views = viewLimits(pools, nowMs);
   if (flags.json === true) {
-    await terminal.data(`${JSON.stringify({ limits: views, state: stateFolder })}\n`);
+    await terminal.data(jsonText({ limits: views, state: stateFolder }));
   } else if (views.length === 0) {
     await terminal.text(`Nothing is known of limits in ${stateFolder} yet: they are learnt while a command drives.\n`);
   } else {

@@ -6,13 +6,13 @@ import { formatCount, formatDuration, formatUsd } from '../base/units.ts';
 import { viewRun } from '../engine/status.ts';
 import { hasState, openReading, type Context } from './context.ts';
 import { EXIT } from './outcome.ts';
-import { stateWord, table } from './ui.ts';
+import { jsonText, stateWord, table } from './ui.ts';
 
 export async function runList(context: Context): Promise<number> {
   const { flags, terminal, stateFolder } = context;
   if (!hasState(stateFolder)) {
     await terminal.data(
-      flags.json === true ? `${JSON.stringify({ runs: [] })}\n` : `No runs: there is no state in ${stateFolder}.\n`,
+      flags.json === true ? jsonText({ runs: [] }) : `No runs: there is no state in ${stateFolder}.\n`,
     );
     return EXIT.ok;
   }
@@ -21,7 +21,7 @@ export async function runList(context: Context): Promise<number> {
     const views = [];
     for (const run of await store.runs()) views.push(await viewRun(store, run));
     if (flags.json === true) {
-      await terminal.data(`${JSON.stringify({ runs: views })}\n`);
+      await terminal.data(jsonText({ runs: views }));
       return EXIT.ok;
     }
     const lines = views.map((view) => [

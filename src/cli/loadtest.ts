@@ -28,7 +28,7 @@ import { startSim } from './loadtest/sim.ts';
 import { EXIT } from './outcome.ts';
 import { loadtestText } from './render/loadtest-text.ts';
 import { writeReport } from './report-file.ts';
-import { createPaint } from './ui.ts';
+import { createPaint, jsonText } from './ui.ts';
 
 export async function runLoadtest(
   context: Context,
@@ -102,7 +102,7 @@ async function load(context: Context, { settings, where, endpoint }: LoadParts):
 
 async function show({ flags, terminal }: Context, view: LoadView, points: readonly LoadPoint[]): Promise<void> {
   const paint = createPaint(process.stdout.isTTY && terminal.color);
-  await terminal.data(flags.json === true ? `${JSON.stringify(view)}\n` : `${loadtestText(view, paint)}\n`);
+  await terminal.data(flags.json === true ? jsonText(view) : `${loadtestText(view, paint)}\n`);
   const written: string[] = [];
   if (flags.html !== undefined) written.push(`The report is in ${writeReport(flags.html, loadReport(view, points))}.`);
   if (flags.csv !== undefined) written.push(`${plural(points.length, 'second')} in ${resolve(flags.csv)}.`);

@@ -43,8 +43,18 @@ function jsonLine(event: EventRecord): string {
 function textLine(event: EventRecord): string {
   const chunk = event.chunkNo === null ? '' : ` chunk ${event.chunkNo}`;
   const row = event.seq === null ? '' : ` row ${event.seq}`;
-  const data = Object.entries(event.data)
-    .map(([name, value]) => ` ${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
-    .join('');
+  const data = Object.entries(event.data).map(dataText).join('');
   return `${new Date(event.atMs).toISOString()}  ${event.kind}${chunk}${row}${data}\n`;
+}
+
+/** ` name=value`. Of counts by name those that are not 0: `{succeeded: 3, errored: 0}` is ` counts.succeeded=3`. */
+function dataText([name, value]: readonly [string, unknown]): string {
+  if (Array.isArray(value)) return value.length === 0 ? '' : ` ${name}=${value.map(valueText).join(',')}`;
+  if (typeof value !== 'object' || value === null) return ` ${name}=${valueText(value)}`;
+  const parts = Object.entries(value).filter(([, part]) => part !== 0);
+  return parts.map(([part, inner]) => ` ${name}.${part}=${valueText(inner)}`).join('');
+}
+
+function valueText(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }

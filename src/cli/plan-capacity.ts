@@ -13,6 +13,7 @@ import type { Flags } from './options.ts';
 import { capacityText } from './render/capacity-text.ts';
 import { writeReport } from './report-file.ts';
 import { correctedCommand } from './shell.ts';
+import { jsonText } from './ui.ts';
 
 /** What a call of a load is taken to be where nobody says: the request of the documentation's own example of a price. */
 const ASSUMED_CALL = { inputTokens: 1_000, outputTokens: 300 } as const;
@@ -35,7 +36,7 @@ export async function runCapacity(context: Context, argv: readonly string[]): Pr
   }
   const view = { ...planCapacity(question), assumed };
   if (flags.html !== undefined) terminal.talk(`The report is in ${writeReport(flags.html, capacityReport(view))}`);
-  if (flags.json === true) await terminal.data(`${JSON.stringify(view)}\n`);
+  if (flags.json === true) await terminal.data(jsonText(view));
   else await terminal.text(`${capacityText(view, { color: terminal.dataColor })}\n`);
   return EXIT.ok;
 }

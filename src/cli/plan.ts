@@ -34,6 +34,7 @@ import { writeReport } from './report-file.ts';
 import { withScratchFolder } from './scratch.ts';
 import { ingestRequest } from './submit.ts';
 import { planReport } from '../tools/plan/report.ts';
+import { jsonText } from './ui.ts';
 
 export async function runPlan(context: Context, inputs: readonly string[], argv: readonly string[]): Promise<number> {
   warnOfTier(context);
@@ -268,6 +269,6 @@ async function show(context: Context, view: PlanView, inputs: readonly string[])
     const path = writeReport(flags.html, planReport(view, inputs.join(', ')));
     terminal.talk(`The report is in ${path}`);
   }
-  if (flags.json === true) await terminal.data(`${JSON.stringify(view)}\n`);
+  if (flags.json === true) await terminal.data(jsonText(view));
   else await terminal.text(`${planText(view, { color: terminal.dataColor })}\n`);
 }

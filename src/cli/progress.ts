@@ -7,12 +7,11 @@
  */
 import type { Clock } from '../base/clock.ts';
 import { formatBytes, formatCount, formatDuration, plural } from '../base/units.ts';
-import type { RunRecord } from '../domain/model.ts';
+import type { RowCounts, RunRecord } from '../domain/model.ts';
 import type { EngineEvent } from '../engine/events.ts';
 import { outageText } from '../engine/outage-text.ts';
 import { finishedRows } from '../engine/status.ts';
 import type { Store } from '../domain/store.ts';
-import { rowsNotSucceeded } from '../domain/fail-if.ts';
 import type { Terminal } from './terminal.ts';
 import { cacheEventText } from './render/cache-text.ts';
 import { deadlineText } from './render/deadline-text.ts';
@@ -23,12 +22,32 @@ export interface ProgressOptions {
   readonly terminal: Terminal;
   readonly clock: Clock;
   readonly quiet: boolean;
+  /** For how long an API that cannot be reached is tried. */
+  readonly giveUpMs?: number;
 }
 
 /** Between two lines where nobody looks: enough for a log, little enough for a mail. */
 const LINE_INTERVAL_MS = 30_000;
 const LIVE_INTERVAL_MS = 100;
 const RETRIES_TOLD_MAX = 20; // told one by one; the log has them all
+
+/** How many rows of these runs are where; what is nowhere is not said. */
+export function rowParts(runs: readonly Pick<RunRecord, 'rows'>[], { green, yellow, red }: Paint): LinePart[] {
+  const of = (...states: (keyof RowCounts)[]): number =>
+    runs.reduce((sum, { rows }) => sum + states.reduce((all, state) => all + rows[state], 0), 0);
+  const part = (count: number, text: string, rank: number, paint = plain): LinePart => {
+    return { text: count === 0 ? '' : `${formatCount(count)} ${text}`, rank, paint };
+  };
+  return [
+    part(of('succeeded'), 'ok', 5, green),
+    part(of('failed', 'invalid'), 'failed', 2, red),
+    part(of('expired'), 'expired', 2, red),
+    part(of('canceled'), 'canceled', 2, yellow),
+    part(of('retry', 'in_realtime'), 'retry', 3, yellow),
+    part(of('in_batch'), 'in batches', 6),
+    part(of('waiting'), 'waiting', 7),
+  ];
+}
 
 export class Progress {
   readonly #options: ProgressOptions;
@@ -121,25 +140,11 @@ export class Progress {
   async #runsLine(): Promise<string> {
     const { runs, done, tokens } = await this.#sums();
     const total = runs.reduce((sum, run) => sum + run.totalRows, 0);
-    const of = (pick: (run: RunRecord) => number): number => runs.reduce((sum, run) => sum + pick(run), 0);
-    const succeeded = of((run) => run.rows.succeeded);
-    const rest = of((run) => rowsNotSucceeded(run.rows));
-    const retry = of((run) => run.rows.retry + run.rows.in_realtime);
-    const inBatch = of((run) => run.rows.in_batch);
-    const waiting = of((run) => run.rows.waiting);
     const elapsedMs = this.#options.clock.monotonicMs() - this.#startMs;
     const minutes = Math.max(elapsedMs / 60_000, 1 / 60);
-    const { green, yellow, red } = this.#paint;
-    const part = (count: number, text: string, rank: number, paint = plain): LinePart => {
-      return { text: count === 0 ? '' : `${formatCount(count)} ${text}`, rank, paint };
-    };
     const line: LinePart[] = [
       { text: `${this.#bar(done, total)} ${formatCount(done)}/${formatCount(total)}`, rank: 0 },
-      part(succeeded, 'ok', 5, green),
-      part(rest, 'failed', 2, red),
-      part(retry, 'retry', 3, yellow),
-      part(inBatch, 'in batches', 6),
-      part(waiting, 'waiting', 7),
+      ...rowParts(runs, this.#paint),
       { text: `${shortCount((done - this.#doneBefore) / minutes)} rows/min`, rank: 4 },
       { text: `${shortCount((tokens - this.#tokensBefore) / minutes)} tokens/min`, rank: 8 },
       { text: formatDuration(elapsedMs), rank: 1 },
@@ -237,7 +242,9 @@ export class Progress {
       case 'api.unreachable':
       case 'api.errors': {
         const kind = event.kind === 'api.errors' ? 'errors' : 'silent';
-        return yellow(`${outageText({ ...event, kind })}; it is tried again`);
+        const { giveUpMs } = this.#options;
+        const how = kind === 'silent' && giveUpMs !== undefined ? ` for up to ${formatDuration(giveUpMs)}` : '';
+        return yellow(`${outageText({ ...event, kind })}; it is tried again${how}`);
       }
       case 'api.answers':
         return 'the API answers again';

@@ -16,6 +16,7 @@ import { sweep } from '../engine/sweep.ts';
 import { connectApi, createEngine, hasState, openStore, type ApiLink, type Context } from './context.ts';
 import { EXIT } from './outcome.ts';
 import { selectSoleRun } from './select-run.ts';
+import { jsonText } from './ui.ts';
 
 export async function runPrune(context: Context, wanted: string | undefined): Promise<number> {
   const { flags, stateFolder } = context;
@@ -114,9 +115,7 @@ function apisFor({ api, keys }: ApiLink, { workspace }: BatchRecord): readonly B
 async function tell({ flags, terminal }: Context, runs: readonly RunRecord[], freedBytes: number): Promise<void> {
   if (flags.json === true) {
     const ids = runs.map((run) => run.id);
-    await terminal.data(
-      `${JSON.stringify({ pruned: ids, freed_bytes: freedBytes, dry_run: flags.dryRun === true })}\n`,
-    );
+    await terminal.data(jsonText({ pruned: ids, freed_bytes: freedBytes, dry_run: flags.dryRun === true }));
     return;
   }
   if (flags.quiet === true && flags.dryRun !== true) return;

@@ -33,6 +33,7 @@ import { writeReport } from './report-file.ts';
 import { noticesText, problemsText } from './render/problems-text.ts';
 import { wishesAsked } from './wishes.ts';
 import { wishesOf } from '../domain/model.ts';
+import { jsonText } from './ui.ts';
 
 const DAY_MS = 86_400_000;
 const DEFAULT_ORIGIN = 'https://api.anthropic.com';
@@ -95,7 +96,7 @@ async function show(
   if (report.problemCount > 0) terminal.talk(problemsText(report.problems, report.problemCount));
   const notices = noticesText(report.notices);
   if (notices !== '' && flags.quiet !== true) terminal.talk(notices);
-  if (flags.json === true) await terminal.data(`${JSON.stringify(view)}\n`);
+  if (flags.json === true) await terminal.data(jsonText(view));
   else await terminal.text(`${rehearsalText(view, { nowMs, columns: terminal.columns })}\n`);
   if (flags.html === undefined) return;
   const path = writeReport(

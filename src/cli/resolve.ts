@@ -11,6 +11,7 @@ import { assertOrigin } from './drive-runs.ts';
 import type { Flags } from './options.ts';
 import { EXIT } from './outcome.ts';
 import { selectOpenRun } from './select-run.ts';
+import { jsonText } from './ui.ts';
 
 export async function runResolve(context: Context, wanted: string): Promise<number> {
   const { flags, terminal, stateFolder } = context;
@@ -32,7 +33,7 @@ export async function runResolve(context: Context, wanted: string): Promise<numb
       first: (session) => resolveChunk(session, { run, chunkNo }, how),
     });
     const now = (await store.run(run.id)) ?? run;
-    if (flags.json === true) await terminal.data(`${JSON.stringify({ runs: [await viewRun(store, now)] })}\n`);
+    if (flags.json === true) await terminal.data(jsonText({ runs: [await viewRun(store, now)] }));
     else if (flags.quiet !== true) terminal.talk(`${settledText(chunkNo, how)}\nNow: batchrun collect ${run.id}`);
     return EXIT.ok;
   } finally {

@@ -15,6 +15,7 @@ import { assertOrigin, driveAndReport } from './drive-runs.ts';
 import { EXIT } from './outcome.ts';
 import { selectRunToRetry } from './select-run.ts';
 import { rememberWishes } from './wishes.ts';
+import { jsonText } from './ui.ts';
 
 export async function runRetry(context: Context, wanted: string): Promise<number> {
   const { flags, terminal, stateFolder } = context;
@@ -49,7 +50,7 @@ export async function runRetry(context: Context, wanted: string): Promise<number
       return await driveAndReport(context, store, { command: 'retry', runIds: [run.id], once: false, link });
     }
     const now = (await store.run(run.id)) ?? run;
-    if (flags.json === true) await terminal.data(`${JSON.stringify({ runs: [await viewRun(store, now)] })}\n`);
+    if (flags.json === true) await terminal.data(jsonText({ runs: [await viewRun(store, now)] }));
     else if (rows > 0 && flags.quiet !== true) terminal.talk('Now: batchrun collect');
     return EXIT.ok;
   } finally {

@@ -12,6 +12,7 @@ import { openInput, type Context } from './context.ts';
 import { EXIT } from './outcome.ts';
 import { statsText, type StatsView } from './render/stats-text.ts';
 import { withScratch } from './scratch.ts';
+import { jsonText } from './ui.ts';
 
 /** Ids that are named; all are counted. */
 const IDS_SHOWN_MAX = 10;
@@ -32,7 +33,7 @@ export async function runStats(context: Context, file: string): Promise<number> 
     }
     return { file, ...report, duplicate_ids: await duplicates(context, file, ids), broken: numbers(broken) };
   });
-  if (flags.json === true) await terminal.data(`${JSON.stringify(view)}\n`);
+  if (flags.json === true) await terminal.data(jsonText(view));
   else await terminal.text(`${statsText(view, { color: terminal.dataColor })}\n`);
   return view.broken.count > 0 ? EXIT.usage : EXIT.ok;
 }

@@ -13,6 +13,7 @@ import { hasState, openReading, type Context, type LedgerReading } from './conte
 import { EXIT } from './outcome.ts';
 import { runText, type TextOptions } from './render/run-text.ts';
 import { selectRuns } from './select-run.ts';
+import { jsonText } from './ui.ts';
 
 /** Without a name, unfinished runs are shown, and the newest finished ones up to this many. */
 const FINISHED_SHOWN_MAX = 3;
@@ -26,7 +27,7 @@ export async function runStatus(context: Context, wanted: string | undefined): P
   const { flags, terminal, stateFolder } = context;
   if (!hasState(stateFolder)) {
     if (wanted !== undefined) throw new BatchrunError('E_RUN_UNKNOWN', `there is no state in ${stateFolder}`);
-    if (flags.json === true) await terminal.data(`${JSON.stringify({ runs: [], state: stateFolder, limits: [] })}\n`);
+    if (flags.json === true) await terminal.data(jsonText({ runs: [], state: stateFolder, limits: [] }));
     else await terminal.text(`No runs: there is no state in ${stateFolder}.\nStart with: batchrun submit <input>\n`);
     return EXIT.ok;
   }
@@ -57,7 +58,7 @@ async function rendered(context: Context, store: LedgerReading, wanted: string |
   const limits = await limitsOf(store, nowMs);
   if (flags.json === true) {
     const who = driving && { pid: driving.pid, host: driving.host, command: driving.command };
-    return `${JSON.stringify({ runs: views, state: stateFolder, driver: who, limits: limits?.views ?? [] })}\n`;
+    return jsonText({ runs: views, state: stateFolder, driver: who, limits: limits?.views ?? [] });
   }
   if (views.length === 0) return `No runs in ${stateFolder}.\nStart with: batchrun submit <input>\n`;
   const options = { color: context.terminal.dataColor, nowMs };

@@ -17,6 +17,7 @@ import { EXIT } from './outcome.ts';
 import { submitView, tellUploads } from './submit-view.ts';
 import type { PreflightView } from './render/preflight-text.ts';
 import { savingView } from './render/saving-text.ts';
+import { jsonText } from './ui.ts';
 
 interface Upload {
   readonly engine: Engine;
@@ -70,7 +71,7 @@ export async function uploadAndReport(context: Context, upload: Upload): Promise
   }
   const view = { ...(await submitView(store, { runId, exists, driver, preflight })), saving: savingView(saving) };
   if (flags.quiet !== true) tellUploads(context, view, { driver, told });
-  await terminal.data(flags.json === true ? `${JSON.stringify(view)}\n` : `${runId}\n`);
+  await terminal.data(flags.json === true ? jsonText(view) : `${runId}\n`);
   const run = end === 'stopped' ? await store.run(runId) : null;
   if (run) terminal.talk(stoppedText([await viewRun(store, run)]));
   if (end === 'unreachable') terminal.talk('The API could not be reached; the work goes on with `batchrun collect`.');

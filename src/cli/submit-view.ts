@@ -9,6 +9,7 @@ import type { IngestReport } from '../engine/ingest.ts';
 import type { Context } from './context.ts';
 import { EXIT } from './outcome.ts';
 import type { PreflightView } from './render/preflight-text.ts';
+import { jsonText } from './ui.ts';
 
 /** The answer of `submit`: the shape of its `--json`. */
 export async function submitView(
@@ -115,7 +116,7 @@ export async function endPruned(context: Context, report: IngestReport): Promise
       already_submitted: true,
       driver: null,
     };
-    await terminal.data(`${JSON.stringify(view)}\n`);
+    await terminal.data(jsonText(view));
   } else {
     await terminal.data(`${runId}\n`);
   }

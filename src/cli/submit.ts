@@ -43,6 +43,7 @@ import { noticesText, problemsText } from './render/problems-text.ts';
 import { viewRoutes } from '../host/route-view.ts';
 import { routesText } from './render/routes-text.ts';
 import { savingText, savingView } from './render/saving-text.ts';
+import { jsonText } from './ui.ts';
 
 export interface SubmitOptions {
   /** The command as it is called in messages: submit or run. */
@@ -237,7 +238,7 @@ async function endDryRun(context: Context, report: IngestReport): Promise<number
       saving: savingView(report.saving),
       first_request: first,
     };
-    await terminal.data(`${JSON.stringify(view)}\n`);
+    await terminal.data(jsonText(view));
     return EXIT.ok;
   }
   terminal.talk('The first request, as it would be sent:');

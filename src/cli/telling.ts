@@ -17,5 +17,5 @@ export interface Telling {
 
 export function createTelling({ flags, terminal, log }: Pick<Context, 'flags' | 'terminal' | 'log'>): Telling {
   if (flags.logFormat === 'json') return new JsonTelling(log);
-  return new Progress({ terminal, clock: systemClock, quiet: flags.quiet === true });
+  return new Progress({ terminal, clock: systemClock, quiet: flags.quiet === true, giveUpMs: flags.giveUp });
 }

@@ -17,6 +17,13 @@ export function createPaint(color: boolean): Paint {
   return { bold: paint(1), dim: paint(2), green: paint(32), yellow: paint(33), red: paint(31), cyan: paint(36) };
 }
 
+/** One object for programs, on a line. Sums of money are not shown with the noise of binary fractions (0.30000000000000004). */
+export function jsonText(value: unknown): string {
+  const shown = (_name: string, one: unknown): unknown =>
+    typeof one === 'number' && !Number.isInteger(one) ? Number(one.toPrecision(12)) : one;
+  return `${JSON.stringify(value, shown)}\n`;
+}
+
 /** A bar of so many columns. What has begun shows, and only all of it is full. */
 export function bar(share: number, width: number, { full, partial, empty }: Symbols): string {
   const steps = partial.length + 1;

@@ -182,7 +182,8 @@ async function afterFailure(session: Session, failed: FailedCreate): Promise<voi
     case 'sealed_wait': {
       await driver.recordNotCreated({ attemptId, atMs, reason: cause });
       const waitMs = pauseCreates(session, failure, link);
-      engine.emit({ kind: 'upload.waits', ...place, waitMs, cause });
+      // Broken off by ourselves at a stop: nothing waits, and nobody refused it.
+      if (failure.connection !== 'aborted') engine.emit({ kind: 'upload.waits', ...place, waitMs, cause });
       return;
     }
     case 'uncertain':

@@ -52,6 +52,15 @@ describe('the caps', () => {
     expect(await uploadRound(it.the, [it.run.id])).toMatchObject({ uploaded: 2 });
   });
 
+  test('a create that was broken off at a stop is not said to have been refused', async () => {
+    const it = await ready(1);
+    // Before its tail: after it the stop waits for the answer.
+    it.api.createBatch = () => Promise.reject(refused({ connection: 'aborted' }));
+    await uploadRound(it.the, [it.run.id]);
+    expect(await chunksOf(it)).toEqual(['sealed 1']);
+    expect(it.events.filter(({ kind }) => kind === 'upload.waits')).toEqual([]);
+  });
+
   test.each([
     [401, 'authentication_error', 'credentials'],
     [403, 'permission_error', 'permission'],
