@@ -3,7 +3,7 @@
  * none, and refused where a ledger must have been and is gone.
  */
 import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileError } from '../adapters/file-error.ts';
 import type { DbOptions } from '../adapters/sqlite/db.ts';
 import type { LedgerReading } from '../adapters/sqlite/reading.ts';
@@ -48,13 +48,26 @@ export async function openReading(folder: string): Promise<LedgerReading> {
 /** Gives what says that there was a ledger here. */
 export function preparedFolder(folder: string): string | undefined {
   try {
-    if (!existsSync(folder)) mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder);
     const ignore = join(folder, '.gitignore');
     // Nobody should commit prompts and answers by accident.
     if (!existsSync(ignore) && readdirSync(folder).length === 0) writeFileSync(ignore, '*\n');
     return tracesOf(folder);
   } catch (error) {
     throw stateError(folder, error);
+  }
+}
+
+/** One folder after the other: the recursive mkdir of Node never ends where the system says that there is no such place. */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return;
+  const above = dirname(folder);
+  if (above !== folder) makeFolder(above);
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+  } catch (error) {
+    // Another process made it meanwhile.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
 }
 
