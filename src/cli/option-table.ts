@@ -229,7 +229,10 @@ export const FLAG_SPECS = {
     text: 'ask again up to n times, with twice the max_tokens, where an answer was cut by it (default: 0)',
     read: count(0, 20),
   },
-  prices: { flags: '--prices <file>', text: 'prices of models as JSON, in place of those of the built-in table' },
+  prices: {
+    flags: '--prices <file>',
+    text: 'prices of models in JSON or YAML, in place of those of the built-in table',
+  },
   maxAttempts: {
     flags: '--max-attempts <n>',
     text: 'tries of a row, both lanes together',
