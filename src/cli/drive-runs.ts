@@ -184,9 +184,12 @@ async function report(
   // Cut short while nobody answered: exit 4 would look like work that goes on well.
   const isCut = end === 'once' || (end === 'stopped' && !context.signal.aborted);
   const isSlip = flags.quiet === true && outage !== null && isShort(outage);
-  if (isCut && outage !== null && !isSlip && flags.json !== true) throw outageError(outage);
+  const code = gravest(codes);
+  // What a person must do is graver than an API that is not there.
+  const isGraver = code === EXIT.blocked || code === EXIT.unexpected;
+  if (isCut && outage !== null && !isSlip && !isGraver && flags.json !== true) throw outageError(outage);
   if (end === 'stopped' && flags.quiet !== true) terminal.talk(stoppedText(views));
-  return gravest(codes);
+  return code;
 }
 
 /** Runs that this command was not asked for and nobody drives now: else a night that was cut short is never collected. */

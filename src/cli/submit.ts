@@ -193,7 +193,7 @@ async function confirm(context: Context, report: IngestReport, link: ApiLink | n
   if (flags.yes === true || flags.dryRun === true || !terminal.interactive || link === null) return;
   const most = worstRunCostUsd(report.mix, allWishes(context).lane);
   if (most !== null && most <= flags.confirmOver) return;
-  const cost = most === null ? 'an unknown amount (a model without a known price)' : `at most ${formatUsd(most)}`;
+  const cost = most === null ? 'an unknown amount (a model without a known price)' : `at most about ${formatUsd(most)}`;
   terminal.talk(
     `${plural(report.rows - report.invalid, 'row')} to ${link.baseUrl} with ${credentialText(link)}, ${cost}.`,
   );
@@ -213,7 +213,7 @@ function tellReport(context: Context, report: IngestReport, link: ApiLink | null
   if (notices !== '') terminal.talk(notices);
   const wishes = allWishes(context);
   const most = worstRunCostUsd(report.mix, wishes.lane);
-  const cost = most === null ? 'cost unknown (a model without a known price)' : `at most ${formatUsd(most)}`;
+  const cost = most === null ? 'cost unknown (a model without a known price)' : `at most about ${formatUsd(most)}`;
   const skipped = report.invalid > 0 ? `, ${formatCount(report.invalid)} skipped` : '';
   terminal.talk(
     `${plural(report.rows, 'row')}${skipped}, ${plural(report.chunks, 'batch', 'batches')}, ${formatBytes(report.bytes)}, ${cost}` +

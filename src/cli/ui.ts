@@ -19,9 +19,13 @@ export function createPaint(color: boolean): Paint {
 
 /** One object for programs, on a line. Sums of money are not shown with the noise of binary fractions (0.30000000000000004). */
 export function jsonText(value: unknown): string {
-  const shown = (_name: string, one: unknown): unknown =>
-    typeof one === 'number' && !Number.isInteger(one) ? Number(one.toPrecision(12)) : one;
-  return `${JSON.stringify(value, shown)}\n`;
+  return `${JSON.stringify(value, (_name, one: unknown) => (typeof one === 'number' ? withoutNoise(one) : one))}\n`;
+}
+
+/** What the last digits of a double alone make long. Everything else, also what a user gave, stays to the last digit. */
+function withoutNoise(value: number): number {
+  const rounded = Number(value.toPrecision(15));
+  return String(value).length - String(rounded).length > 2 ? rounded : value;
 }
 
 /** A bar of so many columns. What has begun shows, and only all of it is full. */

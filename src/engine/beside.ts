@@ -10,12 +10,15 @@ import { chunkKey, type Session } from './session.ts';
 
 /** True when the results of a chunk were fetched: there may be more. */
 export async function fetchBeside(session: Session, scope: DriveScope): Promise<boolean> {
-  const { engine, blocks, fetchWaits } = session;
+  const { engine, blocks, fetchWaits, keys } = session;
   const nowMs = engine.clock.monotonicMs();
   const own = new Set(scope.uploading);
   for (const run of await engine.store.runs()) {
     if (run.state !== 'active' || run.origin !== engine.api.origin || own.has(run.id)) continue;
     for (const chunk of await engine.store.chunks(run.id, { states: ['ended'] })) {
+      const batch = chunk.batchId === null ? null : await engine.store.batch(chunk.batchId);
+      // Of a workspace that none of the keys is of: asked with another key it would look as if it were gone.
+      if (batch === null || keys.placeOf(batch.workspace) === null) continue;
       if (blocks.stopsChunk(chunk) || (fetchWaits.get(chunkKey(chunk))?.notBeforeMs ?? 0) > nowMs) continue;
       return collectOne(session, chunk, scope.runIds);
     }

@@ -17,6 +17,7 @@ import type { Store } from '../domain/store.ts';
 import { ChunkWriter } from './chunk-writer.ts';
 import type { Engine } from './engine.ts';
 import { RequestReader } from './requests.ts';
+import { sizeOfParams } from './split.ts';
 
 export interface Duplicate {
   readonly chunkNo: number;
@@ -103,9 +104,8 @@ export async function dropDuplicates(engine: Engine, runId: string, duplicates: 
       if (drop.has(at)) continue;
       const place = index.at(at);
       const paramsJson = paramsOf((await body.read(place.requestOffset, place.requestBytes)).toString(), null);
-      const { model, max_tokens: maxTokens } = JSON.parse(paramsJson) as { model: string; max_tokens: number };
       const line = await rows.read(place.rowOffset, place.rowBytes);
-      await writer.add({ seq: place.seq, params: Buffer.from(paramsJson), kind: { model, maxTokens }, line });
+      await writer.add({ seq: place.seq, params: Buffer.from(paramsJson), kind: sizeOfParams(paramsJson), line });
     }
     if (writer.rowCount > 0) {
       await engine.store.resealChunk(runId, await writer.seal());

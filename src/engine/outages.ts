@@ -3,6 +3,7 @@
  * knows since when. While it lasts it is written anew every quarter of an hour, so that nobody takes an old word for the
  * state of things.
  */
+import type { EventQuery } from '../domain/store-steps.ts';
 import type { Store } from '../domain/store.ts';
 import type { ApiCall, KnownOutage, Outage } from './reach.ts';
 import { outageText } from './outage-text.ts';
@@ -12,6 +13,7 @@ import type { Session } from './session.ts';
 export const SILENT_EVENT = 'api.unreachable';
 export const ERRORS_EVENT = 'api.errors';
 export const OVER_EVENT = 'api.answers';
+const KINDS: readonly string[] = [SILENT_EVENT, ERRORS_EVENT, OVER_EVENT];
 /** Of so many events, newest first, the last word is looked for: while an outage lasts little else happens. */
 const EVENTS_LOOKED_AT = 200;
 const AGAIN_MS = 15 * 60_000;
@@ -26,9 +28,13 @@ export interface OutageSaid {
 }
 
 /** What was last said of an outage that was not over by then; else null. */
-export async function lastOutage(store: Pick<Store, 'events'>, runId: string): Promise<OutageSaid | null> {
-  const events = await store.events(runId, { limit: EVENTS_LOOKED_AT, newest: true });
-  const word = events.findLast(({ kind }) => [SILENT_EVENT, ERRORS_EVENT, OVER_EVENT].includes(kind));
+export async function lastOutage(
+  store: Pick<Store, 'events'>,
+  runId: string,
+  query: EventQuery = { limit: EVENTS_LOOKED_AT },
+): Promise<OutageSaid | null> {
+  const events = await store.events(runId, { ...query, newest: true });
+  const word = events.findLast(({ kind }) => KINDS.includes(kind));
   if (word === undefined || word.kind === OVER_EVENT) return null;
   const { since, cause, on } = word.data;
   const sinceMs = typeof since === 'string' ? Date.parse(since) : NaN;
@@ -74,7 +80,8 @@ export class OutageKeeper {
     for (const runId of runIds) {
       if (this.#loaded.has(runId)) continue;
       this.#loaded.add(runId);
-      const said = await lastOutage(engine.store, runId);
+      // Once a process, and however much has happened since: an outage that is not known is never told to be over.
+      const said = await lastOutage(engine.store, runId, { limit: 1, kinds: KINDS });
       if (said === null) continue;
       this.#open.set(runId, { kind: said.kind, atMs: here(said.lastMs) });
       const outage = { ...said, sinceMs: here(said.sinceMs), lastMs: here(said.lastMs), call: callOf(said.call) };

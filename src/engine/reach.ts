@@ -43,6 +43,8 @@ export class Reach {
   readonly #troubles = new Map<ApiCall, Trouble>();
   #silent: Trouble | null = null;
   #told: Outage | null = null;
+  /** Which call had an error last, where none has gone well since. */
+  #lastFailed: ApiCall | null = null;
   /** What an earlier process has met and did not see the end of, and when it was last met. */
   #known: KnownOutage | null = null;
 
@@ -59,6 +61,7 @@ export class Reach {
 
   /** A call went well. */
   heard(call: ApiCall): void {
+    this.#lastFailed = null;
     this.#silent = null;
     this.#troubles.delete(call);
     const forgottenMs = this.#nowMs() - FORGOTTEN_AFTER_MS;
@@ -75,7 +78,7 @@ export class Reach {
     // Broken off by ourselves: it says nothing of the API.
     if (failure.connection === 'aborted') return;
     if (isTrouble(failure)) this.#hasFailed(call, failure);
-    else if (failure.status === null) {
+    else if (failure.status === null || failure.unreadable) {
       this.#silent = noted(this.#silent, this.#nowMs(), failure.message);
       if (this.silentForMs() >= SILENT_TOLD_AFTER_MS) this.say();
     } else this.heard(call);
@@ -109,6 +112,7 @@ export class Reach {
     const before = wasSilent && this.#silent ? { ...this.#silent, count: ERRORS_TOLD_MIN } : null;
     this.#silent = null;
     const trouble = this.#troubles.get(call) ?? before;
+    this.#lastFailed = call;
     this.#troubles.set(call, noted(trouble, this.#nowMs(), `${causeOf(failure)} on ${call}`));
     if (wasSilent || (this.#told === null && this.#lasting() !== null)) this.say();
   }
@@ -129,15 +133,16 @@ export class Reach {
       const { sinceMs: ownMs, cause } = this.#silent;
       return { kind: 'silent', sinceMs: sinceMs(ownMs), cause, call: null };
     }
-    const [call, trouble] = this.#lasting() ?? [...this.#troubles][0] ?? [];
+    // A slip is no outage where calls went well after it; a pass that ends with one knows no better.
+    const [call, trouble] = this.#lasting() ?? [...this.#troubles].find(([name]) => name === this.#lastFailed) ?? [];
     if (call === undefined || trouble === undefined) return null;
     return { kind: 'errors', sinceMs: sinceMs(trouble.sinceMs), cause: trouble.cause, call };
   }
 }
 
-/** Errors of the API itself. A refusal is a sound answer. */
-function isTrouble({ status, unreadable }: ApiFailure): boolean {
-  return unreadable || (status !== null && status >= 500);
+/** Errors of the API itself. A refusal is a sound answer; what cannot be read may be of anybody (a portal in between). */
+function isTrouble({ status }: ApiFailure): boolean {
+  return status !== null && status >= 500;
 }
 
 function noted(before: Trouble | null, nowMs: number, cause: string): Trouble {

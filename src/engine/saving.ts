@@ -2,7 +2,14 @@
  * What `--dedupe` and `--reuse` save, or would have saved: for whoever asks before anything is sent.
  */
 import type { DuplicateGauge } from '../domain/duplicate-gauge.ts';
-import { wishesOf, type Coalescing, type LaneMode, type RunRecord } from '../domain/model.ts';
+import {
+  wishesOf,
+  type Coalescing,
+  type LaneMode,
+  type ModelMix,
+  type ModelPart,
+  type RunRecord,
+} from '../domain/model.ts';
 import { worstRunCostUsd } from '../domain/reserve.ts';
 import { addMix, type MixSums } from '../domain/chunk-text.ts';
 import type { Engine } from './engine.ts';
@@ -71,5 +78,13 @@ async function sparedOf(
 }
 
 function spareable({ rows, mix }: { readonly rows: number; readonly mix: RunRecord['mix'] }, lane: LaneMode): Spared {
-  return { rows: Math.round(rows), usd: worstRunCostUsd(mix, lane) };
+  return { rows: Math.round(rows), usd: worstRunCostUsd(plainMix(mix), lane) };
+}
+
+/** The gauge knows sums alone: without this they would be priced as one long prompt, all of it written to the cache. */
+function plainMix(mix: ModelMix): ModelMix {
+  const plain = (part: ModelPart): ModelPart => {
+    return { largestBytes: part.bytes / Math.max(1, part.rows), cachingRows: 0, ...part };
+  };
+  return Object.fromEntries(Object.entries(mix).map(([model, part]) => [model, plain(part)]));
 }

@@ -11,7 +11,6 @@ import { WindowCache } from './windows.ts';
 
 /** Records read at a time. */
 const PAGE_ROWS = 2_000;
-/** A line holds a row's columns and params, which fit into a body; JSON may double that. */
 
 /** Row records in the order of their seq, read page by page as the walk goes on. */
 export class RecordCursor {

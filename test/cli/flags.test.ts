@@ -93,8 +93,8 @@ describe('flag > environment > configuration file > default', () => {
   });
 
   test.each([
-    ['{', /not JSON/],
-    ['[]', /one JSON object/],
+    ['{', /not valid JSON/],
+    ['[]', /must hold names with values/],
     ['{"chunk-size":"many"}', /chunk-size/],
     ['{"chunk-size":{}}', /chunk-size/],
     ['{"format":"xml"}', /format/],

@@ -180,7 +180,7 @@ function costText(view: RunView): string {
   if (view.state === 'done') return `  tokens ${tokens}\n  cost   ${cost}`;
   const parts = [
     estimate === null ? '' : `about ${formatUsd(estimate)} in the end`,
-    most === null ? '' : `at most ${formatUsd(most)}`,
+    most === null ? '' : `at most about ${formatUsd(most)}`,
   ].filter((part) => part !== '');
   return `  tokens ${tokens}\n  cost   ${cost} so far${parts.length > 0 ? ` (${parts.join(', ')})` : ''}`;
 }

@@ -139,11 +139,19 @@ export function assertPlaceholders(template: Template, columns: readonly string[
  * Other single braces are text, as in a prompt that shows JSON.
  */
 export function assertNoSingleBraces(template: Template, columns: readonly string[], flag = '--prompt'): void {
-  const column = columns.find((name) => template.text.includes(`{${name}}`));
+  const column = columns.find((name) => isInSingleBraces(template.text, name));
   if (column === undefined) return;
   throw new BatchrunError(
     'E_TEMPLATE',
     `${flag} has {${column}} in single braces, which are only text: every row would send the same request`,
     { hint: `Write {{${column}}} to put the column in.`, details: { columns } },
   );
+}
+
+/** `{name}`, and not as a part of `{{name}}`, which is how the text of an escape (`{{{{name}}}}`) shows. */
+function isInSingleBraces(text: string, name: string): boolean {
+  for (let at = text.indexOf(`{${name}}`); at >= 0; at = text.indexOf(`{${name}}`, at + 1)) {
+    if (text[at - 1] !== '{' && text[at + name.length + 2] !== '}') return true;
+  }
+  return false;
 }

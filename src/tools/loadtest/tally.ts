@@ -44,6 +44,7 @@ export type Outcome = 'succeeded' | 'rate_limited' | 'failed' | 'canceled';
 
 /** Answers up to here are as usual (see correctedTotal). */
 const USUAL_PERCENTILE = 90;
+const SPREAD_MAX = 3;
 /** A day; a longer test is refused. */
 const POINTS_MAX = 86_400;
 
@@ -210,14 +211,16 @@ export class Tally {
  * In the open model times count from the planned arrival already. A user of the closed model, whom nothing holds up, asks
  * each time that he has thought and been answered as usual: that is the interval of the correction. As usual are nine of
  * ten answers: by the median the ordinary spread of answers would count as stalls, and half as much would be added to
- * times of which nothing was omitted.
+ * times of which nothing was omitted. Beyond three times the median (exponential times have 3.3) it is no spread any more:
+ * where more than a tenth stall, the ninth of ten is a stall itself.
  */
 export function correctedTotal(
   { total, service }: Pick<Part, 'total' | 'service'>,
   thinkMs: number | null,
 ): ReturnType<Times['view']> {
   if (thinkMs === null) return total.view();
-  return total.corrected(thinkMs + (service.percentileMs(USUAL_PERCENTILE) ?? 0));
+  const usualMs = Math.min(service.percentileMs(USUAL_PERCENTILE) ?? 0, SPREAD_MAX * (service.percentileMs(50) ?? 0));
+  return total.corrected(thinkMs + usualMs);
 }
 
 export function outcomeOf({ failure }: LoadAnswer): Outcome {

@@ -136,6 +136,13 @@ describe('what it will cost if it is like what came before', () => {
     expect(expected(part(10, { maxTokens: 1_000 }), [])).toBeCloseTo(price(input, 1_000), 9);
   });
 
+  test('counts what the API puts before tools and schemas until answers show it', () => {
+    const more = { ...part(10), addedTokens: 6_300 };
+    expect(expected(more, []) - expected(part(10), [])).toBeCloseTo(price(6_300, 0), 9);
+    const usage = [seen({ rows: 5, inputTokens: 2_000, outputTokens: 50 })];
+    expect(expected(more, usage)).toBeCloseTo(expected(part(10), usage), 12);
+  });
+
   test('goes by what rows took, after it', () => {
     const usage = [seen({ rows: 5, inputTokens: 2_000, outputTokens: 50 })];
     // 400 tokens of 4,000 bytes, and 10 tokens of an answer.

@@ -3,6 +3,7 @@
  * that one.
  */
 import { describe, expect, test } from 'vitest';
+import { worstRunCostUsd } from '../../../src/domain/reserve.ts';
 import { collectRound } from '../../../src/engine/collect.ts';
 import { copyRound } from '../../../src/engine/copy-answers.ts';
 import { poll } from '../../../src/engine/poll.ts';
@@ -292,6 +293,8 @@ describe('what is said of it', () => {
     const off = await lab().ingest(INPUT);
     expect(off).toMatchObject({ saving: { deduped: { rows: 0 }, duplicates: { rows: 3, exact: true } } });
     expect(off.saving?.duplicates?.usd).toBeGreaterThan(0);
+    // Half of the rows cannot save more than half of what all of them can cost.
+    expect(off.saving?.duplicates?.usd).toBeLessThanOrEqual(0.51 * (worstRunCostUsd(off.mix, 'auto') ?? NaN));
     expect((await lab().ingest(rows(5))).saving?.duplicates).toMatchObject({ rows: 0, usd: 0 });
   });
 });

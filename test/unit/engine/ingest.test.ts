@@ -74,6 +74,20 @@ describe('ids that occur twice', () => {
     }
     expect(run.rows).toMatchObject({ waiting: 3, invalid: 2 });
   });
+
+  test('take nothing away from what the others may cost', async () => {
+    const tools = [{ name: 'look', input_schema: { type: 'object' }, cache_control: { type: 'ephemeral' } }];
+    const withTools = (at: number): Json => ({ ...row(at), params: { ...(row(at)['params'] as Json), tools } });
+    const once = [withTools(1), withTools(2), withTools(3)];
+    const mixOf = async (input: readonly Json[]): Promise<unknown> => {
+      const room = lab();
+      const run = await room.submit(input, skip);
+      return (await room.store.chunks(run.id)).map(({ mix }) => mix);
+    };
+    const mix = await mixOf(once);
+    expect(JSON.stringify(mix)).toMatch(/"cachingRows":3,"addedTokens":[1-9]/);
+    expect(await mixOf([...once, withTools(2)])).toEqual(mix);
+  });
 });
 
 describe('rows that cannot be sent', () => {

@@ -125,10 +125,11 @@ describe('errors of the API', () => {
     expect(room.told).toEqual([]);
   });
 
-  it('an answer that cannot be read is one of them', () => {
+  it('an answer that cannot be read is none of them: whoever gave it, --give-up counts on', () => {
     const room = new Room();
-    room.fails({ ...BROKEN, status: 200, type: null, unreadable: true }, 0, 30_000, 90_000);
-    expect(room.words).toEqual(['errors since 0: status 200 on list']);
+    room.fails({ ...BROKEN, status: 200, message: 'the answer is not JSON', unreadable: true }, 0, 30_000, 90_000);
+    expect(room.words).toEqual(['silent since 0: the answer is not JSON']);
+    expect(room.reach.silentForMs()).toBe(90_000);
   });
 
   it('of calls that nobody makes any more do not last for ever', () => {
@@ -144,6 +145,14 @@ describe('errors of the API', () => {
     room.fails(BROKEN, 7);
     room.reach.say();
     expect(room.words).toEqual(['errors since 7: 500 api_error on list']);
+  });
+
+  it('are not told to those who stop, where another call went well after the slip', () => {
+    const room = new Room();
+    room.fails(BROKEN, 7);
+    room.reach.heard('results');
+    room.reach.say();
+    expect(room.told).toEqual([]);
   });
 });
 

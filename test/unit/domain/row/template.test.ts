@@ -105,6 +105,13 @@ describe('assertNoSingleBraces', () => {
     );
   });
 
+  it.each(['Write a template that prints {{{{text}}}}', '{{{{text}}', '{{{{text}'])(
+    'leaves escapes alone: %s',
+    (prompt) => {
+      expect(() => assertNoSingleBraces(compileTemplate(prompt), ['text'])).not.toThrow();
+    },
+  );
+
   it('leaves other braces alone', () => {
     const template = compileTemplate('Answer as {"label": "…"} or {other}');
     expect(() => assertNoSingleBraces(template, ['id', 'text'])).not.toThrow();

@@ -46,6 +46,15 @@ it('users whose answers spread as answers do are not corrected for stalls that w
   within('p99_ms', 0.1);
 });
 
+it('a stall shows in the corrected times also where more than a tenth of the answers meet it', async () => {
+  let asked = 0;
+  const stalling = madeUp(() => ({ tookMs: ++asked % 7 === 0 ? 5_000 : 50 }));
+  const load = { kind: 'closed', users: 5, spawnPerSecond: null } as const;
+  const { view } = await tested({ load, durationMs: 60_000 }, stalling);
+  expect(view.latency.service?.p50_ms).toBeLessThan(60);
+  expect(view.latency.total?.p50_ms).toBeGreaterThan(1_500);
+});
+
 it('the seconds are told without a gap, each under its own number, also where the test ends on one', async () => {
   const { points, view } = await tested(
     { load: open('steps', [1, 16], 30_000), durationMs: 30_000 },
