@@ -16,7 +16,7 @@ interface DryRun {
   readonly routes?: readonly Routed[];
 }
 
-const AT_MOST = /at most (\$[\d.]+)/;
+const AT_MOST = /at most about (\$[\d.]+)/;
 
 async function plan(b: Bench, args: readonly string[]): Promise<PlanView> {
   return (await b.json(0, ['plan', ...args])) as unknown as PlanView;
