@@ -92,6 +92,17 @@ export function roundUsd(usd: number): number {
   return Math.round(usd * 1e9) / 1e9;
 }
 
+/** JSON in which sums of money do not have the noise of binary fractions (0.30000000000000004). */
+export function plainJson(value: unknown): string {
+  return JSON.stringify(value, (_name, one: unknown) => (typeof one === 'number' ? withoutNoise(one) : one));
+}
+
+/** What the last digits of a double alone make long. Everything else, also what a user gave, stays to the last digit. */
+function withoutNoise(value: number): number {
+  const rounded = Number(value.toPrecision(15));
+  return String(value).length - String(rounded).length > 2 ? rounded : value;
+}
+
 /** `1 row`, `2 rows`. */
 export function plural(count: number, one: string, many = `${one}s`): string {
   return `${formatCount(count)} ${count === 1 ? one : many}`;

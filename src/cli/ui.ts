@@ -1,6 +1,7 @@
 /**
  * Colours and columns for terminals. Without a terminal, with NO_COLOR or --no-color, text comes out plain.
  */
+import { plainJson } from '../base/units.ts';
 import type { Symbols } from './symbols.ts';
 
 export interface Paint {
@@ -17,15 +18,9 @@ export function createPaint(color: boolean): Paint {
   return { bold: paint(1), dim: paint(2), green: paint(32), yellow: paint(33), red: paint(31), cyan: paint(36) };
 }
 
-/** One object for programs, on a line. Sums of money are not shown with the noise of binary fractions (0.30000000000000004). */
+/** One object for programs, on a line. */
 export function jsonText(value: unknown): string {
-  return `${JSON.stringify(value, (_name, one: unknown) => (typeof one === 'number' ? withoutNoise(one) : one))}\n`;
-}
-
-/** What the last digits of a double alone make long. Everything else, also what a user gave, stays to the last digit. */
-function withoutNoise(value: number): number {
-  const rounded = Number(value.toPrecision(15));
-  return String(value).length - String(rounded).length > 2 ? rounded : value;
+  return `${plainJson(value)}\n`;
 }
 
 /** A bar of so many columns. What has begun shows, and only all of it is full. */

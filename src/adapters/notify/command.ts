@@ -7,6 +7,7 @@ import type { Clock } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
 import { redact, type Logger } from '../../base/log.ts';
 import type { Rng } from '../../base/random.ts';
+import { plainJson } from '../../base/units.ts';
 import type { NoticeBody } from '../../domain/notice-body.ts';
 import { NotTaken, PATIENCE, withPatience, type Patience } from './patience.ts';
 
@@ -71,7 +72,7 @@ async function run(parts: NoticeCommandParts, body: NoticeBody, signal: AbortSig
   child.stderr.setEncoding('utf8').on('data', hear);
   // A command that does not read its stdin is none the worse.
   child.stdin.on('error', () => undefined);
-  child.stdin.end(`${JSON.stringify(body)}\n`);
+  child.stdin.end(`${plainJson(body)}\n`);
   const timeout = AbortSignal.timeout(timeoutMs);
   const end = await endOf(child, AbortSignal.any([signal, timeout]));
   if (output !== '') log.debug('notify.output', { notice: body.id, output: redact(output.trim()) });

@@ -6,6 +6,7 @@ import { createHmac } from 'node:crypto';
 import type { Clock } from '../../base/clock.ts';
 import { messageOf, systemCodeOf } from '../../base/errors.ts';
 import type { Rng } from '../../base/random.ts';
+import { plainJson } from '../../base/units.ts';
 import type { NoticeBody } from '../../domain/notice-body.ts';
 import { NotTaken, PATIENCE, withPatience, type Patience } from './patience.ts';
 
@@ -39,7 +40,7 @@ export function createWebhook(parts: WebhookParts): Webhook {
   return {
     name: 'webhook',
     deliver: (body, options) => {
-      const text = JSON.stringify(bodyFor(new URL(parts.url), body));
+      const text = plainJson(bodyFor(new URL(parts.url), body));
       return withPatience(() => post(parts, text, options.signal), { ...options, clock, rng, patience });
     },
   };
