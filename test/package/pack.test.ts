@@ -28,7 +28,7 @@ const UNPACKED_BYTES_MAX = 6_500_000;
 const ALLOWED: readonly RegExp[] = [
   /^(?:package\.json|README\.md|CHANGELOG\.md|LICENSE)$/,
   /^dist\/(?:adapters|base|cli|domain|engine|host|library|tools)\/[\w./-]+\.js$/,
-  /^dist\/(?:base|domain|engine|library|tools)\/[\w./-]+\.d\.ts$/,
+  /^dist\/(?:base|domain|engine|host|library|tools)\/[\w./-]+\.d\.ts$/,
   /^dist\/web\/[\w./-]+\.(?:js|css|html|svg)$/,
   /^dist\/(?:config|routes)\.schema\.json$/,
   /^dist\/licenses\.txt$/,
