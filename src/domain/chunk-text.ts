@@ -6,6 +6,7 @@
 import { BatchrunError } from '../base/errors.ts';
 import { BODY_HEAD, BODY_TAIL } from './limits.ts';
 import type { Lane, ModelMix, PartSums } from './model.ts';
+import type { RowKind } from './row/row-block.ts';
 
 const REQUEST_HEAD = '{"custom_id":"';
 const REQUEST_MIDDLE = '","params":';
@@ -44,7 +45,7 @@ export function paramsOf(request: string, wireId: string | null): string {
   return request.slice(middle + REQUEST_MIDDLE.length, -1);
 }
 
-export interface Sums {
+interface Sums {
   rows: number;
   bytes: number;
   maxTokens: number;
@@ -72,6 +73,20 @@ const LANES: readonly Lane[] = ['batch', 'realtime'];
 
 export function noSums(): Sums {
   return { rows: 0, bytes: 0, maxTokens: 0, largestBytes: 0, cachingRows: 0 };
+}
+
+/** One request more. Called for every row. */
+export function addRequest(
+  sum: Sums,
+  bytes: number,
+  { maxTokens, caches, addedTokens }: Pick<RowKind, 'maxTokens' | 'caches' | 'addedTokens'>,
+): void {
+  sum.rows++;
+  sum.bytes += bytes;
+  sum.maxTokens += maxTokens;
+  if (bytes > sum.largestBytes) sum.largestBytes = bytes;
+  if (caches === true) sum.cachingRows++;
+  if (addedTokens) sum.addedTokens = (sum.addedTokens ?? 0) + addedTokens;
 }
 
 function addSums(sum: Sums, part: PartSums): void {

@@ -8,7 +8,7 @@
 import { createHash } from 'node:crypto';
 import { invariant } from '../base/errors.ts';
 import { BlockPair } from '../base/text-block.ts';
-import { bodyBytes, noSums, requestHead, REQUEST_TAIL, type MixSums } from '../domain/chunk-text.ts';
+import { addRequest, bodyBytes, noSums, requestHead, REQUEST_TAIL, type MixSums } from '../domain/chunk-text.ts';
 import { paths } from '../domain/ids.ts';
 import { BODY_HEAD, BODY_TAIL } from '../domain/limits.ts';
 import { mixInLane } from '../domain/lane-mix.ts';
@@ -183,13 +183,7 @@ export class ChunkWriter {
       this.#leaders.append(row.seq, row.leader);
     }
     this.#requestBytes += requestBytes;
-    const part = (this.#mix[row.kind.model] ??= noSums());
-    part.rows += 1;
-    part.bytes += requestBytes;
-    part.maxTokens += row.kind.maxTokens;
-    if (requestBytes > part.largestBytes) part.largestBytes = requestBytes;
-    if (row.kind.caches === true) part.cachingRows++;
-    if (row.kind.addedTokens) part.addedTokens = (part.addedTokens ?? 0) + row.kind.addedTokens;
+    addRequest((this.#mix[row.kind.model] ??= noSums()), requestBytes, row.kind);
   }
 
   /** The request up to its params. ASCII, as ids on the wire are. */

@@ -3,7 +3,7 @@
  * where there are no routes.
  */
 import { invariant } from '../base/errors.ts';
-import { noSums, requestText, type MixSums } from '../domain/chunk-text.ts';
+import { addRequest, noSums, requestText, type MixSums } from '../domain/chunk-text.ts';
 import { mixInLane } from '../domain/lane-mix.ts';
 import type { Lane, ModelMix } from '../domain/model.ts';
 import { wireId } from '../domain/result-line.ts';
@@ -53,12 +53,7 @@ export class RouteSums {
   add(kind: RowKind, paramsBytes: number): void {
     const bytes = paramsBytes + this.#frameBytes;
     const part = kind === this.#lastKind && this.#lastPart ? this.#lastPart : this.#partOf(kind);
-    part.rows++;
-    part.bytes += bytes;
-    part.maxTokens += kind.maxTokens;
-    if (bytes > part.largestBytes) part.largestBytes = bytes;
-    if (kind.caches === true) part.cachingRows++;
-    if (kind.addedTokens) part.addedTokens = (part.addedTokens ?? 0) + kind.addedTokens;
+    addRequest(part, bytes, kind);
   }
 
   sums(): readonly RouteSum[] {
