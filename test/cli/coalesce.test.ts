@@ -3,7 +3,17 @@
  * what is said of it.
  */
 import { describe, expect, test } from 'vitest';
-import { answerOf, bench, echo, expectNothingTwice, jsonl, params, type Bench, type RunJson } from '../support/cli.ts';
+import {
+  answerOf,
+  bench,
+  echo,
+  ENDLESS,
+  expectNothingTwice,
+  jsonl,
+  params,
+  type Bench,
+  type RunJson,
+} from '../support/cli.ts';
 
 interface CoalescedRun extends RunJson {
   readonly coalesced: Readonly<Record<string, number>> | null;
@@ -48,7 +58,7 @@ describe('--dedupe', () => {
   });
 
   test('submit counts what is sent, and status what waits', async () => {
-    const b = await bench({ batchDurationMs: [600_000, 600_000] });
+    const b = await bench(ENDLESS);
     b.write('in.jsonl', jsonl(ROWS));
     const view = await b.json(0, ['submit', 'in.jsonl', '--chunk-size', '20', '--dedupe']);
     expect(view).toMatchObject({ chunks: 2, uploaded: 2, waiting: 0, saving: { deduped: { rows: 60 } } });

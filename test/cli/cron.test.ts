@@ -201,7 +201,7 @@ describe('what nobody goes on with is told', () => {
   });
 
   test('a night that was cut short, by the night after', async () => {
-    const { b, job } = await jobs({ batchDurationMs: [600_000, 600_000] });
+    const { b, job } = await jobs(ENDLESS);
     b.write('in.jsonl', requests(3));
     await b.ok(['submit', 'in.jsonl', '--name', 'first']);
     b.write('next.jsonl', requests(2, 'another'));

@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { SimKey } from '../../src/tools/sim/options.ts';
-import { asked, bench, expectAnswers, expectNothingTwice, requests, type Bench } from '../support/cli.ts';
+import { asked, bench, ENDLESS, expectAnswers, expectNothingTwice, requests, type Bench } from '../support/cli.ts';
 
 const A = 'sk-ant-api03-POOLKEY-A-0123456789abcdefghijklmn-aaaa';
 const B = 'sk-ant-api03-POOLKEY-B-0123456789abcdefghijklmn-bbbb';
@@ -86,7 +86,7 @@ describe('keys of two organizations', () => {
   test('a full queue of one is left to the other', async () => {
     const { b } = await keyBench(TWO_ORGANIZATIONS, {
       limits: { batchQueueMax: 6 },
-      batchDurationMs: [600_000, 600_000],
+      ...ENDLESS,
     });
     b.world.addForeignBatch({ count: 6, workspace: 'wrkspc_a', organization: ORG_1, durationMs: 600_000 });
     await b.ok(['submit', 'in.jsonl', '--chunk-size', '3'], pool(A, B));

@@ -2,7 +2,7 @@
  * `batchrun resolve`: what a person does at 7 a.m. about a chunk that nobody else can decide.
  */
 import { expect, test } from 'vitest';
-import { asked, bench, expectAnswers, expectNothingTwice, requests, type Bench } from '../support/cli.ts';
+import { asked, bench, ENDLESS, expectAnswers, expectNothingTwice, requests, type Bench } from '../support/cli.ts';
 
 const LONG_GRACE = { BATCHRUN_RECONCILE_GRACE: '1h' };
 
@@ -70,7 +70,7 @@ test('what does not fit is refused with a reason, and nothing changes', async ()
 });
 
 test('beside a driver it is refused, and names it', async () => {
-  const b = await bench({ batchDurationMs: [600_000, 600_000] });
+  const b = await bench(ENDLESS);
   b.write('in.jsonl', requests(3));
   await b.ok(['submit', 'in.jsonl']);
   const collect = b.start(['collect']);
