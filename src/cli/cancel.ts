@@ -4,7 +4,7 @@
  */
 import { BatchrunError, isBatchrunError } from '../base/errors.ts';
 import { systemClock } from '../base/clock.ts';
-import { viewRun } from '../engine/status.ts';
+import { viewRun } from '../engine/views/status.ts';
 import { connectApi, hasState, openStore, type Context } from './context.ts';
 import { assertOrigin, driveAndReport } from './drive-runs.ts';
 import { EXIT } from './outcome.ts';

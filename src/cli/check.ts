@@ -5,7 +5,7 @@
 import { BatchrunError } from '../base/errors.ts';
 import { PROBLEMS_SHOWN_MAX } from '../domain/limits.ts';
 import type { RowSource } from '../domain/source.ts';
-import type { ShownProblem } from '../engine/problems.ts';
+import type { ShownProblem } from '../engine/ingest/problems.ts';
 import { checkRows } from '../tools/check/check-rows.ts';
 import { openInput, type Context } from './context.ts';
 import type { Flags } from './options.ts';

@@ -5,7 +5,7 @@ import { BatchrunError } from '../base/errors.ts';
 import { parseFailIf } from '../domain/fail-if.ts';
 import type { RunRecord } from '../domain/model.ts';
 import type { Store } from '../domain/store.ts';
-import { sweep } from '../engine/sweep.ts';
+import { sweep } from '../engine/cleanup/sweep.ts';
 import { connectApi, createEngine, hasState, openStore, type ApiLink, type Context } from './context.ts';
 import { reportDone } from './deliver.ts';
 import { driveAndReport } from './drive-runs.ts';

@@ -4,9 +4,9 @@
  */
 import type { RunRecord } from '../domain/model.ts';
 import type { Store } from '../domain/store.ts';
-import { AsCompleted } from '../engine/as-completed.ts';
-import { writeOutputs } from '../engine/output.ts';
-import { viewRun } from '../engine/status.ts';
+import { AsCompleted } from '../engine/output/as-completed.ts';
+import { writeOutputs } from '../engine/output/output.ts';
+import { viewRun } from '../engine/views/status.ts';
 import { outputIsGone } from '../host/output-check.ts';
 import { createEngine, type Context } from './context.ts';
 import { sendLeftNotices } from './notify.ts';

@@ -5,7 +5,7 @@
 import { BatchrunError } from '../base/errors.ts';
 import type { FileWriter } from '../domain/ports.ts';
 import type { Store } from '../domain/store.ts';
-import { exportState } from '../engine/export-state.ts';
+import { exportState } from '../engine/views/export-state.ts';
 import { createEngine, hasState, openStore, type Context } from './context.ts';
 import { EXIT } from './outcome.ts';
 import { sideFile, type TypedTarget } from './side-file.ts';

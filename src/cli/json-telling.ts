@@ -1,13 +1,13 @@
 /**
  * `--log-format json`: what the program tells, as one JSON object a line with a stable name in `event`
- * (engine/log-events.ts). No prompt, answer or key is in it, as in the text.
+ * (engine/views/log-events.ts). No prompt, answer or key is in it, as in the text.
  */
 import { systemClock } from '../base/clock.ts';
 import { jsonLine, LOG_LEVELS, type LogFields, type Logger } from '../base/log.ts';
 import type { RunRecord } from '../domain/model.ts';
 import type { Store } from '../domain/store.ts';
 import type { EngineEvent } from '../engine/events.ts';
-import type { RunView } from '../engine/status.ts';
+import type { RunView } from '../engine/views/status.ts';
 import { logEvent } from '../host/event-fields.ts';
 import type { Flags } from './options.ts';
 

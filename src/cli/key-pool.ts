@@ -6,7 +6,7 @@ import { BatchrunError, messageOf } from '../base/errors.ts';
 import { maskKey } from '../base/log.ts';
 import { plural } from '../base/units.ts';
 import type { KeyLink } from '../engine/engine.ts';
-import { identifyKey } from '../engine/identify-key.ts';
+import { identifyKey } from '../engine/keys/identify-key.ts';
 import type { ApiLink } from './api-link.ts';
 
 const POOL_VARIABLE = 'ANTHROPIC_API_KEYS';

@@ -2,7 +2,7 @@
  * `batchrun limits`: what is known of the account's limits, from where and how fresh, and how much of them is used.
  * From the ledger alone: works offline and beside a driver.
  */
-import { viewLimits } from '../engine/limits-view.ts';
+import { viewLimits } from '../engine/views/limits-view.ts';
 import { hasState, openReading, systemNow, type Context } from './context.ts';
 import { EXIT } from './outcome.ts';
 import { limitsText } from './render/limits-text.ts';

@@ -3,7 +3,7 @@
  */
 import { systemClock } from '../base/clock.ts';
 import { formatCount, formatDuration, formatUsd } from '../base/units.ts';
-import { viewRun } from '../engine/status.ts';
+import { viewRun } from '../engine/views/status.ts';
 import { hasState, openReading, type Context } from './context.ts';
 import { EXIT } from './outcome.ts';
 import { jsonText, stateWord, table } from './ui.ts';

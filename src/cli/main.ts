@@ -7,7 +7,7 @@ import { systemClock } from '../base/clock.ts';
 import { BatchrunError, isBatchrunError, messageOf } from '../base/errors.ts';
 import type { FailpointName } from '../base/failpoint.ts';
 import { jsonLine, redact } from '../base/log.ts';
-import type { ShownProblem } from '../engine/problems.ts';
+import type { ShownProblem } from '../engine/ingest/problems.ts';
 import type { Flags } from './options.ts';
 import { withState } from './state-hints.ts';
 

@@ -6,7 +6,7 @@ import { resolve } from 'node:path';
 import { systemClock } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
 import type { EngineEvent } from '../engine/events.ts';
-import type { MeteredLedger } from '../engine/metrics.ts';
+import type { MeteredLedger } from '../engine/views/metrics.ts';
 import { loadMetrics, type Context } from './context.ts';
 
 export interface Metrics {
@@ -24,7 +24,7 @@ const FILE_INTERVAL_MS = 10_000;
 export async function startMetrics(context: Context, ledger: MeteredLedger, origin: string): Promise<Metrics> {
   const { metricsPort: port, metricsFile } = context.flags;
   if (port === undefined && metricsFile === undefined) return NO_METRICS;
-  const { Meter } = await import('../engine/metrics.ts');
+  const { Meter } = await import('../engine/views/metrics.ts');
   const { toPrometheus, serveMetrics, writeMetrics } = await loadMetrics();
   const meter = new Meter(() => systemClock.now());
   const text = async (): Promise<string> => toPrometheus(await meter.read(ledger, origin));

@@ -1,11 +1,11 @@
 /**
- * The preflight of `submit` and `run`: what engine/preflight.ts finds is told, and refuses the run where it must fail.
+ * The preflight of `submit` and `run`: what engine/preflight/preflight.ts finds is told, and refuses the run where it must fail.
  * `--no-preflight` leaves it out; a dry run sends nothing, and a run that exists was looked at when it was made.
  */
 import type { Engine } from '../engine/engine.ts';
-import type { IngestReport } from '../engine/ingest.ts';
-import { preflight } from '../engine/preflight.ts';
-import { hopelessModels, passedOver, refuseHopeless } from '../engine/preflight-refusal.ts';
+import type { IngestReport } from '../engine/ingest/ingest.ts';
+import { preflight } from '../engine/preflight/preflight.ts';
+import { hopelessModels, passedOver, refuseHopeless } from '../engine/preflight/preflight-refusal.ts';
 import type { ApiLink, Context } from './context.ts';
 import { absoluteInputs } from './prepare.ts';
 import { problemsText } from './render/problems-text.ts';

@@ -5,7 +5,7 @@
 import { Worker } from 'node:worker_threads';
 import { BatchrunError } from '../base/errors.ts';
 import { overriddenPrices, type PriceOverrides } from '../domain/pricing.ts';
-import type { ProofOf, ProvedResults, Prover, ResultProof } from '../engine/result-proof.ts';
+import type { ProofOf, ProvedResults, Prover, ResultProof } from '../engine/collect/result-proof.ts';
 import { unpackError, type PackedError } from './packed-error.ts';
 
 /** What the thread is started with. */

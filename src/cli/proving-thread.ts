@@ -5,8 +5,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { AnswerCheck, AnswerSchema } from '../domain/answer-check.ts';
 import { overridePrices } from '../domain/pricing.ts';
-import { ProofHere } from '../engine/result-proof.ts';
-import { taggedIds } from '../engine/wire-ids.ts';
+import { ProofHere } from '../engine/collect/result-proof.ts';
+import { taggedIds } from '../engine/collect/wire-ids.ts';
 import { packError } from './packed-error.ts';
 import type { ProverAnswer, ProverJob, ProverStart } from './prove-results.ts';
 

@@ -9,7 +9,7 @@ import { prepareRows, type PreparedRows, type ReadBlock } from '../domain/row/pr
 import type { BlockMemory } from '../domain/row/row-block.ts';
 import { invariant } from '../base/errors.ts';
 import type { RowReading, RowSource, SourceRecord } from '../domain/source.ts';
-import { sweepSpools } from '../engine/spools.ts';
+import { sweepSpools } from '../engine/ingest/spools.ts';
 import { arranged } from '../host/arrange.ts';
 import { openSpools } from '../host/spools.ts';
 import type { Context } from './context.ts';

@@ -7,7 +7,7 @@ import { plural } from '../base/units.ts';
 import type { AdminLimits } from '../domain/pacing/admin-limits.ts';
 import type { UsageEntry } from '../domain/model.ts';
 import type { PoolRecord } from '../domain/store-steps.ts';
-import { refuseUnpriced } from '../engine/refuse-wishes.ts';
+import { refuseUnpriced } from '../engine/ingest/refuse-wishes.ts';
 import type { KnownAccount } from '../tools/rehearse/account.ts';
 import { rehearsalReport } from '../tools/rehearse/html.ts';
 import { rehearse, type Rehearsal } from '../tools/rehearse/rehearse.ts';

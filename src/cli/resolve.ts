@@ -4,8 +4,8 @@
  */
 import { BatchrunError } from '../base/errors.ts';
 import { drive } from '../engine/runner.ts';
-import { resolveChunk, type Settlement } from '../engine/resolve.ts';
-import { viewRun } from '../engine/status.ts';
+import { resolveChunk, type Settlement } from '../engine/doubt/resolve.ts';
+import { viewRun } from '../engine/views/status.ts';
 import { connectApi, createEngine, hasState, holderOf, openStore, withApi, type Context } from './context.ts';
 import { assertOrigin } from './drive-runs.ts';
 import type { Flags } from './options.ts';

@@ -5,8 +5,8 @@
 import { BatchrunError } from '../base/errors.ts';
 import { ROW_STATES, type RowState } from '../domain/model.ts';
 import { OPEN_ROW_STATES } from '../domain/transitions.ts';
-import { formatterOptions, toOutputRecord } from '../engine/output.ts';
-import { walkRows } from '../engine/walk.ts';
+import { formatterOptions, toOutputRecord } from '../engine/output/output.ts';
+import { walkRows } from '../engine/output/walk.ts';
 import { createEngine, hasState, openStore, type Context } from './context.ts';
 import { EXIT } from './outcome.ts';
 import { selectRun } from './select-run.ts';

@@ -4,7 +4,7 @@
  */
 import { BatchrunError } from '../base/errors.ts';
 import { hashOf } from '../domain/id-hash.ts';
-import { IdLedger } from '../engine/id-ledger.ts';
+import { IdLedger } from '../engine/ingest/id-ledger.ts';
 import { readResults, type BrokenLines } from '../tools/results/read-results.ts';
 import { ResultStats } from '../tools/stats/result-stats.ts';
 import { loadSpreads } from '../tools/stats/spread.ts';

@@ -6,8 +6,8 @@ import { systemClock } from '../base/clock.ts';
 import { plural } from '../base/units.ts';
 import type { RunRecord } from '../domain/model.ts';
 import type { DriverRecord } from '../domain/store-steps.ts';
-import type { LimitsView } from '../engine/limits-view.ts';
-import { viewRun, type RunView } from '../engine/status.ts';
+import type { LimitsView } from '../engine/views/limits-view.ts';
+import { viewRun, type RunView } from '../engine/views/status.ts';
 import { BatchrunError, systemCodeOf } from '../base/errors.ts';
 import { hasState, openReading, type Context, type LedgerReading } from './context.ts';
 import { EXIT } from './outcome.ts';
@@ -87,7 +87,7 @@ function isDriven({ state }: RunRecord): boolean {
 async function limitsOf(store: LedgerReading, nowMs: number): Promise<Limits | null> {
   const pools = await store.pools();
   if (pools.length === 0) return null;
-  const { viewLimits } = await import('../engine/limits-view.ts');
+  const { viewLimits } = await import('../engine/views/limits-view.ts');
   const { limitsParagraph } = await import('./render/limits-text.ts');
   const views = viewLimits(pools, nowMs);
   return { views, paragraph: (options) => limitsParagraph(views, options) };

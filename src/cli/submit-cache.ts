@@ -2,9 +2,9 @@
  * Prompt caching in a submit: what rows get marks for, before the inputs are read; and what `--cache auto` would save,
  * once they are.
  */
-import { sampleRows } from '../engine/row-sample.ts';
+import { sampleRows } from '../engine/preflight/row-sample.ts';
 import type { Engine } from '../engine/engine.ts';
-import type { IngestReport } from '../engine/ingest.ts';
+import type { IngestReport } from '../engine/ingest/ingest.ts';
 import type { JsonObject } from '../domain/row/shape.ts';
 import type { RowSource } from '../domain/source.ts';
 import { sameRun } from '../host/same-run.ts';

@@ -5,7 +5,7 @@ import { BatchrunError } from '../base/errors.ts';
 import { formatCount, plural } from '../base/units.ts';
 import type { Store } from '../domain/store.ts';
 import type { DriverRecord } from '../domain/store-steps.ts';
-import type { IngestReport } from '../engine/ingest.ts';
+import type { IngestReport } from '../engine/ingest/ingest.ts';
 import type { Context } from './context.ts';
 import { EXIT } from './outcome.ts';
 import type { PreflightView } from './render/preflight-text.ts';

@@ -9,9 +9,9 @@ import { parseFailIf } from '../domain/fail-if.ts';
 import { wishesOf, type RunWishes } from '../domain/model.ts';
 import { worstRunCostUsd } from '../domain/reserve.ts';
 import type { Engine } from '../engine/engine.ts';
-import { ingest, type IngestReport, type IngestRequest } from '../engine/ingest.ts';
-import { refuseUnpriced } from '../engine/refuse-wishes.ts';
-import { sweep } from '../engine/sweep.ts';
+import { ingest, type IngestReport, type IngestRequest } from '../engine/ingest/ingest.ts';
+import { refuseUnpriced } from '../engine/ingest/refuse-wishes.ts';
+import { sweep } from '../engine/cleanup/sweep.ts';
 import type { RowReading, SourceRecord } from '../domain/source.ts';
 import {
   connectApi,

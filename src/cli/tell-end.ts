@@ -3,7 +3,7 @@
  * look at, so that a mail from cron is a reason to read it.
  */
 import { systemClock } from '../base/clock.ts';
-import type { RunView } from '../engine/status.ts';
+import type { RunView } from '../engine/views/status.ts';
 import type { Context } from './context.ts';
 import { summaryFields } from './json-telling.ts';
 import { EXIT } from './outcome.ts';

@@ -14,7 +14,7 @@ import {
 } from '../domain/model.ts';
 import { worstRunCostUsd } from '../domain/reserve.ts';
 import type { Store } from '../domain/store.ts';
-import { refuseLatePilot, refuseUnpriced } from '../engine/refuse-wishes.ts';
+import { refuseLatePilot, refuseUnpriced } from '../engine/ingest/refuse-wishes.ts';
 import type { Context } from './context.ts';
 import type { Flags } from './options.ts';
 

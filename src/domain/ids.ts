@@ -52,8 +52,8 @@ export const paths = {
   spill: (runId: string, part: number): string => `runs/${runId}/ids-${part}.tmp`,
   /** Sorted records on their way through an external sort. */
   sorted: (runId: string, name: string, part: number): string => `runs/${runId}/${name}-${part}.tmp`,
-  /** Where the answers to the requests of a finished run lie, by the hash of the request (engine/answer-hashes.ts). */
+  /** Where the answers to the requests of a finished run lie, by the hash of the request (engine/copies/answer-hashes.ts). */
   answers: (runId: string): string => `runs/${runId}/answers.bin`,
-  /** A sample of the hashes of a run's requests (engine/reuse-gauge.ts). */
+  /** A sample of the hashes of a run's requests (engine/copies/reuse-gauge.ts). */
   sketch: (runId: string): string => `runs/${runId}/sketch.bin`,
 } as const;

@@ -29,7 +29,7 @@ export function mayPilot(row: { readonly paramsBytes: number; readonly betas: re
   return realtimeAllowed({ requestBytes: row.paramsBytes + FRAME_BYTES, betas: row.betas });
 }
 
-/** Is this sealed chunk not to be uploaded, because its rows are called (engine/release.ts)? */
+/** Is this sealed chunk not to be uploaded, because its rows are called (engine/realtime/release.ts)? */
 export function goesRealtime(run: Pick<RunRecord, 'settings'>, chunk: ChunkShape): boolean {
   return laneWanted(run, laneOfMix(chunk.mix)) === 'realtime' && mayBeCalled(chunk);
 }

@@ -1,6 +1,6 @@
 /**
  * What a preflight makes of what the API says: of a model, and of a row against its model. Pure; who asks is
- * engine/preflight.ts.
+ * engine/preflight/preflight.ts.
  */
 import { formatCount } from '../base/units.ts';
 import { LONG_OUTPUT_BETA } from './limits.ts';

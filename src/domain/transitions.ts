@@ -17,7 +17,7 @@ export const RUN_MOVES: Readonly<Record<RunState, readonly RunState[]>> = {
 };
 
 export const CHUNK_MOVES: Readonly<Record<ChunkState, readonly ChunkState[]>> = {
-  // To collected where its answers are those of other rows (engine/copy-answers.ts).
+  // To collected where its answers are those of other rows (engine/copies/copy-answers.ts).
   sealed: ['submitting', 'split', 'canceled', 'collected'],
   submitting: ['submitted', 'sealed', 'uncertain', 'split', 'refused'],
   // Lost only by a person who gives its rows up (`batchrun resolve --lost`).

@@ -4,7 +4,7 @@
  * sent and no output is written: whether the rest of a run that somebody may have stopped on purpose is wanted, `collect`
  * is told.
  */
-import { collectOne } from './collect.ts';
+import { collectOne } from './collect/collect.ts';
 import type { DriveScope } from './scope.ts';
 import { chunkKey, type Session } from './session.ts';
 

@@ -14,7 +14,7 @@ import type { Limiter } from '../domain/pacing/limiter.ts';
 import type { BatchApi, Files, FileWriter, Locks } from '../domain/ports.ts';
 import type { Store } from '../domain/store.ts';
 import type { EngineEvent } from './events.ts';
-import type { Prover } from './result-proof.ts';
+import type { Prover } from './collect/result-proof.ts';
 
 export interface Engine {
   readonly store: Store;

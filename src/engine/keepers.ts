@@ -1,6 +1,6 @@
 /** What a driver has learnt of the API and what must outlive it, each kept where the next process looks for it. */
-import { OutageKeeper } from './outages.ts';
-import { PoolKeeper } from './pool-keeper.ts';
+import { OutageKeeper } from './outage/outages.ts';
+import { PoolKeeper } from './pacing/pool-keeper.ts';
 import type { Session } from './session.ts';
 import { WaitKeeper } from './waits.ts';
 

@@ -2,7 +2,7 @@
  * What a new driver does first: settles what the last one left open when it died. Resuming is the normal start.
  */
 import { OPEN_CHUNK_STATES } from '../domain/transitions.ts';
-import { clearRunLeftovers } from './leftovers.ts';
+import { clearRunLeftovers } from './cleanup/leftovers.ts';
 import type { RunRecord } from '../domain/model.ts';
 import { beginDoubt, type Session } from './session.ts';
 

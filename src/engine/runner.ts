@@ -6,25 +6,25 @@
  * into free slots, finish runs. Then it waits for the earliest of: the next poll, a retry, an answer.
  */
 import { failpoint } from '../base/failpoint.ts';
-import type { AsCompleted } from './as-completed.ts';
+import type { AsCompleted } from './output/as-completed.ts';
 import { fetchBeside } from './beside.ts';
-import { cancelRound, stopSpares } from './cancel.ts';
-import { collectRound } from './collect.ts';
-import { copyRound } from './copy-answers.ts';
+import { cancelRound, stopSpares } from './poll/cancel.ts';
+import { collectRound } from './collect/collect.ts';
+import { copyRound } from './copies/copy-answers.ts';
 import { lockedError, tryDrive, type DriveHolder } from './driver.ts';
 import type { ApiEngine } from './engine.ts';
-import { finishOutputs } from './finish-outputs.ts';
-import { hurryRound, sayDeadlines } from './hurry.ts';
-import { openBatchRecords, poll, pollInterval } from './poll.ts';
-import { pilotRound } from './pilot.ts';
+import { finishOutputs } from './output/finish-outputs.ts';
+import { hurryRound, sayDeadlines } from './deadline/hurry.ts';
+import { openBatchRecords, poll, pollInterval } from './poll/poll.ts';
+import { pilotRound } from './pilot/pilot.ts';
 import { Keepers } from './keepers.ts';
-import { RealtimeLane } from './realtime.ts';
+import { RealtimeLane } from './realtime/realtime.ts';
 import { hasOpenWork, recover } from './recover.ts';
-import { retryRound } from './retry.ts';
+import { retryRound } from './retry/retry.ts';
 import { DriveScope, type ScopeRequest } from './scope.ts';
 import { newSession, serverNowMs, type Session } from './session.ts';
 import { allBlocked } from './standstill.ts';
-import { uploadRound } from './upload.ts';
+import { uploadRound } from './upload/upload.ts';
 
 /** The goal is `upload` until the caps are full, or `finish`. */
 export interface DriveRequest extends ScopeRequest {

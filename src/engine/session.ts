@@ -9,19 +9,19 @@ import { backoffMs } from '../domain/failure-router.ts';
 import type { Block } from '../domain/model.ts';
 import { createLocalLimiter } from '../domain/pacing/local-limiter.ts';
 import type { DriverStore } from '../domain/store.ts';
-import type { DeadlineSaid } from './deadline-word.ts';
-import { AnswerChecks } from './answer-checks.ts';
+import type { DeadlineSaid } from './deadline/deadline-word.ts';
+import { AnswerChecks } from './collect/answer-checks.ts';
 import { BlockBook } from './block-book.ts';
-import { CallSlots } from './call-slots.ts';
+import { CallSlots } from './realtime/call-slots.ts';
 import type { ApiEngine, KeyLink } from './engine.ts';
-import { KeyBook, type Place } from './key-book.ts';
+import { KeyBook, type Place } from './keys/key-book.ts';
 import { Pacer } from './pacing/pacer.ts';
-import type { PilotBook } from './pilot-look.ts';
-import { Pledges } from './pledges.ts';
+import type { PilotBook } from './pilot/pilot-look.ts';
+import { Pledges } from './budget/pledges.ts';
 import type { EngineEvent } from './events.ts';
-import { Reach, type ApiCall, type Outage } from './reach.ts';
+import { Reach, type ApiCall, type Outage } from './outage/reach.ts';
 
-export { causeOf } from './failure-cause.ts';
+export { causeOf } from './outage/failure-cause.ts';
 
 export interface RepeatedWait {
   readonly notBeforeMs: number;

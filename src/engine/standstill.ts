@@ -3,7 +3,7 @@
  */
 import { isSent } from '../domain/lanes.ts';
 import type { RunRecord } from '../domain/model.ts';
-import type { RealtimeLane } from './realtime.ts';
+import type { RealtimeLane } from './realtime/realtime.ts';
 import type { ScopeRequest } from './scope.ts';
 import type { Session } from './session.ts';
 

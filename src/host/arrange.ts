@@ -8,7 +8,7 @@ import { plural } from '../base/units.ts';
 import { drawBy, sampled, SEED_DEFAULT } from '../domain/row/draw.ts';
 import { shuffled } from '../domain/row/shuffle.ts';
 import type { RowSource, SourceRecord } from '../domain/source.ts';
-import { OwnSpool } from '../engine/spools.ts';
+import { OwnSpool } from '../engine/ingest/spools.ts';
 import { openSpools } from './spools.ts';
 
 /** As the flags of the command line and the options of the library name them. */

@@ -1,10 +1,10 @@
 /**
  * What the engine tells as a line of the log: the same names in `--log-format json` and in the library's `log`
- * (engine/log-events.ts).
+ * (engine/views/log-events.ts).
  */
 import type { LogFields, Logger } from '../base/log.ts';
 import type { EngineEvent } from '../engine/events.ts';
-import { ENGINE_EVENTS } from '../engine/log-events.ts';
+import { ENGINE_EVENTS } from '../engine/views/log-events.ts';
 
 const NAMES: Readonly<Record<string, string>> = { runId: 'run', chunkNo: 'chunk', batchId: 'batch', seq: 'row' };
 /** Times since 1970; everything else in milliseconds is a duration. */

@@ -1,7 +1,7 @@
 /**
  * What each route took of an input, as JSON and as programs get it.
  */
-import type { RouteSum } from '../engine/route-sums.ts';
+import type { RouteSum } from '../engine/ingest/route-sums.ts';
 import type { LaneMode } from '../domain/model.ts';
 import { worstRunCostUsd } from '../domain/reserve.ts';
 

@@ -1,7 +1,7 @@
 /**
  * Where a reading may put rows aside that do not fit into memory: the state folder, or one for temporary files.
  */
-import type { SpoolParts } from '../engine/spools.ts';
+import type { SpoolParts } from '../engine/ingest/spools.ts';
 import { preparedFolder } from './state-folder.ts';
 
 /** Makes the folder where there is none. Loaded only where something is shuffled. */

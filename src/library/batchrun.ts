@@ -3,7 +3,7 @@
  */
 import { resolve } from 'node:path';
 import { BatchrunError } from '../base/errors.ts';
-import type { RunView } from '../engine/run-view.ts';
+import type { RunView } from '../engine/views/run-view.ts';
 import { checkBatchrunOptions, checkSubmitOptions } from './check-options.ts';
 import type { House } from './house.ts';
 import type { BatchrunOptions, RowsInput, SubmitOptions } from './options.ts';
@@ -86,7 +86,7 @@ class Front implements Batchrun {
     if (!(await this.#hasState())) throw this.#unknown(wanted);
     return this.#inHouse((house) =>
       house.during(async () => {
-        const { selectRun } = await import('../engine/select-run.ts');
+        const { selectRun } = await import('../engine/views/select-run.ts');
         const { id } = await selectRun(house.store, wanted, this.#stateFolder);
         return this.#handle(house, id, null);
       }),

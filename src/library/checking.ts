@@ -2,7 +2,7 @@
  * `check`: reads and checks rows as `submit` does, in a folder for temporary files and a ledger in memory. The state
  * folder is neither made nor opened, and no process handler is left behind: what was needed goes away with the check.
  */
-import { ingest } from '../engine/ingest.ts';
+import { ingest } from '../engine/ingest/ingest.ts';
 import { makeScratchFolder } from '../host/scratch.ts';
 import { openPassingStore } from '../host/state-folder.ts';
 import { createEngine, createLog } from './context.ts';

@@ -27,7 +27,7 @@ import type { BatchApi, Files } from '../domain/ports.ts';
 import type { Store } from '../domain/store.ts';
 import type { DriveHolder } from '../engine/driver.ts';
 import type { Engine, KeyLink, Pacing } from '../engine/engine.ts';
-import { identifyKey } from '../engine/identify-key.ts';
+import { identifyKey } from '../engine/keys/identify-key.ts';
 import type { EventHub } from './events.ts';
 import { tell } from './guarded.ts';
 import type { BatchrunOptions, LogEntry } from './options.ts';

@@ -8,11 +8,11 @@ import { wishesOf, type RunRecord } from '../domain/model.ts';
 import type { Limiter } from '../domain/pacing/limiter.ts';
 import type { Store } from '../domain/store.ts';
 import type { ApiEngine, Engine } from '../engine/engine.ts';
-import { ingest, type IngestReport } from '../engine/ingest.ts';
-import { preflight } from '../engine/preflight.ts';
-import { hopelessModels, passedOver, refuseHopeless } from '../engine/preflight-refusal.ts';
-import { refuseLatePilot, refuseUnpriced } from '../engine/refuse-wishes.ts';
-import { sweep } from '../engine/sweep.ts';
+import { ingest, type IngestReport } from '../engine/ingest/ingest.ts';
+import { preflight } from '../engine/preflight/preflight.ts';
+import { hopelessModels, passedOver, refuseHopeless } from '../engine/preflight/preflight-refusal.ts';
+import { refuseLatePilot, refuseUnpriced } from '../engine/ingest/refuse-wishes.ts';
+import { sweep } from '../engine/cleanup/sweep.ts';
 import { logEvent } from '../host/event-fields.ts';
 import {
   connectLimiter,

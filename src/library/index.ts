@@ -20,6 +20,6 @@ export type { RouteReport } from '../host/route-view.ts';
 export { usePrices, type PriceEntry } from './prices.ts';
 export type { DroppedEvent, HappeningEvent, ProgressEvent, RunEvent } from './events.ts';
 export type { ResultRow } from './result-row.ts';
-export type { BatchView, BlockView, BudgetShown, DeadlineView, RunView } from '../engine/run-view.ts';
+export type { BatchView, BlockView, BudgetShown, DeadlineView, RunView } from '../engine/views/run-view.ts';
 export type { RowState } from '../domain/model.ts';
 export { BatchrunError, isBatchrunError, type ErrorCode } from '../base/errors.ts';

@@ -7,7 +7,7 @@ import type { BackoffBounds } from '../domain/failure-router.ts';
 import type { CallSize } from '../domain/pacing/forecast.ts';
 import { REALTIME_AGEING_MS, turnOf, type Priority } from '../domain/priority.ts';
 import type { Pacer } from '../engine/pacing/pacer.ts';
-import { TurnHeap, type Turn } from '../engine/turn-heap.ts';
+import { TurnHeap, type Turn } from '../engine/realtime/turn-heap.ts';
 import type { CallNote } from './limiter-answer.ts';
 import type { HeldKey } from './limiter-keys.ts';
 

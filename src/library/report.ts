@@ -3,7 +3,7 @@
  */
 import { wishesOf } from '../domain/model.ts';
 import { worstRunCostUsd } from '../domain/reserve.ts';
-import type { IngestReport } from '../engine/ingest.ts';
+import type { IngestReport } from '../engine/ingest/ingest.ts';
 import type { SubmitOptions } from './options.ts';
 import { wishesIn } from './submit.ts';
 import { viewRoutes, type RouteReport } from '../host/route-view.ts';

@@ -5,8 +5,8 @@
 import { BatchrunError, isBatchrunError } from '../base/errors.ts';
 import { ROW_STATES, type RowState, type RunRecord } from '../domain/model.ts';
 import { OPEN_ROW_STATES, RETRYABLE_ROW_STATES } from '../domain/transitions.ts';
-import type { RunView } from '../engine/run-view.ts';
-import { walkRows } from '../engine/walk.ts';
+import type { RunView } from '../engine/views/run-view.ts';
+import { walkRows } from '../engine/output/walk.ts';
 import { checkChanges } from './check-options.ts';
 import { EventFeed } from './events.ts';
 import type { House } from './house.ts';

@@ -3,8 +3,8 @@
  */
 import type { RunRecord } from '../domain/model.ts';
 import type { Store } from '../domain/store.ts';
-import type { RunView } from '../engine/run-view.ts';
-import { viewRun } from '../engine/status.ts';
+import type { RunView } from '../engine/views/run-view.ts';
+import { viewRun } from '../engine/views/status.ts';
 import { libraryText } from './words.ts';
 
 export async function viewForPrograms(store: Store, run: RunRecord): Promise<RunView> {

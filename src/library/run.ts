@@ -2,7 +2,7 @@
  * What a program can do with one run.
  */
 import type { RowState } from '../domain/model.ts';
-import type { RunView } from '../engine/run-view.ts';
+import type { RunView } from '../engine/views/run-view.ts';
 import type { RunEvent } from './events.ts';
 import type { RunChanges } from './options.ts';
 import type { SubmitReport } from './report.ts';

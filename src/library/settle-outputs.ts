@@ -4,7 +4,7 @@
  */
 import type { RunRecord } from '../domain/model.ts';
 import type { Engine } from '../engine/engine.ts';
-import { writeOutputs } from '../engine/output.ts';
+import { writeOutputs } from '../engine/output/output.ts';
 import { checkOutputs, outputIsGone, type OutputChoice } from '../host/output-check.ts';
 import type { SubmitOptions } from './options.ts';
 import { filledIn, outputOf } from './submit.ts';

@@ -4,8 +4,8 @@
 import { fieldsOf } from '../adapters/sinks/fields.ts';
 import { resultText } from '../adapters/sinks/record.ts';
 import { readResultLine } from '../domain/result-line.ts';
-import { toOutputRecord } from '../engine/output.ts';
-import type { WalkedRow } from '../engine/walked-row.ts';
+import { toOutputRecord } from '../engine/output/output.ts';
+import type { WalkedRow } from '../engine/output/walked-row.ts';
 import type { ResultRow } from './result-row.ts';
 import { libraryText } from './words.ts';
 

@@ -17,7 +17,7 @@ const { seededRng } = await loadBuilt('base/random.js');
 const { FLAG_SPECS } = await loadBuilt('cli/option-table.js');
 const { createRowReader } = await loadBuilt('domain/row/reader.js');
 const { prepareRows } = await loadBuilt('domain/row/prepare-rows.js');
-const { ingest } = await loadBuilt('engine/ingest.js');
+const { ingest } = await loadBuilt('engine/ingest/ingest.js');
 const { drive } = await loadBuilt('engine/runner.js');
 
 /** Records that a source hands on at once, as those of files do. */

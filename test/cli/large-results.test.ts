@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { integerBetween, seededRng } from '../../src/base/random.ts';
-import { ProofHere, type ProvedResults, type ResultProof } from '../../src/engine/result-proof.ts';
-import { taggedIds } from '../../src/engine/wire-ids.ts';
+import { ProofHere, type ProvedResults, type ResultProof } from '../../src/engine/collect/result-proof.ts';
+import { taggedIds } from '../../src/engine/collect/wire-ids.ts';
 import type * as ProveResults from '../../src/cli/prove-results.ts';
 import { bench, PROGRAM, requests } from '../support/cli.ts';
 

@@ -3,7 +3,7 @@
  * tells and however it ends.
  */
 import { describe, expect, test } from 'vitest';
-import { ENGINE_EVENTS, LOG_EVENTS } from '../../src/engine/log-events.ts';
+import { ENGINE_EVENTS, LOG_EVENTS } from '../../src/engine/views/log-events.ts';
 import { bench, csv, ENDLESS, KEY, requests } from '../support/cli.ts';
 
 type Line = Readonly<Record<string, unknown>> & { readonly event: string; readonly level: string };

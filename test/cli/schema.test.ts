@@ -9,8 +9,8 @@ import { parse } from 'csv-parse/sync';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { compileSchema } from '../../src/adapters/schema/compile.ts';
 import type * as ProveResults from '../../src/cli/prove-results.ts';
-import { ProofHere } from '../../src/engine/result-proof.ts';
-import { taggedIds } from '../../src/engine/wire-ids.ts';
+import { ProofHere } from '../../src/engine/collect/result-proof.ts';
+import { taggedIds } from '../../src/engine/collect/wire-ids.ts';
 import { ASK, bench, csv, params, PROGRAM, jsonl, type Bench, type RunJson } from '../support/cli.ts';
 
 /** The simulated model says numbers from 0 to 1 by the row's text: some are below the minimum, which it cannot read. */

@@ -8,11 +8,11 @@ import { prepareRows } from '../../src/domain/row/prepare-rows.ts';
 import type { RowReading, RowSource, SourceRecord } from '../../src/domain/source.ts';
 import { tryDrive } from '../../src/engine/driver.ts';
 import type { ApiEngine } from '../../src/engine/engine.ts';
-import { ingest, type IngestReport } from '../../src/engine/ingest.ts';
+import { ingest, type IngestReport } from '../../src/engine/ingest/ingest.ts';
 import { recover } from '../../src/engine/recover.ts';
 import { drive, type DriveEnd } from '../../src/engine/runner.ts';
 import { newSession } from '../../src/engine/session.ts';
-import { sweep } from '../../src/engine/sweep.ts';
+import { sweep } from '../../src/engine/cleanup/sweep.ts';
 import { ERRORS, OUTPUT, type Command, type Lab, type LabRow, type LabSetup } from './lab.ts';
 
 const HOLDER = { pid: 1, host: 'lab', command: 'test' } as const;

@@ -1,5 +1,5 @@
 /**
- * The names of events are one table (engine/log-events.ts), the documents have the same, and nothing in src logs or writes
+ * The names of events are one table (engine/views/log-events.ts), the documents have the same, and nothing in src logs or writes
  * another: scripts rely on them.
  */
 import { readFileSync } from 'node:fs';
@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
 import { CHUNK_STATES, type RunState } from '../../src/domain/model.ts';
-import { ENGINE_EVENTS, LEDGER_EVENTS, LOG_EVENTS } from '../../src/engine/log-events.ts';
+import { ENGINE_EVENTS, LEDGER_EVENTS, LOG_EVENTS } from '../../src/engine/views/log-events.ts';
 import { RUN_MOVES } from '../../src/domain/transitions.ts';
 import { lineOf, parse, ROOT, sourcesBelow, walk, type Source } from './sources.ts';
 

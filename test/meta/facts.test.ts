@@ -247,7 +247,7 @@ const BY_CHANCE: Readonly<Record<string, string>> = {
   'src/cli/demo.ts': 'milliseconds of the demo',
   'src/domain/deadline.ts': 'slack of a forecast of time',
   'src/domain/expected-cost.ts': 'slack of an expected cost',
-  'src/engine/id-ledger.ts': 'hashes in memory',
+  'src/engine/ingest/id-ledger.ts': 'hashes in memory',
   'src/host/prompt-cache.ts': 'bytes of the first rows, and tokens that a measurement needs',
   'src/domain/routing/pattern.ts': 'steps of a pattern',
   'src/domain/routing/read-condition.ts': 'values of a list',

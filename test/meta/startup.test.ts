@@ -34,7 +34,7 @@ function staticImports({ tree }: Source): string[] {
 
 const HEAVY = [
   'src/engine/runner.ts',
-  'src/engine/ingest.ts',
+  'src/engine/ingest/ingest.ts',
   'src/adapters/disk-files.ts',
   'src/adapters/sinks/formatter.ts',
   'src/adapters/sources/open-source.ts',

@@ -2,7 +2,7 @@
  * What people read about the prompt cache: of a run in a line, and while it happens.
  */
 import { formatCount, formatUsd, plural } from '../../base/units.ts';
-import type { CacheView } from '../../engine/cache-view.ts';
+import type { CacheView } from '../../engine/cache/cache-view.ts';
 import type { EngineEvent } from '../../engine/events.ts';
 import type { Paint } from '../ui.ts';
 

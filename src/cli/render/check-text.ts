@@ -2,7 +2,7 @@
  * What `batchrun check` shows of an input.
  */
 import { formatBytes, formatCount, plural } from '../../base/units.ts';
-import type { ShownProblem } from '../../engine/problems.ts';
+import type { ShownProblem } from '../../engine/ingest/problems.ts';
 import type { CheckReport } from '../../tools/check/check-rows.ts';
 import { createPaint, table } from '../ui.ts';
 import { noticesText, problemsText } from './problems-text.ts';

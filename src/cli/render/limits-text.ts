@@ -2,7 +2,7 @@
  * The account's limits in text: for `limits`, and a few lines in `status`. The JSON twin is the LimitsView itself.
  */
 import { formatCount, formatDuration, plural } from '../../base/units.ts';
-import { usedLately, type LimitsView, type LimitView, type UseView } from '../../engine/limits-view.ts';
+import { usedLately, type LimitsView, type LimitView, type UseView } from '../../engine/views/limits-view.ts';
 import { createPaint, table, type Paint } from '../ui.ts';
 import type { TextOptions } from './run-text.ts';
 

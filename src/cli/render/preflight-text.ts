@@ -4,8 +4,8 @@
 import { redact } from '../../base/log.ts';
 import { formatCount, formatDuration, plural } from '../../base/units.ts';
 import { modelWarning, type ModelLook } from '../../domain/preflight.ts';
-import type { AskStop } from '../../engine/asking.ts';
-import { PREFLIGHT_MS_MAX, type PreflightReport } from '../../engine/preflight.ts';
+import type { AskStop } from '../../engine/preflight/asking.ts';
+import { PREFLIGHT_MS_MAX, type PreflightReport } from '../../engine/preflight/preflight.ts';
 import { causeOf } from '../../engine/session.ts';
 
 export interface PreflightView {

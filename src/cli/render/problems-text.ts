@@ -3,7 +3,7 @@
  */
 import { formatCount, plural } from '../../base/units.ts';
 import type { RowNotice } from '../../domain/source.ts';
-import type { ShownProblem } from '../../engine/problems.ts';
+import type { ShownProblem } from '../../engine/ingest/problems.ts';
 
 export function problemsText(problems: readonly ShownProblem[], count: number): string {
   const lines = problems.map(({ file, line, id, message }) => {

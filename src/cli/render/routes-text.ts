@@ -4,7 +4,7 @@
 import { formatBytes, formatCount, formatUsd } from '../../base/units.ts';
 import type { LaneMode } from '../../domain/model.ts';
 import { worstRunCostUsd } from '../../domain/reserve.ts';
-import type { RouteSum } from '../../engine/route-sums.ts';
+import type { RouteSum } from '../../engine/ingest/route-sums.ts';
 import { table } from '../ui.ts';
 
 const NO_RULE = '(no rule)';

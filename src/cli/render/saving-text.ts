@@ -2,7 +2,7 @@
  * What `--dedupe` and `--reuse` save of a run, or would have saved, in lines for people.
  */
 import { formatCount, formatUsd, plural } from '../../base/units.ts';
-import type { IngestSaving, Spareable, Spared } from '../../engine/saving.ts';
+import type { IngestSaving, Spareable, Spared } from '../../engine/copies/saving.ts';
 
 /** What would be spared is told from this share of the rows and this sum on: less is not worth a line. */
 const SHARE_MIN = 0.01;

@@ -3,8 +3,8 @@
  * there is room for, below them the limits in use and the last events; what has no room is reached by scrolling.
  */
 import { formatCount, plural } from '../../base/units.ts';
-import { usedLately, type LimitsView, type LimitView } from '../../engine/limits-view.ts';
-import type { RunView } from '../../engine/status.ts';
+import { usedLately, type LimitsView, type LimitView } from '../../engine/views/limits-view.ts';
+import type { RunView } from '../../engine/views/status.ts';
 import type { ProgressView } from '../../tools/progress/view.ts';
 import type { Symbols } from '../symbols.ts';
 import { bar } from '../ui.ts';

@@ -4,7 +4,7 @@
  */
 import { formatCount, formatDuration, formatUsd, plural } from '../../base/units.ts';
 import { RESULTS_WARN_MS } from '../../domain/limits.ts';
-import type { BlockView, RunView } from '../../engine/status.ts';
+import type { BlockView, RunView } from '../../engine/views/status.ts';
 import type { PaceView } from '../../tools/progress/view.ts';
 import { shortCount } from '../fitted-line.ts';
 import type { Symbols } from '../symbols.ts';

@@ -6,7 +6,7 @@ import { systemClock } from '../../base/clock.ts';
 import { formatCount, formatUsd, plural } from '../../base/units.ts';
 import type { RunRecord } from '../../domain/model.ts';
 import type { DriverRecord } from '../../domain/store-steps.ts';
-import type { RunView } from '../../engine/status.ts';
+import type { RunView } from '../../engine/views/status.ts';
 import { rebuildPast } from '../../tools/progress/past.ts';
 import { Progress } from '../../tools/progress/progress.ts';
 import type { Context, LedgerReading } from '../context.ts';

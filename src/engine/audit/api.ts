@@ -10,11 +10,11 @@ import { linesOf } from '../../domain/lines.ts';
 import type { BatchInfo, UsageEntry } from '../../domain/model.ts';
 import type { BatchApi, BatchPage } from '../../domain/ports.ts';
 import { parseResultLine } from '../../domain/result-line.ts';
-import { readHead } from '../batch-head.ts';
+import { readHead } from '../doubt/batch-head.ts';
 import type { ApiEngine, Engine } from '../engine.ts';
-import { KeyBook } from '../key-book.ts';
-import { tooLong } from '../result-proof.ts';
-import { UsageSum } from '../result-scan.ts';
+import { KeyBook } from '../keys/key-book.ts';
+import { tooLong } from '../collect/result-proof.ts';
+import { UsageSum } from '../collect/result-scan.ts';
 import { apiFailureOrThrow, causeOf } from '../session.ts';
 
 const TRIES_MAX = 4;

@@ -11,7 +11,7 @@ import type { RequestIndex, ResultIndex } from '../../domain/packed-index.ts';
 import { OPEN_CHUNK_STATES } from '../../domain/transitions.ts';
 import { finding, type FindingList } from './report.ts';
 import type { Engine } from '../engine.ts';
-import { REALTIME_CHUNK_NO } from '../realtime.ts';
+import { REALTIME_CHUNK_NO } from '../realtime/realtime.ts';
 
 const NOT_YET_MADE: readonly ChunkState[] = ['sealed', 'submitting', 'uncertain'];
 

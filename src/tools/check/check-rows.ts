@@ -12,7 +12,7 @@ import {
   type RowSource,
   type SourceRecord,
 } from '../../domain/source.ts';
-import type { ShownProblem } from '../../engine/problems.ts';
+import type { ShownProblem } from '../../engine/ingest/problems.ts';
 import { stopped } from '../results/read-results.ts';
 import { Tally } from '../results/tally.ts';
 import { IdCheck } from './id-check.ts';

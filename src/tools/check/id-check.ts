@@ -1,13 +1,13 @@
 /**
- * Finds ids that occur twice among rows that nobody keeps: their hashes are sorted (engine/id-ledger.ts), their texts
+ * Finds ids that occur twice among rows that nobody keeps: their hashes are sorted (engine/ingest/id-ledger.ts), their texts
  * with their places lie in a temporary file, and only where hashes meet is that looked at again.
  */
 import { BatchrunError, invariant } from '../../base/errors.ts';
 import { hashOf } from '../../domain/id-hash.ts';
 import { linesOf } from '../../domain/lines.ts';
 import type { AppendLog, Files } from '../../domain/ports.ts';
-import { duplicateMessage, wins, type Holder } from '../../engine/duplicates.ts';
-import { IdLedger } from '../../engine/id-ledger.ts';
+import { duplicateMessage, wins, type Holder } from '../../engine/ingest/duplicates.ts';
+import { IdLedger } from '../../engine/ingest/id-ledger.ts';
 
 export interface PlacedId {
   readonly id: string;

@@ -4,7 +4,7 @@
  * were put in.
  */
 import type { Clock } from '../../base/clock.ts';
-import { TurnHeap } from '../../engine/turn-heap.ts';
+import { TurnHeap } from '../../engine/realtime/turn-heap.ts';
 
 export class Agenda {
   readonly #clock: Clock;

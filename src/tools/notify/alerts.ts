@@ -7,7 +7,7 @@ import { RESULTS_KEPT_MS, RESULTS_WARN_MS } from '../../domain/limits.ts';
 import { wishesOf, type RunRecord } from '../../domain/model.ts';
 import { BUDGET_SHARE, REFUSED_WINDOW_MS, type NoticeEvent } from '../../domain/notices.ts';
 import type { Store } from '../../domain/store.ts';
-import { lastSaid } from '../../engine/deadline-word.ts';
+import { lastSaid } from '../../engine/deadline/deadline-word.ts';
 
 export type AlertLedger = Pick<Store, 'run' | 'runs' | 'usage' | 'events' | 'batches' | 'note'>;
 

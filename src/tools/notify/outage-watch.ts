@@ -5,7 +5,7 @@
 import type { Clock } from '../../base/clock.ts';
 import { OUTAGE_TOLD_AFTER_MS, type NoticeBook } from '../../domain/notices.ts';
 import type { EngineEvent } from '../../engine/events.ts';
-import { outageText, type OutageWords } from '../../engine/outage-text.ts';
+import { outageText, type OutageWords } from '../../engine/outage/outage-text.ts';
 import type { Alert } from './alerts.ts';
 
 /** What a book calls it; a number says which one. */

@@ -4,8 +4,8 @@
  */
 import { replacedModel } from './replaced-model.ts';
 import { REALTIME_BYTES_MAX } from '../../domain/limits.ts';
-import type { AskStop } from '../../engine/asking.ts';
-import { countSample, type CountPorts } from '../../engine/token-count.ts';
+import type { AskStop } from '../../engine/preflight/asking.ts';
+import { countSample, type CountPorts } from '../../engine/preflight/token-count.ts';
 import type { LookedRow, SampleLook } from './look.ts';
 
 export interface ModelCount {

@@ -16,7 +16,7 @@ import type { Files } from '../../domain/ports.ts';
 import { wireId } from '../../domain/result-line.ts';
 import { isObject } from '../../domain/row/shape.ts';
 import type { Store } from '../../domain/store.ts';
-import { readSample, type SampledRow } from '../../engine/row-sample.ts';
+import { readSample, type SampledRow } from '../../engine/preflight/row-sample.ts';
 
 export interface LookedRow extends Omit<SampledRow, 'paramsJson'> {
   readonly text: RequestText;

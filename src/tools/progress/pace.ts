@@ -2,7 +2,7 @@
  * How fast a run goes and when it will be done as it looks: by the pace of late where rows come back steadily, else by
  * how long earlier batches took, else when the last batch expires. What nobody can tell is null.
  */
-import type { RunView } from '../../engine/status.ts';
+import type { RunView } from '../../engine/views/status.ts';
 import type { History } from './history.ts';
 import type { PaceView } from './view.ts';
 

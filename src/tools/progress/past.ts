@@ -5,7 +5,7 @@
  */
 import type { EventRecord } from '../../domain/store-steps.ts';
 import type { Store } from '../../domain/store.ts';
-import type { RunView } from '../../engine/status.ts';
+import type { RunView } from '../../engine/views/status.ts';
 import type { Sample } from './view.ts';
 
 /** Of a run with more events, the newest are looked at. */

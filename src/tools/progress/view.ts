@@ -4,8 +4,8 @@
  * removed; what is not known is null.
  */
 import type { EventRecord } from '../../domain/store-steps.ts';
-import type { LimitsView } from '../../engine/limits-view.ts';
-import type { RunView } from '../../engine/status.ts';
+import type { LimitsView } from '../../engine/views/limits-view.ts';
+import type { RunView } from '../../engine/views/status.ts';
 
 export interface ProgressView {
   readonly at: string;

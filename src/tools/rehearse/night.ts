@@ -13,7 +13,7 @@ import type { BatchApi, Files, FileWriter, Locks } from '../../domain/ports.ts';
 import type { Store } from '../../domain/store.ts';
 import type { ApiEngine, Engine, Pacing } from '../../engine/engine.ts';
 import { drive, type DriveEnd } from '../../engine/runner.ts';
-import { viewRun, type RunView } from '../../engine/status.ts';
+import { viewRun, type RunView } from '../../engine/views/status.ts';
 import type { Answer } from '../sim/answer.ts';
 import type { JsonRecord } from '../sim/json.ts';
 import type { SimLedger } from '../sim/ledger.ts';

@@ -8,7 +8,7 @@ import { VirtualClock } from '../../base/virtual-clock.ts';
 import type { PreparedRows } from '../../domain/row/prepare-rows.ts';
 import type { NewRun } from '../../domain/store-steps.ts';
 import type { Engine, Pacing } from '../../engine/engine.ts';
-import { ingest, type IngestReport } from '../../engine/ingest.ts';
+import { ingest, type IngestReport } from '../../engine/ingest/ingest.ts';
 import { accountOf, type Account, type Ground, type KnownAccount } from './account.ts';
 import { FAULT_LEVELS, type FaultLevel } from './assumptions.ts';
 import { quietEngine, rehearseNight, type Night, type NightParts } from './night.ts';

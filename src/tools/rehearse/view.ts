@@ -3,7 +3,7 @@
  * input and seed give the same bytes whenever it is rehearsed. Fields may be added, never removed; what is not known is
  * null.
  */
-import type { RunView } from '../../engine/status.ts';
+import type { RunView } from '../../engine/views/status.ts';
 import type { Ground } from './account.ts';
 import type { Night } from './night.ts';
 import { timelineOf, type Slice } from './timeline.ts';

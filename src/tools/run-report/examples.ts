@@ -14,9 +14,9 @@ import type { Files } from '../../domain/ports.ts';
 import { messageText, NOTABLE_STOP_REASONS, readResultLine, type ReadLine } from '../../domain/result-line.ts';
 import { saidOf } from '../../domain/said.ts';
 import { publicErrorType } from '../../domain/schema-error.ts';
-import { REALTIME_CHUNK_NO } from '../../engine/realtime-settle.ts';
-import { RequestReader } from '../../engine/requests.ts';
-import { RowNames } from '../../engine/row-names.ts';
+import { REALTIME_CHUNK_NO } from '../../engine/realtime/realtime-settle.ts';
+import { RequestReader } from '../../engine/retry/requests.ts';
+import { RowNames } from '../../engine/output/row-names.ts';
 import { cutText, promptText } from './texts.ts';
 
 export interface Example {

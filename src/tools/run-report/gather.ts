@@ -7,7 +7,7 @@ import { redact } from '../../base/log.ts';
 import type { Ledger } from '../../domain/ledger.ts';
 import type { RunRecord } from '../../domain/model.ts';
 import type { Files } from '../../domain/ports.ts';
-import { viewRun, type RunView } from '../../engine/status.ts';
+import { viewRun, type RunView } from '../../engine/views/status.ts';
 import { lookAtBatches, type BatchLook } from './batch-spans.ts';
 import { failureExamples, stopExamples, type Examples, type ExampleScope } from './examples.ts';
 import { moneyOf, type Money } from './money.ts';

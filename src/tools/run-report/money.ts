@@ -2,8 +2,8 @@
  * What a run cost and what it saved, from the ledger alone. What the ledger cannot know is null, or said to be about so
  * much.
  */
-import type { CacheView } from '../../engine/cache-view.ts';
-import type { RunView } from '../../engine/status.ts';
+import type { CacheView } from '../../engine/cache/cache-view.ts';
+import type { RunView } from '../../engine/views/status.ts';
 import { wishesOf, type RunRecord, type TokenUsage, type UsageEntry } from '../../domain/model.ts';
 import { costUsd } from '../../domain/pricing.ts';
 import { worstRunCostUsd } from '../../domain/reserve.ts';

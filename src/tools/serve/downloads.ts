@@ -8,9 +8,9 @@ import type { Clock } from '../../base/clock.ts';
 import type { OutputFormat, RunRecord } from '../../domain/model.ts';
 import { OPEN_ROW_STATES } from '../../domain/transitions.ts';
 import type { WebAnswer } from '../../domain/web.ts';
-import { formatterOptions, originalRequest, toOutputRecord } from '../../engine/output.ts';
-import { RequestReader } from '../../engine/requests.ts';
-import { walkRows } from '../../engine/walk.ts';
+import { formatterOptions, originalRequest, toOutputRecord } from '../../engine/output/output.ts';
+import { RequestReader } from '../../engine/retry/requests.ts';
+import { walkRows } from '../../engine/output/walk.ts';
 import { openRun, type OpenedRun, type ServeState } from './state.ts';
 
 const DOWNLOADS = ['output', 'results', 'errors'] as const;

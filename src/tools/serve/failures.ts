@@ -8,9 +8,9 @@ import type { RowRecord } from '../../domain/model.ts';
 import { decodeRequestIndex } from '../../domain/packed-index.ts';
 import type { Files } from '../../domain/ports.ts';
 import { RETRYABLE_ROW_STATES } from '../../domain/transitions.ts';
-import type { RunView } from '../../engine/status.ts';
-import { RowNames } from '../../engine/row-names.ts';
-import { skippedRows } from '../../engine/walk-sources.ts';
+import type { RunView } from '../../engine/views/status.ts';
+import { RowNames } from '../../engine/output/row-names.ts';
+import { skippedRows } from '../../engine/output/walk-sources.ts';
 import type { OpenedRun } from './state.ts';
 
 export interface ReasonView {

@@ -2,7 +2,7 @@
  * What a person may do with a run from the page, and what it would cost: said before anything is done.
  */
 import { plural, formatUsd } from '../../base/units.ts';
-import type { RunView } from '../../engine/status.ts';
+import type { RunView } from '../../engine/views/status.ts';
 import type { DriverView } from '../progress/view.ts';
 import { RETRY_STATES } from './tasks.ts';
 

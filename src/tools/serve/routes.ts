@@ -4,7 +4,7 @@
  */
 import { BatchrunError } from '../../base/errors.ts';
 import { jsonAnswer, refusal, type WebAccess, type WebAnswer, type WebCall, type WebRoute } from '../../domain/web.ts';
-import { viewRun } from '../../engine/status.ts';
+import { viewRun } from '../../engine/views/status.ts';
 import { viewEvent } from '../progress/view.ts';
 import { viewChunk, viewChunks } from './chunk-grid.ts';
 import type { Downloads } from './downloads.ts';

@@ -8,10 +8,10 @@ import type { ChunkRecord } from '../../domain/model.ts';
 import { decodeRequestIndex } from '../../domain/packed-index.ts';
 import type { Files } from '../../domain/ports.ts';
 import { messageText, readResult } from '../../domain/result-line.ts';
-import { originalRequest } from '../../engine/output.ts';
-import { RequestReader } from '../../engine/requests.ts';
-import { walkRows } from '../../engine/walk.ts';
-import type { WalkedRow } from '../../engine/walked-row.ts';
+import { originalRequest } from '../../engine/output/output.ts';
+import { RequestReader } from '../../engine/retry/requests.ts';
+import { walkRows } from '../../engine/output/walk.ts';
+import type { WalkedRow } from '../../engine/output/walked-row.ts';
 import { INVALID } from './failures.ts';
 import type { OpenedRun } from './state.ts';
 

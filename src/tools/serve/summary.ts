@@ -2,7 +2,7 @@
  * A run as the page shows it: the view of `--json` without its long lists, so that an update of a run with hundreds of
  * batches stays a few kilobytes.
  */
-import type { RunView } from '../../engine/status.ts';
+import type { RunView } from '../../engine/views/status.ts';
 
 export interface RunSummary extends Omit<RunView, 'batches' | 'in_doubt' | 'inputs' | 'failures' | 'schema_errors'> {
   readonly open_batches: OpenBatches | null;

@@ -1,7 +1,7 @@
 /** What people read about the prompt cache. */
 import { describe, expect, test } from 'vitest';
 import { cacheEventText, cacheText } from '../../../src/cli/render/cache-text.ts';
-import { viewCache, type CacheView } from '../../../src/engine/cache-view.ts';
+import { viewCache, type CacheView } from '../../../src/engine/cache/cache-view.ts';
 import type { RunRecord, UsageEntry } from '../../../src/domain/model.ts';
 import { createPaint } from '../../../src/cli/ui.ts';
 

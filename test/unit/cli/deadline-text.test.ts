@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { deadlineText } from '../../../src/cli/render/deadline-text.ts';
 import { runText } from '../../../src/cli/render/run-text.ts';
-import type { DeadlineView, RunView } from '../../../src/engine/status.ts';
+import type { DeadlineView, RunView } from '../../../src/engine/views/status.ts';
 
 const AT_MS = Date.parse('2026-11-21T06:00:00Z');
 const HOUR_MS = 3_600_000;

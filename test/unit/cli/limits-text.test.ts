@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { limitsParagraph, limitsText } from '../../../src/cli/render/limits-text.ts';
-import { viewLimits, type LimitsView } from '../../../src/engine/limits-view.ts';
+import { viewLimits, type LimitsView } from '../../../src/engine/views/limits-view.ts';
 import { ORIGIN, poolSnapshot, START_MS } from '../../contract/store.lab.ts';
 
 const SEEN_MS = START_MS + 90_000;

@@ -2,8 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import { preflightText, preflightView, preflightWarnings } from '../../../src/cli/render/preflight-text.ts';
 import type { ModelLook } from '../../../src/domain/preflight.ts';
-import type { PreflightReport } from '../../../src/engine/preflight.ts';
-import type { CountedRow } from '../../../src/engine/token-count.ts';
+import type { PreflightReport } from '../../../src/engine/preflight/preflight.ts';
+import type { CountedRow } from '../../../src/engine/preflight/token-count.ts';
 import { failureOf } from '../engine/lab.ts';
 
 const look = (id: string, more: Partial<ModelLook> = {}): ModelLook => ({

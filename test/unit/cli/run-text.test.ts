@@ -3,7 +3,7 @@
  */
 import { describe, expect, test } from 'vitest';
 import { batchText } from '../../../src/cli/render/run-text.ts';
-import type { BatchView, RunView } from '../../../src/engine/status.ts';
+import type { BatchView, RunView } from '../../../src/engine/views/status.ts';
 
 const NOW_MS = Date.UTC(2026, 10, 20);
 const DAY_MS = 86_400_000;

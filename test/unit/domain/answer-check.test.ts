@@ -10,7 +10,7 @@ import {
   publicErrorType,
   schemaErrorType,
 } from '../../../src/domain/schema-error.ts';
-import { viewFailures } from '../../../src/engine/schema-view.ts';
+import { viewFailures } from '../../../src/engine/views/schema-view.ts';
 
 const check: AnswerCheck = (value) => (value === 1 ? null : { keyword: 'type', path: '/a/3' });
 const message = (...texts: string[]) => ({

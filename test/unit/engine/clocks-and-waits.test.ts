@@ -5,12 +5,12 @@
 import { describe, expect, test } from 'vitest';
 import type { Clock } from '../../../src/base/clock.ts';
 import type { BatchInfo } from '../../../src/domain/model.ts';
-import { cancelRound } from '../../../src/engine/cancel.ts';
-import { collectRound } from '../../../src/engine/collect.ts';
-import { poll } from '../../../src/engine/poll.ts';
+import { cancelRound } from '../../../src/engine/poll/cancel.ts';
+import { collectRound } from '../../../src/engine/collect/collect.ts';
+import { poll } from '../../../src/engine/poll/poll.ts';
 import { drive, type DriveEnd } from '../../../src/engine/runner.ts';
 import { newSession, noteFailure, waitBefore, type Session } from '../../../src/engine/session.ts';
-import { uploadRound } from '../../../src/engine/upload.ts';
+import { uploadRound } from '../../../src/engine/upload/upload.ts';
 import { WaitKeeper } from '../../../src/engine/waits.ts';
 import { failureOf, HOLDER, HOUR_MS, lab, MINUTE_MS, refused, rows, succeededLine, wire, type Lab } from './lab.ts';
 

@@ -30,7 +30,7 @@ import type { DriverStore, Store } from '../../../src/domain/store.ts';
 import type { NewRun } from '../../../src/domain/store-steps.ts';
 import type { ApiEngine, Pacing } from '../../../src/engine/engine.ts';
 import type { EngineEvent } from '../../../src/engine/events.ts';
-import { ingest, type IngestReport, type IngestRequest } from '../../../src/engine/ingest.ts';
+import { ingest, type IngestReport, type IngestRequest } from '../../../src/engine/ingest/ingest.ts';
 import { newSession, type Session } from '../../../src/engine/session.ts';
 import { createMemoryFiles, type MemoryDisk } from '../../support/memory-files.ts';
 

@@ -7,7 +7,7 @@ import { isBatchrunError } from '../../../src/base/errors.ts';
 import type { ApiEngine } from '../../../src/engine/engine.ts';
 import { drive, type DriveEnd, type DriveRequest } from '../../../src/engine/runner.ts';
 import { tryDrive } from '../../../src/engine/driver.ts';
-import { sweep } from '../../../src/engine/sweep.ts';
+import { sweep } from '../../../src/engine/cleanup/sweep.ts';
 import {
   erroredLine,
   HOLDER,

@@ -12,7 +12,7 @@ import { outputFormat } from '../../../src/domain/schema/request-schema.ts';
 import { auditLedger } from '../../../src/engine/audit/ledger.ts';
 import { FindingList } from '../../../src/engine/audit/report.ts';
 import { drive, type DriveRequest } from '../../../src/engine/runner.ts';
-import { viewRun } from '../../../src/engine/status.ts';
+import { viewRun } from '../../../src/engine/views/status.ts';
 import { failureOf, HOLDER, lab, MESSAGE, MINUTE_MS, refused, rows, type Json, type Lab } from './lab.ts';
 
 type Try =

@@ -3,7 +3,7 @@
  */
 import { describe, expect, test } from 'vitest';
 import type { RowReading, SourceRecord } from '../../../src/domain/source.ts';
-import type { ShownProblem } from '../../../src/engine/problems.ts';
+import type { ShownProblem } from '../../../src/engine/ingest/problems.ts';
 import { checkRows, type CheckReport } from '../../../src/tools/check/check-rows.ts';
 import { createMemoryFiles } from '../../support/memory-files.ts';
 

@@ -9,8 +9,8 @@ import { drawFrame, type FrameOptions } from '../../../../src/cli/watch/frame.ts
 import { inked } from '../../../../src/cli/watch/line.ts';
 import { outcomeBar } from '../../../../src/cli/watch/run-lines.ts';
 import { clean, clip, widthOf, wrapped } from '../../../../src/cli/watch/width.ts';
-import type { LimitsView } from '../../../../src/engine/limits-view.ts';
-import type { RunView } from '../../../../src/engine/status.ts';
+import type { LimitsView } from '../../../../src/engine/views/limits-view.ts';
+import type { RunView } from '../../../../src/engine/views/status.ts';
 import type { EventView, ProgressView } from '../../../../src/tools/progress/view.ts';
 
 const NOW_MS = Date.UTC(2026, 10, 29, 10, 42, 3);

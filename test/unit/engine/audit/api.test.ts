@@ -5,9 +5,9 @@
 import { describe, expect, test } from 'vitest';
 import { paths, tagOf } from '../../../../src/domain/ids.ts';
 import type { AuditReport, Finding } from '../../../../src/engine/audit/report.ts';
-import { poll } from '../../../../src/engine/poll.ts';
+import { poll } from '../../../../src/engine/poll/poll.ts';
 import type { Session } from '../../../../src/engine/session.ts';
-import { uploadRound } from '../../../../src/engine/upload.ts';
+import { uploadRound } from '../../../../src/engine/upload/upload.ts';
 import { added, ANSWER_USD, collected, DAY_MS, only, room, sent, type Room } from './audit.lab.ts';
 import {
   countsOf,

@@ -6,10 +6,10 @@ import { NO_USAGE, type BatchInfo, type RunRecord } from '../../../../src/domain
 import { costUsd } from '../../../../src/domain/pricing.ts';
 import { audit, type AuditRequest } from '../../../../src/engine/audit/audit.ts';
 import type { AuditReport, RunAudit } from '../../../../src/engine/audit/report.ts';
-import { collectRound } from '../../../../src/engine/collect.ts';
-import { poll } from '../../../../src/engine/poll.ts';
+import { collectRound } from '../../../../src/engine/collect/collect.ts';
+import { poll } from '../../../../src/engine/poll/poll.ts';
 import type { Session } from '../../../../src/engine/session.ts';
-import { uploadRound } from '../../../../src/engine/upload.ts';
+import { uploadRound } from '../../../../src/engine/upload/upload.ts';
 import { erroredLine, HOUR_MS, lab, linesOf, rows, wire, type Lab, type SubmitOptions } from '../lab.ts';
 
 export const DAY_MS = 24 * HOUR_MS;

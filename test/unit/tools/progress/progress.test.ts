@@ -8,7 +8,7 @@ import { openSqliteStore } from '../../../../src/adapters/sqlite/store.ts';
 import { VirtualClock } from '../../../../src/base/virtual-clock.ts';
 import { NO_USAGE, type RunRecord } from '../../../../src/domain/model.ts';
 import type { DriverStore, Store } from '../../../../src/domain/store.ts';
-import { viewRun } from '../../../../src/engine/status.ts';
+import { viewRun } from '../../../../src/engine/views/status.ts';
 import { History } from '../../../../src/tools/progress/history.ts';
 import { rebuildPast } from '../../../../src/tools/progress/past.ts';
 import { Progress } from '../../../../src/tools/progress/progress.ts';

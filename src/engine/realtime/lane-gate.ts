@@ -1,0 +1,206 @@
+/**
+ * Which of the rows whose turn it is may be called now: those whose request can be read, that the budget allows, and that
+ * the limits have room for. A row that is too large for what is left waits at the front and gets its share of what flows
+ * in; smaller ones go past it meanwhile.
+ */
+import { wishesOf, type RowRecord, type RunRecord } from '../../domain/model.ts';
+import { budgetBlock, budgetOf, reservationOf, surely, type BudgetView } from '../budget/budget.ts';
+import type { CallKey } from './call-keys.ts';
+import { readHome } from '../retry/home-chunk.ts';
+import type { Go, Ticket } from '../pacing/pacer.ts';
+import type { RequestReader, SizedRequest } from '../retry/requests.ts';
+import { blockRun, type Session } from '../session.ts';
+import { rowKey, type TakenRow } from './waiting-rows.ts';
+
+export interface PaidRow {
+  readonly run: RunRecord;
+  readonly row: RowRecord;
+  readonly request: SizedRequest;
+  readonly ticket: Ticket<CallKey>;
+  readonly reservedUsd: number;
+}
+
+export interface Passed {
+  readonly paid: readonly PaidRow[];
+  readonly left: readonly TakenRow[];
+  /** Rows whose request cannot be read: the lane lets go of them. */
+  readonly unread: number;
+  /** Until the limits let the next one through; null where something else is waited for. */
+  readonly waitMs: number | null;
+}
+
+/** Rows at the front that what flows in is put aside for. More would leave nothing for those that go past them. */
+const WAITERS_MAX = 2;
+/** Requests of rows that could not go are kept: they are asked for again in a moment. */
+const KEPT_REQUESTS_MAX = 64;
+const KEPT_BYTES_MAX = 4_000_000;
+
+/** Shorter waits are the usual pace. */
+const WAIT_SAID_MS_MIN = 10_000;
+
+export class LaneGate {
+  readonly #session: Session;
+  readonly #requests: RequestReader;
+  readonly #kept = new Map<string, SizedRequest>();
+  readonly #waiters = new Set<string>();
+  /** Until when each pool was last said to have no room. */
+  readonly #said = new Map<string, number>();
+  #keptBytes = 0;
+
+  constructor(session: Session, requests: RequestReader) {
+    this.#session = session;
+    this.#requests = requests;
+  }
+
+  async pass(taken: readonly TakenRow[], slots: number, keys: readonly CallKey[]): Promise<Passed> {
+    const paid: PaidRow[] = [];
+    const left: TakenRow[] = [];
+    const closed = new Set<string>();
+    const purses = new Map<string, Purse>();
+    let waitMs: number | null = null;
+    let unread = 0;
+    this.#forgetGone(taken);
+    for (const one of taken) {
+      const { run, row } = one.waiting;
+      if (paid.length >= slots) {
+        left.push(one);
+        continue;
+      }
+      const request = await this.#request(row);
+      if (!request) {
+        unread++;
+        continue;
+      }
+      if (closed.has(request.model)) {
+        left.push(one);
+        continue;
+      }
+      const purse = purses.get(run.id) ?? (await openPurse(this.#session, run));
+      purses.set(run.id, purse);
+      const reservedUsd = await purse.reserve(request);
+      if (reservedUsd === null) {
+        left.push(one);
+        continue;
+      }
+      const waiter = this.#waiterFor(row);
+      const size = { ...request, runId: run.id, requestBytes: Buffer.byteLength(request.paramsJson) };
+      const go = await this.#session.pacer.take(size, keys, waiter);
+      if (go.kind === 'go') {
+        this.#drop(row);
+        if (waiter !== null) this.#waiters.delete(waiter);
+        paid.push({ run, row, request, ticket: go.ticket, reservedUsd });
+        continue;
+      }
+      purse.giveBack(reservedUsd);
+      if (go.everyone) closed.add(request.model);
+      if (waiter !== null) this.#waiters.add(waiter);
+      if (waiter !== null) this.#sayWait(go);
+      waitMs = Math.min(waitMs ?? Infinity, go.waitMs);
+      this.#keep(row, request);
+      left.push(one);
+    }
+    return { paid, left, unread, waitMs: paid.length < slots ? waitMs : null };
+  }
+
+  /** A wait that a person would wonder about, once for each. */
+  #sayWait({ pool, bucket, waitMs }: Extract<Go<CallKey>, { kind: 'wait' }>): void {
+    const { clock, emit } = this.#session.engine;
+    const atMs = clock.monotonicMs() + waitMs;
+    if (waitMs < WAIT_SAID_MS_MIN || pool === '' || atMs < (this.#said.get(pool) ?? 0) + WAIT_SAID_MS_MIN) return;
+    this.#said.set(pool, atMs);
+    emit({ kind: 'lane.limited', untilMs: clock.now() + waitMs, pool, bucket });
+  }
+
+  /** Null where the chunk file cannot be read: then its chunk is blocked, and the row waits. */
+  async #request(row: RowRecord): Promise<SizedRequest | null> {
+    const kept = this.#kept.get(rowKey(row));
+    if (kept) return kept;
+    return readHome(this.#session, row, () => this.#requests.sized(row.runId, row));
+  }
+
+  #keep(row: RowRecord, request: SizedRequest): void {
+    if (this.#kept.has(rowKey(row))) return;
+    if (this.#kept.size >= KEPT_REQUESTS_MAX || this.#keptBytes > KEPT_BYTES_MAX) return;
+    this.#kept.set(rowKey(row), request);
+    this.#keptBytes += request.paramsJson.length;
+  }
+
+  #drop(row: RowRecord): void {
+    const kept = this.#kept.get(rowKey(row));
+    if (!kept) return;
+    this.#kept.delete(rowKey(row));
+    this.#keptBytes -= kept.paramsJson.length;
+  }
+
+  #waiterFor(row: RowRecord): string | null {
+    const key = rowKey(row);
+    return this.#waiters.has(key) || this.#waiters.size < WAITERS_MAX ? key : null;
+  }
+
+  /** Rows that are asked for no more, because their run was canceled or their turn has changed. */
+  #forgetGone(taken: readonly TakenRow[]): void {
+    const keys = new Set(taken.map(({ waiting }) => rowKey(waiting.row)));
+    for (const waiter of this.#waiters) if (!keys.has(waiter)) this.#waiters.delete(waiter);
+    for (const [key, request] of this.#kept) {
+      if (keys.has(key)) continue;
+      this.#kept.delete(key);
+      this.#keptBytes -= request.paramsJson.length;
+    }
+  }
+}
+
+interface Purse {
+  /** What the call may cost, promised until the ledger shows it; null where the budget does not allow it. */
+  reserve(request: SizedRequest): Promise<number | null>;
+  giveBack(usd: number): void;
+}
+
+const FREE: Purse = { reserve: () => Promise.resolve(0), giveBack: () => undefined };
+
+/** The budget of a run as long as one round takes. */
+async function openPurse(session: Session, known: RunRecord): Promise<Purse> {
+  if (wishesOf(known).maxCostUsd === null) return FREE;
+  const { pledges } = session;
+  const look = async (): Promise<Look> => {
+    const run = (await session.engine.store.run(known.id)) ?? known;
+    return { run, view: await budgetOf(session, run), kept: pledges.kept };
+  };
+  let now = await surely(session, look);
+  return {
+    reserve: async (request) => {
+      if (pledges.kept !== now.kept) now = await surely(session, look);
+      const { run, view } = now;
+      if (!view) return 0;
+      const usd = await callUsd(session, run, request);
+      if (usd !== null && usd <= view.leftUsd - pledges.of(run.id) && !view.unknown) {
+        pledges.add(run.id, usd);
+        return usd;
+      }
+      await stopAtCap(session, run, view, usd);
+      return null;
+    },
+    giveBack: (usd) => pledges.takeBack(known.id, usd),
+  };
+}
+
+interface Look {
+  readonly run: RunRecord;
+  readonly view: BudgetView | null;
+  readonly kept: number;
+}
+
+async function callUsd(session: Session, run: RunRecord, request: SizedRequest): Promise<number | null> {
+  const { model, maxTokens, caches, addedTokens, paramsJson } = request;
+  const bytes = Buffer.byteLength(paramsJson);
+  const part = { rows: 1, bytes, maxTokens, largestBytes: bytes, cachingRows: caches ? 1 : 0, addedTokens };
+  return reservationOf(session, run, { mix: { [model]: part }, lane: 'realtime' });
+}
+
+/** Nothing under way can make room any more: a person has to raise the budget. */
+async function stopAtCap(session: Session, run: RunRecord, view: BudgetView, nextUsd: number | null): Promise<void> {
+  const counts = await session.engine.store.chunkCounts(run.id);
+  const underWay = counts.submitting + counts.uncertain + counts.submitted + counts.ended + run.rows.in_realtime;
+  // Calls of this round are not in the ledger yet.
+  if ((underWay > 0 || session.pledges.of(run.id) > 0) && nextUsd !== null && !view.unknown) return;
+  await blockRun(session, run.id, budgetBlock(run, view, nextUsd, session.engine.clock.now()));
+}

@@ -1,0 +1,97 @@
+/** The lane at its limits: who could not go keeps its place, and when the driving ends nothing begins any more. */
+import { describe, expect, test } from 'vitest';
+import type { RunRecord } from '../../../../src/domain/model.ts';
+import { RealtimeLane } from '../../../../src/engine/realtime/realtime.ts';
+import { releaseRound } from '../../../../src/engine/realtime/release.ts';
+import { retryRound } from '../../../../src/engine/retry/retry.ts';
+import type { Session } from '../../../../src/engine/session.ts';
+import { WaitingRows } from '../../../../src/engine/realtime/waiting-rows.ts';
+import { lab, MESSAGE, rows, type Lab, type LabOptions } from '../lab.ts';
+
+interface Room extends Lab {
+  readonly run: RunRecord;
+  readonly the: Session;
+  readonly lane: RealtimeLane;
+  readonly calls: (() => void)[];
+}
+
+/** All rows of the run are offered to the lane, which has begun. */
+async function begun(count: number, options: LabOptions): Promise<Room> {
+  const it = lab(options);
+  const run = await it.submit(rows(count), { settings: { wishes: { lane: 'realtime' } } });
+  const the = await it.session();
+  const lane = new RealtimeLane(the, [run.id], () => undefined);
+  const calls: (() => void)[] = [];
+  it.api.onMessage = () => new Promise((resolve) => void calls.push(() => resolve(MESSAGE)));
+  await releaseRound(the, lane, [run.id]);
+  await retryRound(the, lane, [run.id]);
+  await lane.pump();
+  await settled();
+  return { ...it, run, the, lane, calls };
+}
+
+async function settled(): Promise<void> {
+  for (let turns = 0; turns < 5; turns++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+test('rows that came together and could not go keep their places', async () => {
+  const it = lab();
+  const run = await it.submit(rows(9));
+  const waiting = new WaitingRows();
+  for (let seq = 0; seq < 9; seq++) {
+    const row = { runId: run.id, seq, notBeforeMs: 0 } as unknown as Parameters<typeof waiting.add>[0]['row'];
+    waiting.add({ run, row, priority: 'normal' });
+  }
+  const take = (): number[] => {
+    const taken = waiting.take(1_000, 4, ({ row }) => row.seq !== 1);
+    for (const one of taken.slice(1)) waiting.putBack(one);
+    return taken.map((one) => one.waiting.row.seq);
+  };
+  expect([take(), take(), take()]).toEqual([
+    [0, 2, 3, 4],
+    [2, 3, 4, 5],
+    [3, 4, 5, 6],
+  ]);
+});
+
+describe('drain', () => {
+  test('begins no other call when one is answered', async () => {
+    const it = await begun(5, { pacing: { concurrency: 2 } });
+    expect(it.calls).toHaveLength(2);
+    const drained = it.lane.drain();
+    it.calls[0]?.();
+    await settled();
+    expect(it.calls).toHaveLength(2);
+    it.calls[1]?.();
+    await drained;
+    expect((await it.store.run(it.run.id))?.rows).toMatchObject({ retry: 3, in_realtime: 0, succeeded: 2 });
+    await it.lane.pump();
+    await settled();
+    expect(it.calls).toHaveLength(4);
+  });
+
+  test('waits for calls that a limit has just let through', async () => {
+    const it = await begun(2, { pacing: { caps: { requests: 1 } } });
+    it.calls[0]?.();
+    await settled();
+    const { pacer } = it.the;
+    let pay = (): void => undefined;
+    const take = pacer.take.bind(pacer);
+    pacer.take = async (...call) => {
+      await new Promise<void>((resolve) => (pay = resolve));
+      return take(...call);
+    };
+    it.clock.advance(60_000);
+    await settled();
+    let over = false;
+    const drained = it.lane.drain().then(() => (over = true));
+    await settled();
+    expect(over).toBe(false);
+    pay();
+    await settled();
+    expect({ over, calls: it.calls.length }).toEqual({ over: false, calls: 2 });
+    it.calls[1]?.();
+    await drained;
+    expect((await it.store.run(it.run.id))?.rows).toMatchObject({ in_realtime: 0, succeeded: 2 });
+  });
+});
