@@ -18,14 +18,14 @@ import { ingest, type IngestReport, type IngestRequest } from '../engine/ingest/
 import { apiFailureOf } from '../engine/session.ts';
 import { sweep } from '../engine/cleanup/sweep.ts';
 import { connectApi, createEngine, openStore, withApi, type ApiLink, type Context } from './context.ts';
-import { reportDone } from './deliver.ts';
-import { driveAndReport } from './drive-runs.ts';
-import { EXIT } from './outcome.ts';
-import { absoluteInputs } from './prepare.ts';
-import { createTelling } from './telling.ts';
+import { reportDone } from './drive/deliver.ts';
+import { driveAndReport } from './drive/drive-runs.ts';
+import { EXIT } from './drive/outcome.ts';
+import { absoluteInputs } from './submit/prepare.ts';
+import { createTelling } from './terminal/telling.ts';
 import { ingestRequest } from './submit.ts';
-import { submitView } from './submit-view.ts';
-import { jsonText } from './ui.ts';
+import { submitView } from './submit/submit-view.ts';
+import { jsonText } from './terminal/ui.ts';
 
 export async function runAdopt(context: Context, batchId: string, argv: readonly string[]): Promise<number> {
   const { flags } = context;

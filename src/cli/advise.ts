@@ -12,11 +12,11 @@ import { Advisor } from '../tools/advise/advisor.ts';
 import type { PartTemplate } from '../tools/advise/parts.ts';
 import { arranged } from '../host/arrange.ts';
 import { hasState, openInput, openReading, systemNow, type Context } from './context.ts';
-import type { Flags } from './options.ts';
-import { EXIT } from './outcome.ts';
-import { readTexts, rowReading, type Texts } from './prepare.ts';
+import type { Flags } from './flags/options.ts';
+import { EXIT } from './drive/outcome.ts';
+import { readTexts, rowReading, type Texts } from './submit/prepare.ts';
 import { adviseText, viewAdvice } from './render/advise-text.ts';
-import { jsonText } from './ui.ts';
+import { jsonText } from './terminal/ui.ts';
 
 export async function runAdvise(context: Context, inputs: readonly string[], argv: readonly string[]): Promise<number> {
   const { flags, terminal, stateFolder } = context;

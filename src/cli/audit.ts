@@ -7,12 +7,12 @@ import { audit } from '../engine/audit/audit.ts';
 import type { AuditReport } from '../engine/audit/report.ts';
 import type { RunRecord } from '../domain/model.ts';
 import { connectApi, createEngine, hasState, openStore, type ApiLink, type Context } from './context.ts';
-import { EXIT } from './outcome.ts';
+import { EXIT } from './drive/outcome.ts';
 import { auditText } from './render/audit-text.ts';
-import { selectRuns } from './select-run.ts';
-import { shellQuote } from './shell.ts';
+import { selectRuns } from './drive/select-run.ts';
+import { shellQuote } from './help/shell.ts';
 import { isDriving } from './status.ts';
-import { jsonText } from './ui.ts';
+import { jsonText } from './terminal/ui.ts';
 
 export async function runAudit(context: Context, wanted: string | undefined): Promise<number> {
   const { flags, terminal, stateFolder } = context;

@@ -4,10 +4,10 @@
  */
 import type { Command } from 'commander';
 import { createLog, stateFolderOf, type Context } from './context.ts';
-import type { Flags } from './options.ts';
-import { applySettings } from './settings.ts';
-import { withState } from './state-hints.ts';
-import { createTerminal } from './terminal.ts';
+import type { Flags } from './flags/options.ts';
+import { applySettings } from './flags/settings.ts';
+import { withState } from './help/state-hints.ts';
+import { createTerminal } from './terminal/terminal.ts';
 
 export interface BeginParts {
   readonly signal: AbortSignal;
@@ -32,6 +32,6 @@ export async function contextOf(command: Command, { signal, started }: BeginPart
 }
 
 async function jsonTold(flags: Flags): Promise<(text: string) => string | null> {
-  const { messageLine } = await import('./json-telling.ts');
+  const { messageLine } = await import('./terminal/json-telling.ts');
   return (text) => messageLine(text, flags);
 }

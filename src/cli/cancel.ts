@@ -6,10 +6,10 @@ import { BatchrunError, isBatchrunError } from '../base/errors.ts';
 import { systemClock } from '../base/clock.ts';
 import { viewRun } from '../engine/views/status.ts';
 import { connectApi, hasState, openStore, type Context } from './context.ts';
-import { assertOrigin, driveAndReport } from './drive-runs.ts';
-import { EXIT } from './outcome.ts';
-import { selectOpenRun } from './select-run.ts';
-import { jsonText } from './ui.ts';
+import { assertOrigin, driveAndReport } from './drive/drive-runs.ts';
+import { EXIT } from './drive/outcome.ts';
+import { selectOpenRun } from './drive/select-run.ts';
+import { jsonText } from './terminal/ui.ts';
 
 /** A submit that drives does not cancel for us, but it is over soon; a collect does. */
 const SUBMIT_MS_MAX = 10_000;

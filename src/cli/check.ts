@@ -8,13 +8,13 @@ import type { RowSource } from '../domain/source.ts';
 import type { ShownProblem } from '../engine/ingest/problems.ts';
 import { checkRows } from '../tools/check/check-rows.ts';
 import { openInput, type Context } from './context.ts';
-import type { Flags } from './options.ts';
-import { EXIT } from './outcome.ts';
-import { everyRowReading, readTexts, type Texts } from './prepare.ts';
+import type { Flags } from './flags/options.ts';
+import { EXIT } from './drive/outcome.ts';
+import { everyRowReading, readTexts, type Texts } from './submit/prepare.ts';
 import { checkText, type CheckView } from './render/check-text.ts';
-import { withScratch } from './scratch.ts';
-import type { Terminal } from './terminal.ts';
-import { jsonText } from './ui.ts';
+import { withScratch } from './files/scratch.ts';
+import type { Terminal } from './terminal/terminal.ts';
+import { jsonText } from './terminal/ui.ts';
 
 const PENDING_CHARS_MAX = 256 * 1024;
 

@@ -7,14 +7,14 @@ import type { RunRecord } from '../domain/model.ts';
 import type { Store } from '../domain/store.ts';
 import { sweep } from '../engine/cleanup/sweep.ts';
 import { connectApi, createEngine, hasState, openStore, type ApiLink, type Context } from './context.ts';
-import { reportDone } from './deliver.ts';
-import { driveAndReport } from './drive-runs.ts';
-import { sendLeftNotices } from './notify.ts';
-import { EXIT } from './outcome.ts';
-import { changedOutputs, checkOutputs } from './output-path.ts';
-import { selectRun } from './select-run.ts';
-import { rememberWishes, wishesAsked } from './wishes.ts';
-import { jsonText } from './ui.ts';
+import { reportDone } from './drive/deliver.ts';
+import { driveAndReport } from './drive/drive-runs.ts';
+import { sendLeftNotices } from './drive/notify.ts';
+import { EXIT } from './drive/outcome.ts';
+import { changedOutputs, checkOutputs } from './files/output-path.ts';
+import { selectRun } from './drive/select-run.ts';
+import { rememberWishes, wishesAsked } from './flags/wishes.ts';
+import { jsonText } from './terminal/ui.ts';
 
 export async function runCollect(context: Context, wanted: string | undefined): Promise<number> {
   const { flags, terminal, stateFolder } = context;

@@ -5,7 +5,7 @@
 import type { Command } from 'commander';
 import { BatchrunError } from '../base/errors.ts';
 import { hasState, openReading, type Context } from './context.ts';
-import { EXIT } from './outcome.ts';
+import { EXIT } from './drive/outcome.ts';
 import { SHELLS, shapeOf } from './completions/shape.ts';
 
 export async function runCompletions(context: Context, shell: string, program: Command | null): Promise<number> {

@@ -6,18 +6,18 @@ import { Command } from 'commander';
 import { maskAddress, maskKey, redact } from '../base/log.ts';
 import { BatchrunError } from '../base/errors.ts';
 import { closest } from '../domain/row/closest.ts';
-import { configSchema } from './config-schema.ts';
+import { configSchema } from './files/config-schema.ts';
 import type { Context } from './context.ts';
-import { NOTIFY_SECRET } from './notify.ts';
-import { COMMAND_FLAGS, FLAG_SPECS, type FlagName, type FlagSpec } from './option-table.ts';
-import { addAllFlags, addFlags, envName, FLAG_NAMES } from './options.ts';
-import { EXIT } from './outcome.ts';
-import { TOKEN_VARIABLE } from './page-token.ts';
+import { NOTIFY_SECRET } from './drive/notify.ts';
+import { COMMAND_FLAGS, FLAG_SPECS, type FlagName, type FlagSpec } from './flags/option-table.ts';
+import { addAllFlags, addFlags, envName, FLAG_NAMES } from './flags/options.ts';
+import { EXIT } from './drive/outcome.ts';
+import { TOKEN_VARIABLE } from './serve/page-token.ts';
 import { configText, type ConfigValue, type ConfigView } from './render/config-text.ts';
-import { fileName } from './setting-values.ts';
-import { applySettings, variableOf, type Settings } from './settings.ts';
-import { addSimFlags } from './sim-flags.ts';
-import { jsonText } from './ui.ts';
+import { fileName } from './flags/setting-values.ts';
+import { applySettings, variableOf, type Settings } from './flags/settings.ts';
+import { addSimFlags } from './flags/sim-flags.ts';
+import { jsonText } from './terminal/ui.ts';
 
 export async function runConfig(context: Context, name: string | undefined, argv: readonly string[]): Promise<number> {
   const { flags, terminal } = context;

@@ -4,7 +4,7 @@
  */
 import type { Files } from '../domain/ports.ts';
 import type { RawRows } from '../domain/source.ts';
-import type { Flags } from './options.ts';
+import type { Flags } from './flags/options.ts';
 
 /** The rows of one input as they stand there. */
 export async function openRaw(input: string, { inputFormat }: Flags): Promise<RawRows> {

@@ -5,7 +5,7 @@
 import { isBatchrunError } from '../base/errors.ts';
 import type { MessagesTarget } from '../adapters/load/target.ts';
 import type { LoadClient } from '../domain/load.ts';
-import { poolKeys } from './key-pool.ts';
+import { poolKeys } from './drive/key-pool.ts';
 
 export type { MessagesTarget };
 

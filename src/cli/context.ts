@@ -22,10 +22,10 @@ import type { DriveHolder } from '../engine/driver.ts';
 import type { ApiEngine, Engine, KeyLink } from '../engine/engine.ts';
 import type { EngineEvent } from '../engine/events.ts';
 import { native } from '../host/state-folder.ts';
-import type { ApiLink } from './api-link.ts';
-import type { Flags } from './options.ts';
-import { pacingOf } from './pacing.ts';
-import type { Terminal } from './terminal.ts';
+import type { ApiLink } from './drive/api-link.ts';
+import type { Flags } from './flags/options.ts';
+import { pacingOf } from './flags/pacing.ts';
+import type { Terminal } from './terminal/terminal.ts';
 
 export { schemaCompiler };
 export { hasState, openReading, openStore, probeSqlite, type LedgerReading } from '../host/state-folder.ts';
@@ -109,7 +109,7 @@ export async function loadMetrics(): Promise<MetricsParts> {
 export async function connectApi(context: Context): Promise<ApiLink> {
   const link = await findCredentials(context);
   if (!link.pool) return link;
-  const { identifyKeys } = await import('./key-pool.ts');
+  const { identifyKeys } = await import('./drive/key-pool.ts');
   const { keys, lines } = await identifyKeys(link.pool, context.signal);
   if (context.flags.quiet !== true) for (const line of lines) context.terminal.talk(line);
   return { ...link, keys };
@@ -119,7 +119,7 @@ export async function connectApi(context: Context): Promise<ApiLink> {
 export async function findCredentials(context: Context): Promise<ApiLink> {
   const { connectAnthropic } = await import('../adapters/anthropic/api.ts');
   const { createDiskFiles } = await import('../adapters/disk-files.ts');
-  const { poolKeys } = await import('./key-pool.ts');
+  const { poolKeys } = await import('./drive/key-pool.ts');
   const parts = { files: createDiskFiles(context.stateFolder), clock: systemClock, stderr: process.stderr };
   const pool: ApiLink[] = [];
   for (const apiKey of poolKeys(context.flags.apiKeysEnv, process.env))

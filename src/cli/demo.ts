@@ -11,8 +11,8 @@ import { formatDuration } from '../base/units.ts';
 import { startSimServer } from '../tools/sim/server.ts';
 import { createSimWorld } from '../tools/sim/world.ts';
 import type { Context } from './context.ts';
-import type { Flags } from './options.ts';
-import { SOME_FAULTS } from './sim-flags.ts';
+import type { Flags } from './flags/options.ts';
+import { SOME_FAULTS } from './flags/sim-flags.ts';
 import { runSubmit } from './submit.ts';
 
 const FOLDER = '.demo';

@@ -8,10 +8,10 @@ import { Buckets, bucketCount } from '../tools/diff/buckets.ts';
 import { diffBuckets } from '../tools/diff/diff-files.ts';
 import { readResults, type BrokenLines } from '../tools/results/read-results.ts';
 import { openInput, type Context } from './context.ts';
-import { EXIT } from './outcome.ts';
+import { EXIT } from './drive/outcome.ts';
 import { diffText, type DiffFile, type DiffView } from './render/diff-text.ts';
-import { withScratch } from './scratch.ts';
-import { jsonText } from './ui.ts';
+import { withScratch } from './files/scratch.ts';
+import { jsonText } from './terminal/ui.ts';
 
 export async function runDiff(context: Context, a: string, b: string): Promise<number> {
   const { flags, terminal, signal } = context;

@@ -11,9 +11,9 @@ import { maskKey } from '../base/log.ts';
 import { formatDuration, plural } from '../base/units.ts';
 import { modelFacts } from '../domain/models.ts';
 import { findCredentials, hasState, openStore, probeSqlite, type ApiLink, type Context } from './context.ts';
-import { credentialText, describeKey } from './key-pool.ts';
-import { EXIT } from './outcome.ts';
-import { createPaint, jsonText } from './ui.ts';
+import { credentialText, describeKey } from './drive/key-pool.ts';
+import { EXIT } from './drive/outcome.ts';
+import { createPaint, jsonText } from './terminal/ui.ts';
 
 interface Check {
   readonly name: string;

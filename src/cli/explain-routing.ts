@@ -13,8 +13,8 @@ import { explainRoutes, type ExplainedRoute } from '../domain/routing/explain-ru
 import type { RoutedRow } from '../domain/routing/router.ts';
 import { lineOf, type RowReading, type RowSource, type SourceRecord } from '../domain/source.ts';
 import { openInput, type Context } from './context.ts';
-import { EXIT } from './outcome.ts';
-import { readTexts, rowReading } from './prepare.ts';
+import { EXIT } from './drive/outcome.ts';
+import { readTexts, rowReading } from './submit/prepare.ts';
 import {
   explanationText,
   viewExplanation,
@@ -22,8 +22,8 @@ import {
   type ExplainedRow,
   type Explanation,
 } from './render/explain-text.ts';
-import { wishesAsked } from './wishes.ts';
-import { jsonText } from './ui.ts';
+import { wishesAsked } from './flags/wishes.ts';
+import { jsonText } from './terminal/ui.ts';
 
 export async function explainRouting(
   context: Context,

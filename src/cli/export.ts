@@ -7,9 +7,9 @@ import type { FileWriter } from '../domain/ports.ts';
 import type { Store } from '../domain/store.ts';
 import { exportState } from '../engine/views/export-state.ts';
 import { createEngine, hasState, openStore, type Context } from './context.ts';
-import { EXIT } from './outcome.ts';
-import { sideFile, type TypedTarget } from './side-file.ts';
-import { selectRun } from './select-run.ts';
+import { EXIT } from './drive/outcome.ts';
+import { sideFile, type TypedTarget } from './files/side-file.ts';
+import { selectRun } from './drive/select-run.ts';
 
 const PENDING_CHARS_MAX = 256 * 1024;
 

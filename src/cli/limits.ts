@@ -4,9 +4,9 @@
  */
 import { viewLimits } from '../engine/views/limits-view.ts';
 import { hasState, openReading, systemNow, type Context } from './context.ts';
-import { EXIT } from './outcome.ts';
+import { EXIT } from './drive/outcome.ts';
 import { limitsText } from './render/limits-text.ts';
-import { jsonText } from './ui.ts';
+import { jsonText } from './terminal/ui.ts';
 
 export async function runLimits(context: Context): Promise<number> {
   const { flags, terminal, stateFolder } = context;

@@ -5,8 +5,8 @@ import { systemClock } from '../base/clock.ts';
 import { formatCount, formatDuration, formatUsd } from '../base/units.ts';
 import { viewRun } from '../engine/views/status.ts';
 import { hasState, openReading, type Context } from './context.ts';
-import { EXIT } from './outcome.ts';
-import { jsonText, stateWord, table } from './ui.ts';
+import { EXIT } from './drive/outcome.ts';
+import { jsonText, stateWord, table } from './terminal/ui.ts';
 
 export async function runList(context: Context): Promise<number> {
   const { flags, terminal, stateFolder } = context;

@@ -25,10 +25,10 @@ import { startLoadtestPage } from './loadtest/page.ts';
 import { requestsOf } from './loadtest/requests.ts';
 import { conditionsOf, refuseUser, settingsOf, whereOf, type Where } from './loadtest/settings.ts';
 import { startSim } from './loadtest/sim.ts';
-import { EXIT } from './outcome.ts';
+import { EXIT } from './drive/outcome.ts';
 import { loadtestText } from './render/loadtest-text.ts';
-import { writeReport } from './report-file.ts';
-import { createPaint, jsonText } from './ui.ts';
+import { writeReport } from './files/report-file.ts';
+import { createPaint, jsonText } from './terminal/ui.ts';
 
 export async function runLoadtest(
   context: Context,

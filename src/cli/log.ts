@@ -4,8 +4,8 @@
 import { BatchrunError } from '../base/errors.ts';
 import type { EventRecord } from '../domain/store-steps.ts';
 import { hasState, openReading, type Context } from './context.ts';
-import { EXIT } from './outcome.ts';
-import { selectRun } from './select-run.ts';
+import { EXIT } from './drive/outcome.ts';
+import { selectRun } from './drive/select-run.ts';
 
 const PAGE_EVENTS = 1_000;
 

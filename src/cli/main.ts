@@ -8,8 +8,8 @@ import { BatchrunError, isBatchrunError, messageOf } from '../base/errors.ts';
 import type { FailpointName } from '../base/failpoint.ts';
 import { jsonLine, redact } from '../base/log.ts';
 import type { ShownProblem } from '../engine/ingest/problems.ts';
-import type { Flags } from './options.ts';
-import { withState } from './state-hints.ts';
+import type { Flags } from './flags/options.ts';
+import { withState } from './help/state-hints.ts';
 
 const SIGNAL_EXITS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
@@ -35,7 +35,7 @@ async function main(): Promise<number> {
   const argv = process.argv.slice(2);
   try {
     await armFromEnvironment();
-    const { packageVersion } = await import('./version.ts');
+    const { packageVersion } = await import('./help/version.ts');
     if (isVersionAsked(argv)) {
       process.stdout.write(`${packageVersion()}\n`);
       return 0;
@@ -70,7 +70,7 @@ async function report(
   if (isCommanders(error)) {
     // Commander has said it already, on stderr; asking for help or the version is no error.
     if (error.exitCode === 0) return 0;
-    const { usageHint } = await import('./usage-hint.ts');
+    const { usageHint } = await import('./help/usage-hint.ts');
     const hint = usageHint(process.argv.slice(2));
     const { code, exit } = new BatchrunError('E_USAGE', error.message);
     const message = error.message.replace(/^error: /, '');
@@ -101,7 +101,7 @@ async function report(
       ? `${(await import('./render/problems-text.ts')).problemsText(problems as ShownProblem[], Number(count))}\n`
       : '';
   const text = `${shown}batchrun: ${known.message}\n${known.hint}\n`;
-  const { folded, harmless, takesUnicode } = await import('./symbols.ts');
+  const { folded, harmless, takesUnicode } = await import('./terminal/symbols.ts');
   const signs = harmless(takesUnicode(process.env) ? text : folded(text));
   process.stderr.write(redact(completed(signs, state)));
   // A bug is worth its stack; an operating error has all in its message.

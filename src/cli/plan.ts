@@ -22,19 +22,19 @@ import { defaultModels } from '../tools/plan/models.ts';
 import { makePlan } from '../tools/plan/plan.ts';
 import type { PlanRoute } from '../tools/plan/question.ts';
 import type { PlanView } from '../tools/plan/view.ts';
-import type { ApiLink } from './api-link.ts';
+import type { ApiLink } from './drive/api-link.ts';
 import { createEngine, findCredentials, hasState, openStore, systemNow, type Context } from './context.ts';
-import { EXIT } from './outcome.ts';
-import { accountFor, warnOfTier } from './plan-account.ts';
-import { runCapacity } from './plan-capacity.ts';
-import { createTelling } from './telling.ts';
+import { EXIT } from './drive/outcome.ts';
+import { accountFor, warnOfTier } from './plan/plan-account.ts';
+import { runCapacity } from './plan/plan-capacity.ts';
+import { createTelling } from './terminal/telling.ts';
 import { problemsText } from './render/problems-text.ts';
 import { planText } from './render/plan-text.ts';
-import { writeReport } from './report-file.ts';
-import { withScratchFolder } from './scratch.ts';
+import { writeReport } from './files/report-file.ts';
+import { withScratchFolder } from './files/scratch.ts';
 import { ingestRequest } from './submit.ts';
 import { planReport } from '../tools/plan/report.ts';
-import { jsonText } from './ui.ts';
+import { jsonText } from './terminal/ui.ts';
 
 export async function runPlan(context: Context, inputs: readonly string[], argv: readonly string[]): Promise<number> {
   warnOfTier(context);

@@ -3,16 +3,16 @@
  * a function that gives an exit code. Nothing here exits.
  */
 import { Command, Option, type OutputConfiguration } from 'commander';
-import { COMMAND_GROUPS, COMMANDS, type CommandSpec } from './command-table.ts';
-import { COMMON_HEADING } from './flag-groups.ts';
-import { commandHelp, programHelp } from './help-text.ts';
-import type { Flags } from './options.ts';
-import { COMMAND_FLAGS } from './option-table.ts';
-import { addFlags } from './options.ts';
+import { COMMAND_GROUPS, COMMANDS, type CommandSpec } from './flags/command-table.ts';
+import { COMMON_HEADING } from './flags/flag-groups.ts';
+import { commandHelp, programHelp } from './help/help-text.ts';
+import type { Flags } from './flags/options.ts';
+import { COMMAND_FLAGS } from './flags/option-table.ts';
+import { addFlags } from './flags/options.ts';
 import { closest } from '../domain/row/closest.ts';
-import { folded, harmless, takesUnicode } from './symbols.ts';
-import { SYNONYMS } from './synonyms.ts';
-import { addSimFlags } from './sim-flags.ts';
+import { folded, harmless, takesUnicode } from './terminal/symbols.ts';
+import { SYNONYMS } from './flags/synonyms.ts';
+import { addSimFlags } from './flags/sim-flags.ts';
 
 export interface ProgramParts {
   readonly version: string;
@@ -85,7 +85,7 @@ function define(program: Command, parts: ProgramParts, name: string, spec: Comma
     const { contextOf } = await import('./begin.ts');
     const context = await contextOf(command, parts);
     const { prices } = context.flags;
-    if (prices !== undefined) (await import('./prices-file.ts')).usePrices(prices);
+    if (prices !== undefined) (await import('./files/prices-file.ts')).usePrices(prices);
     parts.finished(await run(context, args, { argv: parts.argv, command }));
   });
 }

@@ -14,9 +14,9 @@ import { isStillDone, removeRun } from '../engine/cleanup/prune.ts';
 import { apiFailureOf } from '../engine/session.ts';
 import { sweep } from '../engine/cleanup/sweep.ts';
 import { connectApi, createEngine, hasState, openStore, type ApiLink, type Context } from './context.ts';
-import { EXIT } from './outcome.ts';
-import { selectSoleRun } from './select-run.ts';
-import { jsonText } from './ui.ts';
+import { EXIT } from './drive/outcome.ts';
+import { selectSoleRun } from './drive/select-run.ts';
+import { jsonText } from './terminal/ui.ts';
 
 export async function runPrune(context: Context, wanted: string | undefined): Promise<number> {
   const { flags, stateFolder } = context;

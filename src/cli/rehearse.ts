@@ -11,8 +11,8 @@ import { refuseUnpriced } from '../engine/ingest/refuse-wishes.ts';
 import type { KnownAccount } from '../tools/rehearse/account.ts';
 import { rehearsalReport } from '../tools/rehearse/html.ts';
 import { rehearse, type Rehearsal } from '../tools/rehearse/rehearse.ts';
-import { ADMIN_VARIABLE } from './account.ts';
-import type { ApiLink } from './api-link.ts';
+import { ADMIN_VARIABLE } from './drive/account.ts';
+import type { ApiLink } from './drive/api-link.ts';
 import {
   createRehearsal,
   findCredentialsIfAny,
@@ -23,17 +23,17 @@ import {
   systemNow,
   type Context,
 } from './context.ts';
-import { EXIT } from './outcome.ts';
-import { pacingOf } from './pacing.ts';
-import { absoluteInputs, readTexts, shortInput } from './prepare.ts';
-import { createTelling } from './telling.ts';
-import { readRows } from './read-rows.ts';
+import { EXIT } from './drive/outcome.ts';
+import { pacingOf } from './flags/pacing.ts';
+import { absoluteInputs, readTexts, shortInput } from './submit/prepare.ts';
+import { createTelling } from './terminal/telling.ts';
+import { readRows } from './submit/read-rows.ts';
 import { rehearsalText } from './render/rehearsal-text.ts';
-import { writeReport } from './report-file.ts';
+import { writeReport } from './files/report-file.ts';
 import { noticesText, problemsText } from './render/problems-text.ts';
-import { wishesAsked } from './wishes.ts';
+import { wishesAsked } from './flags/wishes.ts';
 import { wishesOf } from '../domain/model.ts';
-import { jsonText } from './ui.ts';
+import { jsonText } from './terminal/ui.ts';
 
 const DAY_MS = 86_400_000;
 const DEFAULT_ORIGIN = 'https://api.anthropic.com';

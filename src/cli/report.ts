@@ -8,12 +8,12 @@ import type { Store } from '../domain/store.ts';
 import { gatherReport } from '../tools/run-report/gather.ts';
 import { aboutRun, runReportPage } from '../tools/run-report/html.ts';
 import { createEngine, hasState, openStore, systemNow, type Context } from './context.ts';
-import { EXIT } from './outcome.ts';
-import { fillIn } from './output-path.ts';
-import { sideFile, type TypedTarget } from './side-file.ts';
-import { isReportAbout, reportText, writeReport } from './report-file.ts';
-import { selectRun } from './select-run.ts';
-import { shellQuote } from './shell.ts';
+import { EXIT } from './drive/outcome.ts';
+import { fillIn } from './files/output-path.ts';
+import { sideFile, type TypedTarget } from './files/side-file.ts';
+import { isReportAbout, reportText, writeReport } from './files/report-file.ts';
+import { selectRun } from './drive/select-run.ts';
+import { shellQuote } from './help/shell.ts';
 
 export interface ReportWords {
   readonly what: string;

@@ -7,11 +7,11 @@ import { drive } from '../engine/runner.ts';
 import { resolveChunk, type Settlement } from '../engine/doubt/resolve.ts';
 import { viewRun } from '../engine/views/status.ts';
 import { connectApi, createEngine, hasState, holderOf, openStore, withApi, type Context } from './context.ts';
-import { assertOrigin } from './drive-runs.ts';
-import type { Flags } from './options.ts';
-import { EXIT } from './outcome.ts';
-import { selectOpenRun } from './select-run.ts';
-import { jsonText } from './ui.ts';
+import { assertOrigin } from './drive/drive-runs.ts';
+import type { Flags } from './flags/options.ts';
+import { EXIT } from './drive/outcome.ts';
+import { selectOpenRun } from './drive/select-run.ts';
+import { jsonText } from './terminal/ui.ts';
 
 export async function runResolve(context: Context, wanted: string): Promise<number> {
   const { flags, terminal, stateFolder } = context;

@@ -8,8 +8,8 @@ import { OPEN_ROW_STATES } from '../domain/transitions.ts';
 import { formatterOptions, toOutputRecord } from '../engine/output/output.ts';
 import { walkRows } from '../engine/output/walk.ts';
 import { createEngine, hasState, openStore, type Context } from './context.ts';
-import { EXIT } from './outcome.ts';
-import { selectRun } from './select-run.ts';
+import { EXIT } from './drive/outcome.ts';
+import { selectRun } from './drive/select-run.ts';
 
 const PENDING_CHARS_MAX = 256 * 1024;
 

@@ -11,11 +11,11 @@ import { drive } from '../engine/runner.ts';
 import { viewRun } from '../engine/views/status.ts';
 import { sweep } from '../engine/cleanup/sweep.ts';
 import { connectApi, createEngine, hasState, holderOf, openStore, withApi, type Context } from './context.ts';
-import { assertOrigin, driveAndReport } from './drive-runs.ts';
-import { EXIT } from './outcome.ts';
-import { selectRunToRetry } from './select-run.ts';
-import { rememberWishes } from './wishes.ts';
-import { jsonText } from './ui.ts';
+import { assertOrigin, driveAndReport } from './drive/drive-runs.ts';
+import { EXIT } from './drive/outcome.ts';
+import { selectRunToRetry } from './drive/select-run.ts';
+import { rememberWishes } from './flags/wishes.ts';
+import { jsonText } from './terminal/ui.ts';
 
 export async function runRetry(context: Context, wanted: string): Promise<number> {
   const { flags, terminal, stateFolder } = context;

@@ -11,9 +11,9 @@ import type { FileWriter } from '../domain/ports.ts';
 import { Reservoir } from '../tools/sample/reservoir.ts';
 import type { Context } from './context.ts';
 import { filesIn, openRaw } from './context-files.ts';
-import { EXIT } from './outcome.ts';
-import { checkOutputs } from './output-path.ts';
-import { absoluteInputs } from './prepare.ts';
+import { EXIT } from './drive/outcome.ts';
+import { checkOutputs } from './files/output-path.ts';
+import { absoluteInputs } from './submit/prepare.ts';
 
 const ROWS_DEFAULT = 10;
 const SEED_DEFAULT = 1;

@@ -11,12 +11,12 @@ import { Watch } from '../tools/serve/feed.ts';
 import { serveRoutes } from '../tools/serve/routes.ts';
 import { findCredentials, type Context } from './context.ts';
 import { openServeState } from './context-web.ts';
-import { EXIT } from './outcome.ts';
-import { startPage } from './page-server.ts';
-import { unguessable } from './page-token.ts';
-import { CommandTasks } from './serve-tasks.ts';
+import { EXIT } from './drive/outcome.ts';
+import { startPage } from './serve/page-server.ts';
+import { unguessable } from './serve/page-token.ts';
+import { CommandTasks } from './serve/serve-tasks.ts';
 import { isDriving } from './status.ts';
-import { packageVersion } from './version.ts';
+import { packageVersion } from './help/version.ts';
 
 /** How often it looks while nobody does, so that the charts of whoever comes have no gap. */
 const LOOK_INTERVAL_MS = 5_000;

@@ -6,9 +6,9 @@ import { systemClock } from '../base/clock.ts';
 import { BatchrunError, systemCodeOf } from '../base/errors.ts';
 import { DEFAULT_ORGANIZATION, DEFAULT_WORKSPACE } from '../tools/sim/caller.ts';
 import type { SimLimitsPart, SimOptions } from '../tools/sim/options.ts';
-import { EXIT } from './outcome.ts';
-import type { KeyOwner, SimFlags } from './sim-flags.ts';
-import type { Terminal } from './terminal.ts';
+import { EXIT } from './drive/outcome.ts';
+import type { KeyOwner, SimFlags } from './flags/sim-flags.ts';
+import type { Terminal } from './terminal/terminal.ts';
 
 export async function runSim(flags: SimFlags, terminal: Terminal, signal: AbortSignal): Promise<number> {
   const { createSimWorld } = await import('../tools/sim/world.ts');

@@ -9,10 +9,10 @@ import { readResults, type BrokenLines } from '../tools/results/read-results.ts'
 import { ResultStats } from '../tools/stats/result-stats.ts';
 import { loadSpreads } from '../tools/stats/spread.ts';
 import { openInput, type Context } from './context.ts';
-import { EXIT } from './outcome.ts';
+import { EXIT } from './drive/outcome.ts';
 import { statsText, type StatsView } from './render/stats-text.ts';
-import { withScratch } from './scratch.ts';
-import { jsonText } from './ui.ts';
+import { withScratch } from './files/scratch.ts';
+import { jsonText } from './terminal/ui.ts';
 
 /** Ids that are named; all are counted. */
 const IDS_SHOWN_MAX = 10;

@@ -10,10 +10,10 @@ import type { LimitsView } from '../engine/views/limits-view.ts';
 import { viewRun, type RunView } from '../engine/views/status.ts';
 import { BatchrunError, systemCodeOf } from '../base/errors.ts';
 import { hasState, openReading, type Context, type LedgerReading } from './context.ts';
-import { EXIT } from './outcome.ts';
+import { EXIT } from './drive/outcome.ts';
 import { runText, type TextOptions } from './render/run-text.ts';
-import { selectRuns } from './select-run.ts';
-import { jsonText } from './ui.ts';
+import { selectRuns } from './drive/select-run.ts';
+import { jsonText } from './terminal/ui.ts';
 
 /** Without a name, unfinished runs are shown, and the newest finished ones up to this many. */
 const FINISHED_SHOWN_MAX = 3;

@@ -23,27 +23,27 @@ import {
   type ApiLink,
   type Context,
 } from './context.ts';
-import { deliver, reportDone } from './deliver.ts';
-import { driveAndReport } from './drive-runs.ts';
-import { credentialText } from './key-pool.ts';
-import { EXIT } from './outcome.ts';
-import { checkOutputs, chooseOutput, fillIn } from './output-path.ts';
-import { runPreflight } from './preflight.ts';
-import { absoluteInputs, hashSettings, readTexts } from './prepare.ts';
-import { createTelling } from './telling.ts';
-import { readRows } from './read-rows.ts';
-import { tellSchema } from './schema-file.ts';
-import { cacheOfInputs, sayCacheHint } from './submit-cache.ts';
-import { settleOutput, tellIdentity } from './submit-identity.ts';
-import { uploadAndReport } from './submit-upload.ts';
-import { endPruned } from './submit-view.ts';
-import { budgetText, coalescing, rememberWishes, warnOfNoPilot, wishesAsked } from './wishes.ts';
+import { deliver, reportDone } from './drive/deliver.ts';
+import { driveAndReport } from './drive/drive-runs.ts';
+import { credentialText } from './drive/key-pool.ts';
+import { EXIT } from './drive/outcome.ts';
+import { checkOutputs, chooseOutput, fillIn } from './files/output-path.ts';
+import { runPreflight } from './submit/preflight.ts';
+import { absoluteInputs, hashSettings, readTexts } from './submit/prepare.ts';
+import { createTelling } from './terminal/telling.ts';
+import { readRows } from './submit/read-rows.ts';
+import { tellSchema } from './files/schema-file.ts';
+import { cacheOfInputs, sayCacheHint } from './submit/submit-cache.ts';
+import { settleOutput, tellIdentity } from './submit/submit-identity.ts';
+import { uploadAndReport } from './submit/submit-upload.ts';
+import { endPruned } from './submit/submit-view.ts';
+import { budgetText, coalescing, rememberWishes, warnOfNoPilot, wishesAsked } from './flags/wishes.ts';
 import type { PreflightView } from './render/preflight-text.ts';
 import { noticesText, problemsText } from './render/problems-text.ts';
 import { viewRoutes } from '../host/route-view.ts';
 import { routesText } from './render/routes-text.ts';
 import { savingText, savingView } from './render/saving-text.ts';
-import { jsonText } from './ui.ts';
+import { jsonText } from './terminal/ui.ts';
 
 export interface SubmitOptions {
   /** The command as it is called in messages: submit or run. */

@@ -13,10 +13,10 @@ import { openDatabase } from '../../src/adapters/sqlite/kept.ts';
 import { ERROR_CATALOGUE } from '../../src/base/error-catalogue.ts';
 import { BatchrunError, type ErrorCode } from '../../src/base/errors.ts';
 import { silentLogger } from '../../src/base/log.ts';
-import type { Flags } from '../../src/cli/options.ts';
+import type { Flags } from '../../src/cli/flags/options.ts';
 import { createProgram } from '../../src/cli/program.ts';
 import { runSubmit } from '../../src/cli/submit.ts';
-import { createTerminal } from '../../src/cli/terminal.ts';
+import { createTerminal } from '../../src/cli/terminal/terminal.ts';
 import { createBatchrun } from '../../src/library/index.ts';
 import {
   ASK,

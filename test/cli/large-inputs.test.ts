@@ -1,5 +1,5 @@
 /**
- * Inputs that are large enough for a thread of their own (cli/read-rows.ts): what comes of them is the same, to the
+ * Inputs that are large enough for a thread of their own (cli/submit/read-rows.ts): what comes of them is the same, to the
  * byte, as of an input that is read in the main thread, which stdin always is.
  */
 import { describe, expect, test } from 'vitest';

@@ -1,5 +1,5 @@
 /**
- * Many results are proved in a thread of their own (cli/prove-results.ts): it says the same of them as this thread, and
+ * Many results are proved in a thread of their own (cli/drive/prove-results.ts): it says the same of them as this thread, and
  * a run that needs it comes out whole.
  */
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { integerBetween, seededRng } from '../../src/base/random.ts';
 import { ProofHere, type ProvedResults, type ResultProof } from '../../src/engine/collect/result-proof.ts';
 import { taggedIds } from '../../src/engine/collect/wire-ids.ts';
-import type * as ProveResults from '../../src/cli/prove-results.ts';
+import type * as ProveResults from '../../src/cli/drive/prove-results.ts';
 import { bench, PROGRAM, requests } from '../support/cli.ts';
 
 const CHUNK = { runId: 'run_0123456789abcdef', chunkNo: 3, rowCount: 200 };

@@ -8,7 +8,7 @@ import { pathToFileURL } from 'node:url';
 import { parse } from 'csv-parse/sync';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { compileSchema } from '../../src/adapters/schema/compile.ts';
-import type * as ProveResults from '../../src/cli/prove-results.ts';
+import type * as ProveResults from '../../src/cli/drive/prove-results.ts';
 import { ProofHere } from '../../src/engine/collect/result-proof.ts';
 import { taggedIds } from '../../src/engine/collect/wire-ids.ts';
 import { ASK, bench, csv, params, PROGRAM, jsonl, type Bench, type RunJson } from '../support/cli.ts';

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
-import { COMMAND_FLAGS, FLAG_SPECS } from '../../src/cli/option-table.ts';
+import { COMMAND_FLAGS, FLAG_SPECS } from '../../src/cli/flags/option-table.ts';
 import { METRICS } from '../../src/domain/metrics.ts';
 import { createProgram } from '../../src/cli/program.ts';
 import { flagLine } from './flag-line.mjs';

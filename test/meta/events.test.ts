@@ -107,7 +107,7 @@ describe('src', () => {
     const wrong = logged.filter(({ name, level }) => known[name]?.level !== level && name !== 'event.kind');
     expect(wrong).toEqual([]);
     const names = new Set(logged.map(({ name }) => name));
-    const told = sources.find(({ path }) => path === 'src/cli/json-telling.ts')?.text ?? '';
+    const told = sources.find(({ path }) => path === 'src/cli/terminal/json-telling.ts')?.text ?? '';
     expect(Object.keys(LOG_EVENTS).filter((name) => !names.has(name) && !told.includes(`'${name}'`))).toEqual([]);
   });
 

@@ -10,7 +10,7 @@ import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { METRICS, type MetricName } from '../../src/domain/metrics.ts';
-import { COMMAND_FLAGS, FLAG_SPECS, type FlagName } from '../../src/cli/option-table.ts';
+import { COMMAND_FLAGS, FLAG_SPECS, type FlagName } from '../../src/cli/flags/option-table.ts';
 import { NOTICE_EVENTS } from '../../src/domain/notice-events.ts';
 import { signatureOf } from '../../src/adapters/notify/webhook.ts';
 import { tempFolder } from '../support/temp.ts';

@@ -64,6 +64,6 @@ describe('what is loaded at once', () => {
   });
 
   it('with a command that drives is what it needs: the check can fail', () => {
-    expect(loadedWith('src/cli/drive-runs.ts').has('src/engine/runner.ts')).toBe(true);
+    expect(loadedWith('src/cli/drive/drive-runs.ts').has('src/engine/runner.ts')).toBe(true);
   });
 });

@@ -15,7 +15,7 @@ const FUNCTION_LINES_MAX = 70;
 
 /** Files that are one table: they grow by entries, not by thoughts. */
 const TABLES: Readonly<Record<string, string>> = {
-  'src/cli/option-table.ts': 'one entry for each flag',
+  'src/cli/flags/option-table.ts': 'one entry for each flag',
   'src/domain/prices.ts': 'one entry for each model that was ever priced',
 };
 
@@ -27,8 +27,8 @@ const ENTRIES: Readonly<Record<string, string>> = {
   'src/library/index.ts': 'import from batchrun',
   'src/library/sim.ts': 'import from batchrun/sim',
   'src/library/limiter.ts': 'import from batchrun/limiter',
-  'src/cli/reading-thread.ts': 'started by cli/read-rows.ts',
-  'src/cli/proving-thread.ts': 'started by cli/prove-results.ts',
+  'src/cli/submit/reading-thread.ts': 'started by cli/submit/read-rows.ts',
+  'src/cli/drive/proving-thread.ts': 'started by cli/drive/prove-results.ts',
   'src/cli/loadtest/thread.ts': 'started by cli/loadtest/sim.ts',
   'src/engine/pacing/latency.ts': 'the pacer records the latencies of its calls in it',
   'src/adapters/redis/limiter.ts': 'what --limiter opens; wired up with the flag',

@@ -5,7 +5,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { COMMAND_FLAGS, FLAG_SPECS } from '../../dist/cli/option-table.js';
+import { COMMAND_FLAGS, FLAG_SPECS } from '../../dist/cli/flags/option-table.js';
 import { flagLine } from './flag-line.mjs';
 
 const file = fileURLToPath(new URL('../../.github/docs/flags.md', import.meta.url));

@@ -4,8 +4,8 @@
  */
 import { Command, type Option } from 'commander';
 import { listedModels } from '../../domain/models.ts';
-import { addFlags } from '../options.ts';
-import { addSimFlags } from '../sim-flags.ts';
+import { addFlags } from '../flags/options.ts';
+import { addSimFlags } from '../flags/sim-flags.ts';
 
 /** What may be typed: one of these words, a file, a folder, a run of the state, or anything. */
 export type Values =

@@ -5,7 +5,7 @@
 import { formatCount, formatDuration, formatUsd, plural } from '../../base/units.ts';
 import type { LoadControl, LoadPoint, LoadSnapshot } from '../../tools/loadtest/live.ts';
 import { milliseconds } from '../../tools/loadtest/words.ts';
-import type { Terminal } from '../terminal.ts';
+import type { Terminal } from '../terminal/terminal.ts';
 
 const TALK_EVERY_SECONDS = 5;
 

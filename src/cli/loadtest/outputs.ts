@@ -5,7 +5,7 @@
 import { accessSync, constants, existsSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { BatchrunError, messageOf } from '../../base/errors.ts';
-import type { Flags } from '../options.ts';
+import type { Flags } from '../flags/options.ts';
 
 const OTHER_FILE = { hint: 'Give another file.' };
 

@@ -5,8 +5,8 @@ import { messageOf } from '../../base/errors.ts';
 import type { LoadControl } from '../../tools/loadtest/live.ts';
 import { LOAD_PAGE_FILES, loadPageFeed, loadPageRoutes } from '../../tools/loadtest/page.ts';
 import type { Context } from '../context.ts';
-import { startPage } from '../page-server.ts';
-import { packageVersion } from '../version.ts';
+import { startPage } from '../serve/page-server.ts';
+import { packageVersion } from '../help/version.ts';
 
 export interface LoadPage {
   /** Shows the end of the test to whoever looks, and frees the port. */

@@ -7,9 +7,9 @@ import { isObject, type JsonObject } from '../../domain/row/shape.ts';
 import type { PreparedRow } from '../../domain/source.ts';
 import { readMix, type MixDefaults, type MixEntry } from '../../tools/loadtest/mix.ts';
 import { openInput, type Context } from '../context.ts';
-import { readDataValue } from '../data-file.ts';
-import type { Flags } from '../options.ts';
-import { readTexts, rowReading } from '../prepare.ts';
+import { readDataValue } from '../files/data-file.ts';
+import type { Flags } from '../flags/options.ts';
+import { readTexts, rowReading } from '../submit/prepare.ts';
 
 const MODEL_DEFAULT = 'claude-haiku-5-5';
 const MAX_TOKENS_DEFAULT = 256;

@@ -8,7 +8,7 @@ import type { MixEntry } from '../../tools/loadtest/mix.ts';
 import { arrivalRng } from '../../tools/loadtest/session.ts';
 import { IN_FLIGHT_MAX, type ClosedLoad, type LoadSettings, type OpenLoad } from '../../tools/loadtest/settings.ts';
 import { needsStream, parseThresholds, type Condition } from '../../tools/loadtest/thresholds.ts';
-import type { Flags } from '../options.ts';
+import type { Flags } from '../flags/options.ts';
 
 const USERS_DEFAULT = 10;
 const DURATION_MS_DEFAULT = 60_000;

@@ -6,7 +6,7 @@ import { Worker } from 'node:worker_threads';
 import type { ClassLimits, TierName } from '../../domain/pacing/tiers.ts';
 import { TIERS } from '../../domain/pacing/tiers.ts';
 import type { SimOptions } from '../../tools/sim/options.ts';
-import type { Flags } from '../options.ts';
+import type { Flags } from '../flags/options.ts';
 
 export interface RunningSim {
   readonly origin: string;

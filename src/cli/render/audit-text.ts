@@ -4,7 +4,7 @@
  */
 import { formatUsd, plural } from '../../base/units.ts';
 import type { AuditReport, Check, Finding, RunAudit } from '../../engine/audit/report.ts';
-import { createPaint, type Paint } from '../ui.ts';
+import { createPaint, type Paint } from '../terminal/ui.ts';
 
 /** Paragraphs of one kind in a run; the others are counted. */
 const SHOWN_MAX = 5;

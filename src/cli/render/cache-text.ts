@@ -4,7 +4,7 @@
 import { formatCount, formatUsd, plural } from '../../base/units.ts';
 import type { CacheView } from '../../engine/cache/cache-view.ts';
 import type { EngineEvent } from '../../engine/events.ts';
-import type { Paint } from '../ui.ts';
+import type { Paint } from '../terminal/ui.ts';
 
 /** Of a run; nothing where it has nothing to do with caching. */
 export function cacheText(view: CacheView | null): string {

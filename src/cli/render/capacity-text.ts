@@ -3,7 +3,7 @@
  */
 import { formatCount, formatDuration, formatUsd } from '../../base/units.ts';
 import type { CapacityModel, CapacityView, Need } from '../../tools/plan/capacity.ts';
-import { createPaint, table, type Paint } from '../ui.ts';
+import { createPaint, table, type Paint } from '../terminal/ui.ts';
 
 export function capacityText(view: CapacityView, { color }: { readonly color: boolean }): string {
   const paint = createPaint(color);

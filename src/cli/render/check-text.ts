@@ -4,7 +4,7 @@
 import { formatBytes, formatCount, plural } from '../../base/units.ts';
 import type { ShownProblem } from '../../engine/ingest/problems.ts';
 import type { CheckReport } from '../../tools/check/check-rows.ts';
-import { createPaint, table } from '../ui.ts';
+import { createPaint, table } from '../terminal/ui.ts';
 import { noticesText, problemsText } from './problems-text.ts';
 
 export interface CheckView extends CheckReport {

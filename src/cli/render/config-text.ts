@@ -2,7 +2,7 @@
  * What `batchrun config` shows: first what somebody has set, then the defaults, then what is not set at all.
  */
 import { relative } from 'node:path';
-import { createPaint, type Paint } from '../ui.ts';
+import { createPaint, type Paint } from '../terminal/ui.ts';
 
 /** Where a value is from, with what finds it again. */
 export type ValueSource =

@@ -4,7 +4,7 @@
 import { formatCount, formatUsd, plural } from '../../base/units.ts';
 import type { Difference, DiffReport, Sums } from '../../tools/diff/diff-report.ts';
 import type { BrokenLines } from '../../tools/results/read-results.ts';
-import { createPaint, table } from '../ui.ts';
+import { createPaint, table } from '../terminal/ui.ts';
 
 export interface DiffFile {
   readonly file: string;

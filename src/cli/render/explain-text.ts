@@ -7,7 +7,7 @@ import type { LaneMode } from '../../domain/model.ts';
 import type { Priority } from '../../domain/priority.ts';
 import type { Route } from '../../domain/routing/rules.ts';
 import type { RowProblem } from '../../domain/source.ts';
-import { table } from '../ui.ts';
+import { table } from '../terminal/ui.ts';
 
 export interface Explanation {
   /** `questions.csv:43`. */

@@ -3,7 +3,7 @@
  */
 import { formatCount, formatDuration, plural } from '../../base/units.ts';
 import { usedLately, type LimitsView, type LimitView, type UseView } from '../../engine/views/limits-view.ts';
-import { createPaint, table, type Paint } from '../ui.ts';
+import { createPaint, table, type Paint } from '../terminal/ui.ts';
 import type { TextOptions } from './run-text.ts';
 
 const NAMES: Readonly<Record<string, string>> = {

@@ -6,7 +6,7 @@ import type { LatenciesView } from '../../tools/loadtest/live.ts';
 import { verdictValue } from '../../tools/loadtest/thresholds.ts';
 import type { LoadView, PartView } from '../../tools/loadtest/view.ts';
 import { limitsRows, loadLine, milliseconds, settingsLine, timeCells } from '../../tools/loadtest/words.ts';
-import { table, type Paint } from '../ui.ts';
+import { table, type Paint } from '../terminal/ui.ts';
 
 const WIDTH = 80;
 

@@ -4,7 +4,7 @@
 import { formatBytes, formatCount, formatDuration, formatUsd, plural } from '../../base/units.ts';
 import type { Band } from '../../domain/estimate/band.ts';
 import type { DeadlineView, PlanView, RaiseView, SplitView } from '../../tools/plan/view.ts';
-import { createPaint, table, type Paint } from '../ui.ts';
+import { createPaint, table, type Paint } from '../terminal/ui.ts';
 
 /** Paragraphs are broken at so many columns. */
 const WIDTH = 96;

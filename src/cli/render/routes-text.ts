@@ -5,7 +5,7 @@ import { formatBytes, formatCount, formatUsd } from '../../base/units.ts';
 import type { LaneMode } from '../../domain/model.ts';
 import { worstRunCostUsd } from '../../domain/reserve.ts';
 import type { RouteSum } from '../../engine/ingest/route-sums.ts';
-import { table } from '../ui.ts';
+import { table } from '../terminal/ui.ts';
 
 const NO_RULE = '(no rule)';
 const HEAD = ['route', 'rows', 'bytes', 'lane', 'at most', 'models'];

@@ -5,7 +5,7 @@ import { formatCount, formatDuration, formatUsd, plural } from '../../base/units
 import { nextCommands } from '../../domain/fail-if.ts';
 import { RESULTS_WARN_MS } from '../../domain/limits.ts';
 import type { RunView } from '../../engine/views/status.ts';
-import { createPaint, stateWord, table, type Paint } from '../ui.ts';
+import { createPaint, stateWord, table, type Paint } from '../terminal/ui.ts';
 import { cacheText } from './cache-text.ts';
 
 export interface TextOptions {

@@ -5,7 +5,7 @@ import { formatCount, formatUsd, plural } from '../../base/units.ts';
 import type { SpreadView } from '../../tools/stats/spread.ts';
 import type { BrokenLines } from '../../tools/results/read-results.ts';
 import type { StatsReport } from '../../tools/stats/result-stats.ts';
-import { createPaint, table } from '../ui.ts';
+import { createPaint, table } from '../terminal/ui.ts';
 
 export interface StatsView extends StatsReport {
   readonly file: string;

@@ -2,9 +2,9 @@
  * A line of the screen as spans of text with a style each: made without knowing colours, and put into so many columns at
  * the end. What others wrote is made harmless here, in one place.
  */
-import type { Symbols } from '../symbols.ts';
-import { folded } from '../symbols.ts';
-import type { Paint } from '../ui.ts';
+import type { Symbols } from '../terminal/symbols.ts';
+import { folded } from '../terminal/symbols.ts';
+import type { Paint } from '../terminal/ui.ts';
 import { asciiOf, clean, clip, widthOf } from './width.ts';
 
 export interface Span {

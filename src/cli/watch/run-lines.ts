@@ -6,9 +6,9 @@ import { formatCount, formatDuration, formatUsd, plural } from '../../base/units
 import { RESULTS_WARN_MS } from '../../domain/limits.ts';
 import type { BlockView, RunView } from '../../engine/views/status.ts';
 import type { PaceView } from '../../tools/progress/view.ts';
-import { shortCount } from '../fitted-line.ts';
-import type { Symbols } from '../symbols.ts';
-import { bar } from '../ui.ts';
+import { shortCount } from '../terminal/fitted-line.ts';
+import type { Symbols } from '../terminal/symbols.ts';
+import { bar } from '../terminal/ui.ts';
 import { fit, part, type Line, type Part, type Span } from './line.ts';
 import { wrapped } from './width.ts';
 

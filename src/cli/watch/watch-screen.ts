@@ -4,8 +4,8 @@
  */
 import type { Clock } from '../../base/clock.ts';
 import type { ProgressView } from '../../tools/progress/view.ts';
-import type { Symbols } from '../symbols.ts';
-import { createPaint } from '../ui.ts';
+import type { Symbols } from '../terminal/symbols.ts';
+import { createPaint } from '../terminal/ui.ts';
 import { drawFrame, type FrameOptions } from './frame.ts';
 import { inked } from './line.ts';
 import { Screen, type Key, type KeyInput, type ScreenOutput } from './screen.ts';

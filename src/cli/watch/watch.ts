@@ -10,9 +10,9 @@ import type { RunView } from '../../engine/views/status.ts';
 import { rebuildPast } from '../../tools/progress/past.ts';
 import { Progress } from '../../tools/progress/progress.ts';
 import type { Context, LedgerReading } from '../context.ts';
-import { EXIT } from '../outcome.ts';
-import { selectRun } from '../select-run.ts';
-import { withState } from '../state-hints.ts';
+import { EXIT } from '../drive/outcome.ts';
+import { selectRun } from '../drive/select-run.ts';
+import { withState } from '../help/state-hints.ts';
 import { clean } from './width.ts';
 import { watchOnScreen, type ScreenHost } from './watch-screen.ts';
 

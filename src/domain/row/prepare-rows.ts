@@ -1,6 +1,6 @@
 /**
  * From records to blocks of rows: what reads an input, checks every row and encodes it, in this thread or in another
- * (cli/reading-thread.ts).
+ * (cli/submit/reading-thread.ts).
  */
 import { newBlockMemory, type BlockMemory, type RowBlock } from './row-block.ts';
 import { RowEncoder } from './row-encoder.ts';

@@ -4,7 +4,7 @@
  *
  *     reportPage({ title, sections: [{ title, body: [figures(…), barTable(…), lineChart(…)] }], assets })
  *
- * Nothing here reads files: whoever writes the report hands in the chart library (cli/report-file.ts).
+ * Nothing here reads files: whoever writes the report hands in the chart library (cli/files/report-file.ts).
  */
 import { createHash } from 'node:crypto';
 import { CHART_SCRIPT } from './chart-script.ts';

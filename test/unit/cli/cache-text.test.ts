@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { cacheEventText, cacheText } from '../../../src/cli/render/cache-text.ts';
 import { viewCache, type CacheView } from '../../../src/engine/cache/cache-view.ts';
 import type { RunRecord, UsageEntry } from '../../../src/domain/model.ts';
-import { createPaint } from '../../../src/cli/ui.ts';
+import { createPaint } from '../../../src/cli/terminal/ui.ts';
 
 const VIEW: CacheView = {
   ...{ mode: 'auto', declined: null, read_tokens: 0, written_tokens: 0, hit_share: null, warm_ups: 0 },

@@ -3,8 +3,8 @@
  * the terminal.
  */
 import { describe, expect, test } from 'vitest';
-import { symbolsOf } from '../../../../src/cli/symbols.ts';
-import { createPaint } from '../../../../src/cli/ui.ts';
+import { symbolsOf } from '../../../../src/cli/terminal/symbols.ts';
+import { createPaint } from '../../../../src/cli/terminal/ui.ts';
 import { drawFrame, type FrameOptions } from '../../../../src/cli/watch/frame.ts';
 import { inked } from '../../../../src/cli/watch/line.ts';
 import { outcomeBar } from '../../../../src/cli/watch/run-lines.ts';

@@ -1,9 +1,0 @@
-/**
- * Which batchrun this is, for pages that say so.
- */
-import { readFileSync } from 'node:fs';
-
-export function packageVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
-}
