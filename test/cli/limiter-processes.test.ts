@@ -12,9 +12,9 @@ import { startTcpProxy } from '../support/tcp-proxy.ts';
 
 const WORKER = fileURLToPath(new URL('../support/limiter-worker.mjs', import.meta.url));
 const POOL = 'org_1|opus_5';
-/** A thousand calls a second, of which a tenth may come at once. */
-const RATE_PER_MS = 1;
-const CAPACITY = 100;
+/** 250 calls a second; what flows in while a busy machine lets no process run is kept for 600 ms. */
+const RATE_PER_MS = 0.25;
+const CAPACITY = 150;
 const LIMITS: PoolLimits = { requests: { perWindow: RATE_PER_MS * 60_000, capacity: CAPACITY } };
 const LEASE: CreateLease = {
   organization: 'org_1',
@@ -132,11 +132,11 @@ describe.skipIf(isMissing)('several processes on one Redis', () => {
     const workers = await started(4);
     await Promise.all(workers.map((worker) => worker.does('limits', { pool: POOL, limits: LIMITS })));
     for (const worker of workers) worker.tell('pay', { pool: POOL, lanes: 12 });
-    await workers[0].until(() => workers.flatMap((worker) => worker.paid()).length >= 3_000);
+    await workers[0].until(() => workers.flatMap((worker) => worker.paid()).length >= 1_000);
     await Promise.all(workers.map((worker) => worker.does('stop')));
     expectUsedInFull(workers.flatMap((worker) => worker.paid()));
     // No process is left out.
-    for (const worker of workers) expect(worker.paid().length).toBeGreaterThan(300);
+    for (const worker of workers) expect(worker.paid().length).toBeGreaterThan(100);
   });
 
   test('go on when one is killed: its create is void in time, and its place in the line as well', async () => {
@@ -146,12 +146,12 @@ describe.skipIf(isMissing)('several processes on one Redis', () => {
     expect(await victim.does('lease', { lease: LEASE })).toMatchObject({ fits: true });
     expect(await heir.does('lease', { lease: LEASE })).toMatchObject({ fits: false });
     for (const worker of [victim, ...others]) worker.tell('pay', { pool: POOL, lanes: 12 });
-    await victim.until(() => victim.paid().length >= 300);
+    await victim.until(() => victim.paid().length >= 100);
     await victim.kill();
     await heir.does('leaseAtLast', { lease: LEASE });
     expect(await heir.does('lease', { lease: LEASE })).toMatchObject({ fits: true });
     const before = heir.paid().length;
-    await heir.until(() => heir.paid().length >= before + 1_000);
+    await heir.until(() => heir.paid().length >= before + 300);
     await Promise.all(others.map((worker) => worker.does('stop')));
     expectUsedInFull([victim, ...others].flatMap((worker) => worker.paid()));
   });
@@ -165,14 +165,14 @@ describe.skipIf(isMissing)('several processes on one Redis', () => {
     await steady.does('limits', { pool: POOL, limits: LIMITS });
     await cut.does('limits', { pool: POOL, limits: LIMITS });
     for (const worker of [steady, cut]) worker.tell('pay', { pool: POOL, lanes: 12 });
-    await cut.until(() => cut.paid().length >= 200);
+    await cut.until(() => cut.paid().length >= 100);
     await proxy.refuse();
     for (const connection of proxy.connections) connection.destroy();
     await cut.until((told) => told.some(({ kind, mode }) => kind === 'mode' && mode === 'alone'));
-    await cut.until(() => cut.paidAlone() >= 200);
+    await cut.until(() => cut.paidAlone() >= 50);
     const before = cut.paid().length;
     await proxy.accept();
-    await cut.until(() => cut.paid().length >= before + 200);
+    await cut.until(() => cut.paid().length >= before + 100);
     await Promise.all([steady, cut].map((worker) => worker.does('stop')));
     const modes = cut.told.filter(({ kind }) => kind === 'mode');
     expect(modes.map(({ mode }) => mode)).toEqual(['shared', 'alone', 'shared']);

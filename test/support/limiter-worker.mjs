@@ -7,7 +7,8 @@ import { systemClock } from '../../dist/base/clock.js';
 import { seededRng } from '../../dist/base/random.js';
 
 const [url, prefix, name] = process.argv.slice(2);
-const tell = (message) => process.send(message);
+// A parent that has ended hears nothing any more.
+const tell = (message) => process.connected && process.send(message);
 const limiter = await connectRedisLimiter(url, {
   clock: systemClock,
   rng: seededRng(name),
