@@ -65,20 +65,23 @@ export function environmentOf(parts: Pick<NoticeCommandParts, 'env' | 'hidden'>,
 async function run(parts: NoticeCommandParts, body: NoticeBody, signal: AbortSignal): Promise<void> {
   const { command, log, timeoutMs = TIMEOUT_MS } = parts;
   refuseLate(signal);
-  const child = spawn('sh', ['-c', command], { env: environmentOf(parts, body), detached: true });
+  const timeout = AbortSignal.timeout(timeoutMs);
+  // Where no file can be opened any more it has no pipes, and says so in an event that must have a listener by then.
+  const child: ChildProcess = spawn('sh', ['-c', command], { env: environmentOf(parts, body), detached: true });
+  const ended = endOf(child, AbortSignal.any([signal, timeout]));
   let output = '';
   const hear = (text: string): void => void (output = (output + text).slice(-OUTPUT_CHARS_MAX));
-  child.stdout.setEncoding('utf8').on('data', hear);
-  child.stderr.setEncoding('utf8').on('data', hear);
+  child.stdout?.setEncoding('utf8').on('data', hear);
+  child.stderr?.setEncoding('utf8').on('data', hear);
   // A command that does not read its stdin is none the worse.
-  child.stdin.on('error', () => undefined);
-  child.stdin.end(`${plainJson(body)}\n`);
-  const timeout = AbortSignal.timeout(timeoutMs);
-  const end = await endOf(child, AbortSignal.any([signal, timeout]));
+  child.stdin?.on('error', () => undefined);
+  child.stdin?.end(`${plainJson(body)}\n`);
+  const end = await ended;
   if (output !== '') log.debug('notify.output', { notice: body.id, output: redact(output.trim()) });
   if (timeout.aborted) throw new NotTaken(`the command did not end within ${timeoutMs / 1_000} s`, false);
   if (signal.aborted && end.why !== 'exit 0') throw new NotTaken('the command was stopped', false);
-  if (end.why !== 'exit 0') throw new NotTaken(`the command ended with ${end.why}`, end.ran);
+  if (!end.ran) throw new NotTaken(`the command could not be started (${end.why})`, false);
+  if (end.why !== 'exit 0') throw new NotTaken(`the command ended with ${end.why}`, true);
 }
 
 /** Where nobody waits any more it would be killed as it begins. */
