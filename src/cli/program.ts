@@ -13,6 +13,7 @@ import { closest } from '../domain/row/closest.ts';
 import { folded, harmless, takesUnicode } from './terminal/symbols.ts';
 import { SYNONYMS } from './flags/synonyms.ts';
 import { addSimFlags } from './flags/sim-flags.ts';
+import { withoutSecrets } from './typed-secrets.ts';
 
 export interface ProgramParts {
   readonly version: string;
@@ -38,7 +39,7 @@ export function createProgram(parts: ProgramParts): Command {
     .addHelpCommand(helpCommand())
     .configureOutput(outputs())
     .addHelpText('after', () => programHelp(widthOf(program)));
-  if (parts.silent === true) program.configureOutput({ ...outputs(), outputError: () => undefined });
+  if (parts.silent === true) program.configureOutput({ ...outputs(), writeErr: () => undefined });
   for (const [name, spec] of Object.entries(COMMANDS)) define(program, parts, name, spec);
   program.on('command:*', ([name = '']: readonly string[]) => refuse(program, name));
   // Of a command that there is not, commander would show the help of all.
@@ -111,5 +112,6 @@ function outputs(): OutputConfiguration {
   return {
     writeOut: (text) => void process.stdout.write(shown(text)),
     writeErr: (text) => void process.stderr.write(harmless(shown(text))),
+    outputError: (text, write) => write(withoutSecrets(text)),
   };
 }

@@ -246,6 +246,28 @@ describe('a slip', () => {
     expect(b.has('.batchrun')).toBe(false);
   });
 
+  test('repeats no address of a webhook and no password of a Redis: what is said goes into mails and logs', async () => {
+    const b = await bench();
+    b.write('in.csv', 'text,id\nhello,1\n');
+    const address = 'https://hooks.slack.com/services/HUSH';
+    for (const args of [
+      ['--notify', 'hooks.slack.com/services/HUSH'],
+      ['--notify=ftp://user:HUSH@ops.example.com'],
+      [`--notfy=${address}`],
+      ['--limiter', 'redis:/user:HUSH@cache'],
+      ['--notify', address],
+      [`--notify=${address}`, '--limiter', 'redis://user:HUSH@cache:6379/0'],
+    ]) {
+      for (const more of [[], ['--json'], ['--log-format', 'json']]) {
+        const { stdout, stderr } = await b.exits(2, ['run', 'in.csv', ...args, ...more]);
+        expect(stdout + stderr).not.toContain('HUSH');
+        expect(stdout + stderr).toMatch(/notfy|--notify|--limiter/);
+      }
+    }
+    const { stderr } = await b.exits(2, ['run', 'in.csv', '--notify', address]);
+    expect(stderr).toContain("batchrun run in.csv --notify 'https://hooks.slack.com/****' --model");
+  });
+
   test('has the shape of an error with --json', async () => {
     const b = await bench();
     const { error } = await b.json(2, ['ls']);

@@ -1,6 +1,7 @@
 /**
  * Corrected commands: what the user typed, with what was missing, ready to be pasted.
  */
+import { withoutSecretWords } from '../typed-secrets.ts';
 
 /** A word as a shell takes it. */
 export function shellQuote(word: string): string {
@@ -9,5 +10,5 @@ export function shellQuote(word: string): string {
 
 /** `batchrun submit …` as typed, with more flags at its end. */
 export function correctedCommand(argv: readonly string[], more: readonly string[]): string {
-  return ['batchrun', ...argv, ...more].map(shellQuote).join(' ');
+  return ['batchrun', ...withoutSecretWords(argv), ...more].map(shellQuote).join(' ');
 }
