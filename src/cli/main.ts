@@ -6,7 +6,7 @@
 import { systemClock } from '../base/clock.ts';
 import { BatchrunError, isBatchrunError, messageOf } from '../base/errors.ts';
 import type { FailpointName } from '../base/failpoint.ts';
-import { jsonLine, redact } from '../base/log.ts';
+import { jsonLine, LOG_LEVELS, redact, type LogLevel } from '../base/log.ts';
 import type { ShownProblem } from '../engine/ingest/problems.ts';
 import type { Flags } from './flags/options.ts';
 import { withState } from './help/state-hints.ts';
@@ -20,6 +20,9 @@ async function main(): Promise<number> {
   const stop = new AbortController();
   let flags: Flags | undefined;
   let signalExit: number | undefined;
+  tellWarnings(() => flags);
+  // What nobody has caught, promises among it, ends the process at once, as it would without this: only its words differ.
+  process.on('uncaughtException', (error) => process.exit(tellCrash(error, flags)));
   for (const [name, code] of Object.entries(SIGNAL_EXITS)) {
     process.on(name, () => {
       // The second one means it: at once, the state is safe at any instant.
@@ -70,23 +73,21 @@ async function report(
   if (isCommanders(error)) {
     // Commander has said it already, on stderr; asking for help or the version is no error.
     if (error.exitCode === 0) return 0;
-    const { usageHint } = await import('./help/usage-hint.ts');
+    const { usageHint, usageMessage } = await import('./help/usage-hint.ts');
     const hint = usageHint(process.argv.slice(2));
     const { code, exit } = new BatchrunError('E_USAGE', error.message);
-    const message = error.message.replace(/^error: /, '');
+    const message = usageMessage(error);
     if (jsonLog) saysJson('error', 'error', { code, message, hint, exit });
     // Where it has said which word was meant there is no need of more.
     else if (!error.message.includes('\n')) process.stderr.write(`${hint}\n`);
-    if (json) process.stdout.write(`${redact(JSON.stringify({ error: { code, message, hint, exit } }))}\n`);
+    if (json) printsError({ code, message, hint, exit });
     return 2;
   }
   const known = isBatchrunError(error) ? error : new BatchrunError('E_BUG', messageOf(error), { cause: error });
   if (json) {
-    const { code, hint, exit, details } = known;
+    const { code, message, hint, exit, details } = known;
     const problems = 'problems' in details ? { problems: details['problems'], count: details['count'] } : {};
-    process.stdout.write(
-      `${redact(JSON.stringify({ error: { code, message: known.message, hint, exit, ...problems } }))}\n`,
-    );
+    printsError({ code, message, hint, exit, ...problems });
   }
   const { problems, count } = known.details;
   if (jsonLog) {
@@ -109,6 +110,39 @@ async function report(
   return known.exit;
 }
 
+/** The object of `--json` where a command has failed. */
+function printsError(fields: Readonly<Record<string, unknown>>): void {
+  process.stdout.write(`${redact(JSON.stringify({ error: fields }))}\n`);
+}
+
+/** In the shape of every other error, and without waiting for anything: the program is in a state that nobody knows. */
+function tellCrash(error: unknown, flags: Flags | undefined): number {
+  const { code, message, hint, exit } = new BatchrunError('E_BUG', messageOf(error));
+  const stack = stackOf(error);
+  if (flags?.json === true) printsError({ code, message, hint, exit });
+  if (isJsonLog(flags)) saysJson('error', 'error', { code, message, hint, exit, stack });
+  else process.stderr.write(redact(`batchrun: ${message}\n${hint}\n${stack}\n`));
+  return exit;
+}
+
+/** Warnings of Node are its own words on stderr; where that is JSON they are a line of it. `--no-warnings` leaves none. */
+function tellWarnings(flags: () => Flags | undefined): void {
+  const usual = process.listeners('warning');
+  process.removeAllListeners('warning');
+  if (usual.length === 0) return;
+  process.on('warning', (warning) => {
+    const given = flags();
+    if (!isJsonLog(given)) for (const tell of usual) tell.call(process, warning);
+    else if (isLevel('warn', given)) saysJson('warn', 'node.warned', { message: String(warning) });
+  });
+}
+
+/** Is the log to show what is of this level? As in cli/context.ts, which is not loaded yet. */
+function isLevel(level: LogLevel, flags: Flags | undefined): boolean {
+  const lowest = flags?.quiet === true ? 'error' : (flags?.logLevel ?? 'info');
+  return LOG_LEVELS.indexOf(level) >= LOG_LEVELS.indexOf(lowest);
+}
+
 function completed(text: string, state: string | undefined): string {
   return state === undefined ? text : withState(text, state);
 }
@@ -127,7 +161,7 @@ function saysJson(level: string, event: string, fields: Readonly<Record<string, 
 }
 
 /** Commander's own errors, by their codes: to know its class it would have to be loaded by whoever does not need it. */
-function isCommanders(error: unknown): error is Error & { readonly exitCode: number } {
+function isCommanders(error: unknown): error is Error & { readonly code: unknown; readonly exitCode: number } {
   return (
     error instanceof Error &&
     'code' in error &&

@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from 'vitest';
 import { ENGINE_EVENTS, LOG_EVENTS } from '../../src/engine/views/log-events.ts';
-import { bench, csv, ENDLESS, KEY, requests } from '../support/cli.ts';
+import { bench, csv, ENDLESS, KEY, requests, type Bench } from '../support/cli.ts';
 
 type Line = Readonly<Record<string, unknown>> & { readonly event: string; readonly level: string };
 
@@ -133,5 +133,59 @@ describe('the end', () => {
       count: expect.any(Number),
       problems: [{ line: 1 }],
     });
+  });
+});
+
+/** Node reads this before the program: it waits until the simulator has said where it is, and does something to it. */
+function meddle(b: Bench, deed: string): { readonly env: { readonly NODE_OPTIONS: string } } {
+  b.write(
+    'meddle.cjs',
+    `const timer = setInterval(() => {
+      if (process.stdout.bytesWritten === 0) return;
+      clearInterval(timer);
+      ${deed};
+    }, 1);`,
+  );
+  return { env: { NODE_OPTIONS: `--require ${b.path('meddle.cjs')}` } };
+}
+
+describe('what is not said by the program itself', () => {
+  test('warnings of Node are lines of the log, at its level, without keys', async () => {
+    const b = await bench();
+    const warned = `process.emitWarning('old ${KEY}', 'DeprecationWarning', 'DEP0')`;
+    const deed = `${warned}; setImmediate(() => process.kill(process.pid, 'SIGTERM'))`;
+    const sim = ['sim', '--port', '0', ...JSON_LOG];
+    const { stderr } = await b.exits(143, sim, meddle(b, deed));
+    expect(stderr).not.toContain(KEY);
+    const line = linesOf(stderr).find(({ event }) => event === 'node.warned');
+    expect(line?.['message']).toMatch(/^DeprecationWarning: old /);
+    const errors = await b.exits(143, [...sim, '--log-level', 'error'], meddle(b, deed));
+    expect(errors.stderr).not.toContain('DeprecationWarning');
+    // As text they are what they are in every program of Node.
+    const text = await b.exits(143, ['sim', '--port', '0'], meddle(b, deed));
+    expect(text.stderr).toMatch(/\(node:\d+\) \[DEP0\] DeprecationWarning: old /);
+  });
+
+  test.each([
+    ['an exception that nobody catches', `throw new Error('boom ${KEY}')`],
+    ['a promise that nobody meets', `Promise.reject(new Error('boom ${KEY}'))`],
+  ])('%s is an error like every other, without keys', async (_name, deed) => {
+    const b = await bench();
+    const json = await b.exits(1, ['sim', '--port', '0', ...JSON_LOG], meddle(b, deed));
+    expect(json.stderr).not.toContain(KEY);
+    expect(linesOf(json.stderr).at(-1)).toMatchObject({
+      ...{ event: 'error', code: 'E_BUG', exit: 1, hint: expect.any(String) },
+      ...{ message: expect.stringMatching(/^boom sk-ant-/), stack: expect.stringContaining('meddle.cjs') },
+    });
+    const text = await b.exits(1, ['sim', '--port', '0'], meddle(b, deed));
+    expect(text.stderr).not.toContain(KEY);
+    expect(text.stderr).toMatch(/^batchrun: boom sk-ant-.*\nThis is a bug in batchrun\. /m);
+  });
+
+  test('no command is an error too: the help stays away', async () => {
+    const b = await bench();
+    const { stderr, stdout } = await b.exits(2, [], { env: { BATCHRUN_LOG_FORMAT: 'json' } });
+    expect(linesOf(stderr)).toMatchObject([{ event: 'error', code: 'E_USAGE', message: 'no command was given' }]);
+    expect(stdout).toBe('');
   });
 });

@@ -77,6 +77,7 @@ export const LOG_EVENTS = {
   'page.failed': { level: 'error', text: 'a request to the live page of a load test went wrong' },
   'serve.ended': { level: 'debug', text: 'the page of serve is closed' },
   'sdk.said': { level: 'warn', text: 'a warning of the SDK' },
+  'node.warned': { level: 'warn', text: 'a warning of Node' },
 } as const satisfies Readonly<Record<string, LogEvent>>;
 
 /** What stands in the ledger and in `batchrun log`. */
