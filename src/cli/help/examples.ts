@@ -143,7 +143,7 @@ const READS = '0, or 2 where there is no such run.';
 
 export const EXITS: Readonly<Record<string, string>> = {
   submit:
-    '0 accepted (also where another process drives), 2 refused, and nothing was sent, 5 blocked. With --wait as collect.',
+    '0 accepted (also where another process drives), 2 refused, and nothing was sent, 4 accepted, and the API cannot be reached, 5 blocked. With --wait as collect.',
   collect: DRIVES,
   run: `${DRIVES} 2 refused, and nothing was sent.`,
   status: `${READS} With --watch also 130 after Ctrl-C.`,
@@ -153,13 +153,14 @@ export const EXITS: Readonly<Record<string, string>> = {
   limits: '0.',
   serve: '130 after Ctrl-C, 2 the port is taken.',
   report: READS,
-  audit: '0 all agrees, 3 something is off, 2 no such run.',
+  audit:
+    '0 all agrees, 3 something is off, 4 the API could not be asked for everything, 5 it refuses the key, 2 no such run.',
   export: READS,
   cancel: '0 canceled, 4 something is left, 5 blocked, 6 another process drives, 2 no such run.',
   retry:
     '0 the rows are on their way, or with --wait as collect; 2 the run still goes on, or no such run; 6 another process drives.',
   resolve: '0 settled, 2 the chunk is not in doubt, or the batch is not its own; 6 another process drives.',
-  adopt: '0 followed, or with --wait as collect; 2 the input is not the one of the batch.',
+  adopt: '0 followed, or with --wait as collect; 2 the input is not the one of the batch, 4 the API cannot be reached.',
   prune: '0, or 2 where a run still goes on.',
   plan: '0, or 2 where the input cannot be read.',
   rehearse: '0 whatever was found, 2 the input cannot be read.',
