@@ -3,7 +3,7 @@
  * a command or a flag that there is not.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { cpSync, readFileSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { COMMANDS } from '../../src/cli/flags/command-table.ts';
@@ -20,6 +20,9 @@ import { Pty } from '../support/pty.ts';
 const has = (program: string): boolean => spawnSync(program, ['--version']).error === undefined;
 const SHOWN = Object.entries(COMMANDS).flatMap(([name, { hidden }]) => (hidden === true ? [] : name));
 
+/** One folder with a state, as the shells complete it and as people type it. */
+const STATES_TYPED = ['a\\ folder/state', "'a folder/state'", '~/a\\ folder/state'];
+
 /** The program on PATH under its name, a run to complete, and the completions of a shell in a file. */
 async function shell(name: 'bash' | 'zsh' | 'fish'): Promise<{ b: Bench; env: Record<string, string> }> {
   const b = await bench();
@@ -28,6 +31,7 @@ async function shell(name: 'bash' | 'zsh' | 'fish'): Promise<{ b: Bench; env: Re
   b.write('in.jsonl', requests(1));
   await b.ok(['run', 'in.jsonl', '--name', 'nightly']);
   await b.ok(['run', 'in.jsonl', '--name', '$(touch owned) `touch owned`', '-o', 'other.jsonl']);
+  cpSync(b.path('.batchrun'), b.path('a folder/state'), { recursive: true });
   b.write('completions', (await b.ok(['completions', name])).stdout);
   return { b, env: { PATH: `${b.path('bin')}:${process.env['PATH']}`, HOME: b.folder, LANG: 'C.UTF-8' } };
 }
@@ -35,7 +39,6 @@ async function shell(name: 'bash' | 'zsh' | 'fish'): Promise<{ b: Bench; env: Re
 describe('completions', () => {
   test('in bash: commands, flags of a command, values, files, folders and runs', async () => {
     const { b, env } = await shell('bash');
-    mkdirSync(b.path('a folder'));
     const complete = (...words: readonly string[]): string[] => {
       const script =
         'source ./completions; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _batchrun; printf "%s\\n" "${COMPREPLY[@]}"';
@@ -70,6 +73,12 @@ describe('completions', () => {
     ]);
     expect(complete('log', '--state', 'elsewhere', '')).toEqual([]);
     expect(complete('log', '--state', '.batchrun', 'night')).toEqual(['nightly']);
+    // As readline hands the words over: as they were typed.
+    for (const typed of STATES_TYPED) {
+      expect([typed, complete('log', '--state', typed, 'night')]).toEqual([typed, ['nightly']]);
+      expect([typed, complete('log', '--state', '=', typed, 'night')]).toEqual([typed, ['nightly']]);
+    }
+    expect(complete('log', '--state', '"$(touch owned)', 'night')).toEqual([]);
     expect([b.has('owned'), b.has('elsewhere')]).toEqual([false, false]);
   });
 
@@ -90,6 +99,7 @@ describe('completions', () => {
     await completes('batchrun submit --retry-lane=real', /--retry-lane=realtime/);
     await completes('batchrun log night', /batchrun log nightly/);
     await completes('batchrun submit in.j', /batchrun submit in\.jsonl/);
+    for (const typed of STATES_TYPED) await completes(`batchrun log --state ${typed} night`, /state'? nightly/);
     expect(b.has('owned')).toBe(false);
   });
 
@@ -111,6 +121,11 @@ describe('completions', () => {
     expect(complete('batchrun status --max-c')).toEqual([]);
     expect(complete('batchrun submit --format ').sort()).toEqual(['csv', 'flat', 'jsonl']);
     expect(complete('batchrun log nigh')).toEqual(['nightly']);
+    for (const typed of STATES_TYPED) {
+      expect([typed, complete(`batchrun log --state ${typed} nigh`)]).toEqual([typed, ['nightly']]);
+    }
+    expect(complete("batchrun log --state='a folder/state' nigh")).toEqual(['nightly']);
+    expect(complete('batchrun log --state=elsewhere nigh')).toEqual([]);
     expect(complete('batchrun submit in.j')).toContain('in.jsonl');
     expect(complete('batchrun completions z')).toEqual(['zsh']);
     expect(b.has('owned')).toBe(false);

@@ -20,12 +20,24 @@ _batchrun_files() {
   while IFS= read -r name; do COMPREPLY+=("$name"); done < <(compgen "$1" -- "$cur")
 }
 
+# A typed word as the shell would pass it: without its quotes, at home for ~, and nothing in it is run.
+_batchrun_plain() {
+  plain=$1
+  case $plain in
+    \\"*) plain=\${plain#?} plain=\${plain%\\"} ;;
+    \\'*) plain=\${plain#?} plain=\${plain%\\'} ;;
+    \\~ | \\~/*) plain=$HOME\${plain#?} plain=\${plain//\\\\/} ;;
+    *) plain=\${plain//\\\\/} ;;
+  esac
+}
+
 _batchrun_runs() {
-  local run state=() at
+  local run state=() at plain
   for ((at = 1; at < COMP_CWORD; at++)); do
     if [ "\${COMP_WORDS[at]}" = --state ]; then
-      state=(--state "\${COMP_WORDS[at + 1]}")
-      [ "\${COMP_WORDS[at + 1]}" = = ] && state=(--state "\${COMP_WORDS[at + 2]}")
+      _batchrun_plain "\${COMP_WORDS[at + 1]}"
+      [ "$plain" = = ] && _batchrun_plain "\${COMP_WORDS[at + 2]}"
+      state=(--state "$plain")
     fi
   done
   while IFS= read -r run; do

@@ -17,7 +17,9 @@ function __batchrun_runs
     set -l words (commandline -opc)
     set -l state
     if set -l at (contains -i -- --state $words)
-        set state --state $words[(math $at + 1)]
+        set state --state (string replace -r -- '^~(?=/|$)' $HOME $words[(math $at + 1)])
+    else if set -l word (string match -- '--state=*' $words)
+        set state --state (string replace -- --state= '' $word[-1])
     end
     ${ASK_RUNS} $state 2>/dev/null
 end

@@ -6,7 +6,9 @@ export function zshCompletions(commands: readonly CommandShape[]): string {
 # Completions of batchrun for zsh: batchrun completions zsh
 _batchrun_runs() {
   local -a runs state
-  [[ -n \${opt_args[--state]} ]] && state=(--state \${(Q)opt_args[--state]})
+  # _arguments puts a backslash before each backslash and colon of a word.
+  local folder=\${\${opt_args[--state]//\\\\\\\\/\\\\}//\\\\:/:}
+  [[ -n $folder ]] && state=(--state \${\${(Q)folder}/#\\~\\//$HOME/})
   runs=(\${(f)"$(${ASK_RUNS} $state 2>/dev/null)"})
   compadd -V runs -a runs
 }
