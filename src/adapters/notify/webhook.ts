@@ -134,7 +134,11 @@ function nextPlace(url: URL, answer: Response): URL | null {
   if (location === null || !URL.canParse(location, url.href)) return null;
   const next = new URL(location, url);
   if (next.hostname !== url.hostname || (next.port !== url.port && next.protocol === url.protocol)) return null;
-  return next.protocol === url.protocol || next.protocol === 'https:' ? next : null;
+  if (next.protocol !== url.protocol && next.protocol !== 'https:') return null;
+  // A whole address has no name and password in it; they are for this host, as the signature is.
+  next.username ||= url.username;
+  next.password ||= url.password;
+  return next;
 }
 
 /** fetch refuses addresses with a name and a password in them. */

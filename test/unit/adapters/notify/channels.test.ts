@@ -81,6 +81,21 @@ describe('a webhook', () => {
     expect(hook.received).toHaveLength(2);
   });
 
+  test('takes its name and password along when its own host sends it on, whatever the new address says', async () => {
+    const hook = await receiver((response, { path }) => {
+      const isThere = path === '/new';
+      response.writeHead(isThere ? 204 : 308, { location: new URL('/new', hook.url).href }).end();
+    });
+    const clock = new VirtualClock();
+    await hookTo(hook.url.replace('//', '//me:pass%20word@'), clock).deliver(BODY, { signal, patient: true });
+    const asked = hook.received.map(({ path, headers }) => [path, headers.authorization]);
+    const basic = `Basic ${Buffer.from('me:pass word').toString('base64')}`;
+    expect(asked).toEqual([
+      ['/hook/s3cret', basic],
+      ['/new', basic],
+    ]);
+  });
+
   test.each([301, 302, 400, 401, 404, 410])('gives up after %i', async (status) => {
     const hook = await receiver(answers(status, { location: '/elsewhere' }));
     const clock = new VirtualClock();
