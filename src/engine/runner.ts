@@ -24,6 +24,7 @@ import { retryRound } from './retry/retry.ts';
 import { DriveScope, type ScopeRequest } from './scope.ts';
 import { newSession, serverNowMs, type Session } from './session.ts';
 import { allBlocked } from './standstill.ts';
+import { UploadPatience } from './upload-patience.ts';
 import { uploadRound } from './upload/upload.ts';
 
 /** The goal is `upload` until the caps are full, or `finish`. */
@@ -122,6 +123,7 @@ class Runner {
     // What an earlier process left in doubt is looked at first: it says what must not be sent now.
     await poll(this.#session);
     let polledForRoom = false;
+    const patience = new UploadPatience(this.#session);
     for (;;) {
       const flying = await this.#fly(all);
       const round = await uploadRound(this.#session, all);
@@ -137,9 +139,8 @@ class Runner {
         await poll(this.#session);
         continue;
       }
-      const untilMs = Math.max(this.#session.createNotBeforeMs, this.#session.quietUntilMs);
-      const waitMs = untilMs - this.#engine.clock.monotonicMs();
-      if (round.waiting > 0 && !round.full && waitMs > 0 && waitMs <= this.#uploadPatienceMs()) {
+      const waitMs = patience.waitMs(round);
+      if (waitMs !== null) {
         await this.#engine.clock.sleep(waitMs, this.#engine.signal);
         continue;
       }
@@ -166,11 +167,6 @@ class Runner {
       this.#session,
       canceling.map((run) => run.id),
     );
-  }
-
-  /** A short wait is waited here; a long one (a full queue) is left to collect. An API that is not there has its own bound. */
-  #uploadPatienceMs(): number {
-    return this.#session.reach.silentForMs() > 0 ? Infinity : 60_000;
   }
 
   async #finish(): Promise<DriveEnd> {

@@ -197,7 +197,7 @@ export class Progress {
         return dim(`chunk ${event.chunkNo}: batch ${event.batchId} with ${plural(event.rows, 'row')}`);
       case 'upload.waits':
         return yellow(
-          `chunk ${event.chunkNo} was not accepted (${event.cause}): again in ${formatDuration(event.waitMs)}`,
+          `chunk ${event.chunkNo} was not accepted (${event.cause}): again in ${formatDuration(event.waitMs)} at the earliest`,
         );
       case 'upload.uncertain':
         return yellow(
@@ -229,7 +229,7 @@ export class Progress {
         return event.lateRows === 0 && !event.missed ? deadlineText(event) : yellow(deadlineText(event));
       case 'collect.refetch':
         return yellow(
-          `results of chunk ${event.chunkNo} were not usable (${event.cause}): fetched again in ${formatDuration(event.waitMs)}`,
+          `results of chunk ${event.chunkNo} were not usable (${event.cause}): fetched again in ${formatDuration(event.waitMs)} at the earliest`,
         );
       case 'retry.chunk':
         return `chunk ${event.chunkNo}: another try for ${plural(event.rows, 'row')}`;
@@ -262,7 +262,7 @@ export class Progress {
     if (this.#retriesTold === RETRIES_TOLD_MAX + 1)
       return this.#paint.dim('further retries are counted only; `batchrun log` has them');
     if (this.#retriesTold > RETRIES_TOLD_MAX) return null;
-    const text = `row ${event.seq}: attempt ${event.attempt} of ${event.maxAttempts} failed (${event.cause}); again in ${formatDuration(event.waitMs)}`;
+    const text = `row ${event.seq}: attempt ${event.attempt} of ${event.maxAttempts} failed (${event.cause}); again in ${formatDuration(event.waitMs)} at the earliest`;
     return this.#paint.dim(text);
   }
 }

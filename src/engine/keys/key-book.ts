@@ -21,6 +21,8 @@ export interface Pace {
   callsNotBeforeMs: number;
   /** Creates in a row that came to nothing. */
   createFailures: number;
+  /** The last create was refused because the queue, or the number of batches, is at its limit. */
+  lacksRoom: boolean;
 }
 
 /** A chunk that stands still because no key of its workspace may look. */
@@ -131,7 +133,7 @@ export class KeyBook {
     // Keys of which the API tells no organization may well be of one: they wait together.
     const name = link.organization ?? '';
     const pace = this.#paces.get(name) ?? {
-      ...{ quietUntilMs: 0, createNotBeforeMs: 0, callsNotBeforeMs: 0, createFailures: 0 },
+      ...{ quietUntilMs: 0, createNotBeforeMs: 0, callsNotBeforeMs: 0, createFailures: 0, lacksRoom: false },
     };
     this.#paces.set(name, pace);
     return pace;

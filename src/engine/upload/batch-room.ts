@@ -138,7 +138,10 @@ export class BatchRoom {
   /** The API says that the queue, or the number of batches, is at its limit: then what is surely open is the limit. */
   noteRefused(link: KeyLink, failure: ApiFailure): void {
     const refusal = refusalOf(failure);
+    const pace = this.#session.keys.paceOf(link);
+    pace.lacksRoom = false;
     if (refusal?.kind !== 'rate' || (refusal.bucket !== 'queue' && refusal.bucket !== 'batches')) return;
+    pace.lacksRoom = true;
     const organization = this.#session.keys.organizationOf(link);
     const open = this.#openAt(organization);
     const asked = loadOf(this.#asked, organization);

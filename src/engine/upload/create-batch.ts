@@ -76,7 +76,9 @@ export async function createBatchOf(session: Session, create: Create): Promise<b
     await driver.recordCreated({ attemptId, batch, atMs: clock.now() });
     failpoint('submit.recorded');
     session.reach.heard('create');
-    session.keys.paceOf(link).createFailures = 0;
+    const pace = session.keys.paceOf(link);
+    pace.createFailures = 0;
+    pace.lacksRoom = false;
     engine.emit({ kind: 'upload.done', ...place, batchId: batch.id, rows: chunk.rowCount });
     return true;
   } catch (error) {

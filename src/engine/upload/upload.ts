@@ -186,8 +186,11 @@ class Round {
       if (blocks.stopsSending(run.id) || blocks.stopsChunk(chunk) || this.#overBudget.has(run.id)) continue;
       const links = usableKeys(this.#session, keys.several ? this.#room.load : null);
       const free = links.filter((link) => keys.createTimeOf(link) <= engine.clock.monotonicMs());
-      // A wait: it is over at a known time.
-      if (free.length === 0) return null;
+      if (free.length === 0) {
+        // A wait is over at a known time. But where room is lacking it is no longer lacking when a batch has ended.
+        if (links.length > 0 && links.every((one) => keys.paceOf(one).lacksRoom)) this.#full = true;
+        return null;
+      }
       const link = this.#room.isFull ? undefined : free.find((one) => this.#room.fits(one, chunk.rowCount));
       if (!link) {
         // What comes later in its turn does not go past it: else a large chunk would wait for ever.

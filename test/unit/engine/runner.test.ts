@@ -78,6 +78,45 @@ describe('the end', () => {
     expect(it.clock.monotonicMs()).toBeLessThan(MINUTE_MS);
   });
 
+  test('upload: an account whose slots are full is not waited for', async () => {
+    const it = road();
+    const run = await it.submit(rows(4), { settings: { chunkRows: 2 } });
+    const message = 'Number of concurrent batches has exceeded your limit of 1.';
+    it.api.onCreate = () => {
+      throw refused({ status: 429, type: 'rate_limit_error', message, retryAfterMs: 30_000 });
+    };
+    const begunMs = it.clock.monotonicMs();
+    expect(await it.clock.run(it.drive({ goal: 'upload', runIds: [run.id] }))).toBe('uploaded');
+    expect(it.clock.monotonicMs() - begunMs).toBeLessThan(30_000);
+    expect(it.api.calls.filter((call) => call === 'create')).toHaveLength(1);
+    expect(await it.store.chunkCounts(run.id)).toMatchObject({ sealed: 2 });
+  });
+
+  test('upload: refusals without an end are left to collect', async () => {
+    const it = road();
+    const run = await it.submit(rows(2), { settings: { chunkRows: 2 } });
+    let refusals = 0;
+    it.api.onCreate = (body) => {
+      if (++refusals > 1_000) return it.api.make(body);
+      throw refused({ status: 429, type: 'rate_limit_error', message: 'Slow down.', retryAfterMs: 25_000 });
+    };
+    expect(await it.clock.run(it.drive({ goal: 'upload', runIds: [run.id] }))).toBe('uploaded');
+    expect(refusals).toBeLessThan(5);
+    expect(await it.store.chunkCounts(run.id)).toMatchObject({ sealed: 1 });
+  });
+
+  test('upload: a chunk that gets through may be waited for again', async () => {
+    const it = road();
+    const run = await it.submit(rows(6), { settings: { chunkRows: 1 } });
+    let creates = 0;
+    it.api.onCreate = (body) => {
+      if (++creates % 2 === 0) return it.api.make(body);
+      throw refused({ status: 429, type: 'rate_limit_error', message: 'Slow down.', retryAfterMs: 25_000 });
+    };
+    expect(await it.clock.run(it.drive({ goal: 'upload', runIds: [run.id] }))).toBe('uploaded');
+    expect(await it.store.chunkCounts(run.id)).toMatchObject({ submitted: 6 });
+  });
+
   test('finish: few calls of the batch endpoints are shared between looks and creates', async () => {
     const it = road({ pacing: { batchRpm: 4, pollIntervalMs: 5_000 } });
     await it.submit(rows(4), { settings: { chunkRows: 1 } });
