@@ -37,7 +37,15 @@ import { cacheOfInputs, sayCacheHint } from './submit/submit-cache.ts';
 import { settleOutput, tellIdentity } from './submit/submit-identity.ts';
 import { uploadAndReport } from './submit/submit-upload.ts';
 import { endPruned } from './submit/submit-view.ts';
-import { budgetText, coalescing, rememberWishes, warnOfNoPilot, wishesAsked } from './flags/wishes.ts';
+import {
+  budgetText,
+  coalescing,
+  dearerFlags,
+  dearerText,
+  rememberWishes,
+  warnOfNoPilot,
+  wishesAsked,
+} from './flags/wishes.ts';
 import type { PreflightView } from './render/preflight-text.ts';
 import { noticesText, problemsText } from './render/problems-text.ts';
 import { viewRoutes } from '../host/route-view.ts';
@@ -191,9 +199,13 @@ export async function ingestRequest(
 async function confirm(context: Context, report: IngestReport, link: ApiLink | null): Promise<void> {
   const { flags, terminal } = context;
   if (flags.yes === true || flags.dryRun === true || !terminal.interactive || link === null) return;
-  const most = worstRunCostUsd(report.mix, allWishes(context).lane);
+  const wishes = allWishes(context);
+  const most = worstRunCostUsd(report.mix, wishes.lane);
+  const dearer = dearerFlags(wishes, flags);
   if (most !== null && most <= flags.confirmOver) return;
-  const cost = most === null ? 'an unknown amount (a model without a known price)' : `at most about ${formatUsd(most)}`;
+  const more = dearer.length === 0 ? '' : ` (more with ${dearer.join(' and ')})`;
+  const cost =
+    most === null ? 'an unknown amount (a model without a known price)' : `at most about ${formatUsd(most)}${more}`;
   terminal.talk(
     `${plural(report.rows - report.invalid, 'row')} to ${link.baseUrl} with ${credentialText(link)}, ${cost}.`,
   );
@@ -221,6 +233,8 @@ function tellReport(context: Context, report: IngestReport, link: ApiLink | null
   );
   if (report.routes.length > 0) terminal.talk(routesText(report.routes, wishes.lane));
   for (const line of savingText(report.saving, report.rows - report.invalid)) terminal.talk(line);
+  const dearer = most === null ? null : dearerText(wishes, flags);
+  if (dearer !== null) terminal.talk(dearer);
   const budget = budgetText(wishes, report.mix);
   if (budget !== null) terminal.talk(budget);
 }

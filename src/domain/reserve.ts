@@ -11,8 +11,10 @@ import { PRICE_RULES, type TokenPrices } from './prices.ts';
 import { priceOf, pricesOfPrompt } from './pricing.ts';
 
 /**
- * No text that people send has more tokens than half its UTF-8 bytes: English has 4 bytes a token, code and digits 2.5
- * to 3, Chinese and Japanese 2 to 3 (3 bytes a character). The frame of JSON around it counts as text here, too.
+ * Nearly no text that people send has more tokens than half its UTF-8 bytes: English has 4 bytes a token, code and numbers
+ * 2.5 to 3, Chinese and Japanese 2 to 3 (3 bytes a character). The frame of JSON around it counts as text here, too. What
+ * may have more: pages of PDFs, single digits with signs between them, a few scripts, random ids. Whoever has a sample
+ * counted sees it there (`exceedsReserve`).
  */
 const BYTES_PER_TOKEN_LEAST = 2;
 /** What the API puts before one request is less (estimate/added-tokens.ts; a test holds it to that). */
@@ -31,6 +33,15 @@ export function worstCostUsd(mix: ModelMix, lane: Lane): number | null {
     const caches = (part.cachingRows ?? part.rows) > 0;
     return partUsd({ model, lane, inputTokens, outputTokens, largestTokens, caches }, SURCHARGE_MOST);
   });
+}
+
+/** Does the API count more tokens in this request than are reserved for it? By how much; 1 where it does not. */
+export function exceedsReserve(request: {
+  readonly bytes: number;
+  readonly addedTokens: number;
+  readonly tokens: number;
+}): number {
+  return Math.max(1, request.tokens / (request.bytes / BYTES_PER_TOKEN_LEAST + request.addedTokens));
 }
 
 /** The same of a run, each part at the price of its lane. `mode`: where the whole run is wanted. */

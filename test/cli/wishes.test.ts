@@ -115,6 +115,21 @@ describe('a budget', () => {
     expect(dry.stderr).toContain('Budget: $5.00; all rows fit.');
   });
 
+  test('flags by which a run may cost more than it says are named, and only these', async () => {
+    const b = await bench(ENDLESS);
+    b.write('in.jsonl', requests(3));
+    const said = async (...flags: string[]): Promise<string> =>
+      (await b.ok(['submit', 'in.jsonl', '--dry-run', ...flags])).stderr;
+    expect(await said()).not.toContain('With --');
+    const dear = await said('--retry-truncated', '1', '--deadline', '1h');
+    expect(dear).toContain('With --retry-truncated and --deadline it may be more');
+    expect(dear).toContain('--max-cost sets a limit to all of it');
+    expect(await said('--pilot', '1', '--max-cost', '5')).toMatch(/With --pilot .* --max-cost holds all the same/);
+    // Nothing is asked for again, and what is called anyway is in the figure.
+    expect(await said('--retry-truncated', '1', '--retry-lane', 'none')).not.toContain('With --');
+    expect(await said('--deadline', '1h', '--realtime')).not.toContain('With --');
+  });
+
   test('that the rows may exceed is said, and how far it reaches', async () => {
     const b = await bench(ENDLESS);
     b.write('in.jsonl', requests(1_000));

@@ -105,6 +105,28 @@ export function warnOfNoPilot({ flags, terminal }: Context, { settings }: RunRec
   terminal.talk('warning: there is no pilot: no row can be called, because of its size or its betas.');
 }
 
+/** The flags with which a run may cost more than one answer to each row in the lane that it begins in. */
+export function dearerFlags(
+  { lane, deadlineMs, retryTruncated, onSchemaError, pilot }: RunWishes,
+  flags: Flags,
+): string[] {
+  const again = flags.retryLane !== 'none';
+  return [
+    ...(again && retryTruncated > 0 ? ['--retry-truncated'] : []),
+    ...(again && onSchemaError === 'retry' ? ['--on-schema-error retry'] : []),
+    ...(lane === 'auto' && deadlineMs !== null ? ['--deadline'] : []),
+    ...(lane === 'auto' && pilot > 0 ? ['--pilot'] : []),
+  ];
+}
+
+/** After the most that a run may cost: what is not in that figure. Null where it is all. */
+export function dearerText(wishes: RunWishes, flags: Flags): string | null {
+  const dearer = dearerFlags(wishes, flags);
+  if (dearer.length === 0) return null;
+  const cap = wishes.maxCostUsd === null ? '--max-cost sets a limit to all of it' : '--max-cost holds all the same';
+  return `That is for one answer to each row, at the price of its lane. With ${dearer.join(' and ')} it may be more: an answer that is asked for again is paid each time, and a row that is called costs twice what it costs in a batch. ${cap}.`;
+}
+
 /** What `submit` says of a budget: how far it reaches if every answer is as long as it may be. */
 export function budgetText(wishes: RunWishes, mix: ModelMix): string | null {
   const { maxCostUsd: cap, budgetMode: mode } = wishes;

@@ -4,6 +4,7 @@
 import { redact } from '../../base/log.ts';
 import { formatCount, formatDuration, plural } from '../../base/units.ts';
 import { modelWarning, type ModelLook } from '../../domain/preflight.ts';
+import { exceedsReserve } from '../../domain/reserve.ts';
 import type { AskStop } from '../../engine/preflight/asking.ts';
 import { PREFLIGHT_MS_MAX, type PreflightReport } from '../../engine/preflight/preflight.ts';
 import { causeOf } from '../../engine/session.ts';
@@ -58,7 +59,7 @@ export function preflightText(report: PreflightReport, rows: number): string {
 }
 
 /** What is worth a word although it stops nothing. */
-export function preflightWarnings({ models, beyondWindow }: PreflightReport): readonly string[] {
+export function preflightWarnings({ models, beyondWindow, counted }: PreflightReport): readonly string[] {
   const [first] = beyondWindow;
   const beyond =
     first === undefined
@@ -66,7 +67,18 @@ export function preflightWarnings({ models, beyondWindow }: PreflightReport): re
       : [
           `${plural(beyondWindow.length, 'row')} of the sample may not get a whole answer: ${formatCount(first.tokens)} tokens and max_tokens ${formatCount(first.maxTokens)} are more than the context window of ${first.model}`,
         ];
-  return [...models.map(modelWarning).filter((text) => text !== null), ...beyond];
+  return [...models.map(modelWarning).filter((text) => text !== null), ...beyond, ...dearWarning(counted)];
+}
+
+/** What is said to be the most, and what a budget sets aside, would be too little. */
+function dearWarning(counted: PreflightReport['counted']): readonly string[] {
+  const dear = counted.map(exceedsReserve).filter((times) => times > 1);
+  if (dear.length === 0) return [];
+  const times = Math.max(...dear).toFixed(1);
+  const some = `${formatCount(dear.length)} of ${plural(counted.length, 'counted row')}`;
+  return [
+    `${some} have more tokens than the most that is reckoned with (one for every two bytes), up to ${times} times as many: the input may cost more than is said, and pass --max-cost, by as much`,
+  ];
 }
 
 /** Models of which the same is true are named together. */

@@ -93,6 +93,16 @@ test('what is worth a warning', () => {
   expect(preflightWarnings(report())).toEqual([]);
 });
 
+test('rows with more tokens than are reckoned with at most are a warning', () => {
+  const fits = { ...counted(0, 500), bytes: 1_000 };
+  const hasTools = { ...counted(1, 900), bytes: 1_000, addedTokens: 400 };
+  expect(preflightWarnings(report({ counted: [fits, hasTools] }))).toEqual([]);
+  const pdf = { ...counted(2, 9_500), bytes: 10_000 };
+  expect(preflightWarnings(report({ counted: [fits, pdf] }))).toEqual([
+    '1 of 2 counted rows have more tokens than the most that is reckoned with (one for every two bytes), up to 1.9 times as many: the input may cost more than is said, and pass --max-cost, by as much',
+  ]);
+});
+
 test('the JSON twin', () => {
   expect(preflightView(report({ ...nothing, stopped: { kind: 'time' } }), ['w'])).toEqual({
     ...{ done: false, stopped: 'no more after 20s', longest_tokens: null, warnings: ['w'] },
