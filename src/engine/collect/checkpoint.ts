@@ -18,10 +18,13 @@ export interface CollectTarget {
   readonly batch: BatchRecord;
 }
 
-/** One transaction: the outcome of every row, the index of the results, usage and cost. */
+/**
+ * One transaction: the outcome of every row, the index of the results, usage and cost. `isOld`: what it says of the money
+ * of a key is no news.
+ */
 export async function checkpoint(
   session: Session,
-  { run, chunk, batch }: CollectTarget,
+  { run, chunk, batch, isOld }: CollectTarget & { readonly isOld: boolean },
   scan: ScannedResults,
 ): Promise<void> {
   const { engine, driver } = session;
@@ -65,7 +68,7 @@ export async function checkpoint(
   failpoint('collect.checkpoint');
   const place = { runId: run.id, chunkNo: chunk.chunkNo };
   engine.emit({ kind: 'chunk.collected', ...place, succeeded, rest: chunk.rowCount - succeeded });
-  await verdicts.tellHeld(batch.workspace);
+  await verdicts.tellHeld(isOld ? null : batch.workspace);
 }
 
 /** How rows end whose results nobody will bring; they are not sent again by themselves. */

@@ -24,6 +24,7 @@ import {
   noteFailure,
   repeatWait,
   serverNowMs,
+  toBlock,
   type RepeatedWait,
   type Session,
 } from '../session.ts';
@@ -40,7 +41,7 @@ export async function collectRound(session: Session, runIds: readonly string[]):
   for (const runId of runIds) {
     const ended = await store.chunks(runId, { states: ['ended'] });
     const rows = ended.reduce((sum, chunk) => sum + chunk.rowCount, 0);
-    const round: CollectRound = { runIds, waiting: [...ended], prover: rows >= PROVER_ROWS_MIN };
+    const round: CollectRound = { runIds, waiting: [...ended], prover: rows >= PROVER_ROWS_MIN, isOthers: false };
     const lanes = Array.from({ length: Math.min(CHUNKS_AT_ONCE, ended.length) }, () => collectLane(session, round));
     // All of them are waited for, also where one fails: what is under way must be over before anybody goes on.
     for (const lane of await Promise.allSettled(lanes)) {
@@ -54,7 +55,7 @@ export async function collectRound(session: Session, runIds: readonly string[]):
 
 /** This chunk alone, of a run that others drive. `runIds`: whom a refusal of the key concerns here. */
 export async function collectOne(session: Session, chunk: ChunkRecord, runIds: readonly string[]): Promise<boolean> {
-  return (await collectWaiting(session, { runIds, waiting: [chunk], prover: false })) > 0;
+  return (await collectWaiting(session, { runIds, waiting: [chunk], prover: false, isOthers: true })) > 0;
 }
 
 interface CollectRound {
@@ -63,6 +64,8 @@ interface CollectRound {
   readonly waiting: ChunkRecord[];
   /** There are enough for another thread. */
   readonly prover: boolean;
+  /** Of a run that is not driven here: it may have ended long ago. */
+  readonly isOthers: boolean;
 }
 
 async function collectLane(session: Session, round: CollectRound): Promise<number> {
@@ -116,10 +119,10 @@ async function collectChunk(session: Session, target: Fetch, round: CollectRound
     session.reach.heard('results');
   } catch (error) {
     await writer.abort();
-    await afterFailedFetch(session, target, apiFailureOrThrow(error), round.runIds);
+    await afterFailedFetch(session, target, apiFailureOrThrow(error), round);
     return false;
   }
-  await checkpoint(session, target, results);
+  await checkpoint(session, { ...target, isOld: round.isOthers }, results);
   session.fetchWaits.delete(chunkKey(chunk));
   return true;
 }
@@ -180,7 +183,7 @@ async function afterFailedFetch(
   session: Session,
   { run, chunk, batch, link }: Fetch,
   failure: ApiFailure,
-  runIds: readonly string[],
+  { runIds, isOthers }: CollectRound,
 ): Promise<void> {
   const { engine, driver } = session;
   noteFailure(session, 'results', failure, link);
@@ -202,6 +205,10 @@ async function afterFailedFetch(
     if (nowMs - (batch.missingSinceMs ?? nowMs) > BATCH_MISSING_MS_MAX) {
       await blockRun(session, run.id, missingBlock(batch, `the results of ${batch.id} (chunk ${chunk.chunkNo}) have`));
     }
+  } else if (verdict.kind === 'blocked' && isOthers) {
+    // It may be of another workspace. A key that is refused for itself is refused for what is driven here, too.
+    const scope = `chunk:${chunk.chunkNo}`;
+    await blockRun(session, run.id, { ...toBlock(verdict, engine.clock.now()), scope });
   } else if (verdict.kind === 'blocked') {
     await refuseLook(session, link, verdict, runIds);
     await blockUnseen(session, { chunk, batch }, verdict);

@@ -51,8 +51,8 @@ export class RowVerdicts {
     }
   }
 
-  /** `workspace`: where the batch was made. */
-  async tellHeld(workspace: string): Promise<void> {
+  /** `workspace`: where the batch was made, whose keys have no money now; null where that may be long ago. */
+  async tellHeld(workspace: string | null): Promise<void> {
     if (this.#held === 0) return;
     const verdict = {
       ...({ kind: 'blocked', reason: 'billing', scope: 'workspace' } as const),
@@ -60,7 +60,8 @@ export class RowVerdicts {
       hint: 'Add credit or raise the spend limit in the Console, then run `batchrun collect` again: these rows wait, no attempt of theirs was used.',
     };
     const { keys, engine } = this.#session;
-    const payers = keys.several ? keys.links.filter(({ api }) => keys.placeOf(workspace)?.hasName(api.workspace)) : [];
+    const asides = keys.several && workspace !== null;
+    const payers = asides ? keys.links.filter(({ api }) => keys.placeOf(workspace)?.hasName(api.workspace)) : [];
     // Of a pool another key may have the money: the rows go out with that one.
     for (const link of payers) await refuseKey(this.#session, link, verdict, [this.#run.id]);
     if (payers.length === 0) await blockRun(this.#session, this.#run.id, toBlock(verdict, engine.clock.now()));
