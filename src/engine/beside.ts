@@ -4,9 +4,11 @@
  * sent and no output is written: whether the rest of a run that somebody may have stopped on purpose is wanted, `collect`
  * is told.
  */
+import { isBatchrunError, messageOf } from '../base/errors.ts';
+import type { ChunkRecord } from '../domain/model.ts';
 import { collectOne } from './collect/collect.ts';
 import type { DriveScope } from './scope.ts';
-import { chunkKey, type Session } from './session.ts';
+import { blockRun, chunkKey, type Session } from './session.ts';
 
 /** True when the results of a chunk were fetched: there may be more. */
 export async function fetchBeside(session: Session, scope: DriveScope): Promise<boolean> {
@@ -20,8 +22,25 @@ export async function fetchBeside(session: Session, scope: DriveScope): Promise<
       // Of a workspace that none of the keys is of: asked with another key it would look as if it were gone.
       if (batch === null || keys.placeOf(batch.workspace) === null) continue;
       if (blocks.stopsChunk(chunk) || (fetchWaits.get(chunkKey(chunk))?.notBeforeMs ?? 0) > nowMs) continue;
-      return collectOne(session, chunk, scope.runIds);
+      return fetchOne(session, chunk, scope.runIds);
     }
   }
   return false;
+}
+
+/** What is damaged there is told, and must not end what is driven here. */
+async function fetchOne(session: Session, chunk: ChunkRecord, runIds: readonly string[]): Promise<boolean> {
+  try {
+    return await collectOne(session, chunk, runIds);
+  } catch (error) {
+    if (!isBatchrunError(error, 'E_STATE_CORRUPT') && !isBatchrunError(error, 'E_FILE')) throw error;
+    await blockRun(session, chunk.runId, {
+      reason: 'results_damaged',
+      scope: `chunk:${chunk.chunkNo}`,
+      message: `the results of chunk ${chunk.chunkNo} of ${chunk.runId} cannot be fetched: ${messageOf(error)}`,
+      hint: `\`batchrun collect ${chunk.runId}\` tries again. Nothing was sent again, and the API keeps them for 29 days.`,
+      sinceMs: session.engine.clock.now(),
+    });
+    return false;
+  }
 }

@@ -74,3 +74,12 @@ test('that this key may not see its results stops nothing tonight', async () => 
   expect(refusals).toBe(1);
   expect((await it.store.run(it.old))?.blocked.map(({ scope }) => scope)).toEqual(['chunk:1']);
 });
+
+test('that it is damaged stops nothing tonight', async () => {
+  const it = await night((old) => [0, 1].map((at) => succeededLine(wire(old, 1, at))));
+  it.db.run("UPDATE chunk_index SET requests = x'00' WHERE run_id = ?", it.old);
+  const { end, runId } = await it.tonight();
+  expect(end).toBe('done');
+  expect((await it.store.run(runId))?.rows).toMatchObject({ succeeded: 2 });
+  expect((await it.store.run(it.old))?.blocked.map(({ scope }) => scope)).toEqual(['chunk:1']);
+});
