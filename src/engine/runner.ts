@@ -106,7 +106,7 @@ class Runner {
       const end = this.#request.goal === 'upload' ? await this.#upload() : await this.#finish();
       // Calls under way are answered before the driving ends: nothing can be committed after it.
       await this.#lane.drain();
-      if (end === 'stopped' || end === 'once') this.#session.reach.say();
+      if (end === 'stopped' || end === 'once' || end === 'uploaded') this.#session.reach.say();
       // Before anything is printed: whoever reads may be gone.
       await this.#keepers.save(this.#scope.uploading, true);
       await this.#request.asCompleted?.print(this.#scope.runIds);

@@ -30,7 +30,7 @@ export function describeSeeds(half: 0 | 1): void {
   });
 
   describe.skipIf(only !== undefined)('many seeds', () => {
-    test.skipIf(half === 1)('the seeds that failed once', async () => {
+    test.skipIf(half === 1)('the seeds that failed once', { timeout: 6 * 3_600_000 }, async () => {
       expect(failures(await runAll(seedsThatFailed()))).toEqual([]);
     });
 

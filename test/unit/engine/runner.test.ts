@@ -105,6 +105,15 @@ describe('the end', () => {
     expect(await it.store.chunkCounts(run.id)).toMatchObject({ sealed: 1 });
   });
 
+  test('upload: an API that answers with errors only is left, and that is said', async () => {
+    const it = road();
+    const run = await it.submit(rows(2));
+    it.api.listFailure = refused({ status: 500, type: 'api_error' });
+    expect(await it.clock.run(it.drive({ goal: 'upload', runIds: [run.id] }))).toBe('uploaded');
+    expect(it.events.map(({ kind }) => kind)).toContain('api.errors');
+    expect(await it.store.chunkCounts(run.id)).toMatchObject({ sealed: 1 });
+  });
+
   test('upload: a chunk that gets through may be waited for again', async () => {
     const it = road();
     const run = await it.submit(rows(6), { settings: { chunkRows: 1 } });
