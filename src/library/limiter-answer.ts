@@ -2,7 +2,8 @@
  * What a call of somebody else's gave: what its headers say of limits, what it used, and whether it failed in a way that
  * the failure router knows. Reads what the official SDK and fetch give, and what the caller notes.
  */
-import { ratesOf } from '../adapters/anthropic/rate-headers.ts';
+import { Readable } from 'node:stream';
+import { ratesOf, toHeaders } from '../adapters/anthropic/rate-headers.ts';
 import type { ApiFailure } from '../domain/failure-router.ts';
 import type { TokenUsage } from '../domain/model.ts';
 import type { RateSeen } from '../domain/pacing/rate-seen.ts';
@@ -39,10 +40,10 @@ export async function readAnswer(call: () => unknown, note: () => CallNote, nowM
     return answered({ value: data, body: data, headers: response.headers }, note, nowMs());
   }
   const value: unknown = await given;
-  if (value instanceof Response) return readResponse(value, note, nowMs);
+  if (isResponse(value)) return readResponse(value, note, nowMs);
   // What `withResponse` of the SDK gives.
   const response = field(value, 'response');
-  if (response instanceof Response) {
+  if (isResponse(response)) {
     return answered({ value, body: field(value, 'data'), headers: response.headers }, note, nowMs());
   }
   return answered({ value, body: value, headers: null }, note, nowMs());
@@ -50,7 +51,9 @@ export async function readAnswer(call: () => unknown, note: () => CallNote, nowM
 
 /** Nobody reads this answer any more: a body that is left unread would keep its connection. */
 export function letGo(value: unknown): void {
-  if (value instanceof Response) value.body?.cancel().catch(() => undefined);
+  const body = isResponse(value) ? field(value, 'body') : null;
+  if (body instanceof Readable) body.destroy();
+  else if (isCancelable(body)) body.cancel().catch(() => undefined);
 }
 
 async function readResponse(response: Response, note: () => CallNote, nowMs: () => number): Promise<ReadAnswer> {
@@ -69,7 +72,7 @@ function answered(
   nowMs: number,
 ): ReadAnswer {
   const noted = note();
-  const told = noted.headers === undefined ? headers : new Headers(noted.headers);
+  const told = noted.headers === undefined ? headers : toHeaders(noted.headers);
   const usage = noted.usage ?? field(body, 'usage');
   return {
     value,
@@ -86,6 +89,21 @@ async function jsonOf(response: Response): Promise<unknown> {
     // Whoever reads the body itself will see what is wrong with it.
     return undefined;
   }
+}
+
+/** Of whatever fetch: that of a package, or of another realm, has a Response of its own. */
+function isResponse(value: unknown): value is Response {
+  return (
+    typeof field(value, 'status') === 'number' &&
+    typeof field(value, 'ok') === 'boolean' &&
+    typeof field(value, 'clone') === 'function' &&
+    typeof field(field(value, 'headers'), 'get') === 'function'
+  );
+}
+
+/** A stream of the web. That of a package such as node-fetch is one of Node. */
+function isCancelable(value: unknown): value is { cancel(): Promise<void> } {
+  return typeof field(value, 'cancel') === 'function';
 }
 
 function isWithResponse(value: unknown): value is WithResponse {

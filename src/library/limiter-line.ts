@@ -3,6 +3,7 @@
  * a slot is free. What fails in passing waits for another try, with full jitter and never before the API says.
  */
 import { backoffMs, routeRealtime, type ApiFailure } from '../domain/failure-router.ts';
+import { rateClassOf } from '../domain/pacing/rate-class.ts';
 import type { Answered, Ticket } from '../engine/pacing/pacer.ts';
 import { letGo, readAnswer, type CallNote, type ReadAnswer } from './limiter-answer.ts';
 import { closedError, noKeyError } from './limiter-errors.ts';
@@ -10,6 +11,7 @@ import { failureOf } from './limiter-failure.ts';
 import { readyKeys, type HeldKey } from './limiter-keys.ts';
 import {
   AbortBook,
+  Waiters,
   WaitingCalls,
   type CallWait,
   type LineCall,
@@ -18,18 +20,16 @@ import {
   type WaitingCall,
 } from './limiter-waiting.ts';
 
-/** Calls looked at beyond the free slots: smaller ones, or those of another class of models, may go at once. */
+/** Calls of one class of models that are looked at beyond the free slots: smaller ones may go at once. */
 const LOOKAHEAD = 32;
-/** Calls at the front that what flows in is put aside for. */
-const WAITERS_MAX = 2;
 
 export class CallLine {
   readonly #parts: LineParts;
   readonly #calls = new WaitingCalls();
   readonly #aborts = new AbortBook();
+  readonly #waiters = new Waiters();
   #running = 0;
   #waiting = 0;
-  #waiters = 0;
   #ids = 0;
   #pumping: Promise<void> | null = null;
   #pumpAgain = false;
@@ -52,7 +52,7 @@ export class CallLine {
       const nowMs = this.#parts.clock.monotonicMs();
       const waiting: WaitingCall = {
         ...call,
-        ...{ id: `call-${++this.#ids}`, sinceMs: nowMs, resolve, reject },
+        ...{ id: `call-${++this.#ids}`, rateClass: rateClassOf(call.size.model), sinceMs: nowMs, resolve, reject },
         onAbort: () => this.#leave(waiting, call.signal?.reason),
         ...{ attempts: 0, tries: 0, notBeforeMs: nowMs, pool: null, over: false },
       };
@@ -85,6 +85,7 @@ export class CallLine {
     if (waiting.over) return;
     this.#settle(waiting);
     this.#waiting--;
+    this.#rest();
     this.#forget(waiting).catch(() => undefined);
     waiting.reject(error);
   }
@@ -96,11 +97,8 @@ export class CallLine {
   }
 
   async #forget(waiting: WaitingCall): Promise<void> {
-    const { pool } = waiting;
-    if (pool === null) return;
-    waiting.pool = null;
-    this.#waiters--;
-    await this.#parts.pacer.forget(pool, waiting.id);
+    const pool = this.#waiters.leave(waiting);
+    if (pool !== null) await this.#parts.pacer.forget(pool, waiting.id);
   }
 
   #pump(): void {
@@ -129,15 +127,16 @@ export class CallLine {
     const left: TakenCall[] = [];
     const closed = new Set<string>();
     let waitMs: number | null = null;
-    while (slots > 0 && left.length < LOOKAHEAD) {
-      const next = this.#calls.take();
+    while (slots > 0) {
+      const next = this.#calls.take(closed);
       if (!next) break;
-      const { item: waiting } = next;
-      const asked = closed.has(waiting.size.model) ? null : await this.#ask(waiting);
+      const { rateClass } = next.item;
+      const asked = await this.#ask(next.item);
       if (asked === 'started') slots--;
-      else if (asked !== 'left') left.push(next);
-      if (asked === null || typeof asked === 'string') continue;
-      if (asked.everyone) closed.add(waiting.size.model);
+      if (typeof asked === 'string') continue;
+      left.push(next);
+      const looks = left.filter(({ item }) => item.rateClass === rateClass).length;
+      if (asked.everyone || looks >= LOOKAHEAD) closed.add(rateClass);
       if (asked.waitMs !== null) waitMs = Math.min(waitMs ?? Infinity, asked.waitMs);
     }
     // They keep their turns, also among those that came meanwhile.
@@ -152,18 +151,16 @@ export class CallLine {
       const ready = readyKeys(keys, waiting.size.model, clock.monotonicMs());
       if ('reason' in ready) throw noKeyError(ready);
       if (ready.length === 0) return { everyone: true, waitMs: null };
-      const name = waiting.pool !== null || this.#waiters < WAITERS_MAX ? waiting.id : null;
+      const name = this.#waiters.mayStand(waiting) ? waiting.id : null;
       const go = await pacer.take(waiting.size, ready, name);
       if (go.kind === 'go') {
-        if (waiting.pool !== null) this.#waiters--;
-        waiting.pool = null;
+        this.#waiters.leave(waiting);
         if (!waiting.over) this.#start(waiting, go.ticket);
         // It was left while the limiter was asked.
         else await pacer.refund(go.ticket);
         return waiting.over ? 'left' : 'started';
       }
-      if (name !== null && go.pool !== '' && waiting.pool === null) this.#waiters++;
-      if (name !== null && go.pool !== '') waiting.pool = go.pool;
+      if (name !== null && go.pool !== '') this.#waiters.stand(waiting, go.pool);
       if (waiting.over) await this.#forget(waiting);
       return go;
     } catch (error) {
@@ -175,6 +172,7 @@ export class CallLine {
 
   #start(waiting: WaitingCall, ticket: Ticket<HeldKey>): void {
     this.#waiting--;
+    this.#rest();
     this.#running++;
     ticket.key.running++;
     waiting.tries++;
@@ -277,8 +275,15 @@ export class CallLine {
     return nowMs + waitMs - waiting.sinceMs > giveUpMs ? null : waitMs;
   }
 
+  /** Nobody waits any more: a timer that is left would keep the program alive. */
+  #rest(): void {
+    if (this.#waiting > 0) return;
+    this.#timer?.stop.abort();
+    this.#timer = undefined;
+  }
+
   #setTimer(waitMs: number): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#waiting === 0) return;
     const { clock } = this.#parts;
     const ms = Math.max(1, Math.ceil(waitMs));
     const atMs = clock.monotonicMs() + ms;

@@ -7,7 +7,7 @@ import type { BackoffBounds } from '../domain/failure-router.ts';
 import type { CallSize } from '../domain/pacing/forecast.ts';
 import { REALTIME_AGEING_MS, turnOf, type Priority } from '../domain/priority.ts';
 import type { Pacer } from '../engine/pacing/pacer.ts';
-import { TurnHeap, type Turn } from '../engine/realtime/turn-heap.ts';
+import { isBefore, TurnHeap, type Turn } from '../engine/realtime/turn-heap.ts';
 import type { CallNote } from './limiter-answer.ts';
 import type { HeldKey } from './limiter-keys.ts';
 
@@ -44,6 +44,8 @@ export interface LineCall {
 
 export interface WaitingCall extends LineCall {
   readonly id: string;
+  /** Of its model: all of a class share their limits. */
+  readonly rateClass: string;
   readonly sinceMs: number;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
@@ -57,6 +59,36 @@ export interface WaitingCall extends LineCall {
   over: boolean;
 }
 
+/** Calls at the front of each class that what flows in is put aside for. */
+export class Waiters {
+  readonly #counts = new Map<string, number>();
+
+  /** Does what flows in count for this one, or may it from now on? */
+  mayStand({ pool, rateClass }: WaitingCall): boolean {
+    return pool !== null || (this.#counts.get(rateClass) ?? 0) < WAITERS_MAX;
+  }
+
+  stand(waiting: WaitingCall, pool: string): void {
+    if (waiting.pool === null) this.#add(waiting.rateClass, 1);
+    waiting.pool = pool;
+  }
+
+  /** Gives where it stood. */
+  leave(waiting: WaitingCall): string | null {
+    const { pool } = waiting;
+    if (pool !== null) this.#add(waiting.rateClass, -1);
+    waiting.pool = null;
+    return pool;
+  }
+
+  #add(rateClass: string, more: number): void {
+    this.#counts.set(rateClass, (this.#counts.get(rateClass) ?? 0) + more);
+  }
+}
+
+/** Calls of a class at its front that what flows in is put aside for. */
+const WAITERS_MAX = 2;
+
 /** How long a call has to wait: null for an answer of another call. `everyone`: as all others of its class of models. */
 export interface CallWait {
   readonly everyone: boolean;
@@ -68,27 +100,38 @@ export interface TakenCall extends Turn {
   readonly item: WaitingCall;
 }
 
+/** A line for each class of models: one whose limits are used up holds up no other. */
 export class WaitingCalls {
-  readonly #ready = new TurnHeap<WaitingCall>();
+  readonly #ready = new Map<string, TurnHeap<WaitingCall>>();
   #later: WaitingCall[] = [];
+  #order = 0;
 
   add(waiting: WaitingCall): void {
-    this.#ready.push(waiting, turnOf(waiting.priority, waiting.sinceMs, REALTIME_AGEING_MS));
+    const turn = turnOf(waiting.priority, waiting.sinceMs, REALTIME_AGEING_MS);
+    this.putBack({ item: waiting, turn, order: this.#order++ });
   }
 
   addLater(waiting: WaitingCall): void {
     this.#later.push(waiting);
   }
 
-  /** The next whose turn it is; those that have left are passed over. */
-  take(): TakenCall | undefined {
-    let next = this.#ready.pop();
-    while (next?.item.over === true) next = this.#ready.pop();
-    return next;
+  /** The next whose turn it is, of all classes but these; those that have left are passed over. */
+  take(closed: ReadonlySet<string> = NONE): TakenCall | undefined {
+    let line: TurnHeap<WaitingCall> | undefined;
+    for (const [rateClass, one] of this.#ready) {
+      if (closed.has(rateClass)) continue;
+      while (one.first?.item.over === true) one.pop();
+      if (!one.first) this.#ready.delete(rateClass);
+      else if (!line?.first || isBefore(one.first, line.first)) line = one;
+    }
+    return line?.pop();
   }
 
   putBack({ item, turn, order }: TakenCall): void {
-    if (!item.over) this.#ready.push(item, turn, order);
+    if (item.over) return;
+    const line = this.#ready.get(item.rateClass) ?? new TurnHeap<WaitingCall>();
+    this.#ready.set(item.rateClass, line);
+    line.push(item, turn, order);
   }
 
   /** Those whose time has come get their turn. Gives when the next one's comes; null where none waits for it. */
@@ -107,6 +150,8 @@ export class WaitingCalls {
     return all;
   }
 }
+
+const NONE: ReadonlySet<string> = new Set();
 
 /** One listener for each signal, however many calls share it: beyond ten Node would warn of a leak. */
 export class AbortBook {

@@ -26,6 +26,13 @@ function lab(options: LimiterOptions = {}, sim: SimOptions = {}) {
   return { clock, world, limiter, ask, within };
 }
 
+/** The same Response as it would be of a class that Node does not know. */
+function foreign(response: Response): Response {
+  const { status, ok, headers, body, bodyUsed } = response;
+  const all = { status, ok, headers, body, bodyUsed, json: () => response.json() };
+  return { ...all, clone: () => foreign(response.clone()) } as unknown as Response;
+}
+
 const textOf = (message: Anthropic.Message): string =>
   message.content.map((block) => (block.type === 'text' ? block.text : '')).join('');
 
@@ -168,6 +175,71 @@ describe('calls', () => {
     expect(await bad.json()).toMatchObject({ type: 'error', error: { type: 'invalid_request_error' } });
     const [pool] = (await limiter.snapshot()).pools;
     expect(pool?.use[0]?.minutes.reduce((sum, { outputTokens }) => sum + outputTokens, 0)).toBeGreaterThan(0);
+  });
+
+  it('of the fetch of a package, whose Response is of a class of its own, are looked into all the same', async () => {
+    const { limiter, within, clock } = lab();
+    const startMs = clock.now();
+    const statuses = [429, 529, 200];
+    const body = JSON.stringify({ usage: { input_tokens: 5, output_tokens: 9 } });
+    const call = () => {
+      const headers = { 'content-type': 'application/json', 'retry-after': '30' };
+      return Promise.resolve(foreign(new Response(body, { status: statuses.shift() ?? 500, headers })));
+    };
+    const answer = await within(limiter.run(call, SMALL));
+    expect(answer).toMatchObject({ status: 200 });
+    expect(clock.now() - startMs).toBeGreaterThanOrEqual(60_000);
+    const [pool] = (await limiter.snapshot()).pools;
+    expect(pool?.use[0]?.minutes.at(-1)).toMatchObject({ inputTokens: 5, outputTokens: 9 });
+  });
+
+  it('whose error has headers of another class wait as these say', async () => {
+    const { limiter, within, clock } = lab();
+    const startMs = clock.now();
+    let tries = 0;
+    const call = () => {
+      if (++tries > 1) return 'good';
+      throw Object.assign(new Error('429'), { status: 429, headers: new Map([['retry-after', '30']]) });
+    };
+    expect(await within(limiter.run(call, SMALL))).toBe('good');
+    expect(clock.now() - startMs).toBeGreaterThanOrEqual(30_000);
+  });
+
+  it('that note headers which fetch would not take lose no answer', async () => {
+    const { limiter, within } = lab();
+    const answer = await within(
+      limiter.run(({ note }) => {
+        note({ headers: { ':status': '200', 'anthropic-ratelimit-requests-limit': '77' } });
+        return 'paid';
+      }, SMALL),
+    );
+    expect(answer).toBe('paid');
+    const [pool] = (await limiter.snapshot()).pools;
+    expect(pool?.limits.find(({ name }) => name === 'requests')).toMatchObject({ value: 77 });
+  });
+
+  it('of one model are not held up by a long line of another', async () => {
+    const { limiter, within, clock } = lab({ limits: { requests: 10 } });
+    const stop = new AbortController();
+    const line = Array.from({ length: 100 }, () => limiter.run(() => 'haiku', { ...SMALL, signal: stop.signal }));
+    const settled = Promise.allSettled(line);
+    const startMs = clock.now();
+    const other = { model: 'claude-sonnet-5', estimate: { inputTokens: 20, maxTokens: 60 } };
+    expect(await within(limiter.run(() => 'sonnet', other))).toBe('sonnet');
+    expect(clock.now() - startMs).toBeLessThan(1_000);
+    stop.abort();
+    await settled;
+  });
+
+  it('that have left leave no timer behind', async () => {
+    const { limiter, within, clock } = lab({ limits: { requests: 1 } });
+    await within(limiter.run(() => 'first', SMALL));
+    const stop = new AbortController();
+    const settled = Promise.allSettled([1, 2].map(() => limiter.run(() => 'late', { ...SMALL, signal: stop.signal })));
+    while (clock.sleeping === 0) await new Promise((resolve) => setImmediate(resolve));
+    stop.abort();
+    await settled;
+    expect(clock.sleeping).toBe(0);
   });
 
   it('that cannot be looked into tell of themselves', async () => {

@@ -5,7 +5,7 @@
 import { BatchrunError, isBatchrunError, messageOf, systemCodeOf } from '../../base/errors.ts';
 import { redact } from '../../base/log.ts';
 import type { ApiFailure } from '../../domain/failure-router.ts';
-import { ratesOf } from './rate-headers.ts';
+import { ratesOf, toHeaders } from './rate-headers.ts';
 
 /** With these the connection was never made, so nothing of the request can have arrived. */
 const NEVER_MADE: ReadonlySet<string> = new Set([
@@ -98,8 +98,7 @@ function connectionText(message: string, cause: unknown): string {
 }
 
 function httpFailure(error: unknown, status: number, nowMs: number): ApiFailure {
-  const given = field(error, 'headers');
-  const headers = given instanceof Headers ? given : new Headers();
+  const headers = toHeaders(field(error, 'headers'));
   const header = (name: string): string | null => headers.get(name);
   const shouldRetry = header('x-should-retry');
   const body = field(error, 'error');

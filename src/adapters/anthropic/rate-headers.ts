@@ -36,6 +36,22 @@ export function ratesOf(headers: Headers, nowMs: number): RateSeen {
   };
 }
 
+/** Headers of any realm or package, or a plain object of them. Those whose names or values are none are left out. */
+export function toHeaders(given: unknown): Headers {
+  const headers = new Headers();
+  if (typeof given !== 'object' || given === null) return headers;
+  const entries = Symbol.iterator in given ? given : Object.entries(given);
+  for (const entry of entries as Iterable<unknown>) {
+    if (!Array.isArray(entry) || entry[1] === undefined) continue;
+    try {
+      headers.append(String(entry[0]), String(entry[1]));
+    } catch {
+      // Such as `:status` of HTTP/2.
+    }
+  }
+  return headers;
+}
+
 /** Is there anything about limits in it? */
 export function hasRates(seen: RateSeen): boolean {
   return Object.keys(seen.buckets).length > 0;

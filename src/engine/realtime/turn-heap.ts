@@ -62,6 +62,7 @@ export class TurnHeap<T> {
   }
 }
 
-function isBefore(one: Entry<unknown>, other: Entry<unknown>): boolean {
+/** Whose turn is earlier. */
+export function isBefore(one: Turn, other: Turn): boolean {
   return one.turn < other.turn || (one.turn === other.turn && one.order < other.order);
 }
