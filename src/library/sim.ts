@@ -6,6 +6,7 @@
 import { systemClock, type Clock } from '../base/clock.ts';
 import type { Lane, TokenUsage } from '../domain/model.ts';
 import { costUsd } from '../domain/pricing.ts';
+import { checkSim, checkSimOptions } from './check-sim.ts';
 import { answerFor } from '../tools/sim/answer.ts';
 import type { FaultName, FaultRates, FaultScript } from '../tools/sim/faults.ts';
 import { FAULTS } from '../tools/sim/faults.ts';
@@ -103,13 +104,18 @@ const QUICK: WorldOptions = {
   pollRetryAfterSeconds: null,
 };
 
-/** A simulated API in this process: what its `fetch` is asked, it answers. */
+/** A simulated API in this process: what its `fetch` is asked, it answers. Throws E_USAGE for an option that is none. */
 export function createSim(options: SimOptions = {}): Sim {
+  checkSimOptions(options);
   return faceOf(worldOf(options));
 }
 
-/** Listens on 127.0.0.1 until it is closed. */
+/**
+ * Listens on 127.0.0.1 until it is closed. Rejects with E_USAGE for an option that is none, and with what Node says where
+ * the port is taken.
+ */
 export async function startSim(options: SimServerOptions = {}): Promise<SimServer> {
+  checkSimOptions(options);
   const { port = 0, host, ...rest } = options;
   const world = worldOf(rest);
   const server = await startSimServer(world, { port, ...(host === undefined ? {} : { host }) });
@@ -127,12 +133,27 @@ function faceOf(world: SimWorld): Sim {
     ledger: world.ledger,
     faultsFired: world.faultsFired,
     spend: () => spendOf(world.ledger),
-    failNext: (fault, times) => world.failNext(fault, times),
+    failNext: (fault, times) => {
+      checkSim.fault(fault);
+      world.failNext(fault, times);
+    },
     script: (script) => world.script(script),
-    setFaults: (rates) => world.setFaults(rates),
-    setRates: (rates) => world.setRates(rates),
-    setAccountProblem: (problem) => world.setAccountProblem(problem),
-    setLimits: (limits, organization) => world.setLimits(limits, organization),
+    setFaults: (rates) => {
+      checkSim.faults(rates);
+      world.setFaults(rates);
+    },
+    setRates: (rates) => {
+      checkSim.rates(rates);
+      world.setRates(rates);
+    },
+    setAccountProblem: (problem) => {
+      checkSim.problem(problem);
+      world.setAccountProblem(problem);
+    },
+    setLimits: (limits, organization) => {
+      checkSim.limits(limits);
+      world.setLimits(limits, organization);
+    },
     addForeignBatch: (batch) => world.addForeignBatch(batch),
   };
 }

@@ -4,7 +4,7 @@
 import Anthropic from '@anthropic-ai/sdk';
 import { expect, it, onTestFinished } from 'vitest';
 import { createBatchrun } from '../../src/library/index.ts';
-import { answerFor, createSim, faults, startSim } from '../../src/library/sim.ts';
+import { answerFor, createSim, faults, startSim, type SimOptions } from '../../src/library/sim.ts';
 import { MODEL, params } from '../support/cli.ts';
 import { tempFolder } from '../support/temp.ts';
 import { all, rowsOf } from './lab.ts';
@@ -62,4 +62,40 @@ it('is what a whole run is tested against, faults and all, without a socket or a
   expect(view.rows).toMatchObject({ total: 40, succeeded: 40 });
   // What the run says that it cost is what the simulator would bill.
   expect(view.cost_usd.spent).toBeCloseTo(sim.spend().usd ?? NaN, 10);
+});
+
+it.each([
+  [{ latncyMs: [1, 2] }, 'latencyMs'],
+  [{ faults: { 'create.500_afetr': 1 } }, 'create.500_afetr'],
+  [{ faults: { 'create.500_after': 5 } }, 'create.500_after'],
+  [{ rates: { errored: 0.2 } }, 'errored'],
+  [{ limits: { rpm: 3 } }, 'rpm'],
+  [{ switches: { burst: 3 } }, 'burst'],
+  [{ accountProblem: 'no_money' }, 'accountProblem'],
+  [{ batchDurationMs: 50 }, 'batchDurationMs'],
+])('refuses %o: a test would wait in vain for what it names', async (options, named) => {
+  const refused = { code: 'E_USAGE', message: expect.stringContaining(named) as string };
+  expect(() => createSim(options as unknown as SimOptions)).toThrow(expect.objectContaining(refused) as Error);
+  await expect(startSim(options as unknown as SimOptions)).rejects.toMatchObject(refused);
+});
+
+it('refuses such names later on, too, and takes all that there are', () => {
+  const sim = createSim({
+    seed: 'a',
+    limits: { batchesMax: null, messages: { rpm: 5, tpd: 9 } },
+    switches: { burstMs: 5 },
+    rates: { errorRate: 1, errorTypes: { api_error: 2 }, messageErrorRates: { 429: 0.5 } },
+    faults: Object.fromEntries(Object.keys(faults).map((name) => [name, 0])),
+    firstTokenShare: null,
+    retryAfterSeconds: null,
+    messageLatencyMs: () => 3,
+    answer: 'echo',
+  });
+  const refused = expect.objectContaining({ code: 'E_USAGE' }) as Error;
+  expect(() => sim.failNext('message.nope' as 'message.500')).toThrow(refused);
+  expect(() => sim.setFaults({ nope: 1 } as object)).toThrow(refused);
+  expect(() => sim.setRates({ nope: 1 } as object)).toThrow(refused);
+  expect(() => sim.setLimits({ nope: 1 } as object)).toThrow(refused);
+  expect(() => sim.setAccountProblem('nope' as 'billing')).toThrow(refused);
+  sim.setAccountProblem(undefined);
 });

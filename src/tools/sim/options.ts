@@ -152,7 +152,7 @@ export interface SimSettings extends Complete {
   readonly switches: SimSwitches;
 }
 
-const DEFAULT_SWITCHES: SimSwitches = {
+export const DEFAULT_SWITCHES: SimSwitches = {
   unsupportedParams: 'async',
   queueOverflowMessage:
     'Number of batch requests in the processing queue has exceeded your limit. Please wait for batches to be processed.',
