@@ -4,7 +4,7 @@
 import { resolve } from 'node:path';
 import { BatchrunError } from '../base/errors.ts';
 import type { RunView } from '../engine/views/run-view.ts';
-import { checkBatchrunOptions, checkSubmitOptions } from './check-options.ts';
+import { checkBatchrunOptions, checkRunName, checkSubmitOptions } from './check-options.ts';
 import type { House } from './house.ts';
 import type { BatchrunOptions, RowsInput, SubmitOptions } from './options.ts';
 import type { SubmitReport } from './report.ts';
@@ -24,7 +24,11 @@ export interface Batchrun {
    * so what earlier runs could answer (`reuse`) is not known to it.
    */
   check(input: RowsInput, options?: SubmitOptions): Promise<SubmitReport>;
-  /** A run by its id, the beginning of it, its name, or `latest`. */
+  /**
+   * A run by its id, the beginning of it, its name, or `latest`. Of several runs with one name, such as those of a nightly
+   * job, the newest: `runs()` gives all. Rejects with `E_RUN_UNKNOWN`, and with `E_RUN_AMBIGUOUS` where more than one id
+   * begins so.
+   */
   run(wanted: string): Promise<Run>;
   /** All runs of the state folder, oldest first, as `batchrun status --json` shows them. */
   runs(): Promise<readonly RunView[]>;
@@ -83,6 +87,7 @@ class Front implements Batchrun {
   }
 
   async run(wanted: string): Promise<Run> {
+    checkRunName(wanted);
     if (!(await this.#hasState())) throw this.#unknown(wanted);
     return this.#inHouse((house) =>
       house.during(async () => {
@@ -106,7 +111,7 @@ class Front implements Batchrun {
   }
 
   async status(run: string | Pick<Run, 'id'>): Promise<RunView> {
-    return (await this.run(typeof run === 'string' ? run : run.id)).status();
+    return (await this.run(idOf(run))).status();
   }
 
   close(): Promise<void> {
@@ -189,4 +194,9 @@ class Front implements Batchrun {
     if (!this.#closed) return;
     throw new BatchrunError('E_USAGE', 'this batchrun is closed', { hint: 'Make another one with `createBatchrun`.' });
   }
+}
+
+/** Of whatever was passed: that it is no name of a run is said by whoever looks for it. */
+function idOf(run: string | Pick<Run, 'id'>): string {
+  return typeof run === 'object' && (run as unknown) !== null ? run.id : (run as string);
 }

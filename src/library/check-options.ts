@@ -6,7 +6,9 @@ import { BatchrunError } from '../base/errors.ts';
 import { LOG_LEVELS } from '../base/log.ts';
 import { BATCH_BYTES_MAX, BATCH_ROWS_MAX } from '../domain/limits.ts';
 import { PILOT_ROWS_MAX } from '../domain/pilot.ts';
+import { ROW_STATES } from '../domain/model.ts';
 import { PRIORITIES } from '../domain/priority.ts';
+import { RETRYABLE_ROW_STATES } from '../domain/transitions.ts';
 import {
   callable,
   choice,
@@ -29,6 +31,7 @@ import {
   type Check,
   type Checks,
 } from './checks.ts';
+import type { ResultsOptions, Run } from './run.ts';
 import type { Backoff, BatchrunOptions, LimitCaps, RunChanges, SubmitOptions } from './options.ts';
 
 export const CONCURRENCY_MAX = 1_000;
@@ -113,6 +116,33 @@ export function checkSubmitOptions(input: unknown, options: SubmitOptions): void
 
 function isIterable(value: unknown): boolean {
   return typeof value === 'object' && value !== null && (Symbol.iterator in value || Symbol.asyncIterator in value);
+}
+
+const RESULTS: Checks<ResultsOptions> = { only: listOf(ROW_STATES), id: text, messages: flag };
+const RETRY: Checks<NonNullable<Parameters<Run['retry']>[0]>> = { only: listOf(RETRYABLE_ROW_STATES) };
+const WAIT: Checks<NonNullable<Parameters<Run['wait']>[0]>> = { signal };
+
+function listOf(words: readonly string[]): Check {
+  return when(
+    (value) => Array.isArray(value) && value.every((one: unknown) => words.some((word) => word === one)),
+    `a list of ${words.join(', ')}`,
+  );
+}
+
+/** The same for those of `run.results`, `run.retry` and `run.wait`. */
+export const checkRun = {
+  results: (options: unknown): void => refuseWrong(options, RESULTS, 'Nothing was read.'),
+  retry: (options: unknown): void => refuseWrong(options, RETRY, 'No row is tried again.'),
+  wait: (options: unknown): void => refuseWrong(options, WAIT, 'It was not waited for.'),
+};
+
+/** The same for what names a run. */
+export function checkRunName(wanted: unknown): void {
+  if (isString(wanted)) return;
+  throw new BatchrunError('E_USAGE', 'a run is named by a string: its id, the beginning of it, its name, or `latest`', {
+    hint: 'Nothing was opened.',
+    details: { option: 'run' },
+  });
 }
 
 /** The same for those of `run.change`. */

@@ -74,8 +74,11 @@ export interface BatchrunOptions {
 /** A row as it stands in a JSONL file: `params` (or their fields), or columns for a prompt; what else it has is carried along. */
 export type Row = Readonly<Record<string, unknown>>;
 
-/** Paths of files (JSONL, CSV, a JSON array; plain or gzip), or the rows themselves. Rows are read as they are needed. */
-export type RowsInput = string | readonly string[] | Iterable<Row> | AsyncIterable<Row>;
+/**
+ * Paths of files (JSONL, CSV, a JSON array; plain or gzip), or the rows themselves, each a `Row`. Rows are read as they are
+ * needed. `object`: TypeScript takes no `interface` for a record.
+ */
+export type RowsInput = string | readonly string[] | Iterable<object> | AsyncIterable<object>;
 
 /** What is wanted of a run: given to its submit, and changed later by `run.change`. What is left out stays as it is. */
 export interface RunChanges {

@@ -8,7 +8,7 @@ import { resolve } from 'node:path';
 import { messageOf } from '../base/errors.ts';
 import type { RowProblem, RowSource, SourceRecord } from '../domain/source.ts';
 import { stopped } from './driving.ts';
-import type { Row, RowsInput } from './options.ts';
+import type { RowsInput } from './options.ts';
 
 /** How the input of such a run is called where files have their paths. */
 const ROWS_INPUT = '(rows)';
@@ -30,7 +30,7 @@ export function inputsOf(input: RowsInput): readonly string[] {
 }
 
 /** `signal`: rows that do not come are not waited for any more. */
-export function rowsSource(rows: Iterable<Row> | AsyncIterable<Row>, signal: AbortSignal): RowSource {
+export function rowsSource(rows: Iterable<object> | AsyncIterable<object>, signal: AbortSignal): RowSource {
   const read = { rows: 0, bytes: 0 };
   const toRecord = (row: unknown): SourceRecord => {
     const place = { file: 0, line: ++read.rows };
@@ -55,7 +55,7 @@ function notJson(why: string): RowProblem {
 }
 
 async function* oneByOne(
-  rows: AsyncIterable<Row>,
+  rows: AsyncIterable<object>,
   toRecord: (row: unknown) => SourceRecord,
   signal: AbortSignal,
 ): AsyncGenerator<Iterable<SourceRecord>> {
@@ -91,7 +91,7 @@ function unlessStopped<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
 }
 
 async function* slices(
-  rows: Iterable<Row>,
+  rows: Iterable<object>,
   toRecord: (row: unknown) => SourceRecord,
 ): AsyncGenerator<Iterable<SourceRecord>> {
   const iterator = rows[Symbol.iterator]();

@@ -3,11 +3,11 @@
  * brings it to its end.
  */
 import { BatchrunError, isBatchrunError } from '../base/errors.ts';
-import { ROW_STATES, type RowState, type RunRecord } from '../domain/model.ts';
+import type { RowState, RunRecord } from '../domain/model.ts';
 import { OPEN_ROW_STATES, RETRYABLE_ROW_STATES } from '../domain/transitions.ts';
 import type { RunView } from '../engine/views/run-view.ts';
 import { walkRows } from '../engine/output/walk.ts';
-import { checkChanges } from './check-options.ts';
+import { checkChanges, checkRun } from './check-options.ts';
 import { EventFeed } from './events.ts';
 import type { House } from './house.ts';
 import type { RunChanges } from './options.ts';
@@ -30,14 +30,14 @@ export function createRun(parts: RunParts): Run {
   const { id, name, report } = parts;
   return {
     ...{ id, name, report },
-    wait: (options) => inLibraryWords(() => handle.wait(options?.signal)),
+    wait: (options) => inLibraryWords(() => handle.wait(options)),
     events: () => handle.events(),
     results: (options) => handle.results(options),
     status: () => inLibraryWords(() => handle.status()),
     start: () => void handle.ended().catch(() => undefined),
     cancel: () => inLibraryWords(() => handle.cancel()),
     change: (changes) => inLibraryWords(() => handle.change(changes)),
-    retry: (options) => inLibraryWords(() => handle.retry(options?.only ?? RETRYABLE_ROW_STATES)),
+    retry: (options) => inLibraryWords(() => handle.retry(options)),
   };
 }
 
@@ -50,7 +50,9 @@ class RunHandle {
     this.#id = id;
   }
 
-  async wait(signal?: AbortSignal): Promise<RunView> {
+  async wait(options: NonNullable<Parameters<Run['wait']>[0]> = {}): Promise<RunView> {
+    checkRun.wait(options);
+    const { signal } = options;
     signal?.throwIfAborted();
     await (signal ? unlessAborted(this.ended(), signal) : this.ended());
     return this.status();
@@ -61,14 +63,10 @@ class RunHandle {
     return new EventFeed({ hub, runId: this.#id, rows: () => this.#rows(), ended: () => this.ended() });
   }
 
-  async *results({ only, id, messages = false }: ResultsOptions = {}): AsyncGenerator<ResultRow, undefined> {
+  async *results(options: ResultsOptions = {}): AsyncGenerator<ResultRow, undefined> {
+    checkRun.results(options);
+    const { only, id, messages = false } = options;
     const states = only && new Set(only);
-    for (const state of only ?? []) {
-      if (ROW_STATES.includes(state)) continue;
-      throw new BatchrunError('E_USAGE', `there is no row state "${state}"`, {
-        hint: `There are ${ROW_STATES.join(', ')}.`,
-      });
-    }
     const run = await this.#record();
     const walk = walkRows(this.#house.engine, run);
     try {
@@ -125,13 +123,9 @@ class RunHandle {
     return this.status();
   }
 
-  async retry(only: readonly (typeof RETRYABLE_ROW_STATES)[number][]): Promise<number> {
-    if (!(Array.isArray(only) && only.every((state: unknown) => RETRYABLE_ROW_STATES.some((one) => one === state)))) {
-      throw new BatchrunError('E_USAGE', `\`only\` must be a list of ${RETRYABLE_ROW_STATES.join(', ')}`, {
-        hint: 'Rows that succeeded are not sent again: submit them with `again: true`.',
-        details: { option: 'only' },
-      });
-    }
+  async retry(options: NonNullable<Parameters<Run['retry']>[0]> = {}): Promise<number> {
+    checkRun.retry(options);
+    const { only = RETRYABLE_ROW_STATES } = options;
     const run = await this.#record();
     if (run.state !== 'done') {
       throw new BatchrunError('E_RUN_NOT_DONE', `${run.id} is ${run.state}: its rows are still being tried`, {

@@ -103,3 +103,23 @@ it('what is undefined is not given, and the ends of a range are in it', async ()
   const run = await open({ headroom: 0, concurrency: 1_000 }).submit(rowsOf(2), options as unknown as SubmitOptions);
   expect((await run.wait()).state).toBe('done');
 });
+
+it('what is asked of a run is held to its options, too: a mistyped `only` would try all rows again, and pay', async () => {
+  const { bench: b, open } = await lab({ rates: { errorRate: 1, errorTypes: { invalid_request_error: 1 } } });
+  const batchrun = open();
+  const run = await batchrun.submit(rowsOf(2));
+  await run.wait();
+  const creates = b.calls('batches.create');
+  const wrong = { onyl: ['expired'] } as object;
+  const refused = { code: 'E_USAGE', message: expect.stringContaining('`onyl`') as string };
+  await expect(run.retry(wrong)).rejects.toMatchObject(refused);
+  await expect(run.results(wrong).next()).rejects.toMatchObject(refused);
+  await expect(run.wait(wrong)).rejects.toMatchObject(refused);
+  await expect(run.results({ only: 'failed' as unknown as [] }).next()).rejects.toMatchObject({ code: 'E_USAGE' });
+  for (const name of [undefined, null, 7, {}]) {
+    await expect(batchrun.run(name as string)).rejects.toMatchObject({ code: 'E_USAGE' });
+    await expect(batchrun.status(name as string)).rejects.toMatchObject({ code: 'E_USAGE' });
+  }
+  expect(b.calls('batches.create')).toBe(creates);
+  expect((await run.status()).rows).toMatchObject({ failed: 2 });
+});

@@ -63,6 +63,19 @@ describe('examples', () => {
     expect(complaints(folder, names, options)).toEqual([]);
   });
 
+  it('with rows that an interface describes compile', { timeout: SLOW_MS }, () => {
+    const folder = consumer({
+      'typed.ts': [
+        "import { createBatchrun } from 'batchrun';",
+        'interface Ticket { readonly id: number; readonly text: string }',
+        'async function* rows(): AsyncGenerator<Ticket> { yield { id: 1, text: "a" }; }',
+        'const tickets: readonly Ticket[] = [];',
+        'export const runs = [createBatchrun().submit(rows()), createBatchrun().submit(tickets)];',
+      ].join('\n'),
+    });
+    expect(complaints(folder, ['typed.ts'])).toEqual([]);
+  });
+
   it('that are wrong do not compile: the check can fail', { timeout: SLOW_MS }, () => {
     const folder = consumer({
       'wrong.ts': `import { createBatchrun } from 'batchrun';\nawait createBatchrun().submit('a.csv', { modle: 'x' });\n`,
