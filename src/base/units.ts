@@ -87,7 +87,10 @@ export function formatUsd(usd: number): string {
   return `$${formatCount(usd)}`;
 }
 
-/** Sums of fractions end a hair beside what they should be: to a billionth of a dollar. */
+/**
+ * What is left of one sum of money after another: two that are the same differ by a hair, which must not count as money
+ * that is left. To a billionth of a dollar. Sums need no rounding: `plain` and `plainJson` take their noise away.
+ */
 export function roundUsd(usd: number): number {
   return Math.round(usd * 1e9) / 1e9;
 }
@@ -95,6 +98,11 @@ export function roundUsd(usd: number): number {
 /** JSON in which sums of money do not have the noise of binary fractions (0.30000000000000004). */
 export function plainJson(value: unknown): string {
   return JSON.stringify(value, (_name, one: unknown) => (typeof one === 'number' ? withoutNoise(one) : one));
+}
+
+/** The same as an object: a view that is JSON as it is. */
+export function plain<T extends object>(view: T): T {
+  return JSON.parse(plainJson(view)) as T;
 }
 
 /** What the last digits of a double alone make long. Everything else, also what a user gave, stays to the last digit. */

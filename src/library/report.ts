@@ -1,6 +1,7 @@
 /**
  * What a submit, or a check, found in the rows.
  */
+import { plain } from '../base/units.ts';
 import { wishesOf } from '../domain/model.ts';
 import { worstRunCostUsd } from '../domain/reserve.ts';
 import type { IngestReport } from '../engine/ingest/ingest.ts';
@@ -57,8 +58,7 @@ export function toReport(
   const { lane } = wishesOf({ settings: { wishes: wishesIn(options) } });
   return {
     ...{ resumed, rows, invalid, batches, bytes, warnings, cache },
-    routes: viewRoutes(report.routes, lane),
-    max_cost_usd: worstRunCostUsd(mix, lane),
+    ...plain({ routes: viewRoutes(report.routes, lane), max_cost_usd: worstRunCostUsd(mix, lane) }),
     notices: notices.map(({ code, message, rows: touched }) => ({
       code,
       message: libraryText(message),

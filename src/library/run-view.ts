@@ -1,6 +1,7 @@
 /**
  * A run as programs see it: that of `batchrun status --json`, with what a person must do in the words of the library.
  */
+import { plain } from '../base/units.ts';
 import type { RunRecord } from '../domain/model.ts';
 import type { Store } from '../domain/store.ts';
 import type { RunView } from '../engine/views/run-view.ts';
@@ -14,5 +15,5 @@ export async function viewForPrograms(store: Store, run: RunRecord): Promise<Run
     message: libraryText(block.message),
     hint: libraryText(block.hint),
   }));
-  return { ...view, blocked };
+  return plain({ ...view, blocked });
 }

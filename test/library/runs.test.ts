@@ -276,3 +276,21 @@ describe('a run', () => {
     expect((await batchrun.status(found)).id).toBe(id);
   });
 });
+
+it('sums of money have no noise of binary fractions, as those of `status --json`', async () => {
+  const { open } = await lab();
+  const batchrun = open();
+  const costs: (number | null | undefined)[] = [];
+  for (const count of [3, 7, 11, 14, 19, 23]) {
+    const run = await batchrun.submit(rowsOf(count, `of ${count}`));
+    const { cost_usd: cost, lanes } = await run.wait();
+    costs.push(
+      cost.spent,
+      cost.estimated_total,
+      cost.estimated_max,
+      lanes['batch']?.cost_usd,
+      run.report?.max_cost_usd,
+    );
+  }
+  expect(costs).toEqual(costs.map((cost) => Number(cost?.toPrecision(14))));
+});

@@ -54,10 +54,7 @@ export function viewCache(run: RunRecord, usage: readonly UsageEntry[]): CacheVi
     }),
     ...{ read_tokens: read, written_tokens: written, hit_share: hitShare(rows) },
     warm_ups: warmUps.reduce((sum, { calls }) => sum + calls, 0),
-    ...{
-      warm_up_usd: warmUpUsd === null ? null : roundUsd(warmUpUsd),
-      saved_usd: saved === null ? null : roundUsd(saved),
-    },
+    ...{ warm_up_usd: warmUpUsd, saved_usd: saved === null ? null : roundUsd(saved) },
   };
 }
 

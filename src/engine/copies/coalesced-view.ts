@@ -1,7 +1,6 @@
 /**
  * How many rows of a run take the answers of others, as people and scripts see it: a part of the RunView.
  */
-import { roundUsd } from '../../base/units.ts';
 import type { RunRecord } from '../../domain/model.ts';
 import type { CopyCount } from '../../domain/store-steps.ts';
 import type { Store } from '../../domain/store.ts';
@@ -38,7 +37,6 @@ export async function viewCoalesced(store: Pick<Store, 'copyCounts'>, run: RunRe
     reused_rows: reused ?? 0,
     waiting_rows: sum(waiting, 'rows'),
     waiting_chunks: sum(waiting, 'chunks'),
-    // To a billionth of a dollar: sums of fractions end a hair beside what they should be.
-    saved_usd: roundUsd(sum(counts, 'savedUsd')),
+    saved_usd: sum(counts, 'savedUsd'),
   };
 }
