@@ -6,6 +6,7 @@ import { existsSync, statSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock } from '../base/clock.ts';
+import { ERROR_CATALOGUE } from '../base/error-catalogue.ts';
 import { BatchrunError, isBatchrunError, messageOf } from '../base/errors.ts';
 import { maskKey } from '../base/log.ts';
 import { formatDuration, plural } from '../base/units.ts';
@@ -59,7 +60,7 @@ async function checkSqlite(): Promise<Check> {
     await probeSqlite();
     return { name: 'better-sqlite3', ok: true, found: 'loads, and a database can be made' };
   } catch (error) {
-    const hint = 'Install python3, make and g++, and run `npm rebuild better-sqlite3` with this Node.';
+    const { hint } = ERROR_CATALOGUE.E_NATIVE_MODULE;
     return { name: 'better-sqlite3', ok: false, found: messageOf(error).split('\n')[0] ?? '', hint };
   }
 }

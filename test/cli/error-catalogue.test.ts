@@ -311,7 +311,7 @@ const SCENARIOS: Readonly<Record<ErrorCode, Scenario>> = {
       return cli(b, ['status']);
     },
   },
-  E_NATIVE_MODULE: { names: /better-sqlite3/, reach: withoutNativePart },
+  E_NATIVE_MODULE: { names: /better-sqlite3 .*bindings file\.$/, reach: withoutNativePart },
   E_FILE: {
     names: /rows\/000001\.jsonl/,
     reach: async () => {

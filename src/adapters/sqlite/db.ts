@@ -278,11 +278,11 @@ export function translated(error: unknown, file: string): unknown {
     );
   }
   if (messageOf(error).includes('Could not locate the bindings file') || code === 'ERR_DLOPEN_FAILED') {
-    return new BatchrunError(
-      'E_NATIVE_MODULE',
-      `better-sqlite3 does not load: ${messageOf(error).split('\n')[0]}`,
-      options,
-    );
+    // On one line, and without the twenty places that were looked at.
+    const why = messageOf(error)
+      .replace(/\s*Tried:[^]*$/, '')
+      .replace(/\s+/g, ' ');
+    return new BatchrunError('E_NATIVE_MODULE', `better-sqlite3 does not load: ${why}`, options);
   }
   return error;
 }
