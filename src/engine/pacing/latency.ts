@@ -22,16 +22,23 @@ export interface Latencies {
 export interface Histogram {
   readonly totalCount: number;
   recordValue(value: number): void;
+  recordValueWithCount(value: number, count: number): void;
   getValueAtPercentile(percentile: number): number;
-  /** A copy with the values that were left out while a slow one was waited for. */
-  copyCorrectedForCoordinatedOmission(expectedInterval: number): Histogram;
+  /** Of the bucket that holds the value. */
+  getCountAtValue(value: number): number;
+  /** Where the bucket after that of the value begins. */
+  nextNonEquivalentValue(value: number): number;
+  add(other: Histogram): void;
   readonly mean: number;
   readonly maxValue: number;
   reset(): void;
 }
 
-export async function loadHistogram(): Promise<new (lowest: number, highest: number, digits: number) => Histogram> {
-  return classOf((await import('hdr-histogram-js/dist/Int32Histogram.js')).default);
+type HistogramClass = new (lowest: number, highest: number, digits: number) => Histogram;
+
+export async function loadHistogram(): Promise<HistogramClass> {
+  // eslint-disable-next-line no-restricted-syntax -- its types call private what reads a bucket
+  return classOf((await import('hdr-histogram-js/dist/Int32Histogram.js')).default) as unknown as HistogramClass;
 }
 
 export async function createLatencies(): Promise<Latencies> {

@@ -5,7 +5,7 @@
 import { formatCount, formatUsd, plural } from '../../base/units.ts';
 import type { KneeView, LoadPoint } from './live.ts';
 import type { ImpliedLimit, LimitsView } from './rate-watch.ts';
-import type { LoadView, StageView } from './view.ts';
+import type { LoadView, PartView, StageView } from './view.ts';
 
 type Seen = Omit<LoadView, 'findings'>;
 
@@ -165,11 +165,17 @@ function average(points: readonly (LoadPoint & { p50_ms: number })[]): { readonl
   return { load: sum((point) => point.in_flight), ms: sum((point) => point.p50_ms) };
 }
 
-function uneven({ latency: { service } }: Seen): string[] {
-  if (!service || service.count < COUNT_MIN || service.p99_ms < service.p50_ms * UNEVEN) return [];
-  const times = (service.p99_ms / service.p50_ms).toFixed(1);
+/** By kind of request: that a large model takes longer than a small one is no queue. */
+function uneven({ by_request: kinds }: Seen): string[] {
+  const spread = ({ service }: PartView): number => (service ? service.p99_ms / service.p50_ms : 0);
+  const [most] = kinds
+    .filter(({ service }) => service !== null && service.count >= COUNT_MIN)
+    .toSorted((one, other) => spread(other) - spread(one));
+  if (!most?.service || spread(most) < UNEVEN) return [];
+  const { name, service } = most;
+  const of = kinds.length === 1 ? '' : ` of ${name}`;
   return [
-    `Answers are uneven: p99 is ${ms(service.p99_ms)}, ${times} times the median of ${ms(service.p50_ms)}. Some wait in a queue while others do not.`,
+    `Answers${of} are uneven: p99 is ${ms(service.p99_ms)}, ${spread(most).toFixed(1)} times the median of ${ms(service.p50_ms)}. Some wait in a queue while others do not.`,
   ];
 }
 

@@ -4,6 +4,7 @@
  */
 import { loadHistogram, type Histogram } from '../../engine/pacing/latency.ts';
 import type { LatencyView } from './live.ts';
+import { putBack } from './omission.ts';
 
 /** Units of a millisecond: local connections are made in less than one. */
 const UNITS_PER_MS = 100;
@@ -15,15 +16,23 @@ export type NewTimes = () => Times;
 /** The package is loaded once; from then on histograms are made at will. */
 export async function loadTimes(): Promise<NewTimes> {
   const Made = await loadHistogram();
-  return () => new Times(new Made(1, HIGHEST_UNITS, DIGITS));
+  return () => new Times(() => new Made(1, HIGHEST_UNITS, DIGITS));
+}
+
+/** Times among which some are of a stall: those far above how often one is usually asked for. */
+export interface Usual {
+  readonly times: Times;
+  readonly intervalMs: number;
 }
 
 export class Times {
+  readonly #make: () => Histogram;
   readonly #histogram: Histogram;
   #sumMs = 0;
 
-  constructor(histogram: Histogram) {
-    this.#histogram = histogram;
+  constructor(make: () => Histogram) {
+    this.#make = make;
+    this.#histogram = make();
   }
 
   get count(): number {
@@ -50,15 +59,19 @@ export class Times {
   }
 
   /**
-   * As `view`, with what coordinated omission has hidden put back: whoever would have asked every `intervalMs`, and had
-   * to wait for a slow answer instead, would have seen its rest. HdrHistogram's own correction.
+   * As `view`, with what coordinated omission has hidden put back (omission.ts). `kinds` are these same times, kind by
+   * kind: what is usual for one may be a stall of another.
    */
-  corrected(intervalMs: number): LatencyView | null {
-    const interval = Math.round(intervalMs * UNITS_PER_MS);
-    if (this.count === 0 || interval < 1) return this.view();
-    const copy = this.#histogram.copyCorrectedForCoordinatedOmission(interval);
-    if (copy.totalCount === this.count) return this.view();
-    return viewOf(copy, copy.mean / UNITS_PER_MS);
+  corrected(kinds: readonly Usual[]): LatencyView | null {
+    if (this.count === 0) return null;
+    const whole = this.#make();
+    whole.add(this.#histogram);
+    for (const { times, intervalMs } of kinds) {
+      const interval = Math.round(intervalMs * UNITS_PER_MS);
+      if (interval >= 1) putBack(whole, times.#histogram, interval);
+    }
+    // Of what was measured the mean is exact.
+    return whole.totalCount === this.count ? this.view() : viewOf(whole, whole.mean / UNITS_PER_MS);
   }
 
   clear(): void {

@@ -101,7 +101,7 @@ function partView(part: Part, thinkMs: number | null): Omit<PartView, 'name'> {
   return {
     ...{ sent: counts.sent, succeeded: counts.succeeded, rate_limited: counts.rateLimited, failed: counts.failed },
     ...{ input_tokens: counts.inputTokens, output_tokens: counts.outputTokens },
-    total: correctedTotal(part, thinkMs),
+    total: correctedTotal(part.total, [part], thinkMs),
     service: service.view(),
     first_token: firstToken.view(),
   };

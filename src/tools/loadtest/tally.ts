@@ -186,7 +186,7 @@ export class Tally {
   /** `thinkMs`: how long users of the closed model think; null in the open model, where arrivals wait for nothing. */
   latencies(thinkMs: number | null): LatenciesView {
     return {
-      total: correctedTotal(this, thinkMs),
+      total: correctedTotal(this.total, [...this.parts.values()], thinkMs),
       service: this.service.view(),
       connect: this.connect.view(),
       first_byte: this.firstByte.view(),
@@ -212,15 +212,21 @@ export class Tally {
  * each time that he has thought and been answered as usual: that is the interval of the correction. As usual are nine of
  * ten answers: by the median the ordinary spread of answers would count as stalls, and half as much would be added to
  * times of which nothing was omitted. Beyond three times the median (exponential times have 3.3) it is no spread any more:
- * where more than a tenth stall, the ninth of ten is a stall itself.
+ * where more than a tenth stall, the ninth of ten is a stall itself. All of this by kind of request: beside a quick model
+ * the ordinary answers of a slow one are no stalls.
  */
 export function correctedTotal(
-  { total, service }: Pick<Part, 'total' | 'service'>,
+  total: Times,
+  kinds: readonly Pick<Part, 'total' | 'service'>[],
   thinkMs: number | null,
 ): ReturnType<Times['view']> {
   if (thinkMs === null) return total.view();
-  const usualMs = Math.min(service.percentileMs(USUAL_PERCENTILE) ?? 0, SPREAD_MAX * (service.percentileMs(50) ?? 0));
-  return total.corrected(thinkMs + usualMs);
+  const usual = kinds.map(({ total: times, service }) => {
+    const most = SPREAD_MAX * (service.percentileMs(50) ?? 0);
+    const usualMs = Math.min(service.percentileMs(USUAL_PERCENTILE) ?? 0, most);
+    return { times, intervalMs: thinkMs + usualMs };
+  });
+  return total.corrected(usual);
 }
 
 export function outcomeOf({ failure }: LoadAnswer): Outcome {

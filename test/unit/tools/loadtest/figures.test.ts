@@ -55,6 +55,15 @@ it('a stall shows in the corrected times also where more than a tenth of the ans
   expect(view.latency.total?.p50_ms).toBeGreaterThan(1_500);
 });
 
+it('the ordinary answers of a slow kind of request are no stalls beside a quick one', async () => {
+  const mixed = madeUp((_atMs, { body }) => ({ tookMs: body.includes('sonnet') ? 2_000 : 200 }));
+  const slow = { ...ENTRY, name: 'slow', model: 'claude-sonnet-5-5', share: 20 };
+  const load = { kind: 'closed', users: 20, spawnPerSecond: null } as const;
+  const { view } = await tested({ load, durationMs: 60_000, entries: [{ ...ENTRY, share: 80 }, slow] }, mixed);
+  expect(view.latency.total).toEqual(view.latency.service);
+  expect(view.findings.join('\n')).not.toContain('uneven');
+});
+
 it('the seconds are told without a gap, each under its own number, also where the test ends on one', async () => {
   const { points, view } = await tested(
     { load: open('steps', [1, 16], 30_000), durationMs: 30_000 },
