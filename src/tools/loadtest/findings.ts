@@ -22,7 +22,8 @@ const GONE_SECONDS_MIN = 2;
 const GONE_COUNT_MIN = 5;
 /** The tester was late with sending. */
 const LAG_MS = 20;
-const MINUTE_SECONDS = 60;
+/** So near to what was tried, what is sure is as good as it. */
+const SURE_SHARE = 0.9;
 /** From this share of failures on there is something to say. */
 const FAILED_SHARE = 0.01;
 /** Kinds of failures with a sentence of their own. */
@@ -79,7 +80,7 @@ function knee(view: Seen): string[] {
   const { last_clean_per_second: clean, first_refused_per_second: first, sustained_per_second: sustained } = found;
   if (first === null) {
     const top = view.by_stage.at(-1);
-    return top === undefined ? [] : [unrefused(top, view)];
+    return top === undefined ? [] : [unrefused(top, found, view)];
   }
   const below = clean === null ? 'already at the lowest rate' : `between ${rate(clean)} and ${rate(first)}`;
   const goes = sustained === null ? '' : ` While some were refused, ${rate(sustained)} went through.`;
@@ -91,18 +92,19 @@ function knee(view: Seen): string[] {
 }
 
 /** A full bucket lets through what the limit does not: then the knee is where the headers say, not where the test ended. */
-function unrefused({ rate_per_second: top, from_seconds: from, to_seconds: to }: StageView, view: Seen): string {
-  const { limits, requests } = view;
+function unrefused(
+  { rate_per_second: top, from_seconds: from, to_seconds: to }: StageView,
+  { told_per_second: told, told_by: by, sure_per_second: sure }: KneeView,
+  { requests }: Seen,
+): string {
   const few = `Less than one in twenty was refused up to ${rate(top)}`;
   const nothingWas = requests.rate_limited > 0 ? few : `Nothing was refused up to ${rate(top)}`;
-  const known = limits.map(({ requests }) => (requests?.source === 'headers' ? requests.per_minute : Infinity));
-  const most = known.reduce((sum, perMinute) => sum + perMinute, 0);
-  const isTold = limits.length > 0 && Number.isFinite(most);
-  if (!isTold && to - from < MINUTE_SECONDS) {
-    return `${nothingWas}: the knee is above that, unless limits hold by the minute and a full bucket let ${Math.round(to - from)} s of it through. Steps that last longer (--duration) show it.`;
+  const longer = 'Steps that last longer (--duration) show it.';
+  if (told !== null && by !== null && told < top) {
+    return `${nothingWas}, but by the headers the limit of ${NAMES[by]} is met at ${rate(told)}: a full bucket let this burst through, and for longer it would not. ${longer}`;
   }
-  if (!isTold || top * 60 <= most) return `${nothingWas}: the knee is above that.`;
-  return `${nothingWas}, but the headers tell of ${formatCount(most)} requests a minute (${rate(most / 60)}): a full bucket let this burst through, and for longer it would not. Steps that last longer (--duration) show it.`;
+  if (told !== null || (sure ?? 0) >= top * SURE_SHARE) return `${nothingWas}: the knee is above that.`;
+  return `${nothingWas}, in steps of ${Math.round(to - from)} s. That is no proof of a knee above it: limits that hold by the minute let a burst through. Sure is only that ${rate(sure ?? 0)} goes through for long. ${longer}`;
 }
 
 function remedy({ bound_by: bound }: KneeView): string {

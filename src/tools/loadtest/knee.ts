@@ -3,15 +3,15 @@
  */
 import type { Stage } from './arrivals.ts';
 import type { KneeView } from './live.ts';
-import { limitNameOf, type RateWatch } from './rate-watch.ts';
+import { limitNameOf, minutesTouched, type FirstMet, type RateWatch } from './rate-watch.ts';
 import type { Counts, Part } from './tally.ts';
 
 /** A single refusal among many is chance, two requests that came too close to each other: no limit of the rate. */
 const REFUSED_SHARE_MIN = 0.05;
 
-/** Did the rate of this stage meet a limit? */
-export function isRefused({ succeeded, failed, rateLimited }: Counts): boolean {
-  return rateLimited > 0 && rateLimited >= (succeeded + failed + rateLimited) * REFUSED_SHARE_MIN;
+/** Did the rate of this stage meet a limit? Of those that were sent: refusals are there at once, answers later. */
+export function isRefused({ sent, rateLimited }: Counts): boolean {
+  return rateLimited > 0 && rateLimited >= sent * REFUSED_SHARE_MIN;
 }
 
 /** How stages were really loaded. */
@@ -36,8 +36,10 @@ export interface KneeParts {
 }
 
 /** Null where the load has no stages. */
-export function kneeOf({ stages, parts, load, watches }: KneeParts): KneeView | null {
+export function kneeOf(given: KneeParts): KneeView | null {
+  const { stages, parts, load } = given;
   if (stages.length === 0) return null;
+  const watches = [...given.watches];
   const refused = parts.findIndex(({ counts }) => isRefused(counts));
   const rateAt = (at: number): number | null => {
     const [stage, part] = [stages[at], parts[at]];
@@ -46,16 +48,41 @@ export function kneeOf({ stages, parts, load, watches }: KneeParts): KneeView | 
   const tried = refused < 0 ? parts.length : refused;
   let clean: number | null = null;
   for (let at = 0; at < tried; at++) if ((parts[at]?.counts.succeeded ?? 0) > 0) clean = rateAt(at) ?? clean;
-  const [first] = [...watches]
+  const [first] = watches
     .filter(({ firstRefusedMs }) => firstRefusedMs !== null)
     .sort((one, other) => (one.firstRefusedMs ?? 0) - (other.firstRefusedMs ?? 0));
   const isFound = refused >= 0 && first !== undefined;
+  const told = firstTold(watches, clean ?? 0);
   return {
     last_clean_per_second: rounded(clean),
     first_refused_per_second: rounded(refused < 0 ? null : rateAt(refused)),
     sustained_per_second: rounded(isFound ? first.sustainedPerSecond : null),
     bound_by: isFound ? limitNameOf(first.boundBy) : null,
+    told_per_second: rounded(told?.perSecond ?? null),
+    told_by: told?.name ?? null,
+    sure_per_second: rounded(surely(given)),
   };
+}
+
+/** The limit of the headers that the mix meets first. Those that are not told may be lower than one above all that was tried. */
+function firstTold(watches: readonly RateWatch[], triedPerSecond: number): FirstMet | null {
+  const passed = watches.reduce((sum, watch) => sum + watch.passed, 0);
+  const met = watches.map((watch) => watch.firstMet(passed));
+  const [first] = met.flatMap(({ first: one }) => one ?? []).toSorted((one, other) => one.perSecond - other.perSecond);
+  const isWhole = met.every((one) => one.isWhole);
+  return first !== undefined && (isWhole || first.perSecond < triedPerSecond) ? first : null;
+}
+
+/** Whatever limit holds by the minute, it lets so many a second through: fewer would not have let pass what passed. */
+function surely({ stages, parts, load }: KneeParts): number {
+  const all = parts.reduce((sum, { counts }) => sum + counts.succeeded, 0);
+  const overall = all / minutesTouched(load.sendingMs) / 60;
+  return parts.reduce((most, { counts }, at) => {
+    const stage = stages[at];
+    const ms = stage ? Math.min(stage.toMs, load.sendingMs) - stage.fromMs : 0;
+    // An even rate: of a minute of the clock it has filled half at least, and all of it when it lasts for two.
+    return ms <= 0 ? most : Math.max(most, counts.succeeded / Math.max(2, ms / 60_000 + 1) / 60);
+  }, overall);
 }
 
 function rounded(rate: number | null): number | null {

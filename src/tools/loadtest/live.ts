@@ -113,6 +113,12 @@ export interface KneeView {
   readonly sustained_per_second: number | null;
   /** Which limit was hit first, as far as it can be told. */
   readonly bound_by: LimitName | null;
+  /** Rate of this mix at which the first limit is met that the headers tell of; null where they tell too little. In the
+   *  long run: a full bucket lets a burst through. */
+  readonly told_per_second: number | null;
+  readonly told_by: LimitName | null;
+  /** So much any limit by the minute lets through for long; of what is above it nobody knows after so short a test. */
+  readonly sure_per_second: number | null;
 }
 
 export type LimitName = 'requests' | 'input_tokens' | 'output_tokens' | 'tokens';

@@ -9,7 +9,7 @@ import type { LimitName } from './live.ts';
 
 export interface ImpliedLimit {
   readonly per_minute: number;
-  /** `at_least`: so much was let through, and it was not what stopped the rest. */
+  /** `at_least`: less would not have let through what went through; it is not known to have stopped anything. */
   readonly source: 'headers' | 'refusal' | 'observed' | 'at_least';
 }
 
@@ -34,8 +34,24 @@ const NAMES: Readonly<Record<SeenBucketName, LimitName>> = {
 /** What was let through in less time says nothing about a minute. */
 const WINDOW_MS_MIN = 2_000;
 const MINUTE_MS = 60_000;
+const SECOND_MS = 1_000;
+/** More are not looked at: a minute tells by itself. */
+const SECONDS_MAX = 60;
 
 type Sums = Record<SeenBucketName, number>;
+
+/** What became of the requests of one second. */
+interface Second {
+  passed: boolean;
+  refused: boolean;
+}
+
+/** The limit that a mix of requests meets first. */
+export interface FirstMet {
+  /** Requests of all models. */
+  readonly perSecond: number;
+  readonly name: LimitName;
+}
 
 export class RateWatch {
   readonly #model: string;
@@ -50,6 +66,8 @@ export class RateWatch {
   /** Of the whole test, and since the first refusal. */
   readonly #all: Sums = { requests: 0, input: 0, output: 0, tokens: 0 };
   readonly #since: Sums = { requests: 0, input: 0, output: 0, tokens: 0 };
+  /** Since the first refusal, by the second. */
+  readonly #seconds = new Map<number, Second>();
 
   constructor(model: string) {
     this.#model = model;
@@ -71,6 +89,7 @@ export class RateWatch {
     if (refusal && refusal.kind !== 'money') {
       this.#firstRefusedMs = Math.min(this.#firstRefusedMs ?? Infinity, sentAtMs);
       this.#isRefusedEver = true;
+      this.#noteSecond(sentAtMs, 'refused');
       if (failure.retryAfterMs !== null) this.#retryAfterMs = Math.max(this.#retryAfterMs ?? 0, failure.retryAfterMs);
       if (refusal.kind !== 'rate' || !isSeen(refusal.bucket)) return;
       this.#blamed.set(refusal.bucket, (this.#blamed.get(refusal.bucket) ?? 0) + 1);
@@ -80,13 +99,46 @@ export class RateWatch {
     if (status === null) return;
     const input = usage.inputTokens + usage.cacheWrite5mTokens + usage.cacheWrite1hTokens;
     add(this.#all, input, usage.outputTokens);
-    if (this.#firstRefusedMs !== null && sentAtMs >= this.#firstRefusedMs) add(this.#since, input, usage.outputTokens);
+    if (this.#firstRefusedMs === null || sentAtMs < this.#firstRefusedMs) return;
+    add(this.#since, input, usage.outputTokens);
+    this.#noteSecond(sentAtMs, 'passed');
+  }
+
+  #noteSecond(sentAtMs: number, what: keyof Second): void {
+    const at = Math.floor(sentAtMs / SECOND_MS);
+    const second = this.#seconds.get(at) ?? { passed: false, refused: false };
+    if (this.#seconds.size < SECONDS_MAX) this.#seconds.set(at, second);
+    second[what] = true;
   }
 
   /** What was refused so far was chance: what goes through beside refusals is counted from the next one on. */
   calm(): void {
     this.#firstRefusedMs = null;
+    this.#seconds.clear();
     Object.assign(this.#since, { requests: 0, input: 0, output: 0, tokens: 0 } satisfies Sums);
+  }
+
+  /** Requests of this model that were let through, in the whole test. */
+  get passed(): number {
+    return this.#all.requests;
+  }
+
+  /**
+   * At how many requests a second of all models (`passed`: those that were let through) the first of the limits is met
+   * that the headers tell of. `isWhole`: they tell of all that there are.
+   */
+  firstMet(passed: number): { readonly first: FirstMet | null; readonly isWhole: boolean } {
+    let first: FirstMet | null = null;
+    let isWhole = true;
+    for (const name of ['requests', 'input', 'output'] as const) {
+      const used = this.#all[name];
+      const limit = this.#headers[name];
+      if (limit === undefined) isWhole = false;
+      if (limit === undefined || used === 0) continue;
+      const perSecond = (limit / 60) * (passed / used);
+      if (first === null || perSecond < first.perSecond) first = { perSecond, name: NAMES[name] };
+    }
+    return { first, isWhole };
   }
 
   /** Requests a second that were let through while others were refused. */
@@ -124,21 +176,39 @@ export class RateWatch {
     if (header !== undefined) return { per_minute: header, source: 'headers' };
     if (told !== undefined) return { per_minute: told, source: 'refusal' };
     const refusing = this.#refusingMs;
-    if (this.boundBy === name && refusing !== null) return this.#seen(this.#since[name], refusing, 'observed');
+    if (this.boundBy === name) {
+      return refusing === null ? null : { per_minute: perMinute(this.#since[name], refusing), source: 'observed' };
+    }
     // Only where something was refused is there a limit to speak of.
-    if (!this.#isRefusedEver) return null;
-    return this.#seen(this.#all[name], this.#lastSentMs - this.#firstSentMs, 'at_least');
+    if (!this.#isRefusedEver || this.#all.requests === 0) return null;
+    const surely = Math.floor(this.#all[name] / minutesTouched(this.#lastSentMs - this.#firstSentMs));
+    return { per_minute: surely, source: 'at_least' };
   }
 
-  #seen(sum: number, ms: number, source: ImpliedLimit['source']): ImpliedLimit | null {
-    return ms < WINDOW_MS_MIN ? null : { per_minute: Math.round((sum / ms) * MINUTE_MS), source };
-  }
-
+  /** As long as refusals tell what a minute lets through; null where they do not. */
   get #refusingMs(): number | null {
     if (this.#firstRefusedMs === null) return null;
     const ms = this.#lastSentMs - this.#firstRefusedMs;
-    return ms < WINDOW_MS_MIN ? null : ms;
+    return ms < WINDOW_MS_MIN || (ms < MINUTE_MS && !this.#isSteady) ? null : ms;
   }
+
+  /** Does a bucket fill all the time? What counts by the clock's minute refuses everything until the next one, or nothing. */
+  get #isSteady(): boolean {
+    const seconds = [...this.#seconds.values()];
+    return seconds.filter(({ passed, refused }) => passed && refused).length * 2 >= seconds.length;
+  }
+}
+
+/**
+ * So many minutes' worth of a limit can pass in such a time at most: a full bucket and what fills it up meanwhile, or the
+ * minutes of the clock that it touches.
+ */
+export function minutesTouched(ms: number): number {
+  return Math.floor(ms / MINUTE_MS) + 2;
+}
+
+function perMinute(sum: number, ms: number): number {
+  return Math.round((sum / ms) * MINUTE_MS);
 }
 
 export function limitNameOf(bucket: SeenBucketName | null): LimitName | null {

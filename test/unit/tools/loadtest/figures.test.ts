@@ -86,7 +86,7 @@ describe('the knee', () => {
     expect(view.ended_by).toBe('duration');
     expect(view.knee).toMatchObject({ first_refused_per_second: null, sustained_per_second: null });
     expect(view.findings[0]).toMatch(
-      /^Less than one in twenty was refused up to 32\/s: the knee is above that, unless/,
+      /^Less than one in twenty was refused up to 32\/s, in steps of 12 s\. That is no proof/,
     );
   });
 
@@ -125,7 +125,7 @@ describe('the knee', () => {
   it('is not said to lie above a short test where limits may hold by the minute', async () => {
     const { view } = await tested({ load: open('steps', [2, 40], 30_000), durationMs: 30_000 }, QUICK);
     expect(view.findings[0]).toMatch(
-      /^Nothing was refused up to 40\/s: .* unless limits hold by the minute .* let 3 s/,
+      /^Nothing was refused up to 40\/s, in steps of 3 s\. .* limits that hold by the minute .* Sure is only that 3\.4\/s goes/,
     );
   });
 });

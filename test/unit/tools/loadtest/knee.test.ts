@@ -5,7 +5,9 @@ import { describe, expect, it } from 'vitest';
 import { seededRng } from '../../../../src/base/random.ts';
 import type { LoadAnswer } from '../../../../src/domain/load.ts';
 import { NO_USAGE } from '../../../../src/domain/model.ts';
+import { isRefused } from '../../../../src/tools/loadtest/knee.ts';
 import { RateWatch } from '../../../../src/tools/loadtest/rate-watch.ts';
+import { noCounts } from '../../../../src/tools/loadtest/tally.ts';
 import type { LoadView } from '../../../../src/tools/loadtest/view.ts';
 import type { SimLimitsPart, SimOptions } from '../../../../src/tools/sim/options.ts';
 import { ENTRY, open, simClient, tested } from './load.lab.ts';
@@ -78,7 +80,7 @@ describe('steps', () => {
     const view = await stepped({ rpm: 1_500 }, { switches: { burstMs: 60_000 } });
     expect(view.knee?.first_refused_per_second).toBeNull();
     expect(view.findings[0]).toMatch(
-      /^Nothing was refused up to 32\/s, but the headers tell of 1,500 requests a minute \(25\/s\)/,
+      /^Nothing was refused up to 32\/s, but by the headers the limit of requests is met at 25\/s/,
     );
   });
 
@@ -88,6 +90,19 @@ describe('steps', () => {
     expect(view.knee?.sustained_per_second).toBeLessThan(5.4);
     expect(view.findings[0]).toContain('a full bucket lets a burst through');
   });
+});
+
+it('refusals are there at once and answers later: a single one of a step is no knee meanwhile', () => {
+  expect(isRefused({ ...noCounts(), sent: 60, rateLimited: 1, succeeded: 2 })).toBe(false);
+  expect(isRefused({ ...noCounts(), sent: 60, rateLimited: 3, succeeded: 2 })).toBe(true);
+});
+
+it('the headers of tokens count too: what a full bucket of them let through is not below the knee', async () => {
+  const view = await stepped({ itpm: 90_000 }, { switches: { burstMs: 60_000 } }, 100);
+  expect(view.knee).toMatchObject({ first_refused_per_second: null, told_by: 'input_tokens' });
+  expect(view.knee?.told_per_second).toBeGreaterThan(13);
+  expect(view.knee?.told_per_second).toBeLessThan(20);
+  expect(view.findings[0]).toMatch(/^Nothing was refused .* the limit of input tokens is met at 1\d\.?\d*\/s/);
 });
 
 it('a ramp shows the knee as well, in slices of its time', async () => {
@@ -126,6 +141,25 @@ describe('what went through beside refusals', () => {
     expect(view.requests?.per_minute).toBeLessThan(330);
     expect(view.input_tokens?.source).toBe('at_least');
     expect(view.retry_after_seconds).toBe(2);
+  });
+
+  it('is no limit where all pass until a minute of the clock is full, and then none does', () => {
+    const watch = new RateWatch('m');
+    for (let at = 0; at < 400; at++) watch.note(answer(at * 50, at >= 60));
+    expect(watch.sustainedPerSecond).toBeNull();
+    expect(watch.view()).toMatchObject({ bound_by: 'requests', requests: null });
+    // The next minutes are open again for their first three seconds: now it has been seen.
+    for (let at = 400; at < 3_600; at++) watch.note(answer(at * 50, at % 1_200 >= 60));
+    expect(watch.view().requests?.source).toBe('observed');
+    expect(watch.view().requests?.per_minute).toBeLessThanOrEqual(60);
+  });
+
+  it('is no more of the other limits than a full bucket and the time may have given', () => {
+    const watch = new RateWatch('m');
+    // 40,000 tokens in ten seconds are no 240,000 a minute: a limit of 40,000 lets them through.
+    for (let at = 0; at < 200; at++) watch.note(answer(at * 50, false));
+    watch.note(answer(10_000, true));
+    expect(watch.view().input_tokens).toEqual({ per_minute: 20_000, source: 'at_least' });
   });
 
   it('is nothing where it was too short to tell', () => {
