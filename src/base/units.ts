@@ -87,6 +87,14 @@ export function formatUsd(usd: number): string {
   return `$${formatCount(usd)}`;
 }
 
+/** The same of an upper bound: rounded up, because $0.0149 are not at most $0.01. */
+export function formatUsdMost(usd: number): string {
+  const digits = usd >= 999.995 ? 0 : usd >= 0.01 || usd <= 0 ? 2 : Math.min(12, 1 - Math.floor(Math.log10(usd)));
+  const steps = 10 ** digits;
+  // Binary fractions end a hair above what they should be.
+  return formatUsd(Math.ceil(usd * steps - 1e-6) / steps);
+}
+
 /**
  * What is left of one sum of money after another: two that are the same differ by a hair, which must not count as money
  * that is left. To a billionth of a dollar. Sums need no rounding: `plain` and `plainJson` take their noise away.

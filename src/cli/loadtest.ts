@@ -49,14 +49,12 @@ export async function runLoadtest(
   else refuseUnpriced(settings);
   const sim = endpoint === null ? await startSim(flags) : null;
   try {
-    const session = await load(context, {
-      settings,
-      where,
-      endpoint: endpoint ?? (await simTarget(sim?.origin ?? '')),
+    const done = await load(context, {
+      ...{ settings, where, endpoint: endpoint ?? (await simTarget(sim?.origin ?? '')) },
+      viewOf: (session) => viewLoad(session, { conditions, charged }),
     });
-    const view = viewLoad(session, { conditions, charged });
-    await show(context, view, session.tally.points);
-    return exitOf(view);
+    const isWritten = await show(context, done);
+    return isWritten ? exitOf(done.view) : EXIT.unexpected;
   } finally {
     await sim?.close();
   }
@@ -66,9 +64,18 @@ interface LoadParts {
   readonly settings: LoadSettings;
   readonly where: Where;
   readonly endpoint: MessagesTarget;
+  readonly viewOf: (session: LoadSession) => LoadView;
 }
 
-async function load(context: Context, { settings, where, endpoint }: LoadParts): Promise<LoadSession> {
+/** A load test that is over. */
+interface Done {
+  readonly view: LoadView;
+  readonly points: readonly LoadPoint[];
+  /** Why the seconds are not all in their file; null: they are. */
+  readonly csvBroken: string | null;
+}
+
+async function load(context: Context, { settings, where, endpoint, viewOf }: LoadParts): Promise<Done> {
   const { flags, terminal, signal } = context;
   const csv = flags.csv === undefined ? null : openCsv(flags.csv);
   const client = await connectLoad(endpoint);
@@ -85,28 +92,39 @@ async function load(context: Context, { settings, where, endpoint }: LoadParts):
     const stop = (): void => session.stop();
     signal.addEventListener('abort', stop);
     if (signal.aborted) stop();
+    let view: LoadView | null = null;
     try {
       await session.run();
+      view = viewOf(session);
     } finally {
       signal.removeEventListener('abort', stop);
       hide();
-      await page?.close();
+      await page?.close(view);
     }
-    return session;
+    return { view, points: session.tally.points, csvBroken: csv?.close() ?? null };
   } finally {
     client.close();
-    const broken = csv?.close() ?? null;
-    if (broken !== null) terminal.talk(`Not whole: ${broken}.`);
+    csv?.close();
   }
 }
 
-async function show({ flags, terminal }: Context, view: LoadView, points: readonly LoadPoint[]): Promise<void> {
+/** False where a file that was asked for is not whole. Stdout has the figures then all the same, and nothing but them. */
+async function show({ flags, terminal }: Context, { view, points, csvBroken }: Done): Promise<boolean> {
   const paint = createPaint(process.stdout.isTTY && terminal.color);
   await terminal.data(flags.json === true ? jsonText(view) : `${loadtestText(view, paint)}\n`);
   const written: string[] = [];
-  if (flags.html !== undefined) written.push(`The report is in ${writeReport(flags.html, loadReport(view, points))}.`);
-  if (flags.csv !== undefined) written.push(`${plural(points.length, 'second')} in ${resolve(flags.csv)}.`);
-  if (flags.quiet !== true) for (const line of written) terminal.talk(line);
+  const broken: string[] = [];
+  if (flags.html !== undefined) {
+    try {
+      written.push(`The report is in ${writeReport(flags.html, loadReport(view, points))}.`);
+    } catch (error) {
+      broken.push(`Not written: ${messageOf(error)}. Stdout has its figures.`);
+    }
+  }
+  if (csvBroken !== null) broken.push(`Not whole: ${csvBroken}.`);
+  else if (flags.csv !== undefined) written.push(`${plural(points.length, 'second')} in ${resolve(flags.csv)}.`);
+  for (const line of flags.quiet === true ? broken : [...written, ...broken]) terminal.talk(line);
+  return broken.length === 0;
 }
 
 /** A threshold that is passed, or a test in which nothing succeeded or nothing was sent: neither is fine for CI. */
@@ -121,6 +139,7 @@ function openCsv(file: string): { write(point: LoadPoint): void; close(): string
   const wrong = (error: unknown): string => `the seconds cannot be written to ${path}: ${messageOf(error)}`;
   let handle: number;
   let broken: string | null = null;
+  let isClosed = false;
   try {
     handle = openSync(path, 'w');
     writeSync(handle, CSV_HEADER);
@@ -137,7 +156,8 @@ function openCsv(file: string): { write(point: LoadPoint): void; close(): string
       }
     },
     close: () => {
-      closeSync(handle);
+      if (!isClosed) closeSync(handle);
+      isClosed = true;
       return broken;
     },
   };

@@ -7,6 +7,7 @@ import { chart } from './charts.js';
 import { byId, fill, h, keyed, openDialog, say, setText } from './dom.js';
 import { count, duration, plural, short } from './format.js';
 import { aboutText, figuresOf, latencyRows, ms } from './load-figures.js';
+import { kneeNotice, outcomeCard } from './load-outcome.js';
 import { steering } from './load-steering.js';
 import { listen } from './stream.js';
 
@@ -24,10 +25,11 @@ const outcomes = h('div', { class: 'bar tall', 'aria-hidden': 'true' });
 const legend = h('ul', { class: 'legend' });
 const latency = h('tbody');
 const failures = h('p', { class: 'small' });
-const knee = h('p', { class: 'notice', hidden: true });
+const knee = kneeNotice();
 /** Who asks: users of the closed model, conversations of the open one. */
 let people = 'user';
 const steer = steering();
+const outcome = outcomeCard();
 const plots = {
   rate: chart({
     title: 'Answers a second',
@@ -95,7 +97,8 @@ function build() {
       h('div', { class: 'title' }, name, h('div', { class: 'row' }, chip, clock), about),
       steer.element,
     ),
-    knee,
+    knee.element,
+    outcome.element,
     h('section', { class: 'card state', 'aria-label': 'Result so far' }, outcomes, legend, figures),
     h(
       'section',
@@ -181,7 +184,7 @@ function show(snapshot) {
     failures,
     kinds.length === 0 ? '' : `Failed: ${kinds.map(([kind, times]) => `${count(Number(times))} ${kind}`).join(', ')}.`,
   );
-  showKnee(snapshot.knee);
+  knee.show(snapshot.knee);
   steer.update(snapshot, session);
 }
 
@@ -214,20 +217,6 @@ function showOutcomes({ succeeded, rate_limited: refused, failed, settings }) {
     if (number) setText(number, count(value));
   }
   outcomes.title = `${count(ended)} of ${count(whole)} requests at most`;
-}
-
-/** @param {any} found */
-function showKnee(found) {
-  knee.hidden = found === null || found.first_refused_per_second === null;
-  if (knee.hidden) return;
-  const clean =
-    found.last_clean_per_second === null ? '' : ` At ${short(found.last_clean_per_second)} a second nothing was.`;
-  const bound = found.bound_by === null ? '' : ` The limit on ${found.bound_by.replace('_', ' ')} is met first.`;
-  fill(
-    knee,
-    h('strong', { text: 'The knee: ' }),
-    `refused from ${short(found.first_refused_per_second)} requests a second on.${clean}${bound}`,
-  );
 }
 
 /** @param {'live' | 'lost' | 'refused'} link */
@@ -270,7 +259,16 @@ async function begin() {
     notice('token', h('span', {}, 'Looking only: to change or stop the test needs the token. ', enter));
   }
   build();
-  listen('/api/stream', { onMessage: (event, value) => (event === 'snapshot' ? show(value) : undefined), onState });
+  listen('/api/stream', { onMessage, onState });
+}
+
+/**
+ * @param {string} event
+ * @param {any} value
+ */
+function onMessage(event, value) {
+  if (event === 'snapshot') show(value);
+  else if (event === 'outcome') outcome.show(value);
 }
 
 function askToken() {

@@ -44,6 +44,8 @@ describe.skipIf(isMissing)('the live page of a load test', () => {
       '--duration',
       '120s',
       '--json',
+      '--fail-if',
+      'succeeded<1',
     ]);
     const { page, trouble } = await openPage(browser());
     await page.goto(url);
@@ -58,14 +60,19 @@ describe.skipIf(isMissing)('the live page of a load test', () => {
     expect(await page.locator('#load-value').inputValue()).toBe('5');
     expect(await page.locator('.keys').first().innerText()).toMatch(/succeeded\s+refused \(429\)\s+failed/);
     expect(trouble).toEqual([]);
+    expect(await page.locator('#outcome').isVisible()).toBe(false);
     await page.locator('#load-stop').click();
     await page.locator('#confirm').click();
     await page.locator('.chip', { hasText: 'over' }).waitFor();
     const { code, stdout } = await running.ended;
     expect(code).toBe(0);
     // The page showed what the report says.
-    const report = JSON.parse(stdout) as Pick<LoadView, 'requests' | 'changes'>;
+    const report = JSON.parse(stdout) as Pick<LoadView, 'requests' | 'changes' | 'findings'>;
     expect(report.changes).toMatchObject([{ users: 5, per_second: null }]);
+    await page.locator('#outcome').waitFor();
+    const found = await page.locator('#outcome').innerText();
+    expect(found).toMatch(/Kept: succeeded<1 does not hold/);
+    for (const finding of report.findings) expect(found).toContain(finding);
     const shown = await page.locator('.state .legend').innerText();
     expect(shown.replaceAll(',', '')).toContain(String(report.requests.succeeded));
   });

@@ -113,6 +113,17 @@ describe('a message', () => {
   });
 });
 
+test('what a server calls an error is a name, or its status: a text of its own is not counted and not printed', async () => {
+  const types = ['overloaded_error', '\u001b[31mred', 'x'.repeat(200), 'no such thing'];
+  let at = 0;
+  const { client } = await served((_request, response) =>
+    json(response, 500, { type: 'error', error: { type: types[at++], message: '' } }),
+  );
+  const kinds: (string | null)[] = [];
+  for (const _type of types) kinds.push(kindOf(await client.send(CALL)));
+  expect(kinds).toEqual(['overloaded_error', 'http_500', 'http_500', 'http_500']);
+});
+
 describe('what goes wrong on the way', () => {
   test('no answer in time, an answer that breaks off, a connection that is reset', async () => {
     const { client } = await served((request, response, body) => {

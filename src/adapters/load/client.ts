@@ -200,9 +200,12 @@ function failureOf({ status, error, headers, rates }: Refused): LoadFailure {
     ...(rates ? { rates } : {}),
   };
   // A stream that began well may end in an error all the same.
-  const kind = error?.type ?? `http_${status}`;
+  const kind = KIND.test(error?.type ?? '') ? (error?.type ?? '') : `http_${status}`;
   return { kind, refusal: refusalOf(failure), retryAfterMs: wait };
 }
+
+/** Kinds are counted and printed: what a server calls an error must be a name, not a text of its own. */
+const KIND = /^[a-z][\w.-]{0,63}$/i;
 
 /** Most answers of most servers have none: only then are all headers looked at. */
 function ratesIn(headers: IncomingMessage['headers']): RateSeen | null {

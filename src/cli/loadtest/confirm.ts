@@ -4,8 +4,9 @@
  */
 import { BatchrunError } from '../../base/errors.ts';
 import { maskKey } from '../../base/log.ts';
-import { formatUsd, plural } from '../../base/units.ts';
+import { formatUsdMost, plural } from '../../base/units.ts';
 import { worstTestUsd } from '../../tools/loadtest/budget.ts';
+import type { MixEntry } from '../../tools/loadtest/mix.ts';
 import type { LoadSettings } from '../../tools/loadtest/settings.ts';
 import type { Context } from '../context.ts';
 import { largestBytes } from './requests.ts';
@@ -27,7 +28,7 @@ export function confirmCharged({ flags, terminal }: Context, { settings, credent
   }
   const most = Math.min(worst ?? Infinity, maxCostUsd ?? Infinity);
   const cost = Number.isFinite(most)
-    ? `at most ${formatUsd(most)}`
+    ? `at most ${formatUsdMost(most)}${uncountedIn(entries)}`
     : 'an unknown amount (a model without a known price)';
   const key = credential === '' ? 'without a key' : `with key ${maskKey(credential)}`;
   terminal.talk(`At most ${plural(maxRequests, 'request')} to ${target} ${key} (${models}): ${cost}.`);
@@ -36,6 +37,17 @@ export function confirmCharged({ flags, terminal }: Context, { settings, credent
       hint: 'Add --yes to load it. Without --target the same runs against the simulator, which costs nothing.',
     });
   }
+}
+
+/** What no one can tell from a request, and what no cap holds: the sum must not be taken for all there is. */
+function uncountedIn(entries: readonly MixEntry[]): string {
+  const asked = entries.map(({ params, ask }) => JSON.stringify([params, ask])).join('');
+  const [tool] = /(?<="type":")(web_search|web_fetch|code_execution)(?=_\d)/.exec(asked) ?? [];
+  const uncounted = [
+    ...(tool === undefined ? [] : [`uses of the API's own tools (${tool}) and what they read`]),
+    ...(/"type":"(url|file)"/.test(asked) ? ['images and files that are named by URL or id'] : []),
+  ];
+  return uncounted.length === 0 ? '' : `, and on top of it ${uncounted.join(', and ')}`;
 }
 
 /** The simulator costs nothing, but its costs are counted: a cap on them must be one that can be kept. */

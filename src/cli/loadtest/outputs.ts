@@ -23,6 +23,10 @@ export function refuseOutputs(flags: Flags, inputs: readonly string[]): void {
     }
     refuseUnwritable(flag, file);
   }
+  // The report is renamed into its place: /dev/null would be an ordinary file from then on.
+  if (html !== undefined && existsSync(html) && !statSync(html).isFile()) {
+    throw new BatchrunError('E_USAGE', `--html ${html} is no ordinary file`, OTHER_FILE);
+  }
   if (html !== undefined && csv !== undefined && samePath(html) === samePath(csv)) {
     throw new BatchrunError('E_OUTPUT_TAKEN', `--html and --csv are the same file: ${html}`, OTHER_FILE);
   }

@@ -3,6 +3,7 @@
  */
 import { BatchrunError } from '../../base/errors.ts';
 import { formatCount } from '../../base/units.ts';
+import { addedTokensMost } from '../../domain/estimate/added-tokens.ts';
 import { isObject, type JsonObject } from '../../domain/row/shape.ts';
 import type { PreparedRow } from '../../domain/source.ts';
 import { readMix, type MixDefaults, type MixEntry } from '../../tools/loadtest/mix.ts';
@@ -41,6 +42,7 @@ export async function requestsOf(context: Context, asked: Asked): Promise<readon
       ask:
         prompt === undefined ? { kind: 'tokens', tokens: PROMPT_TOKENS_DEFAULT } : { kind: 'texts', texts: [prompt] },
       params: withSystem(given.params, system),
+      addedTokens: addedTokensMost(given.params),
     },
   ];
 }
@@ -60,23 +62,32 @@ function mixOf(flags: Flags, file: string, inputs: readonly string[]): readonly 
 /** One kind of request for each model and set of betas: they have limits and prices of their own. */
 async function rowsOf(context: Context, { inputs, argv }: Asked): Promise<readonly MixEntry[]> {
   const { flags, terminal } = context;
-  const kinds = new Map<string, { readonly row: PreparedRow; maxTokens: number; readonly rows: JsonObject[] }>();
+  const kinds = new Map<string, RowKind>();
   const { rows, whole } = await readAll(context, inputs, argv);
   for (const row of rows) {
     const name = [row.model, ...row.betas].join(' ');
-    const kind = kinds.get(name) ?? { row, maxTokens: 0, rows: [] };
+    const kind = kinds.get(name) ?? { row, maxTokens: 0, addedTokens: 0, rows: [] };
     kinds.set(name, kind);
     kind.maxTokens = Math.max(kind.maxTokens, row.maxTokens);
+    kind.addedTokens = Math.max(kind.addedTokens, row.addedTokens);
     const params: unknown = JSON.parse(row.paramsJson);
     if (isObject(params)) kind.rows.push(params);
   }
   if (!whole && flags.quiet !== true) {
     terminal.talk(`The load is drawn from the first ${formatCount(rows.length)} rows.`);
   }
-  return [...kinds].map(([name, { row, maxTokens, rows: list }]) => ({
+  return [...kinds].map(([name, { row, maxTokens, addedTokens, rows: list }]) => ({
     ...{ name, model: row.model, maxTokens, share: list.length, turns: flags.turns ?? 1, betas: row.betas },
-    ...{ ask: { kind: 'rows', rows: list }, params: {} },
+    ...{ ask: { kind: 'rows', rows: list }, params: {}, addedTokens },
   }));
+}
+
+/** The dearest that a row of it may be. */
+interface RowKind {
+  readonly row: PreparedRow;
+  maxTokens: number;
+  addedTokens: number;
+  readonly rows: JsonObject[];
 }
 
 async function readAll(
@@ -118,6 +129,9 @@ function sortParams(
   given: JsonObject = {},
 ): Pick<MixDefaults, 'model' | 'maxTokens' | 'betas' | 'params'> {
   const { model, max_tokens: maxTokens, betas = [], ...params } = given;
+  for (const [name, hint] of NOT_IN_PARAMS) {
+    if (name in params) throw new BatchrunError('E_USAGE', `a load test takes no "${name}" in --params`, { hint });
+  }
   if (model !== undefined && (typeof model !== 'string' || model.trim() === '')) {
     throw new BatchrunError('E_USAGE', '"model" of --params must be a text');
   }
@@ -133,6 +147,13 @@ function sortParams(
     params,
   };
 }
+
+/** What would be written over, or falsify what is counted. */
+const NOT_IN_PARAMS: readonly (readonly [string, string])[] = [
+  ['messages', 'Give what is asked with --prompt, --mix or a file of rows.'],
+  ['stream', 'Add --stream: the time to the first token is measured then.'],
+  ['speed', 'Leave it out: its price is not known, and no bound on the cost would hold.'],
+];
 
 function withSystem(params: JsonObject, system: string | undefined): JsonObject {
   return { ...params, ...(system === undefined ? {} : { system }) };

@@ -55,10 +55,10 @@ function neverSent({ failure }: LoadAnswer): boolean {
 
 /** The most that one request can cost; null where its model has no known price. */
 export function worstRequestUsd(
-  { model, maxTokens }: Pick<MixEntry, 'model' | 'maxTokens'>,
+  { model, maxTokens, addedTokens }: Pick<MixEntry, 'model' | 'maxTokens' | 'addedTokens'>,
   bytes: number,
 ): number | null {
-  return worstCostUsd({ [model]: { rows: 1, bytes, maxTokens } }, 'realtime');
+  return worstCostUsd({ [model]: { rows: 1, bytes, maxTokens, addedTokens } }, 'realtime');
 }
 
 /** What an answer cost at list prices; null where the price is not known. */

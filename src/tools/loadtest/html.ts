@@ -8,7 +8,7 @@ import type { Markup } from '../report/markup.ts';
 import type { Report, ReportSection } from '../report/page.ts';
 import type { LatenciesView, LoadPoint } from './live.ts';
 import { thinned } from './snapshot.ts';
-import { verdictValue } from './thresholds.ts';
+import { verdictText } from './thresholds.ts';
 import type { LoadView, PartView } from './view.ts';
 import { limitsRows, loadLine, milliseconds, settingsLine, timeCells } from './words.ts';
 
@@ -31,11 +31,12 @@ export function loadReport(view: LoadView, points: readonly LoadPoint[]): Omit<R
 }
 
 function verdicts({ thresholds }: LoadView): Markup[] {
-  return thresholds.map((one) =>
-    one.failed
-      ? paragraph(`Failed: ${one.condition} (it was ${verdictValue(one)}).`, 'bad')
-      : paragraph(`Kept: ${one.condition} does not hold (it was ${verdictValue(one)}).`),
-  );
+  return thresholds.map((one) => (one.failed ? paragraph(verdictText(one), 'bad') : paragraph(verdictText(one))));
+}
+
+function costNote({ charged, uncertain }: LoadView['cost_usd']): string {
+  if (!charged) return 'the simulator costs nothing';
+  return uncertain > 0 ? `at list prices, and up to ${formatUsd(uncertain)} for what had no answer` : 'at list prices';
 }
 
 function figuresOf(view: LoadView): Figure[] {
@@ -61,7 +62,7 @@ function figuresOf(view: LoadView): Figure[] {
     {
       label: cost.charged ? 'Cost' : 'Cost at the API',
       value: cost.total === null ? 'unknown' : formatUsd(cost.total),
-      note: cost.charged ? 'at list prices' : 'the simulator costs nothing',
+      note: costNote(cost),
     },
   ];
 }

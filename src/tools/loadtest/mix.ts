@@ -8,6 +8,7 @@
  */
 import { BatchrunError } from '../../base/errors.ts';
 import type { Rng } from '../../base/random.ts';
+import { addedTokensMost } from '../../domain/estimate/added-tokens.ts';
 import { closest } from '../../domain/row/closest.ts';
 import { isObject, type JsonObject } from '../../domain/row/shape.ts';
 
@@ -25,6 +26,8 @@ export interface MixEntry {
   readonly betas: readonly string[];
   /** Further params: system, stop_sequences, … */
   readonly params: JsonObject;
+  /** Tokens that the API puts before a request at most (estimate/added-tokens.ts). */
+  readonly addedTokens: number;
 }
 
 /** Where the messages come from. */
@@ -79,6 +82,7 @@ function readEntry(entry: unknown, where: string, defaults: MixDefaults): MixEnt
   }
   const ask: Ask = texts === undefined ? { kind: 'tokens', tokens: tokens ?? 1 } : { kind: 'texts', texts };
   const system = textIn(entry, 'system', where) ?? defaults.system;
+  const params = system === undefined ? defaults.params : { ...defaults.params, system };
   return {
     name: textIn(entry, 'name', where) ?? model,
     model,
@@ -87,7 +91,8 @@ function readEntry(entry: unknown, where: string, defaults: MixDefaults): MixEnt
     maxTokens: numberIn(entry, 'max_tokens', where, { min: 1, max: 1_000_000, whole: true }) ?? defaults.maxTokens,
     turns: numberIn(entry, 'turns', where, { min: 1, max: TURNS_MAX, whole: true }) ?? defaults.turns,
     betas: defaults.betas,
-    params: system === undefined ? defaults.params : { ...defaults.params, system },
+    params,
+    addedTokens: addedTokensMost(params),
   };
 }
 

@@ -4,6 +4,8 @@
  */
 import { jsonAnswer, refusal, type WebAnswer, type WebFeed, type WebMessage, type WebRoute } from '../../domain/web.ts';
 import type { LoadControl } from './live.ts';
+import { verdictText } from './thresholds.ts';
+import type { LoadView } from './view.ts';
 
 /** More users than this are a mistake in typing. */
 const USERS_MAX = 10_000;
@@ -26,6 +28,7 @@ export const LOAD_PAGE_FILES: Readonly<Record<string, string>> = {
       'dom.js',
       'format.js',
       'load-figures.js',
+      'load-outcome.js',
       'load-steering.js',
       'loadtest.js',
       'stream.js',
@@ -87,18 +90,35 @@ export function loadPageRoutes({ control, version, isLocal }: LoadPageParts): We
   ];
 }
 
-/** The whole snapshot each second: it is small, and whoever comes late has all of it. */
-export function loadPageFeed(control: LoadControl): WebFeed {
+/** What the test came to, as the page shows it. */
+export interface LoadOutcome {
+  readonly findings: readonly string[];
+  readonly thresholds: readonly { readonly failed: boolean; readonly text: string }[];
+}
+
+export function loadOutcome({ findings, thresholds }: Pick<LoadView, 'findings' | 'thresholds'>): LoadOutcome {
+  return { findings, thresholds: thresholds.map((one) => ({ failed: one.failed, text: verdictText(one) })) };
+}
+
+/**
+ * The whole snapshot each second: it is small, and whoever comes late has all of it. `outcome` is null until the test is
+ * over.
+ */
+export function loadPageFeed(control: LoadControl, outcome: () => LoadOutcome | null): WebFeed {
   return {
     path: '/api/stream',
     access: 'open',
     begin: () => {
       let shown = '';
+      let isTold = false;
       return () => {
         const value = control.snapshot();
         const text = JSON.stringify(value);
         const messages: WebMessage[] = text === shown ? [] : [{ event: 'snapshot', value }];
         shown = text;
+        const ended = outcome();
+        if (ended !== null && !isTold) messages.push({ event: 'outcome', value: ended });
+        isTold = ended !== null;
         return Promise.resolve(messages);
       };
     },

@@ -45,6 +45,8 @@ export type Outcome = 'succeeded' | 'rate_limited' | 'failed' | 'canceled';
 /** Answers up to here are as usual (see correctedTotal). */
 const USUAL_PERCENTILE = 90;
 const SPREAD_MAX = 3;
+/** A server that gives each error a name of its own must not fill the memory, nor the report. */
+const KINDS_MAX = 50;
 /** A day; a longer test is refused. */
 const POINTS_MAX = 86_400;
 
@@ -109,7 +111,8 @@ export class Tally {
     if (costUsd === null) this.costKnown = false;
     else this.costUsd += costUsd;
     if (outcome === 'failed') {
-      const kind = answer.failure?.kind ?? 'unknown';
+      const named = answer.failure?.kind ?? 'unknown';
+      const kind = this.failures.has(named) || this.failures.size < KINDS_MAX ? named : 'other';
       this.failures.set(kind, (this.failures.get(kind) ?? 0) + 1);
     }
     this.#time(finished, parts);

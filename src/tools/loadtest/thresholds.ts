@@ -121,7 +121,8 @@ export function parseThresholds(text: string): readonly Condition[] {
 
 const WANTED: Readonly<Record<MetricKind, string>> = {
   ms: 'a time such as 800ms or 2s is wanted',
-  share: 'a share such as 1% or 0.01 is wanted',
+  share:
+    'a share such as 1% or 0.01 is wanted (a bare 1 could be one percent or all of them; more than 100% there is not)',
   number: 'a number is wanted',
 };
 
@@ -132,8 +133,18 @@ function limitOf(kind: MetricKind, text: string): number | undefined {
     // 1.005 s are 1,004.9999 ms of a computer.
     return ms === undefined ? undefined : Math.round(ms * 1_000) / 1_000;
   }
-  if (kind === 'share' && text.endsWith('%')) return numberOf(text.slice(0, -1), 100);
-  return numberOf(kind === 'number' ? text.replace(/^\$/, '') : text, 1);
+  if (kind === 'share') return shareOf(text);
+  return numberOf(text.replace(/^\$/, ''), 1);
+}
+
+/** Of a bare 1 or 5 somebody meant percent, and a threshold that never holds would let everything pass. */
+function shareOf(text: string): number | undefined {
+  if (!text.endsWith('%')) {
+    const bare = numberOf(text, 1);
+    return bare !== undefined && bare < 1 ? bare : undefined;
+  }
+  const share = numberOf(text.slice(0, -1), 100);
+  return share !== undefined && share <= 1 ? share : undefined;
 }
 
 function numberOf(text: string, over: number): number | undefined {
@@ -162,6 +173,11 @@ function holds(value: number, operator: Operator, limit: number): boolean {
   if (operator === '>') return value > limit;
   if (operator === '>=') return value >= limit;
   return operator === '<' ? value < limit : value <= limit;
+}
+
+export function verdictText(one: Verdict): string {
+  const was = `it was ${verdictValue(one)}`;
+  return one.failed ? `Failed: ${one.condition} (${was}).` : `Kept: ${one.condition} does not hold (${was}).`;
 }
 
 /** The value of a verdict for people. */

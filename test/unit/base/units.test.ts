@@ -7,6 +7,7 @@ import {
   formatCount,
   formatDuration,
   formatUsd,
+  formatUsdMost,
   parseBytes,
   parseDurationMs,
   plural,
@@ -156,4 +157,18 @@ test('nouns follow their number', () => {
     '2,000 rows',
     '2 batches',
   ]);
+});
+
+test.each([
+  [0.0149, '$0.02'],
+  [0.01, '$0.01'],
+  [0.000_861, '$0.00087'],
+  [0.000_86, '$0.00086'],
+  [137.394, '$137.40'],
+  [2, '$2.00'],
+  [1_000.2, '$1,001'],
+  [999.991, '$1,000'],
+  [0, '$0'],
+])('an upper bound of %d is written %s: never smaller than it is', (usd, text) => {
+  expect(formatUsdMost(usd)).toBe(text);
 });

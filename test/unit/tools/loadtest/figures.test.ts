@@ -4,6 +4,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { seededRng } from '../../../../src/base/random.ts';
+import { loadOutcome, loadPageFeed } from '../../../../src/tools/loadtest/page.ts';
 import type { LoadSession } from '../../../../src/tools/loadtest/session.ts';
 import { ENTRY, madeUp, open, simClient, tested } from './load.lab.ts';
 
@@ -146,6 +147,31 @@ describe('findings', () => {
     const none = await tested({ load: open('constant', [0.01, 0.01], 10_000) }, QUICK);
     expect(none.view.findings).toContain('Nothing was sent: no request fell into 10 s.');
   });
+});
+
+it('a server that gives each error a name of its own fills neither the memory nor the report', async () => {
+  let asked = 0;
+  const many = madeUp(() => (++asked % 2 === 0 ? { tookMs: 5 } : { tookMs: 5, kind: `error_${asked}`, status: 500 }));
+  const { view } = await tested({ load: open('constant', [50, 50], 10_000) }, many);
+  expect(Object.keys(view.requests.failures)).toHaveLength(51);
+  expect(Object.values(view.requests.failures).reduce((sum, count) => sum + count, 0)).toBe(view.requests.failed);
+});
+
+it('the live page is told at the end what the test found, once, and nothing of it before', async () => {
+  const { session, view } = await tested({}, QUICK, { failIf: 'p95>1ms' });
+  let outcome: ReturnType<typeof loadOutcome> | null = null;
+  const next = loadPageFeed(session, () => outcome).begin({
+    ...{ query: new URLSearchParams(), isAuthorized: false, lastId: null },
+  });
+  expect((await next()).map(({ event }) => event)).toEqual(['snapshot']);
+  outcome = loadOutcome(view);
+  expect(await next()).toEqual([
+    {
+      event: 'outcome',
+      value: { findings: view.findings, thresholds: [{ failed: true, text: 'Failed: p95>1ms (it was 20ms).' }] },
+    },
+  ]);
+  expect(await next()).toEqual([]);
 });
 
 it('the snapshot tells the users that were asked for last', async () => {

@@ -22,6 +22,7 @@ import { createSimWorld } from '../../../../src/tools/sim/world.ts';
 
 export const ENTRY: MixEntry = {
   ...{ name: 'claude-haiku-5-5', model: 'claude-haiku-5-5', maxTokens: 100, share: 1, turns: 1, betas: [], params: {} },
+  addedTokens: 0,
   ask: { kind: 'tokens', tokens: 50 },
 };
 

@@ -50,11 +50,11 @@ describe('a mix file', () => {
     expect(entries).toEqual([
       {
         ...{ name: 'short', model: 'claude-haiku-5-5', share: 80, maxTokens: 200, turns: 1, betas: [] },
-        ...{ ask: { kind: 'tokens', tokens: 500 }, params: { system: 'Else.' } },
+        ...{ ask: { kind: 'tokens', tokens: 500 }, params: { system: 'Else.' }, addedTokens: 0 },
       },
       {
         ...{ name: 'claude-sonnet-5-5', model: 'claude-sonnet-5-5', share: 20, maxTokens: 256, turns: 2, betas: [] },
-        ...{ ask: { kind: 'texts', texts: ['Hello', 'And now?'] }, params: { system: 'Be brief.' } },
+        ...{ ask: { kind: 'texts', texts: ['Hello', 'And now?'] }, params: { system: 'Be brief.' }, addedTokens: 0 },
       },
     ]);
   });
@@ -147,7 +147,7 @@ describe('a conversation', () => {
   it('begins with a whole row, and goes on with a word of ours', () => {
     const row = { model: 'm', max_tokens: 5, messages: [{ role: 'user', content: 'Row' }], metadata: { user_id: 'u' } };
     const entry: MixEntry = {
-      ...{ name: 'm', model: 'm', maxTokens: 5, share: 1, turns: 2, betas: [], params: {} },
+      ...{ name: 'm', model: 'm', maxTokens: 5, share: 1, turns: 2, betas: [], params: {}, addedTokens: 0 },
       ask: { kind: 'rows', rows: [row] },
     };
     const talk = new Conversation(entry, seededRng(1));

@@ -48,6 +48,7 @@ describe('conditions', () => {
     ['error_rate>1%', true],
     ['error_rate>0.02', false],
     ['error_rate>=2%', true],
+    ['error_rate>=100%', false],
     ['rate_limited>8%', false],
     ['rate_limited>7.9%', true],
     ['rps<5', true],
@@ -82,6 +83,10 @@ describe('conditions', () => {
     ['p95>2', 'a time such as'],
     ['p95>2%', 'a time such as'],
     ['error_rate>1s', 'a share such as'],
+    // One percent was meant, and as one hundred it would never hold.
+    ['error_rate>1', 'a share such as'],
+    ['rate_limited>=5', 'a share such as'],
+    ['error_rate>101%', 'a share such as'],
     ['rps<fast', 'a number is wanted'],
     ['p96>2s', 'there is no p96'],
     ['error_rat>1%', 'did you mean error_rate?'],
