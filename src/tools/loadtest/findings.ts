@@ -87,8 +87,27 @@ function knee(view: Seen): string[] {
   const burst =
     sustained !== null && clean !== null && sustained < clean * 0.9
       ? ' That is less than what went through before: a full bucket lets a burst through, and what counts in the long run is the lower figure.'
-      : '';
+      : sustained === null
+        ? untold(found)
+        : '';
   return [`Refusals begin ${below}.${goes}${burst} ${remedy(found)}`];
+}
+
+/** Refusals began, and nobody has seen what goes on beside them: the rate before them may have been a burst. */
+function untold({
+  last_clean_per_second: clean,
+  told_per_second: told,
+  told_by: by,
+  sure_per_second: sure,
+}: KneeView): string {
+  if (clean === null) return '';
+  if (told !== null && by !== null) {
+    return told < clean
+      ? ` By the headers the limit of ${NAMES[by]} is met at ${rate(told)} already: what is above it was a burst.`
+      : '';
+  }
+  if (sure === null || sure >= clean * SURE_SHARE) return '';
+  return ` What goes through for long is not told by so short a test, the rate before may have been a burst: sure is only ${rate(sure)}.`;
 }
 
 /** A full bucket lets through what the limit does not: then the knee is where the headers say, not where the test ended. */

@@ -40,7 +40,7 @@ function costNote({ charged, uncertain }: LoadView['cost_usd']): string {
 }
 
 function figuresOf(view: LoadView): Figure[] {
-  const { requests, throughput, tokens, cost_usd: cost, latency } = view;
+  const { requests, throughput, tokens, cost_usd: cost, latency, tokens_per_second: speed } = view;
   const p95 = latency.total === null ? '-' : milliseconds(latency.total.p95_ms);
   const p50 = latency.total === null ? '-' : milliseconds(latency.total.p50_ms);
   return [
@@ -54,6 +54,15 @@ function figuresOf(view: LoadView): Figure[] {
       value: formatCount(throughput.output_tokens_per_minute),
       note: `${formatCount(throughput.input_tokens_per_minute)} of input`,
     },
+    ...(speed === null
+      ? []
+      : [
+          {
+            label: 'Tokens a second of an answer',
+            value: formatCount(speed.p50),
+            note: `p10 ${formatCount(speed.p10)}, p90 ${formatCount(speed.p90)}`,
+          },
+        ]),
     {
       label: 'Tokens',
       value: formatCount(tokens.input + tokens.output),

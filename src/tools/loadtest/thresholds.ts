@@ -184,6 +184,7 @@ export function verdictText(one: Verdict): string {
 export function verdictValue({ metric, value }: Pick<Verdict, 'metric' | 'value'>): string {
   if (value === null) return 'not measured';
   const kind = METRICS.get(metric)?.kind ?? 'number';
+  if (kind === 'ms' && value < 10) return `${Number(value.toPrecision(2))}ms`;
   if (kind === 'ms') return value < 10_000 ? `${formatCount(value)}ms` : `${(value / 1_000).toFixed(1)}s`;
   if (kind === 'share') return `${Number((value * 100).toPrecision(3))}%`;
   return value >= 1_000 ? formatCount(value) : String(Number(value.toPrecision(4)));

@@ -123,6 +123,15 @@ describe('the knee', () => {
     );
   });
 
+  it("is not told as the rate that goes through where the clock's minute was full after a burst", async () => {
+    let asked = 0;
+    const minute = madeUp(() => (++asked > 60 ? { tookMs: 1, kind: 'rate_limit_error', status: 429 } : { tookMs: 20 }));
+    const { view } = await tested({ load: open('steps', [2, 20], 24_000), durationMs: 24_000 }, refusing(minute));
+    expect(view.knee).toMatchObject({ sustained_per_second: null, sure_per_second: 0.5 });
+    expect(view.findings[0]).toMatch(/^Refusals begin between .* may have been a burst: sure is only 0\.5\/s\./);
+    expect(view.limits[0]?.requests).toEqual({ per_minute: 30, source: 'at_least' });
+  });
+
   it('is not said to lie above a short test where limits may hold by the minute', async () => {
     const { view } = await tested({ load: open('steps', [2, 40], 30_000), durationMs: 30_000 }, QUICK);
     expect(view.findings[0]).toMatch(
