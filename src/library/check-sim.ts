@@ -21,7 +21,7 @@ import {
   type Check,
   type Checks,
 } from './checks.ts';
-import type { SimServerOptions } from './sim.ts';
+import type { SimServerOptions } from './sim-options.ts';
 
 const isRate = (value: unknown): boolean => isFrom(value, 0) && Number(value) <= 1;
 const isPair = (value: unknown): boolean =>

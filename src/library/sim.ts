@@ -6,7 +6,6 @@
 import { systemClock, type Clock } from '../base/clock.ts';
 import type { Lane, TokenUsage } from '../domain/model.ts';
 import { costUsd } from '../domain/pricing.ts';
-import { checkSim, checkSimOptions } from './check-sim.ts';
 import { answerFor } from '../tools/sim/answer.ts';
 import type { FaultName, FaultRates, FaultScript } from '../tools/sim/faults.ts';
 import { FAULTS } from '../tools/sim/faults.ts';
@@ -17,6 +16,8 @@ import type { AccountProblem, SimLimitsPart, SimOptions as WorldOptions, SimRate
 import type { InputUse } from '../tools/sim/prompt-cache.ts';
 import { startSimServer } from '../tools/sim/server.ts';
 import { createSimWorld, type SimWorld } from '../tools/sim/world.ts';
+import { checkSim, checkSimOptions } from './check-sim.ts';
+import type { SimOptions, SimServerOptions } from './sim-options.ts';
 
 export { answerFor };
 export type {
@@ -28,28 +29,13 @@ export type {
   ForeignBatch,
   SimLedger,
   SimLimitsPart,
+  SimOptions,
   SimRates,
+  SimServerOptions,
 };
 
 /** Every fault by its name, with what it does. */
 export const faults: Readonly<Record<FaultName, string>> = FAULTS;
-
-/**
- * Everything that can be set about the simulated API. Without more it is as fast as a test wants it: batches end within
- * 150 ms, messages within 5 ms, and the limits are those of the tier `scale`.
- */
-export interface SimOptions extends WorldOptions {
-  /** In place of the machine's own time, which is what it goes by unless given. */
-  readonly clock?: Clock;
-}
-
-/** Where it listens, and all that can be set about the simulated API. */
-export interface SimServerOptions extends SimOptions {
-  /** 0: any free port; that is what it is unless given. */
-  readonly port?: number;
-  /** 127.0.0.1 unless given: nobody else can reach it. */
-  readonly host?: string;
-}
 
 /** What would have been billed, by the price table of batchrun. */
 export interface SimSpend {
