@@ -13,7 +13,7 @@ import { closest } from '../domain/row/closest.ts';
 import { folded, harmless, takesUnicode } from './terminal/symbols.ts';
 import { SYNONYMS } from './flags/synonyms.ts';
 import { addSimFlags } from './flags/sim-flags.ts';
-import { withoutSecrets } from './typed-secrets.ts';
+import { withoutSecrets } from './help/typed-secrets.ts';
 
 export interface ProgramParts {
   readonly version: string;

@@ -24,7 +24,7 @@ import { retryRound } from './retry/retry.ts';
 import { DriveScope, type ScopeRequest } from './scope.ts';
 import { newSession, serverNowMs, type Session } from './session.ts';
 import { allBlocked } from './standstill.ts';
-import { UploadPatience } from './upload-patience.ts';
+import { UploadPatience } from './upload/upload-patience.ts';
 import { uploadRound } from './upload/upload.ts';
 
 /** The goal is `upload` until the caps are full, or `finish`. */

@@ -1,7 +1,7 @@
 /**
  * Corrected commands: what the user typed, with what was missing, ready to be pasted.
  */
-import { withoutSecretWords } from '../typed-secrets.ts';
+import { withoutSecretWords } from './typed-secrets.ts';
 
 /** A word as a shell takes it. */
 export function shellQuote(word: string): string {

@@ -2,7 +2,7 @@
  * What to type next where commander has refused a command line: how the command is called, and where its flags are.
  */
 import { COMMANDS } from '../flags/command-table.ts';
-import { withoutSecrets } from '../typed-secrets.ts';
+import { withoutSecrets } from './typed-secrets.ts';
 
 /** `argv` is what was typed after `batchrun`. */
 export function usageHint([name = '']: readonly string[]): string {

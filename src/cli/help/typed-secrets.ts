@@ -2,7 +2,7 @@
  * Secrets in what was typed: the address of a webhook is one, and that of a Redis has a password in it. What a message
  * repeats of a command line goes into logs and mails, so it has the host of an address only.
  */
-import { maskAddress } from '../base/log.ts';
+import { maskAddress } from '../../base/log.ts';
 
 const SECRET_FLAGS: readonly string[] = ['--notify', '--limiter'];
 /** As commander quotes the value of a flag that it refuses. */

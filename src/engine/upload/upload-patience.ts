@@ -2,8 +2,8 @@
  * What a command that only uploads waits for: refusals that are over in a moment. A longer wait is left to collect, and so
  * is room that is lacking: only the end of a batch makes some. An API that is not there has its own bound (`--give-up`).
  */
-import type { Session } from './session.ts';
-import type { UploadRound } from './upload/upload.ts';
+import type { Session } from '../session.ts';
+import type { UploadRound } from './upload.ts';
 
 /** In all, while nothing can be uploaded: one refusal after the other must not hold the command for ever. */
 const PATIENCE_MS = 60_000;
