@@ -22,20 +22,33 @@ export interface OpenedState extends ServeState {
   close(): Promise<void>;
 }
 
-/** The ledger is opened when there is one: a page may be open before the first submit. */
+/**
+ * The ledger is opened when there is one: a page may be open before the first submit. One that was deleted is let go, and
+ * what lies there instead is opened.
+ */
 export async function openServeState({ stateFolder }: Context): Promise<OpenedState> {
   const { createDiskFiles } = await import('../adapters/disk-files.ts');
   const { createFormatter, errorsLine } = await import('../adapters/sinks/formatter.ts');
-  let opened: Promise<LedgerReading> | undefined;
+  let opened: LedgerReading | undefined;
+  let opening: Promise<LedgerReading> | undefined;
+  const current = async (): Promise<LedgerReading | null> => {
+    if (opened?.isThere() === true) return opened;
+    const gone = opened;
+    opened = undefined;
+    await gone?.close();
+    if (!hasState(stateFolder)) return null;
+    // Those that ask meanwhile wait for the same; where it fails, the next one tries again.
+    opening ??= openReading(stateFolder).finally(() => (opening = undefined));
+    opened = await opening;
+    return opened;
+  };
   return {
     folder: stateFolder,
     files: createDiskFiles(stateFolder),
     formats: { formatter: createFormatter, errorsLine },
-    ledger: async () => {
-      if (!opened && !hasState(stateFolder)) return null;
-      opened ??= openReading(stateFolder);
-      return opened;
+    ledger: current,
+    close: async () => {
+      await (opened ?? (await opening))?.close();
     },
-    close: async () => (await opened)?.close(),
   };
 }

@@ -3,12 +3,14 @@
  * object a line. It ends when all runs are done, with their status as it is without --watch.
  */
 import { systemClock } from '../../base/clock.ts';
+import { BatchrunError } from '../../base/errors.ts';
 import { formatCount, formatUsd, plural } from '../../base/units.ts';
 import type { RunRecord } from '../../domain/model.ts';
 import type { DriverRecord } from '../../domain/store-steps.ts';
 import type { RunView } from '../../engine/views/status.ts';
 import { rebuildPast } from '../../tools/progress/past.ts';
 import { Progress } from '../../tools/progress/progress.ts';
+import type { ProgressView } from '../../tools/progress/view.ts';
 import type { Context, LedgerReading } from '../context.ts';
 import { EXIT } from '../drive/outcome.ts';
 import { selectRun } from '../drive/select-run.ts';
@@ -37,6 +39,10 @@ export async function watch(parts: WatchParts): Promise<number> {
   const { flags, terminal } = context;
   if (flags.json === true) return watchAsJson(parts);
   const one = wanted === undefined ? null : await selectRun(store, wanted, context.stateFolder);
+  const look = async (): Promise<ProgressView> => {
+    refuseGone(parts);
+    return progress.read();
+  };
   const progress = new Progress(store, {
     clock: systemClock,
     isDriving: parts.isDriving,
@@ -44,10 +50,10 @@ export async function watch(parts: WatchParts): Promise<number> {
     events: EVENTS_READ,
   });
   const isScreen = process.stdout.isTTY && process.env['TERM'] !== 'dumb' && flags.quiet !== true;
-  if (!isScreen) return watchAsLines(parts, progress);
+  if (!isScreen) return watchAsLines(parts, look);
   await recall(store, progress);
   const end = await watchOnScreen({
-    read: () => progress.read(),
+    read: look,
     input: process.stdin,
     output: process.stdout,
     host: HOST,
@@ -69,9 +75,17 @@ async function recall(store: LedgerReading, progress: Progress): Promise<void> {
   }
 }
 
-async function watchAsJson({ context, store, wanted, rendered }: WatchParts): Promise<number> {
+/** A state that was deleted is still open here: it would be shown as it was, for ever. */
+function refuseGone({ store, context: { stateFolder } }: WatchParts): void {
+  if (store.isThere()) return;
+  throw new BatchrunError('E_RUN_UNKNOWN', `the state in ${stateFolder} was deleted while it was looked at`);
+}
+
+async function watchAsJson(parts: WatchParts): Promise<number> {
+  const { context, store, wanted, rendered } = parts;
   const { terminal, signal, stateFolder } = context;
   for (let shown = ''; !signal.aborted && !terminal.unread;) {
+    refuseGone(parts);
     const text = await rendered();
     if (text !== shown) await terminal.data(text);
     shown = text;
@@ -83,12 +97,12 @@ async function watchAsJson({ context, store, wanted, rendered }: WatchParts): Pr
 }
 
 /** The status, then a line for each change of a run, then the status again. */
-async function watchAsLines({ context, rendered }: WatchParts, progress: Progress): Promise<number> {
+async function watchAsLines({ context, rendered }: WatchParts, look: () => Promise<ProgressView>): Promise<number> {
   const { terminal, signal, flags } = context;
   const told = new Map<string, string>();
   let isFirst = true;
   while (!signal.aborted && !terminal.unread) {
-    const view = await progress.read();
+    const view = await look();
     const isOver = view.runs.every((run) => run.state === 'done');
     const lines = view.runs.flatMap((run) => {
       const line = changeLine(run);

@@ -3,11 +3,14 @@
  * the pace, events as they come, and what commands that the page has started say. All pages share one look at the ledger.
  */
 import type { Clock } from '../../base/clock.ts';
+import { BatchrunError } from '../../base/errors.ts';
+import type { RunRecord } from '../../domain/model.ts';
 import type { WebFeed, WebMessage, WebReader } from '../../domain/web.ts';
+import { viewRun } from '../../engine/views/status.ts';
 import { Progress, type ProgressOptions } from '../progress/progress.ts';
 import { rebuildPast } from '../progress/past.ts';
 import { viewEvent, type ProgressView, type Sample } from '../progress/view.ts';
-import type { History } from '../progress/history.ts';
+import { History } from '../progress/history.ts';
 import type { ServeLedger, ServeState } from './state.ts';
 import { summaryOf, type RunSummary } from './summary.ts';
 import type { TaskView } from './tasks.ts';
@@ -25,12 +28,15 @@ const EVENTS_FIRST = 50;
 const EVENTS_AT_ONCE = 500;
 /** A page that was away for longer than so many events begins anew. */
 const EVENTS_BEHIND_MAX = 5_000;
+/** Of the runs that are done, the newest: a state of a year of nightly runs would be more than a reader can take. */
+const DONE_MAX = 200;
 
 export class Watch {
   readonly #state: ServeState;
   readonly #options: WatchOptions;
   readonly #rebuilt = new Set<string>();
-  #progress: { readonly ledger: ServeLedger; readonly model: Progress } | undefined;
+  #ledgers = 0;
+  #progress: Seen | undefined;
   #look: { readonly atMs: number; readonly view: Promise<ProgressView | null> } | undefined;
 
   constructor(state: ServeState, options: WatchOptions) {
@@ -46,13 +52,14 @@ export class Watch {
   }
 
   /** What was seen of a run, with what the ledger tells of the time before. */
-  async history(ledger: ServeLedger, runId: string): Promise<History | null> {
-    const run = (await this.look())?.runs.find(({ id }) => id === runId);
+  async history(ledger: ServeLedger, record: RunRecord): Promise<History> {
+    const run = (await this.look())?.runs.find(({ id }) => id === record.id);
     const model = this.#progress?.model;
-    if (!run || !model) return null;
-    const history = model.history(runId);
-    if (!this.#rebuilt.has(runId)) {
-      this.#rebuilt.add(runId);
+    // One that is not shown in the list was not looked at: all of it is past.
+    if (!run || !model) return new History(await rebuildPast(ledger, await viewRun(ledger, record)));
+    const history = model.history(run.id);
+    if (!this.#rebuilt.has(run.id)) {
+      this.#rebuilt.add(run.id);
       history.prepend(await rebuildPast(ledger, run));
     }
     return history;
@@ -66,7 +73,8 @@ export class Watch {
     const ledger = await this.#state.ledger();
     if (!ledger) return null;
     if (this.#progress?.ledger !== ledger) {
-      this.#progress = { ledger, model: new Progress(ledger, this.#options) };
+      const start = this.#progress ? `${this.#options.start}.${++this.#ledgers}` : this.#options.start;
+      this.#progress = { ledger, start, model: new Progress(ledger, { select: shown, ...this.#options }) };
       this.#rebuilt.clear();
     }
     return this.#progress.model.read();
@@ -75,17 +83,40 @@ export class Watch {
   #begin(reader: WebReader): () => Promise<readonly WebMessage[]> {
     const teller = new Teller(reader);
     return async () => {
-      const messages: WebMessage[] = [];
-      if (teller.isNew) messages.push({ event: 'hello', value: { start: this.#options.start } });
-      const view = await this.look();
-      const ledger = this.#progress?.ledger;
-      messages.push(...teller.progress(view), ...teller.tasks(this.#options.tasks()));
-      if (!view || !ledger) return messages;
-      const sample = teller.run === null ? undefined : this.#progress?.model.history(teller.run).samples.at(-1);
-      messages.push(...teller.sample(sample), ...(await teller.events(ledger, view)));
-      return messages;
+      try {
+        return await this.#news(teller);
+      } catch (error) {
+        // A ledger that is locked, damaged or gone: the page says so, and the next turn looks again.
+        if (error instanceof BatchrunError) return teller.trouble(error);
+        throw error;
+      }
     };
   }
+
+  async #news(teller: Teller): Promise<WebMessage[]> {
+    const view = await this.look();
+    const messages = teller.hello(this.#progress?.start ?? this.#options.start);
+    const ledger = this.#progress?.ledger;
+    messages.push(...teller.progress(view), ...teller.tasks(this.#options.tasks()));
+    if (!view || !ledger) return messages;
+    const run = view.runs.find(({ id }) => id === teller.run);
+    const sample = run && this.#progress?.model.history(run.id).samples.at(-1);
+    messages.push(...teller.sample(sample), ...(await teller.events(ledger, view)));
+    return messages;
+  }
+}
+
+interface Seen {
+  readonly ledger: ServeLedger;
+  readonly model: Progress;
+  /** Named anew for every ledger that comes in the place of another. */
+  readonly start: string;
+}
+
+function shown(runs: readonly RunRecord[]): readonly RunRecord[] {
+  const done = runs.filter(({ state }) => state === 'done');
+  const hidden = new Set(done.slice(0, -DONE_MAX));
+  return hidden.size === 0 ? runs : runs.filter((run) => !hidden.has(run));
 }
 
 /** What one page has been told. */
@@ -104,8 +135,21 @@ class Teller {
     this.#isAuthorized = isAuthorized;
   }
 
-  get isNew(): boolean {
-    return !this.#hasTold;
+  /** Begins anew where it is another start of the server, or another ledger in the place of the one before. */
+  hello(start: string): WebMessage[] {
+    const isFirst = !this.#texts.has('start');
+    if (!('start' in this.#news('start', start))) return [];
+    if (!isFirst) this.#lastId = null;
+    return [{ event: 'hello', value: { start } }];
+  }
+
+  /** Once, until the state can be looked at again. */
+  trouble({ message, hint }: BatchrunError): WebMessage[] {
+    const value = { message, hint };
+    if (!('trouble' in this.#news('trouble', value))) return [];
+    // What comes next is told even where nothing has changed: it says that this is over.
+    this.#hasTold = false;
+    return [{ event: 'trouble', value }];
   }
 
   progress(view: ProgressView | null): WebMessage[] {
@@ -120,9 +164,11 @@ class Teller {
       ...this.#news('driver', view?.driver ?? null),
       ...this.#news('limits', view?.limits ?? []),
       ...this.#news('pace', view?.pace ?? {}),
+      ...this.#news('hidden', view?.hidden_runs ?? 0),
     };
     if (this.#hasTold && changed.length === 0 && Object.keys(parts).length === 0) return [];
     this.#hasTold = true;
+    this.#texts.delete('trouble');
     return [{ event: 'progress', value: { at: view?.at ?? null, runs: changed, ...parts } }];
   }
 

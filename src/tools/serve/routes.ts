@@ -80,8 +80,8 @@ function looks(parts: ServeParts): WebRoute[] {
     get('/chunks', async (opened) => jsonAnswer(await viewChunks(opened))),
     get('/chunks/:chunk', async (opened, call) => jsonAnswer(await viewChunk(opened, numberOf(call.path['chunk'])))),
     get('/timeline', async ({ ledger, run }) => {
-      const history = await watch.history(ledger, run.id);
-      return jsonAnswer(viewTimeline(history?.samples ?? []));
+      const { samples } = await watch.history(ledger, run);
+      return jsonAnswer(viewTimeline(samples));
     }),
     get('/reasons', async ({ ledger, run }) => jsonAnswer({ reasons: reasonsOf(await viewRun(ledger, run)) })),
     get('/failures', async (opened, { query, isAuthorized }) => {

@@ -1,0 +1,122 @@
+/**
+ * What `serve` and `status --watch` look at over a long time: a state with thousands of runs, one that is deleted and made
+ * anew, one that cannot be read for a while.
+ */
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { openDatabase } from '../../src/adapters/sqlite/kept.ts';
+import { bench, ENDLESS, requests, type Bench, type Running } from '../support/cli.ts';
+
+interface Server {
+  readonly origin: string;
+  readonly running: Running;
+}
+
+async function serve(b: Bench): Promise<Server> {
+  const running = b.start(['serve', '--port', '0']);
+  await running.says(/#token=\S+\n/, 'stdout');
+  return { running, origin: new URL(running.stdout.trim()).origin };
+}
+
+/** Messages of the stream until one of them is the wanted one. */
+async function hear(origin: string, isWanted: (heard: string) => boolean): Promise<string> {
+  const answer = await fetch(`${origin}/api/stream`);
+  let heard = '';
+  const decoder = new TextDecoder();
+  for await (const piece of answer.body ?? []) {
+    heard += decoder.decode(piece as Uint8Array, { stream: true });
+    if (isWanted(heard)) return heard;
+  }
+  throw new Error(`the stream ended after ${JSON.stringify(heard.slice(0, 200))}`);
+}
+
+/** Years of nightly runs, which nobody waits for here. */
+function copyRun(b: Bench, count: number): void {
+  const raw = openDatabase(`${b.state}/state.db`, { timeout: 5_000 });
+  const columns = raw.prepare("SELECT name FROM pragma_table_info('runs')").pluck().all() as string[];
+  const own: Readonly<Record<string, string>> = {
+    id: "printf('run_%016d', i)",
+    name: "printf('night %d', i)",
+    fingerprint: 'fingerprint || i',
+    created_at_ms: 'created_at_ms - 10000 + i',
+  };
+  const values = columns.map((name) => own[name] ?? name).join(',');
+  raw.exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count})
+    INSERT INTO runs (${columns.join(',')}) SELECT ${values} FROM (SELECT * FROM runs LIMIT 1), n`);
+  raw.close();
+}
+
+describe('a state with thousands of runs', () => {
+  test('is told in a size that a reader can take; what is too old for the list can be asked for', async () => {
+    const b = await bench();
+    b.write('in.jsonl', requests(2));
+    await b.ok(['run', 'in.jsonl', '--name', 'newest']);
+    copyRun(b, 4_000);
+    const { origin } = await serve(b);
+    const heard = await hear(origin, (text) => /event: progress\ndata: .*\n\n/.test(text));
+    expect(heard.length).toBeLessThan(1_000_000);
+    expect(heard).toContain('"name":"newest"');
+    expect(heard).toContain('"hidden":3801');
+    const old = 'run_0000000000000001';
+    expect(heard).not.toContain(old);
+    const detail = (await (await fetch(`${origin}/api/runs/${old}`)).json()) as { run: { name: string } };
+    expect(detail.run.name).toBe('night 1');
+    expect((await fetch(`${origin}/api/runs/${old}/timeline`)).status).toBe(200);
+  });
+});
+
+describe('a state that is deleted and made anew', () => {
+  test('is what the page shows, with its log from the beginning', async () => {
+    const b = await bench(ENDLESS);
+    b.write('in.jsonl', requests(2));
+    await b.call(['submit', 'in.jsonl', '--name', 'before']);
+    const { origin } = await serve(b);
+    let isMadeAnew: Promise<unknown> | undefined;
+    const heard = await hear(origin, (text) => {
+      if (text.includes('event: log')) {
+        isMadeAnew ??= Promise.resolve().then(() => {
+          rmSync(b.state, { recursive: true });
+          return b.call(['submit', 'in.jsonl', '--name', 'after']);
+        });
+      }
+      return /"name":"after"[^]*event: log\ndata: .*\n\n/.test(text);
+    });
+    await isMadeAnew;
+    expect(heard.match(/event: hello/g)).toHaveLength(2);
+    expect(heard.slice(heard.indexOf('"name":"after"'))).toContain('run.ingesting');
+  });
+
+  test('ends a `status --watch` of what was there, and says so', async () => {
+    const b = await bench(ENDLESS);
+    b.write('in.jsonl', requests(2));
+    await b.call(['submit', 'in.jsonl']);
+    const watching = b.start(['status', '--watch']);
+    await watching.says(/rows/, 'stdout');
+    renameSync(b.state, `${b.state}.gone`);
+    const { code, stderr } = await watching.ended;
+    expect(code).toBe(2);
+    expect(stderr).toContain('was deleted while it was looked at');
+  });
+});
+
+describe('a state that cannot be read', () => {
+  test('is said in the stream, which goes on as soon as it can be', async () => {
+    const b = await bench(ENDLESS);
+    b.write('in.jsonl', requests(2));
+    const { origin } = await serve(b);
+    mkdirSync(b.state);
+    writeFileSync(`${b.state}/state.db`, 'this is no ledger, and long enough to be looked at '.repeat(100));
+    let isMended: Promise<unknown> | undefined;
+    const heard = await hear(origin, (text) => {
+      if (text.includes('event: trouble')) {
+        isMended ??= Promise.resolve().then(() => {
+          rmSync(b.state, { recursive: true });
+          return b.call(['submit', 'in.jsonl', '--name', 'good']);
+        });
+      }
+      return text.includes('"name":"good"');
+    });
+    await isMended;
+    expect(heard).toContain(`${b.state}/state.db`);
+  });
+});
