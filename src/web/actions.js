@@ -11,11 +11,16 @@ import { count, time } from './format.js';
 
 /** @param {import('./app.js').Page} page @param {string} run */
 export function actionButtons(page, run) {
+  /** A click that comes to nothing says why. @param {() => Promise<void>} act */
+  const click = (act) => () => {
+    page.notice('action', null);
+    act().catch((error) => page.notice('action', `That cannot be done now: ${textOf(error)}`));
+  };
   const buttons = {
-    collect: h('button', { type: 'button', id: 'do-collect', text: 'Go on', onclick: () => void collect() }),
-    retry: h('button', { type: 'button', id: 'do-retry', text: 'Retry …', onclick: () => void retry() }),
-    download: h('button', { type: 'button', id: 'do-download', text: 'Download …', onclick: () => void download() }),
-    cancel: h('button', { type: 'button', id: 'do-cancel', text: 'Cancel …', onclick: () => void cancel() }),
+    collect: h('button', { type: 'button', id: 'do-collect', text: 'Go on', onclick: click(() => collect()) }),
+    retry: h('button', { type: 'button', id: 'do-retry', text: 'Retry …', onclick: click(() => retry()) }),
+    download: h('button', { type: 'button', id: 'do-download', text: 'Download …', onclick: click(() => download()) }),
+    cancel: h('button', { type: 'button', id: 'do-cancel', text: 'Cancel …', onclick: click(() => cancel()) }),
   };
   const element = h('div', { class: 'buttons' }, buttons.collect, buttons.retry, buttons.download, buttons.cancel);
 

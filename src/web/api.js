@@ -25,6 +25,11 @@ export function tokenHeader() {
   return token ? { authorization: `Bearer ${token}` } : {};
 }
 
+/** @param {unknown} error */
+export function isUnknown(error) {
+  return error instanceof Refused && error.status === 404;
+}
+
 /** What a server refused, in its own words. */
 class Refused extends Error {
   /**

@@ -27,6 +27,8 @@ const state = {
   limits: [],
   /** @type {Record<string, any>} */
   pace: {},
+  /** So many runs that are done are older than those of the list. */
+  hidden: 0,
   /** @type {any[]} */
   events: [],
   /** @type {any[]} */
@@ -42,6 +44,8 @@ const byRun = new Map();
 let order = [];
 /** @type {Map<string, string>} */
 const notices = new Map();
+/** How often times like `3 m ago` are written anew where nothing else is new. */
+const TICK_MS = 5_000;
 /** @type {any} */
 let view = null;
 /** @type {() => void} */
@@ -103,14 +107,14 @@ function askToken() {
 
 /** Which run the address names, or null. */
 function wanted() {
-  const match = /^#\/run\/([^/]+)$/.exec(location.hash);
-  return match ? decodeURIComponent(match[1] ?? '') : null;
+  const match = /^#\/run\/([\w-]+)$/.exec(location.hash);
+  return match?.[1] ?? null;
 }
 
 function show() {
   view?.close();
   const run = wanted();
-  page.notice('run', null);
+  for (const key of ['run', 'action']) page.notice(key, null);
   view = run === null ? homeView(page) : runView(page, run);
   view.update();
   connect(run);
@@ -120,7 +124,8 @@ function show() {
 function connect(run) {
   stop();
   state.events = [];
-  stop = listen(`/api/stream${run === null ? '' : `?run=${encodeURIComponent(run)}`}`, { onMessage, onState });
+  const path = `/api/stream${run === null ? '' : `?run=${encodeURIComponent(run)}`}`;
+  stop = listen(path, { rests: true, onMessage, onState });
 }
 
 /**
@@ -130,17 +135,24 @@ function connect(run) {
 function onMessage(event, value) {
   switch (event) {
     case 'hello':
-      // Another start of the server: what was seen of the one before may be gone.
-      if (start !== '' && start !== value.start) void refresh();
+      // Another start of the server, or another ledger: what was seen of the one before may be gone.
+      if (start !== '' && start !== value.start) {
+        state.events = [];
+        void refresh();
+      }
       start = value.start;
+      return;
+    case 'trouble':
+      page.notice('state', [`The state cannot be read: ${value.message}`, value.hint].filter(Boolean).join('. '));
       return;
     case 'progress':
       for (const run of value.runs) byRun.set(run.id, run);
-      if (value.order) order = value.order;
+      if (value.order) setOrder(value.order);
       state.runs = order.flatMap((id) => byRun.get(id) ?? []);
-      for (const name of /** @type {const} */ (['driver', 'limits', 'pace']))
+      for (const name of /** @type {const} */ (['driver', 'limits', 'pace', 'hidden']))
         if (name in value) state[name] = value[name];
       state.isKnown = true;
+      page.notice('state', null);
       break;
     case 'log':
       if (wanted() === null) state.events = [...state.events, ...value.events].slice(-50);
@@ -164,6 +176,13 @@ function onMessage(event, value) {
       ? 'batchrun collect brings open runs to their end'
       : `process ${state.driver.pid} on ${state.driver.host}`;
   view?.update();
+}
+
+/** @param {string[]} ids */
+function setOrder(ids) {
+  order = ids;
+  const kept = new Set(ids);
+  for (const id of byRun.keys()) if (!kept.has(id)) byRun.delete(id);
 }
 
 /** @param {'live' | 'lost' | 'refused'} link */
@@ -236,4 +255,7 @@ window.addEventListener('hashchange', () => {
   scrollTo(0, 0);
 });
 fill(page.main, h('p', { class: 'quiet wait', text: 'Looking at the state …' }));
+setInterval(() => {
+  if (!document.hidden && state.isKnown) view?.update();
+}, TICK_MS);
 void begin();

@@ -62,6 +62,24 @@ export function fill(element, ...children) {
   element.replaceChildren(...nodes(children));
 }
 
+/**
+ * Writes what differs, child by child, and leaves the rest alone: what is looked at again and again keeps the focus, the
+ * reader's selection, and is not read out anew by a screen reader where nothing is new.
+ *
+ * @param {Element} element
+ * @param {...(Child | Child[])} children
+ */
+export function patch(element, ...children) {
+  const next = nodes(children);
+  const fresh = next.map((node) => (node instanceof Node ? node : document.createTextNode(node)));
+  while (element.childNodes.length > fresh.length) element.lastChild?.remove();
+  for (const [at, node] of fresh.entries()) {
+    const old = element.childNodes[at];
+    if (!old) element.append(node);
+    else if (!old.isEqualNode(node)) old.replaceWith(node);
+  }
+}
+
 /** @param {string} id */
 export function byId(id) {
   const found = document.getElementById(id);

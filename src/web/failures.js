@@ -4,7 +4,7 @@
  * people's: they are fetched when somebody asks for them, with the token, and written as text.
  */
 import { get, ofRun, textOf } from './api.js';
-import { fill, h, openDialog } from './dom.js';
+import { fill, h, keyed, openDialog, patch } from './dom.js';
 import { count, plural, stateWord } from './format.js';
 
 /** @param {string} run */
@@ -53,35 +53,46 @@ export function failurePanel(run) {
     update(reasons) {
       none.hidden = reasons.length > 0;
       const most = Math.max(1, ...reasons.map((/** @type {any} */ reason) => reason.rows));
-      fill(
-        list,
-        reasons.map((reason) => {
-          const bar = h('i', { 'data-part': reason.reason === 'batchrun_canceled' ? 'canceled' : 'failed' });
-          bar.style.width = `${Math.max(1, (reason.rows / most) * 100)}%`;
-          return h(
-            'li',
-            {},
-            h(
-              'button',
-              {
-                type: 'button',
-                class: 'reason',
-                'data-step': true,
-                'data-reason': reason.reason,
-                'aria-expanded': String(reason.reason === shown),
-                'aria-controls': 'failed-rows',
-                onclick: () => void toggle(reason),
-              },
-              h('code', { text: reason.reason }),
-              h('b', { text: count(reason.rows) }),
-              reason.says === null ? null : h('span', { class: 'says quiet small', text: reason.says }),
-              h('span', { class: 'bar', 'aria-hidden': 'true' }, bar),
-            ),
-          );
-        }),
+      // A button that somebody is at stays while its number grows.
+      const named = (/** @type {any} */ { reason }) => reason;
+      keyed(list, reasons, named, (reason) =>
+        h(
+          'li',
+          {},
+          reasonButton(reason, () => void toggle(reason)),
+        ),
       );
+      for (const [at, reason] of reasons.entries()) {
+        const button = list.children[at]?.firstElementChild;
+        if (button) patch(button, reasonParts(reason, reason.rows / most));
+      }
     },
   };
+}
+
+/** @param {any} reason @param {() => void} onclick */
+function reasonButton({ reason }, onclick) {
+  return h('button', {
+    type: 'button',
+    class: 'reason',
+    'data-step': true,
+    'data-reason': reason,
+    'aria-expanded': 'false',
+    'aria-controls': 'failed-rows',
+    onclick,
+  });
+}
+
+/** @param {any} reason @param {number} share */
+function reasonParts({ reason, rows, says }, share) {
+  const bar = h('i', { 'data-part': reason === 'batchrun_canceled' ? 'canceled' : 'failed' });
+  bar.style.width = `${Math.max(1, share * 100)}%`;
+  return [
+    h('code', { text: reason }),
+    h('b', { text: count(rows) }),
+    says === null ? null : h('span', { class: 'says quiet small', text: says }),
+    h('span', { class: 'bar', 'aria-hidden': 'true' }, bar),
+  ];
 }
 
 /**
@@ -135,10 +146,18 @@ async function showRows(run, reason, place) {
 function failedRow(run, row) {
   const place =
     row.line === null ? '' : `${row.file === null ? '' : `${String(row.file).split(/[\\/]/).at(-1)}:`}${row.line}`;
+  // The button is for the keyboard and for screen readers; its click comes to the row as well.
+  const open = h('button', {
+    type: 'button',
+    class: 'plain',
+    'data-step': true,
+    'aria-label': `Open row ${count(row.row)}`,
+    text: count(row.row),
+  });
   return h(
     'tr',
-    { tabindex: '0', 'data-step': true, onclick: () => void openRow(run, row.row) },
-    h('td', { text: count(row.row) }),
+    { onclick: () => void openRow(run, row.row) },
+    h('td', {}, open),
     h('td', {}, row.id === null ? h('span', { class: 'quiet', text: 'needs the token' }) : h('code', { text: row.id })),
     h('td', { class: 'quiet', text: place }),
     h('td', { text: String(row.attempts) }),

@@ -4,7 +4,7 @@
  * and what happened last.
  */
 import { rowBar } from './bar.js';
-import { fill, h, keyed, setText } from './dom.js';
+import { fill, h, keyed, patch, setText } from './dom.js';
 import {
   count,
   duration,
@@ -34,11 +34,12 @@ export function homeView(page) {
     h('header', {}, h('h2', { id: 'events-title', text: 'What happened last' })),
     h('div', { class: 'wide' }, h('table', { class: 'log' }, rows)),
   );
-  fill(page.main, h('h1', { class: 'unseen', text: 'Runs' }), empty, list, limits.element, events);
+  const older = h('p', { class: 'quiet small', id: 'older', hidden: true });
+  fill(page.main, h('h1', { class: 'unseen', text: 'Runs' }), empty, list, older, limits.element, events);
 
   return {
     update() {
-      const { runs, limits: known, pace, events: last } = page.state;
+      const { runs, hidden, limits: known, pace, events: last } = page.state;
       const shown = [...runs].reverse();
       empty.hidden = shown.length > 0;
       list.hidden = shown.length === 0;
@@ -47,6 +48,9 @@ export function homeView(page) {
         const element = /** @type {any} */ (list.children[at]);
         element.show(run, pace[run.id]);
       }
+      older.hidden = hidden === 0;
+      const many = `and ${plural(hidden, 'older finished run')}`;
+      setText(older, `${many}: batchrun list names them, and #/run/<id> in the address of this page opens one.`);
       limits.update(known);
       events.hidden = last.length === 0;
       logRows(rows, last.slice(-12).reverse(), { run: true });
@@ -79,9 +83,9 @@ function makeRun(_pace) {
         setText(chip, word);
         chip.dataset['tone'] = tone;
         bar.update(now);
-        fill(facts, factsOf(now, pace));
+        patch(facts, factsOf(now, pace));
         blocks.hidden = now.blocked.length === 0;
-        fill(blocks, now.blocked.map(blockText));
+        patch(blocks, now.blocked.map(blockText));
       },
     });
   };

@@ -27,8 +27,6 @@ export function startKeys(back) {
     if (event.key === 'j' || event.key === 'k') step(event.key === 'j' ? 1 : -1);
     else if (event.key === '?') showHelp();
     else if (event.key === 'Escape') back();
-    else if (event.key === 'Enter' && event.target instanceof HTMLElement && event.target.matches('tr[data-step]'))
-      event.target.click();
     else return;
     event.preventDefault();
   });

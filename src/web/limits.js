@@ -2,7 +2,7 @@
 /**
  * The limits of the account: what is known of them and how much is in use.
  */
-import { fill, h } from './dom.js';
+import { h, patch } from './dom.js';
 import { count, fromNow, percent } from './format.js';
 
 /** @type {Record<string, string>} */
@@ -29,7 +29,7 @@ export function limitsPanel() {
     /** @param {any[]} limits */
     update(limits) {
       element.hidden = limits.length === 0;
-      fill(body, limits.map(pool));
+      patch(body, limits.map(pool));
     },
   };
 }

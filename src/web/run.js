@@ -3,10 +3,10 @@
  * One run: how far it is, what it costs, when it is done, and everything that stands behind these figures.
  */
 import { actionButtons, taskPanel } from './actions.js';
-import { get, ofRun, textOf } from './api.js';
+import { get, isUnknown, ofRun, textOf } from './api.js';
 import { rowBar, rowLegend } from './bar.js';
 import { chunkPanel } from './chunks.js';
-import { fill, h, say, setText } from './dom.js';
+import { fill, h, patch, say, setText } from './dom.js';
 import { failurePanel } from './failures.js';
 import {
   count,
@@ -63,10 +63,18 @@ export function runView(page, id) {
   let isClosed = false;
   let lastState = '';
   let lastFailures = '';
+  /** As it was asked for: of a run that is done and too old for the list nothing else is told. @type {any} */
+  let asked = null;
+  let wasListed = false;
+  let isGone = false;
 
   const loadAll = async () => {
     try {
       const detail = await get(ofRun(id));
+      asked = detail.run;
+      isGone = false;
+      buttons.element.hidden = false;
+      view.update();
       fill(
         settings,
         detail.settings.flatMap((/** @type {any} */ one) => [
@@ -78,10 +86,31 @@ export function runView(page, id) {
       lastFailures = JSON.stringify([detail.run.failures, notSucceeded(detail.run)]);
       await Promise.all([parts.timeline.load(), parts.chunks.load(), parts.log.load()]);
     } catch (error) {
-      if (!isClosed && page.state.link === 'live') page.notice('run', textOf(error));
+      if (isClosed) return;
+      if (isUnknown(error)) gone();
+      else if (page.state.link === 'live') page.notice('run', textOf(error));
     }
   };
-  void loadAll();
+
+  /** Pruned, or never there. */
+  const gone = () => {
+    isGone = true;
+    buttons.element.hidden = true;
+    if (name.textContent === '') {
+      fill(
+        page.main,
+        h('p', {}, h('a', { href: '#/', class: 'quiet small', id: 'back', text: '← All runs' })),
+        h('h1', { text: 'There is no such run here' }),
+        h('p', { class: 'quiet', text: `${id} was pruned, or belongs to another state folder.` }),
+      );
+      return;
+    }
+    setText(chip, 'gone');
+    chip.dataset['tone'] = 'warn';
+    blocks.hidden = true;
+    page.title(`gone · ${name.textContent} · batchrun`);
+    page.notice('run', 'This run is no longer there: it was pruned. What is shown is what was seen of it last.');
+  };
 
   const loadReasons = async () => {
     try {
@@ -91,14 +120,15 @@ export function runView(page, id) {
     }
   };
 
-  return {
+  const view = {
     update() {
       tasks.update(page.state.tasks.filter((/** @type {any} */ task) => task.run === id));
-      const run = page.state.runs.find((/** @type {any} */ one) => one.id === id);
-      if (!run) {
-        if (page.state.isKnown) setText(name, 'There is no such run here');
-        return;
-      }
+      const listed = page.state.runs.find((/** @type {any} */ one) => one.id === id);
+      // No longer in the list: pruned, or too old for it.
+      if (!listed && wasListed) void loadAll();
+      wasListed = listed !== undefined;
+      const run = listed ?? asked;
+      if (!run || isGone) return;
       const pace = page.state.pace[id];
       setText(name, nameOf(run));
       const { word, tone } = runState(run);
@@ -106,7 +136,7 @@ export function runView(page, id) {
       chip.dataset['tone'] = tone;
       if (lastState !== '' && lastState !== word) say(`${nameOf(run)} is ${word}`);
       lastState = word;
-      fill(
+      patch(
         about,
         run.name === null ? null : h('span', { class: 'mono', text: run.id }),
         h('span', {}, 'begun ', time(run.created_at)),
@@ -115,10 +145,10 @@ export function runView(page, id) {
       );
       buttons.update(run);
       blocks.hidden = run.blocked.length === 0;
-      fill(blocks, run.blocked.map(blockText));
+      patch(blocks, run.blocked.map(blockText));
       bar.update(run);
       legend.update(run);
-      fill(
+      patch(
         figures,
         figuresOf(run, pace).map(([title, value, note]) =>
           h(
@@ -154,6 +184,8 @@ export function runView(page, id) {
       parts.chunks.close();
     },
   };
+  void loadAll();
+  return view;
 }
 
 /**
@@ -217,7 +249,8 @@ function basisText(pace) {
 
 /** @param {any} run */
 function waitText(run) {
-  const open = run.open_batches;
+  // What was asked for has all its batches, not their sum.
+  const open = run.open_batches ?? null;
   if (run.blocked.length > 0) return 'blocked';
   return open === null ? '' : `${plural(open.count, 'batch', 'batches')} under way`;
 }

@@ -8,24 +8,40 @@ import { tokenHeader } from './api.js';
 /** The server says something at least this often. */
 const QUIET_MS_MAX = 40_000;
 const WAIT_MS = [500, 1_000, 2_000, 4_000, 8_000];
+/** How long a look of a tab in the background takes, and how long it rests between two. */
+const GLANCE_MS = 2_000;
+const REST_MS = 30_000;
 
 /**
+ * `rests`: in the background it only looks now and then. A browser keeps six connections to one server at most: six open
+ * tabs would leave none for the seventh, nor for a click.
+ *
  * @param {string} path
- * @param {{ onMessage: (event: string, value: any) => void, onState: (state: 'live' | 'lost' | 'refused') => void }} handlers
+ * @param {{ rests?: boolean, onMessage: (event: string, value: any) => void, onState: (state: 'live' | 'lost' | 'refused') => void }} handlers
  * @returns {() => void} Ends it.
  */
-export function listen(path, { onMessage, onState }) {
+export function listen(path, { rests = false, onMessage, onState }) {
   const over = new AbortController();
   let lastId = '';
   let failures = 0;
+  /** Ends what is going on where the tab has come to the front, or gone to the back. */
+  let turned = new AbortController();
+  const turn = () => {
+    if (rests) turned.abort();
+  };
+  document.addEventListener('visibilitychange', turn);
+  over.signal.addEventListener('abort', () => document.removeEventListener('visibilitychange', turn));
 
   const once = async () => {
     const quiet = new AbortController();
     let timer = setTimeout(() => quiet.abort(), QUIET_MS_MAX);
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    let glance;
     const headers = { ...tokenHeader(), ...(lastId === '' ? {} : { 'last-event-id': lastId }) };
-    const signal = AbortSignal.any([over.signal, quiet.signal]);
+    const signal = AbortSignal.any([over.signal, quiet.signal, turned.signal]);
     try {
       const answer = await fetch(path, { headers, signal, cache: 'no-store', credentials: 'omit' });
+      if (document.hidden) glance = setTimeout(turn, GLANCE_MS);
       if (answer.status === 401) return 'refused';
       if (!answer.ok || !answer.body) return 'lost';
       const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -40,9 +56,10 @@ export function listen(path, { onMessage, onState }) {
         rest = deliver(rest + value);
       }
     } catch {
-      return 'lost';
+      return turned.signal.aborted ? 'turned' : 'lost';
     } finally {
       clearTimeout(timer);
+      clearTimeout(glance);
     }
   };
 
@@ -65,14 +82,34 @@ export function listen(path, { onMessage, onState }) {
 
   const go = async () => {
     while (!over.signal.aborted) {
+      turned = new AbortController();
       const end = await once();
       if (over.signal.aborted) return;
+      turned = new AbortController();
+      if (end === 'turned') {
+        if (document.hidden) await pause(REST_MS, AbortSignal.any([over.signal, turned.signal]));
+        continue;
+      }
       onState(end);
       if (end === 'refused') return;
-      const waitMs = WAIT_MS[Math.min(failures++, WAIT_MS.length - 1)];
-      await new Promise((resolve) => setTimeout(resolve, waitMs));
+      const waitMs = WAIT_MS[Math.min(failures++, WAIT_MS.length - 1)] ?? 0;
+      await pause(waitMs, AbortSignal.any([over.signal, turned.signal]));
     }
   };
   void go();
   return () => over.abort();
+}
+
+/**
+ * @param {number} ms
+ * @param {AbortSignal} signal Ends it before its time.
+ */
+function pause(ms, signal) {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer);
+      resolve(undefined);
+    });
+  });
 }
