@@ -15,6 +15,7 @@ import { EXIT } from './drive/outcome.ts';
 import { startPage } from './serve/page-server.ts';
 import { unguessable } from './serve/page-token.ts';
 import { CommandTasks } from './serve/serve-tasks.ts';
+import { withState } from './help/state-hints.ts';
 import { isDriving } from './status.ts';
 import { packageVersion } from './help/version.ts';
 
@@ -27,7 +28,14 @@ export async function runServe(context: Context): Promise<number> {
   // What is wrong with the state is said here, not in a page.
   await state.ledger();
   const tasks = new CommandTasks(context, await whatIsMissing(context));
-  const watch = new Watch(state, { clock: systemClock, isDriving, tasks: () => tasks.list(), start: unguessable() });
+  const watch = new Watch(state, {
+    clock: systemClock,
+    isDriving,
+    tasks: () => tasks.list(),
+    // Who reads the page is in no folder: the whole path.
+    complete: (text) => (flags.state === '.batchrun' ? text : withState(text, stateFolder)),
+    start: unguessable(),
+  });
   const downloads = new Downloads(state, systemClock, unguessable);
   const page = await startPage(context, {
     files: PAGE_FILES,

@@ -36,6 +36,8 @@ export interface WebRoute {
   /** `/api/runs/:run/log`. */
   readonly path: string;
   readonly access: WebAccess;
+  /** What it gives, it gives once: a look at its headers alone would use that up. */
+  readonly isOnce?: boolean;
   readonly answer: (call: WebCall) => Promise<WebAnswer>;
 }
 

@@ -6,14 +6,15 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { openDatabase } from '../../src/adapters/sqlite/kept.ts';
 import { bench, ENDLESS, requests, type Bench, type Running } from '../support/cli.ts';
+import { inTerminal } from '../support/pty.ts';
 
 interface Server {
   readonly origin: string;
   readonly running: Running;
 }
 
-async function serve(b: Bench): Promise<Server> {
-  const running = b.start(['serve', '--port', '0']);
+async function serve(b: Bench, args: readonly string[] = []): Promise<Server> {
+  const running = b.start(['serve', '--port', '0', ...args]);
   await running.says(/#token=\S+\n/, 'stdout');
   return { running, origin: new URL(running.stdout.trim()).origin };
 }
@@ -96,6 +97,22 @@ describe('a state that is deleted and made anew', () => {
     const { code, stderr } = await watching.ended;
     expect(code).toBe(2);
     expect(stderr).toContain('was deleted while it was looked at');
+  });
+});
+
+describe('what to type for a blocked run', () => {
+  test('names the state folder, on the page and on the screen', async () => {
+    const b = await bench(ENDLESS);
+    b.write('in.jsonl', requests(2));
+    await b.call(['submit', 'in.jsonl', '--state', 'elsewhere', '--max-cost', '0.00000001']);
+    const { origin } = await serve(b, ['--state', 'elsewhere']);
+    const heard = await hear(origin, (text) => text.includes('"blocked":[{'));
+    expect(heard).toContain(`--max-cost 1 --state ${b.folder}/elsewhere\``);
+    const where = { cwd: b.folder, env: b.env, columns: 300 };
+    const pty = inTerminal(['status', '--watch', '--state', 'elsewhere'], where);
+    await pty.shows(/--max-cost 1 --state elsewhere`/);
+    pty.type('q');
+    await pty.exit();
   });
 });
 

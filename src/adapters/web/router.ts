@@ -20,7 +20,7 @@ export function createRouter(routes: readonly WebRoute[]): (method: string, path
       return names ? [{ route, path: names }] : [];
     });
     const found = matching.find(
-      ({ route }) => route.method === method || (route.method === 'GET' && method === 'HEAD'),
+      ({ route }) => route.method === method || (route.method === 'GET' && method === 'HEAD' && route.isOnce !== true),
     );
     if (found) return found;
     return matching.length === 0 ? null : { allow: matching.map(({ route }) => route.method) };

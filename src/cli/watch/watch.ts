@@ -41,7 +41,7 @@ export async function watch(parts: WatchParts): Promise<number> {
   const one = wanted === undefined ? null : await selectRun(store, wanted, context.stateFolder);
   const look = async (): Promise<ProgressView> => {
     refuseGone(parts);
-    return progress.read();
+    return completed(await progress.read(), flags.state);
   };
   const progress = new Progress(store, {
     clock: systemClock,
@@ -73,6 +73,15 @@ async function recall(store: LedgerReading, progress: Progress): Promise<void> {
   for (const run of runs) {
     if (run.state !== 'done') progress.history(run.id).prepend(await rebuildPast(store, run));
   }
+}
+
+/** The screen is written past what completes all other texts. */
+function completed(view: ProgressView, state: string): ProgressView {
+  const runs = view.runs.map((run) => {
+    const blocked = run.blocked.map((block) => ({ ...block, hint: withState(block.hint, state) }));
+    return blocked.length === 0 ? run : { ...run, blocked };
+  });
+  return { ...view, runs };
 }
 
 /** A state that was deleted is still open here: it would be shown as it was, for ever. */

@@ -18,6 +18,8 @@ import type { TaskView } from './tasks.ts';
 export interface WatchOptions extends Pick<ProgressOptions, 'isDriving'> {
   readonly clock: Clock;
   readonly tasks: () => readonly TaskView[];
+  /** Puts the state folder into commands that a hint names. */
+  readonly complete: (text: string) => string;
   /** Names this start of the server: a page that meets another one after a cut begins anew. */
   readonly start: string;
 }
@@ -81,7 +83,7 @@ export class Watch {
   }
 
   #begin(reader: WebReader): () => Promise<readonly WebMessage[]> {
-    const teller = new Teller(reader);
+    const teller = new Teller(reader, this.#options.complete);
     return async () => {
       try {
         return await this.#news(teller);
@@ -123,13 +125,15 @@ function shown(runs: readonly RunRecord[]): readonly RunRecord[] {
 class Teller {
   readonly run: string | null;
   readonly #isAuthorized: boolean;
+  readonly #complete: (text: string) => string;
   readonly #runs = new Map<string, RunSummary>();
   readonly #texts = new Map<string, string>();
   #lastId: number | null;
   #sample: Sample | undefined;
   #hasTold = false;
 
-  constructor({ query, lastId, isAuthorized }: WebReader) {
+  constructor({ query, lastId, isAuthorized }: WebReader, complete: (text: string) => string) {
+    this.#complete = complete;
     this.run = query.get('run');
     this.#lastId = lastId;
     this.#isAuthorized = isAuthorized;
@@ -145,7 +149,7 @@ class Teller {
 
   /** Once, until the state can be looked at again. */
   trouble({ message, hint }: BatchrunError): WebMessage[] {
-    const value = { message, hint };
+    const value = { message, hint: this.#complete(hint) };
     if (!('trouble' in this.#news('trouble', value))) return [];
     // What comes next is told even where nothing has changed: it says that this is over.
     this.#hasTold = false;
@@ -153,7 +157,7 @@ class Teller {
   }
 
   progress(view: ProgressView | null): WebMessage[] {
-    const summaries = (view?.runs ?? []).map(summaryOf);
+    const summaries = (view?.runs ?? []).map((run) => summaryOf(run, this.#complete));
     const changed = summaries.filter((summary) => this.#runs.get(summary.id) !== summary);
     for (const summary of changed) this.#runs.set(summary.id, summary);
     const parts = {

@@ -165,6 +165,7 @@ function saving(parts: ServeParts): WebRoute[] {
       method: 'GET',
       path: '/api/download/:ticket',
       access: 'ticket',
+      isOnce: true,
       answer: async ({ path }) =>
         (await downloads.take(path['ticket'] ?? '')) ??
         refusal(410, 'this download was used already, or is too old', 'Ask for it again in the page.'),

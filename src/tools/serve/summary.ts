@@ -25,11 +25,15 @@ const SHOWN_MAX = 20;
 
 const made = new WeakMap<RunView, RunSummary>();
 
-/** The same object for the same view: whoever sends it knows by that whether it is news. */
-export function summaryOf(view: RunView): RunSummary {
+/**
+ * The same object for the same view: whoever sends it knows by that whether it is news. `complete` puts the state folder
+ * into commands that a hint names.
+ */
+export function summaryOf(view: RunView, complete: (text: string) => string): RunSummary {
   let summary = made.get(view);
   if (!summary) {
-    summary = summarized(view);
+    const blocked = view.blocked.map((block) => ({ ...block, hint: complete(block.hint) }));
+    summary = summarized({ ...view, blocked });
     made.set(view, summary);
   }
   return summary;

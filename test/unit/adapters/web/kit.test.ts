@@ -95,4 +95,10 @@ describe('the router', () => {
   test('a path under another method says under which', () => {
     expect(find('DELETE', '/api/runs/run_1/cancel')).toEqual({ allow: ['POST'] });
   });
+
+  test('what is given once is not used up by a look at its headers', () => {
+    const once = createRouter([{ ...route('GET', '/api/download/:ticket'), isOnce: true }]);
+    expect(once('HEAD', '/api/download/t')).toEqual({ allow: ['GET'] });
+    expect(once('GET', '/api/download/t')).toMatchObject({ path: { ticket: 't' } });
+  });
 });
