@@ -209,6 +209,19 @@ describe('help', () => {
     }
   });
 
+  test.each(['prune', 'list', 'limits', 'audit', 'doctor', 'collect'])(
+    'the examples of %s are taken as they stand',
+    async (name) => {
+      const b = await bench();
+      b.write('in.jsonl', requests(1));
+      await b.ok(['run', 'in.jsonl', '--name', 'nightly']);
+      for (const [command] of EXAMPLES[name] ?? []) {
+        const [, ...words] = command.replace(/ [|>].*$/, '').split(' ');
+        expect([command, (await b.ok(words)).code]).toEqual([command, 0]);
+      }
+    },
+  );
+
   test('every flag has one heading', () => {
     expect(Object.values(FLAG_GROUPS).flat().sort()).toEqual([...FLAG_NAMES].sort());
   });

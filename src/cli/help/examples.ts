@@ -26,7 +26,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
       'a cron job: says nothing unless something is wrong',
     ],
     ['batchrun run few.jsonl --realtime --concurrency 20', 'now, at the full price'],
-    ['jq -c . rows.json | batchrun run - --input-format jsonl -o - > results.jsonl', ''],
+    ["jq -c '.[]' rows.json | batchrun run - --input-format jsonl -o - > results.jsonl", ''],
   ],
   status: [
     ['batchrun status', 'the runs that go on, and the last that ended'],
@@ -75,7 +75,7 @@ export const EXAMPLES: Readonly<Record<string, readonly Example[]>> = {
   ],
   adopt: [['batchrun adopt msgbatch_01ABC --input requests.jsonl --wait', '']],
   prune: [
-    ['batchrun prune --dry-run', 'what would go'],
+    ['batchrun prune --keep-last 10 --dry-run', 'what would go'],
     ['batchrun prune --keep-within 30d --keep-last 10', ''],
   ],
   plan: [
