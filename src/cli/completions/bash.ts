@@ -4,23 +4,7 @@
  */
 import { ASK_RUNS, type CommandShape, type Values } from './shape.ts';
 
-export function bashCompletions(commands: readonly CommandShape[]): string {
-  const names = commands.map(({ name }) => name).join(' ');
-  return `# Completions of batchrun for bash: batchrun completions bash
-_batchrun_words() {
-  local word
-  for word in $1; do
-    case $word in "$cur"*) COMPREPLY+=("$word") ;; esac
-  done
-}
-
-_batchrun_files() {
-  local name
-  compopt -o filenames 2>/dev/null
-  while IFS= read -r name; do COMPREPLY+=("$name"); done < <(compgen "$1" -- "$cur")
-}
-
-# A typed word as the shell would pass it: without its quotes, at home for ~, and nothing in it is run.
+const RUNS = `# A typed word as the shell would pass it: without its quotes, at home for ~, and nothing in it is run.
 _batchrun_plain() {
   plain=$1
   case $plain in
@@ -43,7 +27,25 @@ _batchrun_runs() {
   while IFS= read -r run; do
     case $run in "$cur"*) COMPREPLY+=("$run") ;; esac
   done < <(${ASK_RUNS} \${state[@]+"\${state[@]}"} 2>/dev/null)
+}`;
+
+export function bashCompletions(commands: readonly CommandShape[]): string {
+  const names = commands.map(({ name }) => name).join(' ');
+  return `# Completions of batchrun for bash: batchrun completions bash
+_batchrun_words() {
+  local word
+  for word in $1; do
+    case $word in "$cur"*) COMPREPLY+=("$word") ;; esac
+  done
 }
+
+_batchrun_files() {
+  local name
+  compopt -o filenames 2>/dev/null
+  while IFS= read -r name; do COMPREPLY+=("$name"); done < <(compgen "$1" -- "$cur")
+}
+
+${RUNS}
 
 _batchrun() {
   local cur=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD - 1]} command=\${COMP_WORDS[1]}

@@ -21,7 +21,8 @@ import { systemNow } from '../context.ts';
 import type { Flags } from '../flags/options.ts';
 import { readRules } from '../files/rules-file.ts';
 import { readSchema, type SchemaFile } from '../files/schema-file.ts';
-import { correctedCommand, shellQuote } from '../help/shell.ts';
+import { correctedCommand } from '../corrected-command.ts';
+import { shellQuote } from '../help/shell.ts';
 
 export interface Texts {
   readonly prompt: string | undefined;
