@@ -6,6 +6,7 @@
 import { createServer } from 'node:http';
 import { once } from 'node:events';
 import { Writable } from 'node:stream';
+import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { connectAnthropic, type AnthropicApiOptions, type ApiIdentity } from '../../src/adapters/anthropic/api.ts';
 import { createNodeFetch } from '../../src/adapters/anthropic/node-fetch.ts';
@@ -134,6 +135,27 @@ describe('who calls and where', () => {
     expect(error).toMatchObject({ exit: 2 });
     expect(seen).toEqual([]);
   });
+
+  test.each(['/v1', '/v1/', '/v1/messages', '/v1/messages/batches'])(
+    'a base URL with the path that every call adds (%s) is refused, and the right one is named',
+    async (path) => {
+      const error = await errorOf(connect({ apiKey: 'k', baseURL: `https://gw.example/team${path}` }));
+      expect(error).toMatchObject({
+        code: 'E_CONFIG',
+        exit: 2,
+        hint: 'Set ANTHROPIC_BASE_URL to https://gw.example/team.',
+      });
+    },
+  );
+
+  test.each(['sk-ant-api03-FIRSTHALF\nSECONDHALF', 'sk-ant-…'])(
+    'a key that no header takes (%j) is E_CREDENTIALS, and nothing of it is said',
+    async (apiKey) => {
+      const error = await errorOf(connect({ apiKey }));
+      expect(error).toMatchObject({ code: 'E_CREDENTIALS', exit: 2 });
+      expect(inspect(error)).not.toMatch(/HALF|sk-ant|8230/);
+    },
+  );
 
   test('behind a base URL with a path every call stays below that path, the results too', async () => {
     const clock = new VirtualClock();

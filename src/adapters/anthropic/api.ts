@@ -8,12 +8,12 @@ import { createHash } from 'node:crypto';
 import { Console } from 'node:console';
 import Anthropic from '@anthropic-ai/sdk';
 import type { Clock } from '../../base/clock.ts';
-import { BatchrunError, messageOf, systemCodeOf } from '../../base/errors.ts';
 import { RESULT_IDLE_MS_MAX } from '../../domain/limits.ts';
 import type { RateSeen } from '../../domain/pacing/rate-seen.ts';
 import type { BatchApi, BatchUpload, Files } from '../../domain/ports.ts';
 import type { BatchInfo } from '../../domain/model.ts';
 import { parseBatch, parseModel, parsePage } from './parse.ts';
+import { connectError, refuseBaseUrl } from './connect-error.ts';
 import { apiError, retryAfterMs, toApiError, unreadable } from './failure.ts';
 import { webSource, withIdleLimit } from './idle.ts';
 import { countTokens } from './count-tokens.ts';
@@ -72,19 +72,11 @@ export async function connectAnthropic(options: AnthropicApiOptions): Promise<Ap
     const headers = new Headers(req.headers);
     const credential = headers.get('authorization')?.replace(/^Bearer /, '') ?? headers.get('x-api-key') ?? '';
     const workspace = headers.get(WORKSPACE) ?? `key_${fingerprint(credential)}`;
-    const baseUrl = url.slice(0, url.indexOf(probe));
-    if (!/^https?:\/\//.test(baseUrl))
-      throw new BatchrunError('E_CONFIG', `the base URL ${baseUrl} is not http or https`, {
-        hint: 'Write ANTHROPIC_BASE_URL with its scheme, for example http://127.0.0.1:8787.',
-      });
+    const baseUrl = url.slice(0, url.lastIndexOf(probe));
+    refuseBaseUrl(baseUrl);
     return { api: createApi(client, { ...options, origin: baseUrl, workspace }), baseUrl, credential };
   } catch (error) {
-    if (systemCodeOf(error) === 'ERR_INVALID_URL') {
-      throw new BatchrunError('E_CONFIG', `the base URL is not a URL: ${messageOf(error)}`, {
-        hint: 'Check ANTHROPIC_BASE_URL: it begins with https://.',
-      });
-    }
-    throw toApiError(error, options.clock.now());
+    throw connectError(error, options.clock.now());
   }
 }
 

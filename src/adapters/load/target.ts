@@ -4,8 +4,7 @@
  */
 import { Console } from 'node:console';
 import Anthropic from '@anthropic-ai/sdk';
-import { BatchrunError, messageOf, systemCodeOf } from '../../base/errors.ts';
-import { toApiError } from '../anthropic/failure.ts';
+import { connectError, refuseBaseUrl } from '../anthropic/connect-error.ts';
 
 export interface MessagesTarget {
   readonly url: URL;
@@ -23,6 +22,8 @@ export interface TargetOptions {
 
 const API_VERSION = '2023-06-01';
 const PATH = '/v1/messages';
+/** What people set the address with. */
+const NAMED = 'ANTHROPIC_BASE_URL (or --target)';
 /** Answers as they are: what packs them would be in the times. */
 const PLAIN = { 'content-type': 'application/json', accept: '*/*', 'accept-encoding': 'identity' } as const;
 
@@ -36,16 +37,12 @@ export async function messagesTarget({ stderr, apiKey, baseURL }: TargetOptions)
       ...(baseURL === undefined ? {} : { baseURL }),
     });
     const { req, url } = await client.buildRequest({ method: 'post', path: PATH, body: {} });
+    refuseBaseUrl(url.slice(0, url.lastIndexOf(PATH)), NAMED);
     const headers = Object.fromEntries(new Headers(req.headers));
     delete headers['content-length'];
     return { url: new URL(url), headers: { ...headers, ...PLAIN } };
   } catch (error) {
-    if (systemCodeOf(error) === 'ERR_INVALID_URL') {
-      throw new BatchrunError('E_CONFIG', `the base URL is not a URL: ${messageOf(error)}`, {
-        hint: 'Check ANTHROPIC_BASE_URL, or what --target says: it begins with https:// or http://.',
-      });
-    }
-    throw toApiError(error, Date.now());
+    throw connectError(error, Date.now(), NAMED);
   }
 }
 
@@ -54,6 +51,7 @@ export const NO_KEY = 'sim';
 
 /** Of a server that asks for no key: the simulator, a stand-in. */
 export function keylessTarget(origin: string): MessagesTarget {
+  refuseBaseUrl(origin.replace(/\/+$/, ''), NAMED);
   const headers = { 'x-api-key': NO_KEY, 'anthropic-version': API_VERSION, ...PLAIN };
   return { url: new URL(`${origin.replace(/\/+$/, '')}${PATH}`), headers };
 }
