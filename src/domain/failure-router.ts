@@ -8,8 +8,6 @@
  */
 import { redact } from '../base/log.ts';
 import type { Rng } from '../base/random.ts';
-import { LONG_OUTPUT_BETA, REALTIME_BYTES_MAX } from './limits.ts';
-import type { Lane, RetryLaneMode } from './model.ts';
 import type { RateSeen } from './pacing/rate-seen.ts';
 import { routeDeviation } from './answer-check.ts';
 import type { ResultLine } from './result-line.ts';
@@ -134,6 +132,15 @@ export function routeCreate(failure: ApiFailure, bodyComplete: boolean): CreateV
   return surelyNothing ? { kind: 'sealed_wait', waitMs: failure.retryAfterMs } : { kind: 'uncertain' };
 }
 
+/**
+ * What the refused look at the list of batches says. The list is always there: where it is not found, the base URL is
+ * not that of the API. For a batch or a row the same status means that alone.
+ */
+export function routeList(failure: ApiFailure): CreateVerdict {
+  const isElsewhere = !failure.unreadable && (failure.status === 404 || failure.status === 405);
+  return isElsewhere ? block(failure, 'endpoint') : routeCreate(failure, false);
+}
+
 /** What becomes of a row by its line. `attemptsSoFar` includes its try; `asksAgain`: where it breaks the schema. */
 export function routeResult(
   line: Pick<ResultLine, 'type' | 'errorType' | 'errorMessage' | 'errorCode' | 'stopReason' | 'deviation'>,
@@ -234,7 +241,7 @@ const BLOCKS = {
   endpoint: {
     scope: 'key',
     says: 'the base URL does not answer as the Claude API does',
-    hint: 'Check ANTHROPIC_BASE_URL (`batchrun doctor` shows it): a proxy must pass /v1/messages/batches on.',
+    hint: 'Check ANTHROPIC_BASE_URL (`batchrun doctor` shows it): it ends before /v1, and a proxy must pass /v1/messages/batches on. Where the address is a mistake, `batchrun cancel` gives the run up before you set another: a run keeps its address.',
   },
 } as const;
 
@@ -269,32 +276,4 @@ export interface BackoffBounds {
 /** Full jitter: anything from 0 to base x 2^(attempt-1), at most maxMs. `attempt` counts from 1. */
 export function backoffMs(attempt: number, rng: Rng, { baseMs = 1_000, maxMs = 60_000 }: BackoffBounds = {}): number {
   return Math.floor(rng.next() * Math.min(maxMs, baseMs * 2 ** Math.max(0, attempt - 1)));
-}
-
-export interface RetryLaneQuestion {
-  readonly mode: RetryLaneMode;
-  /** Rows of the run that wait for a retry now, this one included. */
-  readonly waitingNow: number;
-  readonly runRows: number;
-  /** Bytes of this row's request, and its betas. */
-  readonly requestBytes: number;
-  readonly betas: readonly string[];
-}
-
-/** Up to so many rows waiting at once are tried again in the realtime lane (`--retry-lane auto`). */
-export function realtimeRetryRowsMax(runRows: number): number {
-  return Math.max(100, Math.floor(runRows / 100));
-}
-
-/** Rows over the size of a Messages request, or with the batch-only long output, have no other lane than batch. */
-export function realtimeAllowed(row: Pick<RetryLaneQuestion, 'requestBytes' | 'betas'>): boolean {
-  return row.requestBytes <= REALTIME_BYTES_MAX && !row.betas.includes(LONG_OUTPUT_BETA);
-}
-
-/** The lane of a row's next attempt; null: there is none (`--retry-lane none`). */
-export function retryLane(question: RetryLaneQuestion): Lane | null {
-  if (question.mode === 'none') return null;
-  if (question.mode === 'batch' || !realtimeAllowed(question)) return 'batch';
-  if (question.mode === 'realtime') return 'realtime';
-  return question.waitingNow <= realtimeRetryRowsMax(question.runRows) ? 'realtime' : 'batch';
 }

@@ -2,10 +2,37 @@
  * Which lane a chunk or a waiting row of a run goes to: what the user forces comes first, then what its route
  * has chosen, then what a row can do at all, then a deadline that presses, then how many wait at once.
  */
-import { realtimeAllowed, retryLane } from './failure-router.ts';
-import { REALTIME_BYTES_MAX } from './limits.ts';
+import { LONG_OUTPUT_BETA, REALTIME_BYTES_MAX } from './limits.ts';
 import { laneOfMix } from './lane-mix.ts';
-import { wishesOf, type ChunkRecord, type Lane, type LaneMode, type RunRecord } from './model.ts';
+import { wishesOf, type ChunkRecord, type Lane, type LaneMode, type RetryLaneMode, type RunRecord } from './model.ts';
+
+export interface RetryLaneQuestion {
+  readonly mode: RetryLaneMode;
+  /** Rows of the run that wait for a retry now, this one included. */
+  readonly waitingNow: number;
+  readonly runRows: number;
+  /** Bytes of this row's request, and its betas. */
+  readonly requestBytes: number;
+  readonly betas: readonly string[];
+}
+
+/** Up to so many rows waiting at once are tried again in the realtime lane (`--retry-lane auto`). */
+export function realtimeRetryRowsMax(runRows: number): number {
+  return Math.max(100, Math.floor(runRows / 100));
+}
+
+/** Rows over the size of a Messages request, or with the batch-only long output, have no other lane than batch. */
+export function realtimeAllowed(row: Pick<RetryLaneQuestion, 'requestBytes' | 'betas'>): boolean {
+  return row.requestBytes <= REALTIME_BYTES_MAX && !row.betas.includes(LONG_OUTPUT_BETA);
+}
+
+/** The lane of a row's next attempt; null: there is none (`--retry-lane none`). */
+export function retryLane(question: RetryLaneQuestion): Lane | null {
+  if (question.mode === 'none') return null;
+  if (question.mode === 'batch' || !realtimeAllowed(question)) return 'batch';
+  if (question.mode === 'realtime') return 'realtime';
+  return question.waitingNow <= realtimeRetryRowsMax(question.runRows) ? 'realtime' : 'batch';
+}
 
 type ChunkShape = Pick<ChunkRecord, 'kind' | 'betas' | 'mix' | 'bytes'>;
 

@@ -70,12 +70,31 @@ function refuseForeign(name: string, head: Buffer): void {
 function refusePrettyPrinted(name: string, text: string): void {
   const line = firstLine(text).trim();
   const goesOn = text.length > firstLine(text).length;
+  if (isObjectWithComma(line)) {
+    throw new BatchrunError(
+      'E_INPUT_FORMAT',
+      `${name} has a comma behind the object of its first line: lines of JSON Lines have none between them`,
+      {
+        hint: "Take them away: sed 's/,[[:space:]]*$//' FILE > FILE.jsonl (the elements of an array need [ and ] around).",
+      },
+    );
+  }
   if (!goesOn || !(line === '{' || /[,{[]$/.test(line))) return;
   throw new BatchrunError(
     'E_INPUT_FORMAT',
     `${name} has a JSON object over several lines; rows are one object a line (JSON Lines), an array of objects, or {"requests":[…]}`,
     { hint: 'Make one line of each object: jq -c . FILE > FILE.jsonl (an array inside an object: jq -c ".key[]").' },
   );
+}
+
+function isObjectWithComma(line: string): boolean {
+  if (!line.endsWith('},')) return false;
+  try {
+    JSON.parse(line.slice(0, -1));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function extensionOf(name: string): string {

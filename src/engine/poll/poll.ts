@@ -4,7 +4,7 @@
  * A batch that the list does not show is asked for by itself. 404 is a passing fault for an hour (seen for minutes,
  * even after the end: sdk-python#1432); after that a person is asked, and everything is kept.
  */
-import { routeCreate, type BlockedVerdict } from '../../domain/failure-router.ts';
+import { routeList, type BlockedVerdict } from '../../domain/failure-router.ts';
 import { BATCH_MISSING_MS_MAX } from '../../domain/limits.ts';
 import type { AttemptRecord, BatchInfo, BatchRecord, Block } from '../../domain/model.ts';
 import { hasForeign, noteForeign } from '../upload/foreign.ts';
@@ -143,7 +143,7 @@ async function lookInto(session: Session, following: Following, runIds: readonly
       const failure = apiFailureOrThrow(error);
       noteFailure(session, 'list', failure, link);
       retryAfterMs = failure.retryAfterMs;
-      const verdict = routeCreate(failure, false);
+      const verdict = routeList(failure);
       if (verdict.kind !== 'blocked') return { retryAfterMs, itsOwn: keys.several && failure.status === 429 };
       refusal = verdict;
       await refuseLook(session, link, verdict, runIds);

@@ -4,7 +4,7 @@
  */
 import { failpoint } from '../../base/failpoint.ts';
 import { isBatchrunError, messageOf } from '../../base/errors.ts';
-import { routeCreate, type ApiFailure } from '../../domain/failure-router.ts';
+import { routeCreate, routeList, type ApiFailure } from '../../domain/failure-router.ts';
 import { paths } from '../../domain/ids.ts';
 import type { BatchInfo, ChunkRecord } from '../../domain/model.ts';
 import type { KeyLink } from '../engine.ts';
@@ -147,7 +147,7 @@ async function newestBatchId(session: Session, { link, runIds, onListed }: Creat
     const failure = apiFailureOf(error);
     if (!failure) throw error;
     noteFailure(session, 'list', failure, link);
-    const verdict = routeCreate(failure, false);
+    const verdict = routeList(failure);
     if (verdict.kind === 'blocked') await refuseKey(session, link, verdict, runIds);
     else pauseCreates(session, failure, link);
     return undefined;

@@ -1,15 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { seededRng } from '../../../src/base/random.ts';
 import type { ApiFailure } from '../../../src/domain/failure-router.ts';
-import {
-  backoffMs,
-  realtimeAllowed,
-  realtimeRetryRowsMax,
-  retryLane,
-  routeCreate,
-  routeRealtime,
-  routeResult,
-} from '../../../src/domain/failure-router.ts';
+import { backoffMs, routeCreate, routeList, routeRealtime, routeResult } from '../../../src/domain/failure-router.ts';
+import { realtimeAllowed, realtimeRetryRowsMax, retryLane } from '../../../src/domain/lanes.ts';
 import { LONG_OUTPUT_BETA, REALTIME_BYTES_MAX } from '../../../src/domain/limits.ts';
 
 const NOTHING: ApiFailure = {
@@ -171,6 +164,19 @@ describe('a create that failed', () => {
     expect(verdict.message).not.toContain('abcdefghijkl');
     expect(verdict.message.length).toBeLessThan(450);
     expect(verdict.hint).toContain('ANTHROPIC_API_KEY');
+  });
+});
+
+describe('a look at the list', () => {
+  it.each([404, 405])('that is not there (%d) is the base URL of something else: a person must act', (status) => {
+    const verdict = routeList(answer(status, 'not_found_error', { message: 'Not Found' }));
+    expect(verdict).toMatchObject({ kind: 'blocked', reason: 'endpoint', scope: 'key' });
+    expect(verdict).toHaveProperty('hint', expect.stringContaining('ANTHROPIC_BASE_URL'));
+  });
+
+  it.each([400, 401, 429, 500, 529])('with %d says what a create with it says', (status) => {
+    const failure = answer(status, 'some_error', { message: 'No' });
+    expect(routeList(failure)).toEqual(routeCreate(failure, false));
   });
 });
 
