@@ -42,7 +42,7 @@ export const ERROR_CATALOGUE = {
   },
   E_ORIGIN: {
     exit: 2,
-    hint: 'Set ANTHROPIC_BASE_URL to what it was when the run was submitted, or use another --state folder.',
+    hint: 'Set ANTHROPIC_BASE_URL to what it was when the run was submitted, or use another --state folder. Where the old address was a mistake, set it once more for `batchrun cancel <run>`: that gives the run up.',
   },
   E_OUTPUT_TAKEN: { exit: 2, hint: 'Give another file with --output, or allow it with --overwrite.' },
   E_NOT_CONFIRMED: { exit: 2, hint: 'Add --yes to go on without a question.' },

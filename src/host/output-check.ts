@@ -77,7 +77,9 @@ function checkPath({ path, overwrite, runId, runs }: PathCheck): void {
   const own = runs.some((run) => run.id === runId && (run.output === path || run.errors === path));
   if (overwrite || own) return;
   if (other && other.state !== 'done') {
-    throw new BatchrunError('E_OUTPUT_TAKEN', `${path} is the output of ${other.id}, which is not finished`);
+    throw new BatchrunError('E_OUTPUT_TAKEN', `${path} is the output of ${other.id}, which is not finished`, {
+      hint: `Give another file with --output. Where that run was a mistake: \`batchrun cancel ${other.id}\` stops it, and --overwrite lets this one have its file.`,
+    });
   }
   if (existsSync(path)) {
     const whose = other ? `was written by ${other.id}` : 'exists already';

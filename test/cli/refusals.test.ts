@@ -67,6 +67,27 @@ describe('rows', () => {
     expect(ended.stderr).toMatch(text);
   });
 
+  test('where no row can be sent, nobody is told to send the good ones alone', async () => {
+    const b = await bench();
+    b.write('in.csv', csv(2));
+    const ask = ['submit', 'in.csv', ...ASK.map((word) => (word === '200' ? '900000' : word))];
+    for (const mode of ['fail', 'skip']) {
+      const ended = await refused(b, [...ask, '--on-invalid', mode]);
+      expect(ended.stderr).toMatch(/max_tokens is 900,000/);
+      expect(ended.stderr).toMatch(/the flag/);
+      expect(ended.stderr).not.toContain('--on-invalid skip');
+    }
+  });
+
+  test('a run that has the output and is not finished is named, with the way to stop it', async () => {
+    const b = await bench(ENDLESS);
+    b.write('in.jsonl', requests(1));
+    await b.ok(['submit', 'in.jsonl']);
+    b.write('in.jsonl', requests(2));
+    const ended = await refused(b, ['submit', 'in.jsonl'], 1);
+    expect(ended.stderr).toMatch(/`batchrun cancel run_\w+` stops it, and --overwrite/);
+  });
+
   test('another url than /v1/messages is refused by its name', async () => {
     const b = await bench();
     b.write('in.jsonl', jsonl([{ custom_id: 'a', method: 'POST', url: '/v1/embeddings', body: params('x') }]));

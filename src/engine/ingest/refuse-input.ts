@@ -31,10 +31,16 @@ export function refuseWhatCannotBeSent({ inputs, problems, rows, onInvalid }: Re
     throw new BatchrunError(
       'E_INPUT_INVALID',
       `${problems.rows} of ${rows} rows cannot be sent; nothing was sent and no run was made`,
-      { details },
+      { details, ...(problems.rows === rows ? { hint: ALL_BAD } : {}) },
     );
   }
   if (problems.rows === rows) {
-    throw new BatchrunError('E_INPUT_INVALID', `none of the ${rows} rows can be sent; no run was made`, { details });
+    throw new BatchrunError('E_INPUT_INVALID', `none of the ${rows} rows can be sent; no run was made`, {
+      details,
+      hint: ALL_BAD,
+    });
   }
 }
+
+/** There are no good ones that could be sent alone. */
+const ALL_BAD = 'Mend the rows, or the flag where each of them has the same problem, and submit again.';

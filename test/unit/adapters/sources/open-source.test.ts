@@ -57,6 +57,14 @@ describe('the format', () => {
     expect(outline(await readAll([await tempFile('a.json', '{"a":1}')]))).toEqual(['1 {"a":1}']);
   });
 
+  it('is refused where commas stand between the lines, with a command that takes them away', async () => {
+    await expect(openSource([await tempFile('a.jsonl', '{"a":1},\n{"a":2},\n')])).rejects.toMatchObject({
+      code: 'E_INPUT_FORMAT',
+      message: expect.stringContaining('comma'),
+      hint: expect.stringContaining('sed'),
+    });
+  });
+
   it('does not matter for an input without rows', async () => {
     expect(await readAll([await tempFile('empty', '')])).toEqual([]);
     expect(await readAll([await tempFile('blank.jsonl', ' \n\n')])).toEqual([]);
