@@ -13,11 +13,17 @@ import { withState } from './help/state-hints.ts';
 
 const SIGNAL_EXITS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 
+/** What these have sent goes on without them. */
+const DRIVING: ReadonlySet<string> = new Set(['submit', 'run', 'collect', 'cancel', 'retry', 'resolve', 'adopt']);
+const STOPPED_AT_ONCE =
+  'Stopped at once; the state is kept. What was sent goes on at the API and will be billed: `batchrun status` names it.\n';
+
 async function main(): Promise<number> {
   // Talk that nobody can hear (a log pipe that died, a log on a full disk) must not end paid work, and whoever writes
   // data is told by the write: without a listener either would end the process.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   const stop = new AbortController();
+  const argv = process.argv.slice(2);
   let flags: Flags | undefined;
   let signalExit: number | undefined;
   tellWarnings(() => flags);
@@ -26,7 +32,11 @@ async function main(): Promise<number> {
   for (const [name, code] of Object.entries(SIGNAL_EXITS)) {
     process.on(name, () => {
       // The second one means it: at once, the state is safe at any instant.
-      if (signalExit !== undefined) process.exit(signalExit);
+      if (signalExit !== undefined) {
+        if (DRIVING.has(argv[0] ?? '') && !isJsonLog(flags))
+          process.stderr.write(completed(STOPPED_AT_ONCE, flags?.state));
+        process.exit(signalExit);
+      }
       signalExit = code;
       stop.abort();
       const text = 'Stopping after the step in hand; once more to stop at once.';
@@ -35,7 +45,6 @@ async function main(): Promise<number> {
     });
   }
   let code = 0;
-  const argv = process.argv.slice(2);
   try {
     await armFromEnvironment();
     const { packageVersion } = await import('./help/version.ts');

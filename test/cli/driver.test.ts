@@ -87,6 +87,32 @@ describe('a second driver', () => {
     expect(b.calls('batches.create')).toBe(1);
   });
 
+  test('a run that is turned away says that its rows are sent all the same', async () => {
+    const b = await bench(ENDLESS);
+    await submitted(b);
+    const first = await driving(b);
+    b.write('other.jsonl', requests(2));
+    const turned = await b.exits(6, ['run', 'other.jsonl']);
+    const id = /; it takes (run_\w+) up and sends its rows/.exec(turned.stderr)?.[1];
+    const skipping = await b.ok(['run', 'other.jsonl', '--skip-if-locked']);
+    expect(skipping.stderr).toContain(`it takes ${id} up and sends its rows`);
+    first.kill('SIGINT');
+    await first.ended;
+  });
+
+  test('a stop of several runs names the command for each', async () => {
+    const b = await bench(ENDLESS);
+    b.write('in.jsonl', requests(2));
+    const first = (await b.ok(['submit', 'in.jsonl'])).stdout.trim();
+    const second = (await b.ok(['submit', 'in.jsonl', '--again', '-o', 'second.jsonl'])).stdout.trim();
+    const running = b.start(['collect']);
+    await running.says(/Safe to stop/);
+    running.kill('SIGINT');
+    expect((await running.ended).stderr).toContain(
+      `To stop them: \`batchrun cancel ${first}\`, \`batchrun cancel ${second}\``,
+    );
+  });
+
   test('exits 0 with --skip-if-locked, and says why', async () => {
     const b = await bench(ENDLESS);
     await submitted(b);

@@ -66,7 +66,10 @@ test('Ctrl-C twice exits at once, even while an answer is waited for, and the ne
   running.kill('SIGINT');
   await running.says(/once more to stop at once/);
   running.kill('SIGINT');
-  expect(await running.ended).toMatchObject({ code: 130, signal: null });
+  const ended = await running.ended;
+  expect(ended).toMatchObject({ code: 130, signal: null });
+  // Whoever means it twice still hears that something may go on and cost.
+  expect(ended.stderr).toMatch(/What was sent goes on at the API and will be billed: `batchrun status`/);
   const collected = await b.ok(['collect']);
   expect(collected.stderr).toMatch(/made after all/);
   expectAnswers(b.lines('in.results.jsonl'), asked(3));

@@ -78,11 +78,11 @@ export async function driveAndReport(context: Context, store: Store, options: Dr
     progress.stop();
     if (!isBatchrunError(error, 'E_API_UNREACHABLE')) notify.failed(error);
     if (flags.skipIfLocked === true && isBatchrunError(error, 'E_LOCKED')) {
-      if (flags.quiet !== true) terminal.talk(`${error.message}: nothing to do here`);
+      if (flags.quiet !== true) terminal.talk(`${error.message}: ${leftText(options)}`);
       if (flags.json === true) await terminal.data(jsonText({ runs: [] }));
       return EXIT.ok;
     }
-    throw error;
+    throw isBatchrunError(error, 'E_LOCKED') ? lockedOut(error, options) : error;
   } finally {
     limited.clear();
     await account.close();
@@ -90,6 +90,23 @@ export async function driveAndReport(context: Context, store: Store, options: Dr
     await metrics.stop();
     await notify.finish();
   }
+}
+
+/** What becomes of the rows where another process drives: `run` has made its run before it was turned away. */
+function leftText({ command, runIds }: DriveOptions): string {
+  return command === 'run' && runIds !== null
+    ? `it takes ${runIds.join(', ')} up and sends its rows`
+    : 'nothing to do here';
+}
+
+/** Nobody must believe that nothing was made, and submit the rows once more under another name. */
+function lockedOut(error: BatchrunError, options: DriveOptions): BatchrunError {
+  if (options.command !== 'run' || options.runIds === null) return error;
+  return new BatchrunError('E_LOCKED', `${error.message}; ${leftText(options)}`, {
+    cause: error,
+    details: error.details,
+    hint: 'Run the same command again later: it goes on with that run. With --retry-lock 10m it waits here, with --skip-if-locked it leaves it to the other process.',
+  });
 }
 
 function driveRequest(context: Context, engine: ApiEngine, options: DriveOptions): DriveRequest {
@@ -223,7 +240,7 @@ export function stoppedText(views: readonly RunView[]): string {
       .join(', ');
     lines.push(
       `${plural(open.length, 'batch', 'batches')} (${ids}${open.length > 3 ? ', …' : ''}) with ${plural(rows, 'row')} ${open.length === 1 ? 'goes' : 'go'} on at the API and will be billed.`,
-      `To stop ${open.length === 1 ? 'it' : 'them'}: batchrun cancel ${open[0]?.view.id ?? 'latest'}`,
+      `To stop ${open.length === 1 ? 'it' : 'them'}: ${cancelText([...new Set(open.map(({ view }) => view.id))])}`,
     );
   }
   const doubtful = views.reduce(
@@ -234,6 +251,12 @@ export function stoppedText(views: readonly RunView[]): string {
     lines.push(`In doubt: ${plural(doubtful, 'chunk')} got no clear answer; batches of them may go on and be billed.`);
   }
   return lines.join('\n');
+}
+
+/** A command for each run: who pastes one and believes that all has stopped pays for the rest. */
+function cancelText(runIds: readonly string[]): string {
+  const commands = runIds.map((runId) => `batchrun cancel ${runId}`);
+  return commands.length === 1 ? commands.join('') : commands.map((command) => `\`${command}\``).join(', ');
 }
 
 /** E_API_UNREACHABLE: the work goes on with the next command. */
