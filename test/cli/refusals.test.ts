@@ -74,7 +74,7 @@ describe('rows', () => {
     for (const mode of ['fail', 'skip']) {
       const ended = await refused(b, [...ask, '--on-invalid', mode]);
       expect(ended.stderr).toMatch(/max_tokens is 900,000/);
-      expect(ended.stderr).toMatch(/the flag/);
+      expect(ended.stderr).toMatch(/the setting/);
       expect(ended.stderr).not.toContain('--on-invalid skip');
     }
   });

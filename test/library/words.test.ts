@@ -100,7 +100,7 @@ describe('an error', () => {
       });
       await expect(batchrun[call](path, { model: 'claude-haiku-5-5', prompt: '{{text}}' })).rejects.toMatchObject({
         code: 'E_INPUT_INVALID',
-        hint: expect.stringContaining("`onInvalid: 'skip'`") as string,
+        hint: expect.stringContaining('the setting') as string,
         details: { problems: [{ message: expect.stringContaining('`maxTokens`') as string }, {}] },
       });
     }

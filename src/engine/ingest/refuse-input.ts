@@ -43,4 +43,4 @@ export function refuseWhatCannotBeSent({ inputs, problems, rows, onInvalid }: Re
 }
 
 /** There are no good ones that could be sent alone. */
-const ALL_BAD = 'Mend the rows, or the flag where each of them has the same problem, and submit again.';
+const ALL_BAD = 'Mend the rows, or the setting where each of them has the same problem, and submit again.';
