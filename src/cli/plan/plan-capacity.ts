@@ -12,7 +12,7 @@ import { accountFor } from './plan-account.ts';
 import type { Flags } from '../flags/options.ts';
 import { capacityText } from '../render/capacity-text.ts';
 import { writeReport } from '../files/report-file.ts';
-import { correctedCommand } from '../corrected-command.ts';
+import { correctedCommand } from '../help/corrected-command.ts';
 import { jsonText } from '../terminal/ui.ts';
 
 /** What a call of a load is taken to be where nobody says: the request of the documentation's own example of a price. */

@@ -21,7 +21,7 @@ import { systemNow } from '../context.ts';
 import type { Flags } from '../flags/options.ts';
 import { readRules } from '../files/rules-file.ts';
 import { readSchema, type SchemaFile } from '../files/schema-file.ts';
-import { correctedCommand } from '../corrected-command.ts';
+import { correctedCommand } from '../help/corrected-command.ts';
 import { shellQuote } from '../help/shell.ts';
 
 export interface Texts {

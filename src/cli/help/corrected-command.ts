@@ -1,8 +1,8 @@
 /**
  * Corrected commands: what the user typed, with what was missing, ready to be pasted.
  */
-import { shellQuote } from './help/shell.ts';
-import { withoutSecretWords } from './help/typed-secrets.ts';
+import { shellQuote } from './shell.ts';
+import { withoutSecretWords } from './typed-secrets.ts';
 
 /** `batchrun submit …` as typed, with more flags at its end. */
 export function correctedCommand(argv: readonly string[], more: readonly string[]): string {
