@@ -56,7 +56,7 @@ describe.skipIf(isMissing)('the live page of a load test', () => {
     await page.waitForSelector('figure[aria-label*="5 users"]');
     // The field says what was asked for last, not what the test began with.
     const before = await page.title();
-    await expect.poll(() => page.title(), { timeout: 10_000 }).not.toBe(before);
+    await expect.poll(() => page.title()).not.toBe(before);
     expect(await page.locator('#load-value').inputValue()).toBe('5');
     expect(await page.locator('.keys').first().innerText()).toMatch(/succeeded\s+refused \(429\)\s+failed/);
     expect(trouble).toEqual([]);
@@ -89,7 +89,7 @@ describe.skipIf(isMissing)('the live page of a load test', () => {
     expect((await taken).status()).toBe(200);
     await page.locator('#load-set').focus();
     const before = await page.title();
-    await expect.poll(() => page.title(), { timeout: 10_000 }).not.toBe(before);
+    await expect.poll(() => page.title()).not.toBe(before);
     expect(await page.locator('#load-value').inputValue()).toBe('0.5');
     expect(await page.locator('main').innerText()).not.toMatch(/\busers?\b/);
     expect(trouble).toEqual([]);

@@ -36,7 +36,7 @@ describe.skipIf(isMissing)('a page that is open', () => {
     await page.locator('#who', { hasText: 'batchrun run drives' }).waitFor();
 
     await page.locator('.chip', { hasText: /^done$/ }).waitFor();
-    await expect.poll(() => page.title(), { timeout: 30_000 }).toBe('done · before its eyes · batchrun');
+    await expect.poll(() => page.title()).toBe('done · before its eyes · batchrun');
     expect((await driving.ended).code).toBe(0);
     await page.waitForSelector('#grid[aria-label="6 chunks: 6 collected. Arrow keys choose one."]');
     expect(await page.locator('.state .legend').innerText()).toMatch(/60\s*succeeded/);

@@ -145,7 +145,7 @@ async function interrupted(): Promise<Seen> {
   const running = new Running(child);
   child.stdin.write(requests(1));
   // The ledger is opened after the signals are listened to.
-  await expect.poll(() => b.has('.batchrun/state.db'), { timeout: 10_000 }).toBe(true);
+  await expect.poll(() => b.has('.batchrun/state.db')).toBe(true);
   child.kill('SIGINT');
   await running.says(/Stopping/);
   child.stdin.end(requests(1, 'second').replace('row-1', 'row-2'));

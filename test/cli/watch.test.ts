@@ -46,7 +46,7 @@ describe('on a terminal', () => {
   });
 
   test('a run goes to done before its eyes, and what it came to stays in the terminal', async () => {
-    const b = await waiting('nightly', { batchDurationMs: [2_500, 3_000] });
+    const b = await waiting('nightly', { batchDurationMs: [8_000, 8_500] });
     const pty = watching(b);
     await pty.shows(/nobody drives: batchrun collect/);
     const collecting = b.start(['collect']);

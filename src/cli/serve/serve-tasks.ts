@@ -81,15 +81,17 @@ export class CommandTasks implements ServeTasks {
   #start(run: string, args: readonly string[]): TaskView {
     const [, program = ''] = process.argv;
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => name !== TOKEN_VARIABLE));
-    // A group of its own: Ctrl-C in the terminal is passed on once, by `close`.
-    const child = spawn(process.execPath, [program, ...args, ...this.#flags()], {
+    // A group of its own: Ctrl-C in the terminal is passed on once, by `close`. Where no file can be opened any more it
+    // has no pipes, and says so in an event that must have a listener by then.
+    const child: ChildProcess = spawn(process.execPath, [program, ...args, ...this.#flags()], {
       env,
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+    const closed = once(child, 'close');
     const lines: string[] = [];
     for (const stream of [child.stdout, child.stderr]) {
-      createInterface({ input: stream }).on('line', (line) => note(lines, line));
+      if (stream) createInterface({ input: stream }).on('line', (line) => note(lines, line));
     }
     const task: Task = {
       id: this.#nextId++,
@@ -99,7 +101,7 @@ export class CommandTasks implements ServeTasks {
       child,
       lines,
       exit: null,
-      ended: once(child, 'close').then(
+      ended: closed.then(
         ([code]: unknown[]) => void (task.exit = typeof code === 'number' ? code : 130),
         (error: unknown) => {
           note(lines, messageOf(error));
