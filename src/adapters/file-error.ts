@@ -2,7 +2,7 @@
  * What the system says of a file, as an error of ours that names it. Apart from disk-files.ts, because `status` needs no
  * more of it than this.
  */
-import { BatchrunError, isBatchrunError, messageOf, systemCodeOf } from '../base/errors.ts';
+import { BatchrunError, fileReasonOf, isBatchrunError, systemCodeOf } from '../base/errors.ts';
 
 /** The system's code in the words of the error catalogue. */
 export function fileError(error: unknown, file: string): unknown {
@@ -12,14 +12,5 @@ export function fileError(error: unknown, file: string): unknown {
   if (code === 'ENOSPC' || code === 'EDQUOT') {
     return new BatchrunError('E_DISK_FULL', `the disk is full: writing ${file}`, options);
   }
-  const reasons: Readonly<Record<string, string>> = {
-    EACCES: 'permission denied',
-    EPERM: 'permission denied',
-    EROFS: 'the file system is read-only',
-    EISDIR: 'it is a folder',
-    ENOTDIR: 'a part of the path is a file',
-    ENOENT: 'no such file or folder',
-    EFBIG: 'the file would be larger than allowed here',
-  };
-  return new BatchrunError('E_FILE', `${file}: ${reasons[code ?? ''] ?? messageOf(error)}`, options);
+  return new BatchrunError('E_FILE', `${file}: ${fileReasonOf(error)}`, options);
 }

@@ -61,3 +61,18 @@ export function systemCodeOf(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
 }
+
+const FILE_REASONS: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EROFS: 'the file system is read-only',
+  EISDIR: 'it is a folder',
+  ENOTDIR: 'a part of the path is a file',
+  ENOENT: 'no such file or folder',
+  EFBIG: 'the file would be larger than allowed here',
+};
+
+/** Why the system refuses a file, in words for whoever named it. */
+export function fileReasonOf(error: unknown): string {
+  return FILE_REASONS[systemCodeOf(error) ?? ''] ?? messageOf(error);
+}

@@ -114,7 +114,7 @@ export function plain<T extends object>(view: T): T {
 }
 
 /** What the last digits of a double alone make long. Everything else, also what a user gave, stays to the last digit. */
-function withoutNoise(value: number): number {
+export function withoutNoise(value: number): number {
   const rounded = Number(value.toPrecision(15));
   return String(value).length - String(rounded).length > 2 ? rounded : value;
 }

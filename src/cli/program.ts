@@ -112,6 +112,19 @@ function outputs(): OutputConfiguration {
   return {
     writeOut: (text) => void process.stdout.write(shown(text)),
     writeErr: (text) => void process.stderr.write(harmless(shown(text))),
-    outputError: (text, write) => write(withoutSecrets(text)),
+    outputError: (text, write) => write(withoutSecrets(withOwners(text))),
   };
+}
+
+/** Of a flag that the command does not take but others do: these, in place of one whose name is like it. */
+export function withOwners(message: string): string {
+  const [, flag = ''] = /unknown option '--([a-z][a-z-]*)/.exec(message) ?? [];
+  const name = flag.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+  const owners = Object.entries(COMMAND_FLAGS).flatMap(([command, flags]) =>
+    flags.some((one) => one === name) ? command : [],
+  );
+  if (owners.length === 0) return message;
+  const [first = ''] = message.split('\n', 1);
+  const [some, more] = [owners.slice(0, 4), owners.length > 4 ? ' and others' : ''];
+  return `${first}\n(--${flag} is a flag of ${some.join(', ')}${more})${message.endsWith('\n') ? '\n' : ''}`;
 }

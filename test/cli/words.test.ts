@@ -7,7 +7,10 @@ import { ASK, bench, csv, requests } from '../support/cli.ts';
 describe('a command line that is refused', () => {
   test.each([
     [['report'], "error: missing required argument 'what'\nUsage: batchrun report <what> [run]\n"],
-    [['results', 'latest', '--limit', '2'], "error: unknown option '--limit'\nUsage: batchrun results <run>\n"],
+    [
+      ['results', 'latest', '--limit', '2'],
+      "error: unknown option '--limit'\n(--limit is a flag of submit, run, adopt, plan and others)\nUsage: batchrun results <run>\n",
+    ],
   ])('says how it is called: %j', async (args, said) => {
     const b = await bench();
     const { stderr } = await b.exits(2, args);
@@ -24,6 +27,15 @@ describe('a command line that is refused', () => {
     expect((await b.exits(2, ['status', '--jsn'])).stderr).toBe(
       "error: unknown option '--jsn'\n(Did you mean --json?)\n",
     );
+  });
+
+  test('of another command is told whose it is', async () => {
+    const b = await bench();
+    expect((await b.exits(2, ['plan', '--name', 'x'])).stderr).toMatch(
+      /^error: unknown option '--name'\n\(--name is a flag of submit, run, adopt\)\n/,
+    );
+    const { error } = await b.json(2, ['status', '--realtime']);
+    expect(error.message).toContain('(--realtime is a flag of submit, run, collect, retry and others)');
   });
 
   test('by the shell, which has cut the prompt at its blanks, is told so', async () => {
@@ -44,6 +56,7 @@ describe('a command line that is refused', () => {
     expect((await b.exits(2, [...given, '--prompt-file', 'none.txt'])).stderr).toBe(
       'batchrun: the file none.txt of --prompt-file is not there\nCheck the path that --prompt-file names.\n',
     );
+    expect((await b.exits(2, [...given, '--prompt-file', '.'])).stderr).toContain('cannot be read: it is a folder\n');
   });
 
   test('for its base URL: the variable is named', async () => {

@@ -40,10 +40,19 @@ export function writeReport(file: string, report: Omit<Report, 'assets'>): strin
     writeFileSync(beside, page);
     renameSync(beside, path);
   } catch (error) {
-    rmSync(beside, { force: true });
+    removeQuietly(beside);
     throw new BatchrunError('E_FILE', `the report ${path} cannot be written: ${messageOf(error)}`, { cause: error });
   }
   return path;
+}
+
+/** What it was in the way of is what is told, not that it cannot be removed either. */
+function removeQuietly(file: string): void {
+  try {
+    rmSync(file, { force: true });
+  } catch {
+    // A name that is too long, a folder that went away.
+  }
 }
 
 /** uPlot (MIT) as it lies in node_modules; chart-script.ts names its licence in the page. */

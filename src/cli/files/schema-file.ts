@@ -3,7 +3,7 @@
  */
 import { readFileSync, statSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
-import { BatchrunError, isBatchrunError, messageOf } from '../../base/errors.ts';
+import { BatchrunError, fileReasonOf, isBatchrunError } from '../../base/errors.ts';
 import { formatBytes, plural } from '../../base/units.ts';
 import { jsonErrorPlace } from '../../domain/json-place.ts';
 import { isObject, type JsonObject } from '../../domain/row/shape.ts';
@@ -28,7 +28,7 @@ function readText(path: string): string {
     return readFileSync(resolve(path), 'utf8').replace(/^\uFEFF/, '');
   } catch (error) {
     if (isBatchrunError(error)) throw error;
-    throw new BatchrunError('E_SCHEMA', `--schema ${path} cannot be read: ${messageOf(error)}`, {
+    throw new BatchrunError('E_SCHEMA', `--schema ${path} cannot be read: ${fileReasonOf(error)}`, {
       hint: 'Check the path of the file.',
     });
   }

@@ -12,7 +12,7 @@ export const EXIT_CODES: readonly (readonly [code: string, text: string])[] = [
   ['4', 'not finished yet (--once, --max-wait, API unreachable)'],
   ['5', 'blocked: a person must act; the message says how'],
   ['6', 'another process drives this state'],
-  ['130, 143', 'interrupted; the state is kept'],
+  ['129, 130, 143', 'interrupted (SIGHUP, Ctrl-C, SIGTERM); the state is kept'],
 ];
 
 export const FIRST_EXAMPLES: readonly Example[] = [

@@ -2,6 +2,7 @@
  * What to type next where commander has refused a command line: how the command is called, and where its flags are.
  */
 import { COMMANDS } from '../flags/command-table.ts';
+import { withOwners } from '../program.ts';
 import { withoutSecrets } from './typed-secrets.ts';
 
 /** `argv` is what was typed after `batchrun`. */
@@ -16,5 +17,5 @@ export function usageHint([name = '']: readonly string[]): string {
 export function usageMessage({ code, message }: Error & { readonly code: unknown }): string {
   // Where there is no command it shows the help, and its message is a name for that.
   if (code === 'commander.help') return 'no command was given';
-  return withoutSecrets(message.replace(/^error: /, ''));
+  return withoutSecrets(withOwners(message).replace(/^error: /, ''));
 }

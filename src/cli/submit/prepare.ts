@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
-import { BatchrunError, messageOf, systemCodeOf } from '../../base/errors.ts';
+import { BatchrunError, fileReasonOf, messageOf, systemCodeOf } from '../../base/errors.ts';
 import type { MarkedPrefix } from '../../domain/cache/blocks.ts';
 import { MODEL_FACTS_AS_OF, modelFacts } from '../../domain/models.ts';
 import type { Route } from '../../domain/routing/rules.ts';
@@ -56,7 +56,7 @@ function textOf(flag: string, text: string | undefined, file: string | undefined
       .replace(/^\uFEFF/, '')
       .replace(/\r?\n$/, '');
   } catch (error) {
-    const is = systemCodeOf(error) === 'ENOENT' ? 'is not there' : `cannot be read: ${messageOf(error)}`;
+    const is = systemCodeOf(error) === 'ENOENT' ? 'is not there' : `cannot be read: ${fileReasonOf(error)}`;
     throw new BatchrunError('E_INPUT_MISSING', `the file ${file} of --${flag}-file ${is}`, {
       hint: `Check the path that --${flag}-file names.`,
     });

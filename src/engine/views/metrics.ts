@@ -2,6 +2,7 @@
  * Reads the metrics: counts what the engine tells while it works, and takes the rest from the ledger, so that it is what
  * `status` and `limits` show. Pure but for its counts; nothing in the engine depends on anyone listening.
  */
+import { withoutNoise } from '../../base/units.ts';
 import { RESULTS_KEPT_MS } from '../../domain/limits.ts';
 import { METRICS, type MetricName, type Reading } from '../../domain/metrics.ts';
 import { wishesOf, type RunRecord, type UsageEntry } from '../../domain/model.ts';
@@ -124,7 +125,7 @@ export function runReadings({ run, usage, open, lateRows, vanishAtMs }: MeteredR
     ...Object.entries(run.rows).map(([state, value]) => reading('batchrun_rows_total', { ...of, state }, value)),
     reading('batchrun_batches_open', of, open.batches),
     reading('batchrun_batch_requests_queued', of, open.requests),
-    ...[...costs].map(([lane, usd]) => reading('batchrun_cost_usd', { ...of, lane }, usd)),
+    ...[...costs].map(([lane, usd]) => reading('batchrun_cost_usd', { ...of, lane }, withoutNoise(usd))),
     ...(maxCostUsd === null ? [] : [reading('batchrun_budget_usd', of, maxCostUsd)]),
     ...(deadlineMs === null
       ? []
