@@ -266,7 +266,7 @@ describe('in the thread that proves results', () => {
   const bytes = Buffer.from(Array.from({ length: 90 }, (_unused, at) => line(at)).join(''));
 
   async function prover(): Promise<InstanceType<typeof ProveResults.ThreadProver>> {
-    const url = pathToFileURL(join(PROGRAM, '../prove-results.js')).href;
+    const url = pathToFileURL(join(PROGRAM, '../drive/prove-results.js')).href;
     const { ThreadProver } = (await import(url)) as typeof ProveResults;
     const made = new ThreadProver();
     onTestFinished(() => made.rest());
