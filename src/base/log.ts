@@ -59,11 +59,30 @@ export function maskKey(key: string): string {
   return `${key.slice(0, 7)}…${key.slice(-4)}`;
 }
 
-/** An address whose path may be a secret, as those of webhooks: its host only. */
+/**
+ * An address without what may be a secret in it: name and password, and of a webhook all that follows the host. Of a
+ * Redis the number of the database stays.
+ */
 export function maskAddress(url: string): string {
   if (!URL.canParse(url)) return '****';
-  const { origin, pathname, search } = new URL(url);
-  return pathname === '/' && search === '' ? origin : `${origin}/****`;
+  // Not its `origin`: that is "null" for every scheme that browsers do not know.
+  const { protocol, username, password, host, pathname, search, hash } = new URL(url);
+  const account = username === '' && password === '' ? '' : '****@';
+  const [path, rest] = /^rediss?:$/.test(protocol) ? [pathname, search + hash] : ['', pathname + search + hash];
+  return `${protocol}//${account}${host}${path}${rest === '' || rest === '/' ? '' : '/****'}`;
+}
+
+/** With a host behind the slashes: `redis://` alone, as a message may name it, is none. */
+const ADDRESS = /\b[a-z][a-z0-9+.-]*:\/\/[\w[*][^\s'"]*/gi;
+
+/** A text in which every address is masked. */
+export function maskAddresses(text: string): string {
+  return text.replace(ADDRESS, maskAddress);
+}
+
+/** Does it come from a message, which had `****` where a secret was? */
+export function isMasked(text: string): boolean {
+  return text.includes('/****') || text.includes('//****@');
 }
 
 /** One line of `--log-format json`. */

@@ -15,7 +15,7 @@ const CHUNK = { runId: 'run_0123456789abcdef', chunkNo: 3, rowCount: 200 };
 
 /** The thread is a file of the built program. */
 async function prover(): Promise<InstanceType<typeof ProveResults.ThreadProver>> {
-  const url = pathToFileURL(join(PROGRAM, '../prove-results.js')).href;
+  const url = pathToFileURL(join(PROGRAM, '../drive/prove-results.js')).href;
   const { ThreadProver } = (await import(url)) as typeof ProveResults;
   const made = new ThreadProver();
   onTestFinished(() => made.rest());

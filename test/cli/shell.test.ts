@@ -285,6 +285,7 @@ describe('a slip', () => {
       ['--limiter', 'redis:/user:HUSH@cache'],
       ['--notify', address],
       [`--notify=${address}`, '--limiter', 'redis://user:HUSH@cache:6379/0'],
+      ['--notify-cmd', `curl ${address}`],
     ]) {
       for (const more of [[], ['--json'], ['--log-format', 'json']]) {
         const { stdout, stderr } = await b.exits(2, ['run', 'in.csv', ...args, ...more]);
@@ -292,8 +293,21 @@ describe('a slip', () => {
         expect(stdout + stderr).toMatch(/notfy|--notify|--limiter/);
       }
     }
-    const { stderr } = await b.exits(2, ['run', 'in.csv', '--notify', address]);
-    expect(stderr).toContain("batchrun run in.csv --notify 'https://hooks.slack.com/****' --model");
+    const corrected = async (...args: string[]): Promise<string> => {
+      const { stderr } = await b.exits(2, ['run', 'in.csv', ...args]);
+      return /batchrun run in\.csv (.*) --model/.exec(stderr)?.[1] ?? stderr;
+    };
+    expect(await corrected('--notify', address)).toBe("--notify 'https://hooks.slack.com/****'");
+    expect(await corrected('--limiter=rediss://cache:6379/2')).toBe('--limiter=rediss://cache:6379/2');
+    expect(await corrected('--limiter', 'redis://user:HUSH@cache')).toBe("--limiter 'redis://****@cache'");
+    const cut = await b.exits(2, ['run', 'in.csv', '--notify', 'https://hooks.slack.com/****']);
+    expect(cut.stderr).toContain(
+      "argument '****' is invalid. Where it says **** the secret part of the address belongs.",
+    );
+    const wrong = await b.exits(2, ['run', 'in.csv', '--limiter', 'foo']);
+    expect(wrong.stderr).toContain('It must begin with redis:// or rediss://.\n');
+    const missing = await b.exits(2, ['loadtest', 'https://user:HUSH@gw.example']);
+    expect(missing.stderr).toContain('there is no file https://****@gw.example\n');
   });
 
   test('has the shape of an error with --json', async () => {

@@ -225,11 +225,14 @@ async function* gunzipped(
   }
 }
 
+/** An address that was meant for --target: its name and password go into no log. */
+const ACCOUNT = /\/\/[^/@\s]+@/g;
+
 function fileError(name: string, error: unknown): BatchrunError {
   if (isBatchrunError(error)) return error;
   const code = systemCodeOf(error);
   if (code === 'ENOENT' || code === 'ENOTDIR') {
-    return new BatchrunError('E_INPUT_MISSING', `there is no file ${name}`, {
+    return new BatchrunError('E_INPUT_MISSING', `there is no file ${name.replace(ACCOUNT, '//****@')}`, {
       cause: error,
       // A prompt that the shell has cut at its blanks.
       ...(name.includes('{{') ? { hint: "Put the prompt in quotes: --prompt 'Classify: {{text}}'" } : {}),

@@ -3,6 +3,7 @@
  */
 import { InvalidArgumentError } from 'commander';
 import { systemClock } from '../../base/clock.ts';
+import { isMasked } from '../../base/log.ts';
 import { parseBytes, parseDurationMs } from '../../base/units.ts';
 import { BATCH_BYTES_MAX } from '../../domain/limits.ts';
 import { NOTICE_EVENTS, type NoticeEvent } from '../../domain/notice-events.ts';
@@ -88,6 +89,7 @@ export function share(text: string): number {
 
 /** Where the limits are shared. What is wrong with it is said without it: it may hold a password. */
 export function limiterUrl(text: string): string {
+  refuseMasked(text);
   if (/^rediss?:\/\/./.test(text)) return text;
   throw new InvalidArgumentError('It must begin with redis:// or rediss://.');
 }
@@ -135,8 +137,20 @@ function rateOf(text: string): number | undefined {
 
 /** http or https. What is wrong with it is said without it: it may hold a secret. */
 export function webAddress(text: string): string {
+  refuseMasked(text);
   if (/^https?:\/\//.test(text) && URL.canParse(text)) return text;
   throw new InvalidArgumentError('It must begin with http:// or https://.');
+}
+
+/** A command for `sh`. */
+export function noticeCommand(text: string): string {
+  refuseMasked(text);
+  return text;
+}
+
+/** Somebody has pasted a command out of a message: it would tell an address that there is not. */
+function refuseMasked(text: string): void {
+  if (isMasked(text)) throw new InvalidArgumentError('Where it says **** the secret part of the address belongs.');
 }
 
 /** Events of notices, separated by commas. */

@@ -28,6 +28,7 @@ import {
   durationRange,
   limiterUrl,
   list,
+  noticeCommand,
   noticeEvents,
   perSecond,
   rates,
@@ -424,6 +425,7 @@ export const FLAG_SPECS = {
   notifyCmd: {
     flags: '--notify-cmd <command>',
     text: 'run this command with the same JSON on its stdin, and BATCHRUN_EVENT and its kin in its environment',
+    read: noticeCommand,
   },
   notifyOn: {
     flags: '--notify-on <events>',

@@ -2,7 +2,17 @@
  * The log: levels, both formats, and that no key gets through however it is written.
  */
 import { describe, expect, test } from 'vitest';
-import { createLogger, LOG_LEVELS, maskKey, redact, silentLogger, type LogLevel } from '../../../src/base/log.ts';
+import {
+  createLogger,
+  isMasked,
+  LOG_LEVELS,
+  maskAddress,
+  maskAddresses,
+  maskKey,
+  redact,
+  silentLogger,
+  type LogLevel,
+} from '../../../src/base/log.ts';
 
 const KEY = 'sk-ant-api03-AbCdEf_123-456789xyzSECRET';
 
@@ -96,5 +106,25 @@ describe('keys', () => {
     expect(maskKey(KEY)).toBe('sk-ant-…CRET');
     expect(maskKey('short')).not.toContain('short');
     expect(maskKey('')).toHaveLength(4);
+  });
+});
+
+describe('addresses', () => {
+  test.each([
+    ['https://hooks.example.com/services/HUSH?x=HUSH', 'https://hooks.example.com/****'],
+    ['https://user:HUSH@ops.example.com:8443/', 'https://****@ops.example.com:8443'],
+    ['http://localhost:8787', 'http://localhost:8787'],
+    ['redis://user:HUSH@cache:6379/0', 'redis://****@cache:6379/0'],
+    ['rediss://cache:6379/2', 'rediss://cache:6379/2'],
+    ['ftp://HUSH@old.example.com/HUSH', 'ftp://****@old.example.com/****'],
+    ['no address', '****'],
+  ])('%s is shown as %s', (address, shown) => {
+    expect(maskAddress(address)).toBe(shown);
+    expect(isMasked(shown)).toBe(shown.includes('/****'));
+  });
+
+  test('in a text are masked, and a scheme alone is none', () => {
+    const text = "curl 'https://hooks.example.com/HUSH' must begin with redis:// or rediss://.";
+    expect(maskAddresses(text)).toBe("curl 'https://hooks.example.com/****' must begin with redis:// or rediss://.");
   });
 });

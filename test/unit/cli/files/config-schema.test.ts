@@ -15,7 +15,7 @@ import { FILE_FLAGS, fileName, kindOfFlag, settingText } from '../../../../src/c
 import { Command } from 'commander';
 
 const accepts = new Ajv({ allErrors: true, allowUnionTypes: true }).compile(configSchema());
-const BUILT = fileURLToPath(new URL('../../../dist/config.schema.json', import.meta.url));
+const BUILT = fileURLToPath(new URL('../../../../dist/config.schema.json', import.meta.url));
 
 /** One of each kind that people write. */
 const VALUES: readonly unknown[] = [
