@@ -134,10 +134,10 @@ function adopting(
     dryRun: false,
     adopt: { batch, workspace: engine.api.workspace },
     confirm: async (report, known) => {
-      if (known) return;
+      if (known) return report.mix;
       checkSize(report, batch);
       await checkIds(engine, batch, ids);
-      await request.confirm?.(report, known);
+      return (await request.confirm?.(report, known)) ?? report.mix;
     },
   };
 }

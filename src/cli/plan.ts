@@ -118,7 +118,10 @@ async function readInput(context: Context, reading: Reading): Promise<{ report: 
   const report = await ingest(engine, {
     ...request,
     dryRun: true,
-    confirm: async (so) => void seen.push(await look(context, { ...reading, report: so })),
+    confirm: async (so) => {
+      seen.push(await look(context, { ...reading, report: so }));
+      return so.mix;
+    },
   });
   const [one] = seen;
   if (!one) throw new BatchrunError('E_BUG', 'this must not happen: the input was read and not looked at');

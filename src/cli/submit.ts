@@ -6,7 +6,7 @@ import { systemClock } from '../base/clock.ts';
 import { BatchrunError } from '../base/errors.ts';
 import { formatBytes, formatCount, formatUsd, plural } from '../base/units.ts';
 import { parseFailIf } from '../domain/fail-if.ts';
-import { wishesOf, type RunWishes } from '../domain/model.ts';
+import { wishesOf, type ModelMix, type RunWishes } from '../domain/model.ts';
 import { worstRunCostUsd } from '../domain/reserve.ts';
 import type { Engine } from '../engine/engine.ts';
 import { ingest, type IngestReport, type IngestRequest } from '../engine/ingest/ingest.ts';
@@ -74,8 +74,10 @@ export async function runSubmit(context: Context, inputs: readonly string[], opt
     const engine = await createEngine(context, { store, emit: progress.emit });
     await sweep(engine);
     let preflight: PreflightView | null = null;
-    const ask = async (read: IngestReport): Promise<void> => {
-      if (link) preflight = await runPreflight(context, { engine, link, inputs }, read);
+    const ask = async (read: IngestReport): Promise<ModelMix> => {
+      const asked = link && (await runPreflight(context, { engine, link, inputs }, read));
+      preflight = asked?.view ?? null;
+      return asked?.mix ?? read.mix;
     };
     const request = await ingestRequest(context, { engine, inputs, link, options, ask });
     const report = await ingest(engine, request);
@@ -129,8 +131,8 @@ export interface Reading {
   readonly options: SubmitOptions;
   /** Sees every record and what was made of it. */
   readonly onReading?: (record: SourceRecord, reading: RowReading) => void;
-  /** Asks the API about a run that is new and read, before it counts. */
-  readonly ask?: (report: IngestReport) => Promise<void>;
+  /** Asks the API about a run that is new and read, before it counts. Gives what is to be reckoned with. */
+  readonly ask?: (report: IngestReport) => Promise<ModelMix>;
 }
 
 export async function ingestRequest(
@@ -180,7 +182,7 @@ export async function ingestRequest(
     again: flags.again === true,
     dryRun: flags.dryRun === true,
     confirm: async (report, known) => {
-      if (known) return;
+      if (known) return report.mix;
       refuseUnpriced(allWishes(context), report.mix);
       // A file that another run wrote is refused before anything is sent.
       const nowMs = systemClock.now();
@@ -188,9 +190,10 @@ export async function ingestRequest(
         path === null ? null : fillIn(path, { id: '{run}', createdAtMs: nowMs });
       const filled = { ...choice, output: fill(choice.output), errors: fill(choice.errors) };
       checkOutputs({ choice: filled, inputs: absoluteInputs(inputs), runId: null, runs });
-      await ask?.(report);
+      const mix = (await ask?.(report)) ?? report.mix;
       await sayCacheHint(context, engine, { report, texts });
-      await confirm(context, report, link);
+      await confirm(context, { ...report, mix }, link);
+      return mix;
     },
   };
 }

@@ -5,7 +5,7 @@
  */
 import { BatchrunError } from '../base/errors.ts';
 import { BODY_HEAD, BODY_TAIL } from './limits.ts';
-import type { Lane, ModelMix, PartSums } from './model.ts';
+import type { Lane, MediaSums, ModelMix, PartSums } from './model.ts';
 import type { RowKind } from './row/row-block.ts';
 
 const REQUEST_HEAD = '{"custom_id":"';
@@ -52,6 +52,7 @@ interface Sums {
   largestBytes: number;
   cachingRows: number;
   addedTokens?: number;
+  media?: MediaSums;
 }
 
 /** A mix of models while it is being added up. */
@@ -79,8 +80,10 @@ export function noSums(): Sums {
 export function addRequest(
   sum: Sums,
   bytes: number,
-  { maxTokens, caches, addedTokens }: Pick<RowKind, 'maxTokens' | 'caches' | 'addedTokens'>,
+  { maxTokens, caches, addedTokens, media }: Pick<RowKind, 'maxTokens' | 'caches' | 'addedTokens' | 'media'>,
 ): void {
+  // Before the largest is: what was added before had none.
+  if (media || sum.media) sum.media = mediaWith(sum, mediaSumsOf(bytes, media));
   sum.rows++;
   sum.bytes += bytes;
   sum.maxTokens += maxTokens;
@@ -90,10 +93,29 @@ export function addRequest(
 }
 
 function addSums(sum: Sums, part: PartSums): void {
+  if (part.media || sum.media) {
+    sum.media = mediaWith(sum, part.media ?? mediaSumsOf(part.largestBytes ?? part.bytes));
+  }
   sum.rows += part.rows;
   sum.bytes += part.bytes;
   sum.maxTokens += part.maxTokens;
   sum.largestBytes = Math.max(sum.largestBytes, part.largestBytes ?? part.bytes);
   sum.cachingRows += part.cachingRows ?? part.rows;
   if (part.addedTokens !== undefined) sum.addedTokens = (sum.addedTokens ?? 0) + part.addedTokens;
+}
+
+function mediaSumsOf(bytes: number, media: RowKind['media'] | null = null): MediaSums {
+  if (media === null) return { bytes: 0, tokens: 0, largestTokens: 0, largestTextBytes: bytes };
+  const largestTextBytes = Math.max(0, bytes - media.bytes);
+  return { bytes: media.bytes, tokens: media.tokens, largestTokens: media.tokens, largestTextBytes };
+}
+
+function mediaWith({ media, largestBytes }: Sums, more: MediaSums): MediaSums {
+  const before = media ?? mediaSumsOf(largestBytes);
+  return {
+    bytes: before.bytes + more.bytes,
+    tokens: before.tokens + more.tokens,
+    largestTokens: Math.max(before.largestTokens, more.largestTokens),
+    largestTextBytes: Math.max(before.largestTextBytes, more.largestTextBytes),
+  };
 }

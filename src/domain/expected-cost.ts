@@ -20,7 +20,9 @@ export function expectedCostUsd(
     const seen = seenOf(model, usage, whole[model]);
     const inputTokens = seen
       ? part.bytes * seen.inputPerByte
-      : tokensFromBytes(model, part.bytes) + (part.addedTokens ?? 0);
+      : tokensFromBytes(model, part.bytes - (part.media?.bytes ?? 0)) +
+        (part.media?.tokens ?? 0) +
+        (part.addedTokens ?? 0);
     const first = Math.max(part.maxTokens * OUTPUT_SHARE_FIRST, OUTPUT_TOKENS_FIRST * part.rows);
     const outputTokens = Math.min(part.maxTokens, seen ? part.rows * seen.outputPerRow : first);
     const largestTokens = inputTokens / Math.max(1, part.rows);

@@ -2,7 +2,7 @@
  * Lanes that routes have chosen (`--routes`), as the ledger keeps them: in the mix of a chunk, whose rows all have the same
  * one. So a run of before needs no change, and what adds mixes up knows of a whole run how much goes where.
  */
-import type { Lane, LaneMode, ModelMix, ModelPart } from './model.ts';
+import type { Lane, LaneMode, MediaSums, ModelMix, ModelPart, PartSums } from './model.ts';
 
 /** The mix of a chunk whose rows shall keep to this lane. */
 export function mixInLane(mix: ModelMix, lane: Lane | null): ModelMix {
@@ -37,14 +37,15 @@ export function splitByLane(mix: ModelMix, mode: LaneMode): Readonly<Record<Lane
   const realtime: Record<string, ModelPart> = {};
   for (const [model, part] of Object.entries(mix)) {
     const called = part.lanes?.realtime;
-    if (called) realtime[model] = called;
+    const raise = part.raise && { raise: part.raise };
+    if (called) realtime[model] = { ...called, ...raise };
     if (!called) batch[model] = part;
-    else if (called.rows < part.rows) batch[model] = less(part, called);
+    else if (called.rows < part.rows) batch[model] = { ...less(part, called), ...raise };
   }
   return { batch, realtime };
 }
 
-function less(part: ModelPart, other: ModelPart): ModelPart {
+function less(part: PartSums, other: PartSums): PartSums {
   return {
     rows: part.rows - other.rows,
     bytes: part.bytes - other.bytes,
@@ -53,5 +54,10 @@ function less(part: ModelPart, other: ModelPart): ModelPart {
     ...(part.largestBytes === undefined ? {} : { largestBytes: part.largestBytes }),
     ...(part.cachingRows === undefined ? {} : { cachingRows: part.cachingRows - (other.cachingRows ?? other.rows) }),
     ...(part.addedTokens === undefined ? {} : { addedTokens: part.addedTokens - (other.addedTokens ?? 0) }),
+    ...(part.media === undefined ? {} : { media: lessMedia(part.media, other.media) }),
   };
+}
+
+function lessMedia(media: MediaSums, other: MediaSums | undefined): MediaSums {
+  return { ...media, bytes: media.bytes - (other?.bytes ?? 0), tokens: media.tokens - (other?.tokens ?? 0) };
 }

@@ -109,6 +109,8 @@ export interface Block {
 export type ModelMix = Readonly<Record<string, ModelPart>>;
 
 export interface ModelPart extends PartSums {
+  /** Of a whole run: what is reckoned for a request beyond its bytes, because the API has counted more (reserve.ts). */
+  readonly raise?: InputRaise;
   /** Those of them whose route keeps them in one lane (lane-mix.ts); missing where there are none. */
   readonly lanes?: Readonly<Partial<Record<Lane, PartSums>>>;
 }
@@ -123,6 +125,28 @@ export interface PartSums {
   readonly cachingRows?: number;
   /** Tokens that the API puts before them at most, for tools and schemas; missing where there are none. */
   readonly addedTokens?: number;
+  /** Their images and PDFs; missing where there are none, and in states of before. */
+  readonly media?: MediaSums;
+}
+
+export interface RowMedia {
+  /** In base64: they are among the bytes of the requests, and no text. */
+  readonly bytes: number;
+  /** That they have at most (estimate/media.ts). */
+  readonly tokens: number;
+}
+
+export interface MediaSums extends RowMedia {
+  /** Of one request. */
+  readonly largestTokens: number;
+  /** Of one request, without its media. */
+  readonly largestTextBytes: number;
+}
+
+/** How much more input is reckoned for than otherwise: so many times, and so many tokens for each row. */
+export interface InputRaise {
+  readonly factor: number;
+  readonly rowTokens: number;
 }
 
 /** What `submit` was asked for and later commands need to know. No prompts, no keys. */

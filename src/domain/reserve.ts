@@ -2,19 +2,19 @@
  * The most that sending something can cost, before it is sent. Money is reserved by this, and settled with the usage that
  * the API reports; and it is the one worst case that every command shows. What is expected is in expected-cost.ts.
  *
- * Not in it: what tools of the API's own cost a use (web search), and images or files that are named by URL or id, whose
- * tokens no one can tell from the request.
+ * Not in it: what tools of the API's own cost a use (web search), and documents that are named by URL or id beyond their
+ * first page, whose tokens no one can tell from the request. Where the API counts more than is reckoned, in a preflight or
+ * in answers, the mix of the run says so (input-raise.ts).
  */
 import { splitByLane } from './lane-mix.ts';
-import type { Lane, LaneMode, ModelMix, ModelPart } from './model.ts';
+import type { InputRaise, Lane, LaneMode, ModelMix, ModelPart } from './model.ts';
 import { PRICE_RULES, type TokenPrices } from './prices.ts';
 import { priceOf, pricesOfPrompt } from './pricing.ts';
 
 /**
  * Nearly no text that people send has more tokens than half its UTF-8 bytes: English has 4 bytes a token, code and numbers
  * 2.5 to 3, Chinese and Japanese 2 to 3 (3 bytes a character). The frame of JSON around it counts as text here, too. What
- * may have more: pages of PDFs, single digits with signs between them, a few scripts, random ids. Whoever has a sample
- * counted sees it there (`exceedsReserve`).
+ * may have more: single digits with signs between them, a few scripts, random ids.
  */
 const BYTES_PER_TOKEN_LEAST = 2;
 /** What the API puts before one request is less (estimate/added-tokens.ts; a test holds it to that). */
@@ -25,24 +25,34 @@ const SURCHARGE_MOST = PRICE_RULES.usInferenceFactor;
 /** The most that these rows can cost; null where a model has no known price. */
 export function worstCostUsd(mix: ModelMix, lane: Lane): number | null {
   return sumOfParts(mix, (model, part) => {
-    const { addedTokens = 0 } = part;
-    const inputTokens = part.bytes / BYTES_PER_TOKEN_LEAST + addedTokens;
-    const largestBytesTokens = (part.largestBytes ?? part.bytes) / BYTES_PER_TOKEN_LEAST;
-    const largestTokens = largestBytesTokens + Math.min(addedTokens, ADDED_TOKENS_MOST);
+    const inputTokens = inputTokensMost(part);
+    const largestTokens = largestTokensMost(part);
     const outputTokens = part.maxTokens;
     const caches = (part.cachingRows ?? part.rows) > 0;
     return partUsd({ model, lane, inputTokens, outputTokens, largestTokens, caches }, SURCHARGE_MOST);
   });
 }
 
-/** Does the API count more tokens in this request than are reserved for it? By how much; 1 where it does not. */
-export function exceedsReserve(request: {
-  readonly bytes: number;
-  readonly addedTokens: number;
-  readonly tokens: number;
-}): number {
-  return Math.max(1, request.tokens / (request.bytes / BYTES_PER_TOKEN_LEAST + request.addedTokens));
+/** Input tokens that are reckoned for these rows. */
+export function inputTokensMost(part: Omit<ModelPart, 'maxTokens' | 'lanes'>): number {
+  const { rows, bytes, addedTokens = 0, media, raise = NO_RAISE } = part;
+  const tokens = (bytes - (media?.bytes ?? 0)) / BYTES_PER_TOKEN_LEAST + (media?.tokens ?? 0) + addedTokens;
+  return tokens * raise.factor + raise.rowTokens * rows;
 }
+
+function largestTokensMost({
+  bytes,
+  largestBytes = bytes,
+  addedTokens = 0,
+  media,
+  raise = NO_RAISE,
+}: ModelPart): number {
+  const textTokens = (media?.largestTextBytes ?? largestBytes) / BYTES_PER_TOKEN_LEAST;
+  const tokens = textTokens + (media?.largestTokens ?? 0) + Math.min(addedTokens, ADDED_TOKENS_MOST);
+  return tokens * raise.factor + raise.rowTokens;
+}
+
+const NO_RAISE: InputRaise = { factor: 1, rowTokens: 0 };
 
 /** The same of a run, each part at the price of its lane. `mode`: where the whole run is wanted. */
 export function worstRunCostUsd(mix: ModelMix, mode: LaneMode): number | null {

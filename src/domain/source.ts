@@ -4,6 +4,7 @@
  */
 
 import type { Lane } from './lane.ts';
+import type { RowMedia } from './model.ts';
 import type { Priority } from './priority.ts';
 
 /** One input record, as read and decoded but not yet understood. */
@@ -75,6 +76,8 @@ export interface PreparedRow {
   readonly caches: boolean;
   /** Tokens that the API puts before it at most (estimate/added-tokens.ts). */
   readonly addedTokens: number;
+  /** Its images and PDFs (estimate/media.ts); null: none. */
+  readonly media: RowMedia | null;
   /** The lane that its route has chosen; null: that of the run. */
   readonly lane: Lane | null;
   /** The route that took it; null: none. */

@@ -34,7 +34,7 @@ export async function checkInput({ options, input, wanted, signal }: CheckOf): P
         ...{ engine, input, options: wanted, stateFolder: scratch.path },
         ...{ origin: '', workspace: '', workspaceHeader: null, maxQueued: options.maxQueued, dryRun: true },
         ...{ api: null, say: (text: string) => void said.push(libraryText(text)) },
-        ask: () => Promise.resolve(),
+        ask: ({ mix }) => Promise.resolve(mix),
       });
       return toReport(await ingest(engine, request), wanted, { resumed: false, warnings: [], cache: said });
     } finally {

@@ -4,7 +4,8 @@
  */
 import { BatchrunError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
-import { wishesOf, type RunRecord } from '../domain/model.ts';
+import { raisedByCounts } from '../domain/input-raise.ts';
+import { wishesOf, type ModelMix, type RunRecord } from '../domain/model.ts';
 import type { Limiter } from '../domain/pacing/limiter.ts';
 import type { Store } from '../domain/store.ts';
 import type { ApiEngine, Engine } from '../engine/engine.ts';
@@ -98,8 +99,11 @@ export class House {
     const { report, verdict } = await this.#read(input, options, {
       ...{ api, origin: api.origin, workspace: api.workspace, workspaceHeader: workspaceHeader(api) },
       say: (text) => void said.push(libraryText(text)),
-      ask: async (read) =>
-        void warnings.push(...(await this.#preflight(read, input, options)).map((line) => libraryText(line))),
+      ask: async (read) => {
+        const asked = await this.#preflight(read, input, options);
+        warnings.push(...asked.warnings.map((line) => libraryText(line)));
+        return asked.mix;
+      },
     });
     if (verdict.kind === 'pruned') {
       const { runId } = verdict.tombstone;
@@ -165,15 +169,15 @@ export class House {
     return { report, verdict: report.verdict };
   }
 
-  async #preflight({ runId, mix }: IngestReport, input: RowsInput, options: SubmitOptions): Promise<readonly string[]> {
-    if (options.preflight === false) return [];
+  async #preflight({ runId, mix }: IngestReport, input: RowsInput, options: SubmitOptions): Promise<Asked> {
+    if (options.preflight === false) return { warnings: [], mix };
     const { api: first, keys } = await this.account();
     // Of several keys the first that the API takes: what it says of models and rows it says to all.
     const api = keys?.find((key) => !key.refused)?.api ?? first;
     const report = await preflight(this.engine, { api, runId, mix, inputs: inputsOf(input) });
     const hopeless = hopelessModels(report, options.lane !== 'realtime');
     refuseHopeless(report, hopeless, options.onInvalid ?? 'fail');
-    return [...hopeless, ...passedOver(report)];
+    return { warnings: [...hopeless, ...passedOver(report)], mix: raisedByCounts(mix, report.counted) };
   }
 
   /** Now that the run has an id, its outputs have their names; and what is wanted of a run that exists may be new. */
@@ -212,4 +216,11 @@ export class House {
       ...(admin ? { admin } : {}),
     };
   }
+}
+
+/** What a preflight came to. */
+interface Asked {
+  readonly warnings: readonly string[];
+  /** Of the run, raised where rows have more tokens than was reckoned with. */
+  readonly mix: ModelMix;
 }

@@ -4,7 +4,7 @@
 import { resolve } from 'node:path';
 import { BatchrunError } from '../base/errors.ts';
 import { BATCH_BYTES_MAX, CHUNK_ROWS_DEFAULT, MAX_ATTEMPTS_DEFAULT } from '../domain/limits.ts';
-import { wishesOf, type RunSettings, type RunWishes } from '../domain/model.ts';
+import { wishesOf, type ModelMix, type RunSettings, type RunWishes } from '../domain/model.ts';
 import type { CacheSettings } from '../domain/cache/settings.ts';
 import type { BatchApi } from '../domain/ports.ts';
 import { toSchema, type ReadSchema } from '../domain/schema/read-schema.ts';
@@ -37,7 +37,7 @@ export interface RequestOf {
   /** Takes what is worth knowing of what was decided before the rows were read. */
   readonly say: (text: string) => void;
   /** Asks the API about what was read, before it counts. */
-  readonly ask: (report: IngestReport) => Promise<void>;
+  readonly ask: (report: IngestReport) => Promise<ModelMix>;
 }
 
 /** The engine for one reading: it stops with the options' own signal, and tells of nothing but the reading. */
@@ -89,11 +89,11 @@ export async function ingestRequest(request: RequestOf): Promise<IngestRequest> 
     again: options.again === true,
     dryRun,
     confirm: async (report, known) => {
-      if (known) return;
+      if (known) return report.mix;
       refuseUnpriced(wishesOf({ settings: { wishes } }), report.mix);
       const created = { id: '{run}', createdAtMs: engine.clock.now() };
       checkOutputs({ choice: filledIn(choice, created), inputs, runId: null, runs: others });
-      await request.ask(report);
+      return request.ask(report);
     },
   };
 }

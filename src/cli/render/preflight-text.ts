@@ -4,7 +4,7 @@
 import { redact } from '../../base/log.ts';
 import { formatCount, formatDuration, plural } from '../../base/units.ts';
 import { modelWarning, type ModelLook } from '../../domain/preflight.ts';
-import { exceedsReserve } from '../../domain/reserve.ts';
+import { timesReckoned } from '../../domain/input-raise.ts';
 import type { AskStop } from '../../engine/preflight/asking.ts';
 import { PREFLIGHT_MS_MAX, type PreflightReport } from '../../engine/preflight/preflight.ts';
 import { causeOf } from '../../engine/session.ts';
@@ -70,14 +70,14 @@ export function preflightWarnings({ models, beyondWindow, counted }: PreflightRe
   return [...models.map(modelWarning).filter((text) => text !== null), ...beyond, ...dearWarning(counted)];
 }
 
-/** What is said to be the most, and what a budget sets aside, would be too little. */
+/** By these the most that the run may cost is raised: whoever compares it with a dry run shall know why it is more. */
 function dearWarning(counted: PreflightReport['counted']): readonly string[] {
-  const dear = counted.map(exceedsReserve).filter((times) => times > 1);
+  const dear = counted.map(timesReckoned).filter((times) => times > 1);
   if (dear.length === 0) return [];
   const times = Math.max(...dear).toFixed(1);
   const some = `${formatCount(dear.length)} of ${plural(counted.length, 'counted row')}`;
   return [
-    `${some} have more tokens than the most that is reckoned with (one for every two bytes), up to ${times} times as many: the input may cost more than is said, and pass --max-cost, by as much`,
+    `${some} have more tokens than is reckoned with by their size (one for every two bytes), up to ${times} times as many: more is reckoned with for all rows of the run, in the most that it may cost and in --max-cost`,
   ];
 }
 

@@ -2,6 +2,8 @@
  * The preflight of `submit` and `run`: what engine/preflight/preflight.ts finds is told, and refuses the run where it must fail.
  * `--no-preflight` leaves it out; a dry run sends nothing, and a run that exists was looked at when it was made.
  */
+import { raisedByCounts } from '../../domain/input-raise.ts';
+import type { ModelMix } from '../../domain/model.ts';
 import type { Engine } from '../../engine/engine.ts';
 import type { IngestReport } from '../../engine/ingest/ingest.ts';
 import { preflight } from '../../engine/preflight/preflight.ts';
@@ -17,12 +19,19 @@ export interface PreflightOf {
   readonly inputs: readonly string[];
 }
 
-/** Asks, tells, and gives what `submit --json` shows; null where nothing is to be asked. */
+export interface PreflightEnd {
+  /** What `submit --json` shows. */
+  readonly view: PreflightView;
+  /** Of the run, raised where rows have more tokens than was reckoned with. */
+  readonly mix: ModelMix;
+}
+
+/** Asks and tells; null where nothing is to be asked. */
 export async function runPreflight(
   context: Context,
   { engine, link, inputs }: PreflightOf,
   ingested: IngestReport,
-): Promise<PreflightView | null> {
+): Promise<PreflightEnd | null> {
   const { flags, terminal } = context;
   if (flags.preflight === false || flags.dryRun === true) return null;
   // Of several keys the first that the API takes: what it says of models and rows it says to all.
@@ -38,5 +47,5 @@ export async function runPreflight(
     for (const warning of warnings) terminal.talk(`warning: ${warning}`);
     if (report.problems.length > 0) terminal.talk(problemsText(report.problems, report.refusedRows));
   }
-  return preflightView(report, warnings);
+  return { view: preflightView(report, warnings), mix: raisedByCounts(mix, report.counted) };
 }

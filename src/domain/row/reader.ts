@@ -10,6 +10,7 @@ import { BatchrunError } from '../../base/errors.ts';
 import type { MarkedPrefix } from '../cache/blocks.ts';
 import { CacheMarker } from '../cache/marker.ts';
 import { addedTokensMost } from '../estimate/added-tokens.ts';
+import { mediaOf } from '../estimate/media.ts';
 import { CUSTOM_ID_CHARS_MAX } from '../limits.ts';
 import { PRIORITIES, toPriority, type Priority } from '../priority.ts';
 import type { RowNotice, RowProblem, RowReading, SourceRecord } from '../source.ts';
@@ -165,6 +166,8 @@ class Reader {
     const route = taken?.name ?? null;
     const caches = marked !== null || (mayCache(params) && paramsJson.includes('"cache_control"'));
     const addedTokens = addedTokensMost(params, format !== undefined);
+    const media = mediaOf(params);
+    if (media !== null && media.unbounded > 0) findings.notice(UNBOUNDED);
     return {
       ok: true,
       row: {
@@ -178,6 +181,7 @@ class Reader {
           priority,
           caches,
           addedTokens,
+          media: media && { bytes: media.bytes, tokens: media.tokens },
           lane,
           route,
           columns,
@@ -264,6 +268,12 @@ function mayCache({ system, tools, cache_control: cacheControl, messages }: Json
   for (const message of messages) if (isObject(message) && typeof message['content'] !== 'string') return true;
   return false;
 }
+
+const UNBOUNDED: RowNotice = {
+  code: 'unbounded_documents',
+  message:
+    'a row names documents by URL or file id: their pages cannot be known before they are sent, and the most that the run may cost reckons with one page for each (and with what the preflight counts)',
+};
 
 /** Where it cannot be rendered, a stand-in keeps the other checks from finding the same thing again. */
 const UNRENDERED = '(not rendered)';

@@ -4,7 +4,7 @@
  * can be handed from one thread to another without being touched.
  */
 import { invariant } from '../../base/errors.ts';
-import type { Lane } from '../model.ts';
+import type { Lane, RowMedia } from '../model.ts';
 import type { Priority } from '../priority.ts';
 import type { InvalidEntry } from '../row-file.ts';
 import type { RowNotice } from '../source.ts';
@@ -20,6 +20,8 @@ export interface RowKind {
   readonly caches?: boolean;
   /** Tokens that the API puts before it at most; missing: none. */
   readonly addedTokens?: number;
+  /** Its images and PDFs; null or missing: none. */
+  readonly media?: RowMedia | null;
   /** The lane that its route has chosen; null or missing: none. */
   readonly lane?: Lane | null;
   /** The route that took it; null or missing: none. */

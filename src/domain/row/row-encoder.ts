@@ -154,14 +154,15 @@ export class RowEncoder {
   }
 
   /** Nearly always that of the row before. */
-  #kindOf({ model, maxTokens, betas, priority, caches, addedTokens, lane, route }: PreparedRow): number {
+  #kindOf({ model, maxTokens, betas, priority, caches, addedTokens, media, lane, route }: PreparedRow): number {
     for (let at = this.#kinds.length - 1; at >= Math.max(0, this.#kinds.length - KINDS_LOOKED_AT); at--) {
       const kind = this.#kinds[at];
       const same = kind?.model === model && kind.maxTokens === maxTokens && kind.caches === caches;
-      const isRouted = same && kind.addedTokens === addedTokens && kind.lane === lane && kind.route === route;
+      const sized = kind?.addedTokens === addedTokens && isSameMedia(kind.media ?? null, media);
+      const isRouted = same && sized && kind.lane === lane && kind.route === route;
       if (isRouted && kind.priority === priority && sameList(kind.betas, betas)) return at;
     }
-    this.#kinds.push({ model, maxTokens, betas, priority, caches, addedTokens, lane, route });
+    this.#kinds.push({ model, maxTokens, betas, priority, caches, addedTokens, media, lane, route });
     return this.#kinds.length - 1;
   }
 
@@ -209,6 +210,10 @@ const REFUSED_MAX = 256;
 
 function bytesMax(text: string): number {
   return text.length * UNIT_BYTES_MAX;
+}
+
+function isSameMedia(a: PreparedRow['media'], b: PreparedRow['media']): boolean {
+  return a === b || (a !== null && b !== null && a.bytes === b.bytes && a.tokens === b.tokens);
 }
 
 function sameList(a: readonly string[], b: readonly string[]): boolean {

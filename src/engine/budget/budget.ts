@@ -4,8 +4,11 @@
  * nothing that may be spent.
  */
 import { formatUsd, plural } from '../../base/units.ts';
+import { cacheOf } from '../../domain/cache/settings.ts';
+import { addMix, type MixSums } from '../../domain/chunk-text.ts';
 import { expectedCostUsd } from '../../domain/expected-cost.ts';
-import type { Block, ChunkState, Lane, ModelMix, RunRecord } from '../../domain/model.ts';
+import { raisedByAnswers, raisedLike } from '../../domain/input-raise.ts';
+import type { Block, ChunkState, Lane, ModelMix, RunRecord, UsageEntry } from '../../domain/model.ts';
 import { requestCount, wishesOf } from '../../domain/model.ts';
 import { worstCostUsd } from '../../domain/reserve.ts';
 import type { Store } from '../../domain/store.ts';
@@ -22,6 +25,8 @@ export interface BudgetView {
   readonly leftUsd: number;
   /** Answers came from a model without a known price: nobody can tell what is left. */
   readonly unknown: boolean;
+  /** Of the run, raised where its answers had more input than was reckoned with. */
+  readonly mix: ModelMix;
 }
 
 /** What of the ledger a budget is made from. */
@@ -38,8 +43,9 @@ export async function budgetOf(
   const spentUsd = usage.reduce((sum, entry) => sum + entry.costUsd, 0);
   let unknown = usage.some((entry) => entry.unpricedRows > 0);
   let reservedUsd = run.realtimeReservedUsd;
-  const reserve = (mix: ModelMix, share = 1): void => {
-    const usd = usdOf(run, mix, 'batch', usage);
+  const mix = await raisedMix(store, run, usage);
+  const reserve = (part: ModelMix, share = 1): void => {
+    const usd = usdOf(run, { mix: part, lane: 'batch', usage, whole: mix });
     if (usd === null) unknown = true;
     else reservedUsd += usd * share;
   };
@@ -55,7 +61,7 @@ export async function budgetOf(
     // Of a lost chunk all is reserved already.
     if (chunk && chunk.state !== 'lost') reserve(chunk.mix, counts.succeeded / Math.max(1, requestCount(counts)));
   }
-  return { capUsd, spentUsd, reservedUsd, leftUsd: capUsd - spentUsd - reservedUsd, unknown };
+  return { capUsd, spentUsd, reservedUsd, leftUsd: capUsd - spentUsd - reservedUsd, unknown, mix };
 }
 
 /** The same, where no pledge was kept since the look at the ledger began: what is left less what is promised is true. */
@@ -67,20 +73,40 @@ export async function surely<T>({ pledges }: Pick<Session, 'pledges'>, look: () 
   }
 }
 
+/** What is sent from now on is reckoned with as the answers so far were. */
+async function raisedMix(store: BudgetLedger, run: RunRecord, usage: readonly UsageEntry[]): Promise<ModelMix> {
+  const answered = usage.filter((entry) => entry.rows > 0);
+  if (answered.length === 0 || wishesOf(run).budgetMode === 'expected') return run.mix;
+  const batches: MixSums = {};
+  if (answered.some(({ lane }) => lane === 'batch')) {
+    const collected = await store.chunks(run.id, { states: ['collected'] });
+    for (const { answers, mix } of collected) if (answers === 'api') addMix(batches, mix);
+  }
+  return raisedByAnswers(run.mix, { usage, batches, warmUps: cacheOf(run)?.warmUps ?? [] });
+}
+
 /** What is to be reserved for these rows before they are sent; null where a model has no known price. */
 export async function reservationOf(
   session: Pick<Session, 'engine'>,
   run: RunRecord,
-  { mix, lane }: { readonly mix: ModelMix; readonly lane: Lane },
+  { mix, lane, view }: { readonly mix: ModelMix; readonly lane: Lane; readonly view: Pick<BudgetView, 'mix'> },
 ): Promise<number | null> {
   const usage = wishesOf(run).budgetMode === 'expected' ? await session.engine.store.usage(run.id) : [];
-  return usdOf(run, mix, lane, usage);
+  return usdOf(run, { mix, lane, usage, whole: view.mix });
 }
 
-function usdOf(run: RunRecord, mix: ModelMix, lane: Lane, usage: Parameters<typeof expectedCostUsd>[2]['usage']) {
+interface Reserved {
+  readonly mix: ModelMix;
+  readonly lane: Lane;
+  readonly usage: readonly UsageEntry[];
+  /** Of the run. */
+  readonly whole: ModelMix;
+}
+
+function usdOf(run: RunRecord, { mix, lane, usage, whole }: Reserved): number | null {
   return wishesOf(run).budgetMode === 'expected'
-    ? expectedCostUsd(mix, lane, { usage, whole: run.mix })
-    : worstCostUsd(mix, lane);
+    ? expectedCostUsd(mix, lane, { usage, whole })
+    : worstCostUsd(raisedLike(mix, whole), lane);
 }
 
 /** Nothing more fits: said when nothing of the run is under way whose settling could make room. */

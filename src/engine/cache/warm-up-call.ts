@@ -3,9 +3,12 @@
  * the API has asked to wait for), is written down before it leaves, with what it may cost, and settled with what it used.
  */
 import { failpoint } from '../../base/failpoint.ts';
+import { addRequest, noSums } from '../../domain/chunk-text.ts';
 import type { KeptPrefix, WarmUpSum } from '../../domain/cache/settings.ts';
 import { addedTokensMost } from '../../domain/estimate/added-tokens.ts';
+import { mediaOf } from '../../domain/estimate/media.ts';
 import { routeRealtime, type ApiFailure } from '../../domain/failure-router.ts';
+import { raisedLike } from '../../domain/input-raise.ts';
 import { PLAIN_MAX_TOKENS_MAX } from '../../domain/limits.ts';
 import { NO_USAGE, type ChunkRecord, type RunRecord } from '../../domain/model.ts';
 import { costUsd } from '../../domain/pricing.ts';
@@ -105,11 +108,12 @@ function sizeOf(request: JsonObject): { readonly requestBytes: number; readonly 
 /** The most that it can cost, promised until the ledger shows it; null where the budget does not allow it. */
 async function reserve(session: Session, { run, prefix, request }: WarmUp): Promise<number | null> {
   const { requestBytes: bytes, maxTokens } = sizeOf(request);
-  const added = { addedTokens: addedTokensMost(request) };
-  const part = { rows: 1, bytes, maxTokens, largestBytes: bytes, cachingRows: 1, ...added };
+  const part = noSums();
+  const size = { addedTokens: addedTokensMost(request), media: mediaOf(request) };
+  addRequest(part, bytes, { maxTokens, caches: true, ...size });
   const view = await surely(session, async () => budgetOf(session, (await session.engine.store.run(run.id)) ?? run));
   if (!view) return 0;
-  const usd = worstCostUsd({ [prefix.model]: part }, 'realtime');
+  const usd = worstCostUsd(raisedLike({ [prefix.model]: part }, view.mix), 'realtime');
   if (usd === null || view.unknown || usd > view.leftUsd - session.pledges.of(run.id)) return null;
   session.pledges.add(run.id, usd);
   return usd;

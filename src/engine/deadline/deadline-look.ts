@@ -127,13 +127,13 @@ async function openPurse(session: Session, run: RunRecord): Promise<Purse> {
   const view = await budgetOf(session, run);
   if (!view) return { pays: () => Promise.resolve(true) };
   const waitingShare = (run.rows.retry + run.rows.in_realtime) / Math.max(1, run.totalRows - run.rows.invalid);
-  const wholeUsd = await reservationOf(session, run, { mix: run.mix, lane: 'realtime' });
+  const wholeUsd = await reservationOf(session, run, { mix: run.mix, lane: 'realtime', view });
   let leftUsd = view.unknown || wholeUsd === null ? 0 : view.leftUsd - wholeUsd * waitingShare;
   return {
     pays: async ({ mix, state }) => {
-      const usd = await reservationOf(session, run, { mix, lane: 'realtime' });
+      const usd = await reservationOf(session, run, { mix, lane: 'realtime', view });
       // What is reserved for its batch is free again when that has ended.
-      const freed = state === 'sealed' ? 0 : ((await reservationOf(session, run, { mix, lane: 'batch' })) ?? 0);
+      const freed = state === 'sealed' ? 0 : ((await reservationOf(session, run, { mix, lane: 'batch', view })) ?? 0);
       if (usd === null || usd - freed > leftUsd) return false;
       leftUsd -= usd - freed;
       return true;

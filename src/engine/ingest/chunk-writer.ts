@@ -45,7 +45,7 @@ export interface ChunkRow {
   readonly params: Uint8Array;
   /** The line for the row file with its line end; empty in retry chunks. */
   readonly line: Uint8Array;
-  readonly kind: Pick<RowKind, 'model' | 'maxTokens' | 'caches' | 'addedTokens'>;
+  readonly kind: Pick<RowKind, 'model' | 'maxTokens' | 'caches' | 'addedTokens' | 'media'>;
   /** The user's id: the custom_id of an adopted batch. */
   readonly id?: string | undefined;
   /** Whose answer it takes, in a chunk of such rows. */

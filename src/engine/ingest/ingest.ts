@@ -43,8 +43,8 @@ export interface IngestRequest {
   readonly adopt?: { readonly batch: BatchInfo; readonly workspace: string };
   /** Check everything and leave nothing behind. */
   readonly dryRun: boolean;
-  /** Called when everything is read and before the run counts; throws to have nothing of it. `known`: the run exists. */
-  readonly confirm?: (report: IngestReport, known: boolean) => Promise<void>;
+  /** Called before a run that is read counts; throws to have nothing of it (`known`: it exists). Gives its mix, raised or not. */
+  readonly confirm?: (report: IngestReport, known: boolean) => Promise<ModelMix>;
 }
 
 export interface IngestReport {
@@ -114,7 +114,8 @@ class Ingest {
   readonly #routes: RouteSums | undefined;
   /** Where rows were written anew. */
   #pilotChunks: readonly number[] | null = null;
-  #mix: MixSums = {};
+  readonly #sums: MixSums = {};
+  #mix: ModelMix = this.#sums;
   #seq = 0;
   #bytes = 0;
   #chunks = 0;
@@ -203,7 +204,7 @@ class Ingest {
     await this.#engine.store.sealChunk(this.#runId, chunk, this.#engine.clock.now());
     this.#chunks++;
     this.#bytes += chunk.bytes;
-    addMix(this.#mix, chunk.mix);
+    addMix(this.#sums, chunk.mix);
   }
 
   async #settleDuplicates(): Promise<void> {
@@ -223,10 +224,8 @@ class Ingest {
   /** After chunks were written anew their sums are taken from the ledger. */
   async #recount(): Promise<void> {
     const chunks = (await this.#engine.store.chunks(this.#runId)).filter((chunk) => chunk.answers === 'api');
-    const { bytes, mix } = sumChunks(chunks);
     this.#chunks = chunks.length;
-    this.#bytes = bytes;
-    this.#mix = mix;
+    ({ bytes: this.#bytes, mix: this.#mix } = sumChunks(chunks));
   }
 
   async #finish(): Promise<IngestReport> {
@@ -234,7 +233,7 @@ class Ingest {
     const known = !this.#request.again && (await this.#isKnown(fingerprint));
     // What is there already is not written anew.
     if (!known) await this.#coalesce();
-    await this.#request.confirm?.(this.#report({ kind: 'ready' }), known);
+    this.#mix = (await this.#request.confirm?.(this.#report({ kind: 'ready' }), known)) ?? this.#mix;
     if (!this.#request.dryRun) await writeSketch(this.#engine.files, this.#runId, this.#gauge);
     failpoint('ingest.ready');
     if (this.#request.dryRun) return this.#report({ kind: 'dry_run' });
@@ -291,7 +290,7 @@ class Ingest {
       notices: [...this.#notices.values()],
       problems: this.#problems.shown,
       problemCount: this.#problems.count,
-      routes: this.#routes?.sums() ?? [],
+      routes: this.#routes?.sums(this.#mix) ?? [],
       firstParamsJson: this.#firstParamsJson,
       saving: this.#saving,
       restored: 0,

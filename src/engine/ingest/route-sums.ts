@@ -5,6 +5,7 @@
 import { invariant } from '../../base/errors.ts';
 import { addRequest, noSums, requestText, type MixSums } from '../../domain/chunk-text.ts';
 import { mixInLane } from '../../domain/lane-mix.ts';
+import { raisedLike } from '../../domain/input-raise.ts';
 import type { Lane, ModelMix } from '../../domain/model.ts';
 import { wireId } from '../../domain/result-line.ts';
 import type { RowKind } from '../../domain/row/row-block.ts';
@@ -56,13 +57,14 @@ export class RouteSums {
     addRequest(part, bytes, kind);
   }
 
-  sums(): readonly RouteSum[] {
+  /** `whole`: the mix of the run, which may be raised. */
+  sums(whole: ModelMix): readonly RouteSum[] {
     const all = [...this.#byName].map(([name, { lane, mix }]) => {
       const parts = Object.values(mix);
       const sum = (of: (part: Part) => number): number => parts.reduce((total, part) => total + of(part), 0);
       const rows = sum((part) => part.rows);
       const [bytes, maxTokens] = [sum((part) => part.bytes), sum((part) => part.maxTokens)];
-      return { name, rows, bytes, maxTokens, lane, mix: mixInLane(mix, lane) };
+      return { name, rows, bytes, maxTokens, lane, mix: raisedLike(mixInLane(mix, lane), whole) };
     });
     return all.filter(({ name, rows }) => name !== null || rows > 0);
   }

@@ -3,6 +3,7 @@
  * the limits have room for. A row that is too large for what is left waits at the front and gets its share of what flows
  * in; smaller ones go past it meanwhile.
  */
+import { addRequest, noSums } from '../../domain/chunk-text.ts';
 import { wishesOf, type RowRecord, type RunRecord } from '../../domain/model.ts';
 import { budgetBlock, budgetOf, reservationOf, surely, type BudgetView } from '../budget/budget.ts';
 import type { CallKey } from './call-keys.ts';
@@ -171,7 +172,7 @@ async function openPurse(session: Session, known: RunRecord): Promise<Purse> {
       if (pledges.kept !== now.kept) now = await surely(session, look);
       const { run, view } = now;
       if (!view) return 0;
-      const usd = await callUsd(session, run, request);
+      const usd = await callUsd(session, { run, view }, request);
       if (usd !== null && usd <= view.leftUsd - pledges.of(run.id) && !view.unknown) {
         pledges.add(run.id, usd);
         return usd;
@@ -189,11 +190,14 @@ interface Look {
   readonly kept: number;
 }
 
-async function callUsd(session: Session, run: RunRecord, request: SizedRequest): Promise<number | null> {
-  const { model, maxTokens, caches, addedTokens, paramsJson } = request;
-  const bytes = Buffer.byteLength(paramsJson);
-  const part = { rows: 1, bytes, maxTokens, largestBytes: bytes, cachingRows: caches ? 1 : 0, addedTokens };
-  return reservationOf(session, run, { mix: { [model]: part }, lane: 'realtime' });
+async function callUsd(
+  session: Session,
+  { run, view }: { readonly run: RunRecord; readonly view: BudgetView },
+  request: SizedRequest,
+): Promise<number | null> {
+  const part = noSums();
+  addRequest(part, Buffer.byteLength(request.paramsJson), request);
+  return reservationOf(session, run, { mix: { [request.model]: part }, lane: 'realtime', view });
 }
 
 /** Nothing under way can make room any more: a person has to raise the budget. */

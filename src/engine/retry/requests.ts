@@ -5,7 +5,7 @@
 import { BatchrunError, invariant } from '../../base/errors.ts';
 import { paramsOf } from '../../domain/chunk-text.ts';
 import { paths, tagOf } from '../../domain/ids.ts';
-import type { ChunkRecord } from '../../domain/model.ts';
+import type { ChunkRecord, RowMedia } from '../../domain/model.ts';
 import { decodeRequestIndex, type RequestIndex } from '../../domain/packed-index.ts';
 import type { FileReader, Files } from '../../domain/ports.ts';
 import type { Ledger } from '../../domain/ledger.ts';
@@ -36,6 +36,8 @@ export interface SizedRequest {
   readonly caches: boolean;
   /** Tokens that the API puts before it at most. */
   readonly addedTokens: number;
+  /** Its images and PDFs; null or missing: none. */
+  readonly media?: RowMedia | null;
 }
 
 interface Kept extends OpenedChunk {

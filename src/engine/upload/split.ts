@@ -6,6 +6,7 @@
 import { invariant } from '../../base/errors.ts';
 import { paramsOf } from '../../domain/chunk-text.ts';
 import { addedTokensMost } from '../../domain/estimate/added-tokens.ts';
+import { mediaOf } from '../../domain/estimate/media.ts';
 import { paths, tagOf } from '../../domain/ids.ts';
 import { laneOfMix } from '../../domain/lane-mix.ts';
 import { CREATES_PER_CHUNK_MAX } from '../../domain/limits.ts';
@@ -14,6 +15,7 @@ import { decodeRequestIndex, type RequestIndex } from '../../domain/packed-index
 import type { FileReader } from '../../domain/ports.ts';
 import { wireId } from '../../domain/result-line.ts';
 import type { RowKind } from '../../domain/row/row-block.ts';
+import type { JsonObject } from '../../domain/row/shape.ts';
 import type { NewChunk } from '../../domain/store-steps.ts';
 import { ChunkWriter } from '../ingest/chunk-writer.ts';
 import { blockRun, type Session } from '../session.ts';
@@ -120,8 +122,10 @@ async function copyRows(session: Session, { chunk, index, rows, chunkNo }: Copy)
 /** What a mix counts of a request. */
 export function sizeOfParams(
   paramsJson: string,
-): Required<Pick<RowKind, 'model' | 'maxTokens' | 'caches' | 'addedTokens'>> {
-  const params = JSON.parse(paramsJson) as { model: string; max_tokens: number };
+): Required<Pick<RowKind, 'model' | 'maxTokens' | 'caches' | 'addedTokens' | 'media'>> {
+  const params = JSON.parse(paramsJson) as JsonObject & { readonly model: string; readonly max_tokens: number };
   const { model, max_tokens: maxTokens } = params;
-  return { model, maxTokens, caches: paramsJson.includes('"cache_control"'), addedTokens: addedTokensMost(params) };
+  const caches = paramsJson.includes('"cache_control"');
+  const media = mediaOf(params);
+  return { model, maxTokens, caches, addedTokens: addedTokensMost(params), media };
 }

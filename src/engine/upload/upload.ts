@@ -220,8 +220,9 @@ class Round {
     const session = this.#session;
     const { fresh, view, usd } = await surely(session, async () => {
       const now = (await session.engine.store.run(run.id)) ?? run;
-      const cost = await reservationOf(session, now, { mix: chunk.mix, lane: 'batch' });
-      return { fresh: now, view: await budgetOf(session, now), usd: cost };
+      const left = await budgetOf(session, now);
+      const cost = left && (await reservationOf(session, now, { mix: chunk.mix, lane: 'batch', view: left }));
+      return { fresh: now, view: left, usd: cost };
     });
     if (!view) return 0;
     const pledgedUsd = session.pledges.of(run.id);

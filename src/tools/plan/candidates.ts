@@ -2,6 +2,8 @@
  * The ways in which the rows could go: as they are, and all of them with another model. For each of its models a candidate
  * has the tokens of its rows, with their error band.
  */
+import { addMix, noSums, type MixSums } from '../../domain/chunk-text.ts';
+import { raisedByCounts } from '../../domain/input-raise.ts';
 import { within, type Band } from '../../domain/estimate/band.ts';
 import { estimateOutput, type OutputEstimate, type SeenOutput } from '../../domain/estimate/output.ts';
 import { requestTokens, textTokens } from '../../domain/estimate/request-tokens.ts';
@@ -76,7 +78,17 @@ function partOf(question: CandidateQuestion, model: string, part: ModelPart): Ca
     ...{ rows: part.rows, maxTokens: part.maxTokens },
     ...{ told: question.outputTold, seen: question.seen(model) },
   });
-  return { model, part, input, output, prefixTokens, longestTokens: longest };
+  return { model, part: raisedPart(question, model, part), input, output, prefixTokens, longestTokens: longest };
+}
+
+/** What is reckoned with at the most, as a submit does that has rows counted. */
+function raisedPart({ look, counts }: CandidateQuestion, model: string, part: ModelPart): ModelPart {
+  const tokensOf = counts.byModel.get(model)?.tokens;
+  const counted = look.rows.flatMap((row) => {
+    const tokens = tokensOf?.get(row.seq);
+    return tokens === undefined ? [] : [{ ...row, model, tokens }];
+  });
+  return raisedByCounts({ [model]: part }, counted)[model] ?? part;
 }
 
 function inputOf({ look, counts, mix }: CandidateQuestion, model: string, part: ModelPart): InputEstimate {
@@ -131,14 +143,8 @@ function tallest(row: LookedRow, model: string, counts: Counts): number {
 }
 
 function sumOfParts(mix: ModelMix): ModelPart {
-  const parts = Object.values(mix);
-  const sum = (of: (part: ModelPart) => number): number => parts.reduce((total, part) => total + of(part), 0);
-  return {
-    rows: sum((part) => part.rows),
-    bytes: sum((part) => part.bytes),
-    maxTokens: sum((part) => part.maxTokens),
-    largestBytes: Math.max(0, ...parts.map((part) => part.largestBytes ?? 0)),
-    cachingRows: sum((part) => part.cachingRows ?? part.rows),
-    addedTokens: sum((part) => part.addedTokens ?? 0),
-  };
+  const sums: MixSums = { all: noSums() };
+  // Routes keep rows in their lanes also where another model answers; what is compared is one lane with the other.
+  for (const { lanes: _lanes, ...part } of Object.values(mix)) addMix(sums, { all: part });
+  return sums['all'] ?? noSums();
 }

@@ -105,7 +105,7 @@ function costOf(question: ModelQuestion, lane: Lane, caching: CachingView): Cost
     );
   const worst = worstOf(question.candidate.parts, lane);
   const plain = band(false);
-  // No text has as many tokens as the worst case counts: an estimate above it is an error of the estimate.
+  // Where rows were counted the worst case holds for them: an estimate above it is an error of the estimate.
   const within = plain && worst !== null ? mapBand(plain, (usd) => Math.min(usd, worst)) : plain;
   return { plain: within, cached: caching.possible ? band(true) : null, worst };
 }

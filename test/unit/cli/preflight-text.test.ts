@@ -99,7 +99,7 @@ test('rows with more tokens than are reckoned with at most are a warning', () =>
   expect(preflightWarnings(report({ counted: [fits, hasTools] }))).toEqual([]);
   const pdf = { ...counted(2, 9_500), bytes: 10_000 };
   expect(preflightWarnings(report({ counted: [fits, pdf] }))).toEqual([
-    '1 of 2 counted rows have more tokens than the most that is reckoned with (one for every two bytes), up to 1.9 times as many: the input may cost more than is said, and pass --max-cost, by as much',
+    '1 of 2 counted rows have more tokens than is reckoned with by their size (one for every two bytes), up to 1.9 times as many: more is reckoned with for all rows of the run, in the most that it may cost and in --max-cost',
   ]);
 });
 

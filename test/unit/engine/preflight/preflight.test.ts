@@ -31,8 +31,9 @@ async function flight(
   prepare(house);
   let report: PreflightReport | undefined;
   const beganMs = house.clock.monotonicMs();
-  const confirm = async ({ runId, mix }: IngestReport): Promise<void> => {
+  const confirm = async ({ runId, mix }: IngestReport): Promise<IngestReport['mix']> => {
     report = await preflight(house.engine, { api: house.api, runId, mix, inputs: ['/in/rows.jsonl'] });
+    return mix;
   };
   await house.clock.run(house.ingest(input, { settings: { chunkRows: 30 }, request: { confirm } }));
   if (!report) throw new Error('nobody asked');

@@ -54,8 +54,9 @@ describe('a sample of a run', () => {
     await room.ingest(rows(9), {
       request: {
         dryRun: true,
-        confirm: async ({ runId }) => {
+        confirm: async ({ runId, mix }) => {
           seen = (await sampleRows(room, runId, { count: 3, longest: 0 })).map(({ seq }) => seq);
+          return mix;
         },
       },
     });
