@@ -11,7 +11,7 @@ import { readHome } from '../retry/home-chunk.ts';
 import type { Go, Ticket } from '../pacing/pacer.ts';
 import type { RequestReader, SizedRequest } from '../retry/requests.ts';
 import { blockRun, type Session } from '../session.ts';
-import { rowKey, type TakenRow } from './waiting-rows.ts';
+import { rowKey, type Line, type TakenRow, type Taking } from './waiting-rows.ts';
 
 export interface PaidRow {
   readonly run: RunRecord;
@@ -30,11 +30,19 @@ export interface Passed {
   readonly waitMs: number | null;
 }
 
-/** Rows at the front that what flows in is put aside for. More would leave nothing for those that go past them. */
+/** Rows of a model at the front that what flows in is put aside for. More would leave nothing for those that go past them. */
 const WAITERS_MAX = 2;
 /** Requests of rows that could not go are kept: they are asked for again in a moment. */
 const KEPT_REQUESTS_MAX = 64;
 const KEPT_BYTES_MAX = 4_000_000;
+
+/** Rows of a line that are looked at in vain: smaller ones may go past the first. */
+const MISSES_MAX = 32;
+/**
+ * Rows looked at beyond the free slots, to find those of other lines behind a long one that cannot go: each is read once for
+ * that, and stands in its line from then on.
+ */
+const LOOKS_MAX = 256;
 
 /** Shorter waits are the usual pace. */
 const WAIT_SAID_MS_MIN = 10_000;
@@ -43,7 +51,8 @@ export class LaneGate {
   readonly #session: Session;
   readonly #requests: RequestReader;
   readonly #kept = new Map<string, SizedRequest>();
-  readonly #waiters = new Set<string>();
+  /** Each with its model: the pools of others have lines of their own. */
+  readonly #waiters = new Map<string, string>();
   /** Until when each pool was last said to have no room. */
   readonly #said = new Map<string, number>();
   #keptBytes = 0;
@@ -53,37 +62,45 @@ export class LaneGate {
     this.#requests = requests;
   }
 
-  async pass(taken: readonly TakenRow[], slots: number, keys: readonly CallKey[]): Promise<Passed> {
+  /** Rows come from `next` as long as there are slots, until all lines have room for none, or enough were looked at. */
+  async pass(next: Taking['next'], slots: number, keys: readonly CallKey[]): Promise<Passed> {
     const paid: PaidRow[] = [];
     const left: TakenRow[] = [];
-    const closed = new Set<string>();
+    const closed = new ClosedLines();
     const purses = new Map<string, Purse>();
     let waitMs: number | null = null;
     let unread = 0;
-    this.#forgetGone(taken);
-    for (const one of taken) {
-      const { run, row } = one.waiting;
-      if (paid.length >= slots) {
+    let looks = slots + LOOKS_MAX;
+    while (paid.length < slots) {
+      const one = next(closed.has);
+      if (!one) break;
+      if (looks-- === 0) {
+        // The limits may have room for what comes behind.
         left.push(one);
-        continue;
+        waitMs = 0;
+        break;
       }
+      const { run, row } = one.waiting;
       const request = await this.#request(row);
       if (!request) {
         unread++;
         continue;
       }
-      if (closed.has(request.model)) {
-        left.push(one);
+      const line = { runId: run.id, model: request.model };
+      const stays = (): void => void left.push({ ...one, line });
+      if (closed.has(line)) {
+        stays();
         continue;
       }
       const purse = purses.get(run.id) ?? (await openPurse(this.#session, run));
       purses.set(run.id, purse);
       const reservedUsd = await purse.reserve(request);
       if (reservedUsd === null) {
-        left.push(one);
+        closed.miss(line);
+        stays();
         continue;
       }
-      const waiter = this.#waiterFor(row);
+      const waiter = this.#waiterFor(row, request.model);
       const size = { ...request, runId: run.id, requestBytes: Buffer.byteLength(request.paramsJson) };
       const go = await this.#session.pacer.take(size, keys, waiter);
       if (go.kind === 'go') {
@@ -93,13 +110,16 @@ export class LaneGate {
         continue;
       }
       purse.giveBack(reservedUsd);
-      if (go.everyone) closed.add(request.model);
-      if (waiter !== null) this.#waiters.add(waiter);
+      if (go.everyone) closed.close(request.model);
+      else closed.miss(line);
+      if (waiter !== null) this.#waiters.set(waiter, request.model);
       if (waiter !== null) this.#sayWait(go);
       waitMs = Math.min(waitMs ?? Infinity, go.waitMs);
       this.#keep(row, request);
-      left.push(one);
+      stays();
     }
+    // Where no slot is left the rows behind were not asked for, and may be next.
+    if (paid.length < slots) this.#forgetGone(left);
     return { paid, left, unread, waitMs: paid.length < slots ? waitMs : null };
   }
 
@@ -133,20 +153,42 @@ export class LaneGate {
     this.#keptBytes -= kept.paramsJson.length;
   }
 
-  #waiterFor(row: RowRecord): string | null {
+  #waiterFor(row: RowRecord, model: string): string | null {
     const key = rowKey(row);
-    return this.#waiters.has(key) || this.#waiters.size < WAITERS_MAX ? key : null;
+    if (this.#waiters.has(key)) return key;
+    let others = 0;
+    for (const other of this.#waiters.values()) if (other === model) others++;
+    return others < WAITERS_MAX ? key : null;
   }
 
   /** Rows that are asked for no more, because their run was canceled or their turn has changed. */
-  #forgetGone(taken: readonly TakenRow[]): void {
-    const keys = new Set(taken.map(({ waiting }) => rowKey(waiting.row)));
-    for (const waiter of this.#waiters) if (!keys.has(waiter)) this.#waiters.delete(waiter);
+  #forgetGone(asked: readonly TakenRow[]): void {
+    const keys = new Set(asked.map(({ waiting }) => rowKey(waiting.row)));
+    for (const waiter of this.#waiters.keys()) if (!keys.has(waiter)) this.#waiters.delete(waiter);
     for (const [key, request] of this.#kept) {
       if (keys.has(key)) continue;
       this.#kept.delete(key);
       this.#keptBytes -= request.paramsJson.length;
     }
+  }
+}
+
+/** Lines of which no more rows are looked at in this round. */
+class ClosedLines {
+  readonly #models = new Set<string>();
+  readonly #misses = new Map<string, number>();
+
+  readonly has = ({ runId, model }: Line): boolean =>
+    this.#models.has(model) || (this.#misses.get(`${runId}:${model}`) ?? 0) >= MISSES_MAX;
+
+  /** For all runs. */
+  close(model: string): void {
+    this.#models.add(model);
+  }
+
+  miss({ runId, model }: Line): void {
+    const key = `${runId}:${model}`;
+    this.#misses.set(key, (this.#misses.get(key) ?? 0) + 1);
   }
 }
 

@@ -19,12 +19,10 @@ import { RealtimeLogs } from './realtime-logs.ts';
 import { settleAnswers, type Answer } from './realtime-settle.ts';
 import { RequestReader } from '../retry/requests.ts';
 import type { Session } from '../session.ts';
-import { rowKey, WaitingRows } from './waiting-rows.ts';
+import { rowKey, WaitingRows, type Taking } from './waiting-rows.ts';
 
 export { REALTIME_CHUNK_NO } from './realtime-settle.ts';
 
-/** Rows looked at beyond the free slots: smaller ones, or those of another class of models, may go at once. */
-const LOOKAHEAD_ROWS = 32;
 /** A pump commits to disk: at high rates the rows of so many milliseconds go together. */
 const PUMP_INTERVAL_MS_MIN = 20;
 
@@ -147,18 +145,23 @@ export class RealtimeLane {
     const slots = all.leftForLane(pacer.concurrency(pacing.concurrency));
     if (slots <= 0) return;
     all.promised = slots;
-    const nowMs = clock.now();
-    const taken = this.#waiting.take(
-      nowMs,
-      slots + LOOKAHEAD_ROWS,
+    const taking = this.#waiting.begin(
+      clock.now(),
       ({ run, row }) => this.#mayCall(run.id) && !isHomeBlocked(this.#session, row),
     );
-    // Before the first await: the planner must see that these are taken.
-    for (const { waiting } of taken) this.#underWay.add(rowKey(waiting.row));
-    const passed = await this.#guarded(() => this.#gate.pass(taken, slots, callKeys(this.#session)));
+    const taken: string[] = [];
+    const next: Taking['next'] = (isClosed) => {
+      const row = taking.next(isClosed);
+      // In one step: the planner must see at any time that it is the lane's.
+      if (row) this.#underWay.add(rowKey(row.waiting.row));
+      if (row) taken.push(rowKey(row.waiting.row));
+      return row;
+    };
+    const passed = await this.#guarded(() => this.#gate.pass(next, slots, callKeys(this.#session)));
     const paid = new Set(passed.paid.map(({ row }) => rowKey(row)));
-    for (const { waiting } of taken) if (!paid.has(rowKey(waiting.row))) this.#underWay.delete(rowKey(waiting.row));
+    for (const key of taken) if (!paid.has(key)) this.#underWay.delete(key);
     for (const left of passed.left) this.#waiting.putBack(left);
+    taking.end();
     // Whoever plans looks at them again, and finds their chunk blocked.
     if (passed.unread > 0) this.#wake();
     this.#running += passed.paid.length;

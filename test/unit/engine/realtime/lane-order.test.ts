@@ -5,8 +5,8 @@ import { RealtimeLane } from '../../../../src/engine/realtime/realtime.ts';
 import { releaseRound } from '../../../../src/engine/realtime/release.ts';
 import { retryRound } from '../../../../src/engine/retry/retry.ts';
 import type { Session } from '../../../../src/engine/session.ts';
-import { WaitingRows } from '../../../../src/engine/realtime/waiting-rows.ts';
-import { lab, MESSAGE, rows, type Lab, type LabOptions } from '../lab.ts';
+import { WaitingRows, type TakenRow } from '../../../../src/engine/realtime/waiting-rows.ts';
+import { lab, MESSAGE, rows, type Json, type Lab, type LabOptions } from '../lab.ts';
 
 interface Room extends Lab {
   readonly run: RunRecord;
@@ -43,8 +43,12 @@ test('rows that came together and could not go keep their places', async () => {
     waiting.add({ run, row, priority: 'normal' });
   }
   const take = (): number[] => {
-    const taken = waiting.take(1_000, 4, ({ row }) => row.seq !== 1);
-    for (const one of taken.slice(1)) waiting.putBack(one);
+    const taking = waiting.begin(1_000, ({ row }) => row.seq !== 1);
+    const taken: TakenRow[] = [];
+    for (let one; taken.length < 4 && (one = taking.next(() => false));) taken.push(one);
+    // Also where it is known by now which line they stand in.
+    for (const one of taken.slice(1)) waiting.putBack({ ...one, line: { runId: run.id, model: `m${one.order % 2}` } });
+    taking.end();
     return taken.map((one) => one.waiting.row.seq);
   };
   expect([take(), take(), take()]).toEqual([
@@ -52,6 +56,47 @@ test('rows that came together and could not go keep their places', async () => {
     [2, 3, 4, 5],
     [3, 4, 5, 6],
   ]);
+});
+
+test('a long line of a model without room does not hold up another one that has', async () => {
+  const LONG = 3_000;
+  const it = lab({ pacing: { concurrency: 4 } });
+  const of = (model: string, seqs: number): Json[] =>
+    Array.from({ length: seqs }, (_unused, at) => {
+      const messages = [{ role: 'user', content: `question ${at}` }];
+      return { custom_id: `${model}-${at}`, params: { model, max_tokens: 100, messages } };
+    });
+  const all = [...of('claude-opus-5-5', LONG), ...of('claude-haiku-5-5', 20)];
+  const run = await it.submit(all, { settings: { chunkRows: 10_000, wishes: { lane: 'realtime' } } });
+  const the = await it.session();
+  const take = the.pacer.take.bind(the.pacer);
+  let asked = 0;
+  // Opus has room for one call, and for the next in an hour.
+  let left = 1;
+  the.pacer.take = async (size, keys, waiter) => {
+    if (size.model === 'claude-haiku-5-5') return take(size, keys, waiter);
+    asked++;
+    if (left-- > 0) return take(size, keys, waiter);
+    return { kind: 'wait', waitMs: 3_600_000, everyone: false, bucket: 'input', pool: 'opus' };
+  };
+  it.api.onMessage = async () => MESSAGE;
+  const lane = new RealtimeLane(the, [run.id], () => undefined);
+  await releaseRound(the, lane, [run.id]);
+  await retryRound(the, lane, [run.id]);
+  await lane.pump();
+  for (let pumps = 0; pumps < 30; pumps++) {
+    await settled();
+    it.clock.advance(20);
+  }
+  await settled();
+  expect((await it.store.run(run.id))?.rows).toMatchObject({ succeeded: 21, retry: LONG - 1 });
+  // None of them is lost, and a round asks for few of them.
+  expect(lane.waiting(run.id)).toBe(LONG - 1);
+  const before = asked;
+  await lane.pump();
+  await settled();
+  expect(asked - before).toBeLessThanOrEqual(32);
+  await lane.drain();
 });
 
 describe('drain', () => {

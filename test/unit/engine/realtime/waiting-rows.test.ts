@@ -5,7 +5,7 @@ import type { RowRecord, RunRecord } from '../../../../src/domain/model.ts';
 import { PRIORITIES, REALTIME_AGEING_MS, turnOf, type Priority } from '../../../../src/domain/priority.ts';
 import { ROW_WAIT_MS_MAX } from '../../../../src/domain/row-wait.ts';
 import { TurnHeap } from '../../../../src/engine/realtime/turn-heap.ts';
-import { rowKey, WaitingRows, type WaitingRow } from '../../../../src/engine/realtime/waiting-rows.ts';
+import { rowKey, WaitingRows, type TakenRow, type WaitingRow } from '../../../../src/engine/realtime/waiting-rows.ts';
 
 function waits(seq: number, priority: Priority = 'normal', notBeforeMs = 0, runId = 'run-1'): WaitingRow {
   return { run: { id: runId } as RunRecord, row: { runId, seq, notBeforeMs } as RowRecord, priority };
@@ -13,7 +13,15 @@ function waits(seq: number, priority: Priority = 'normal', notBeforeMs = 0, runI
 
 const any = (): boolean => true;
 
-function seqs(taken: ReturnType<WaitingRows['take']>): number[] {
+function take(rows: WaitingRows, nowMs: number, max: number, may: (waiting: WaitingRow) => boolean): TakenRow[] {
+  const taking = rows.begin(nowMs, may);
+  const taken: TakenRow[] = [];
+  for (let row; taken.length < max && (row = taking.next(() => false));) taken.push(row);
+  taking.end();
+  return taken;
+}
+
+function seqs(taken: readonly TakenRow[]): number[] {
   return taken.map(({ waiting }) => waiting.row.seq);
 }
 
@@ -50,16 +58,16 @@ describe('rows', () => {
     rows.add(waits(3, 'normal', 100));
     rows.add(waits(4, 'normal', 100));
     rows.add(waits(5, 'normal', 400));
-    expect(seqs(rows.take(399, 10, any))).toEqual([2, 3, 4, 1, 0]);
-    expect(seqs(rows.take(400, 10, any))).toEqual([5]);
+    expect(seqs(take(rows, 399, 10, any))).toEqual([2, 3, 4, 1, 0]);
+    expect(seqs(take(rows, 400, 10, any))).toEqual([5]);
   });
 
   test('of a low priority go before what came three steps of ageing later', () => {
     const rows = new WaitingRows();
     rows.add(waits(0, 'low'));
-    expect(seqs(rows.take(1_000, 0, any))).toEqual([]);
+    expect(seqs(take(rows, 1_000, 0, any))).toEqual([]);
     rows.add(waits(1, 'critical'));
-    expect(seqs(rows.take(1_001 + 3 * REALTIME_AGEING_MS, 1, any))).toEqual([0]);
+    expect(seqs(take(rows, 1_001 + 3 * REALTIME_AGEING_MS, 1, any))).toEqual([0]);
   });
 
   test('say when the next is due', () => {
@@ -68,11 +76,11 @@ describe('rows', () => {
     rows.add(waits(0, 'low', 500));
     rows.add(waits(1, 'low', 300));
     expect(rows.nextAtMs()).toBe(300);
-    expect(seqs(rows.take(299, 9, any))).toEqual([]);
+    expect(seqs(take(rows, 299, 9, any))).toEqual([]);
     expect(rows.nextAtMs()).toBe(300);
-    expect(seqs(rows.take(300, 9, any))).toEqual([1]);
+    expect(seqs(take(rows, 300, 9, any))).toEqual([1]);
     expect(rows.nextAtMs()).toBe(500);
-    rows.take(500, 0, any);
+    take(rows, 500, 0, any);
     expect(rows.nextAtMs()).toBe(0);
   });
 
@@ -80,29 +88,29 @@ describe('rows', () => {
     const rows = new WaitingRows();
     rows.add(waits(0, 'normal', 1_000 + ROW_WAIT_MS_MAX + 1));
     rows.add(waits(1, 'normal', 1_000 + ROW_WAIT_MS_MAX));
-    expect(seqs(rows.take(1_000, 9, any))).toEqual([0]);
+    expect(seqs(take(rows, 1_000, 9, any))).toEqual([0]);
   });
 
   test('that may not go keep their place, and do not hold up the others', () => {
     const rows = new WaitingRows();
     for (let seq = 0; seq < 6; seq++) rows.add(waits(seq, 'normal', 0, seq % 2 === 0 ? 'held' : 'free'));
     const free = ({ run }: WaitingRow): boolean => run.id === 'free';
-    expect(seqs(rows.take(1, 2, free))).toEqual([1, 3]);
+    expect(seqs(take(rows, 1, 2, free))).toEqual([1, 3]);
     expect([rows.count('held'), rows.count('free')]).toEqual([3, 1]);
-    expect(seqs(rows.take(1, 9, any)).toSorted((a, b) => a - b)).toEqual([0, 2, 4, 5]);
+    expect(seqs(take(rows, 1, 9, any)).toSorted((a, b) => a - b)).toEqual([0, 2, 4, 5]);
   });
 
   test('that are put back have their turn before what came later, of whatever it waits for', () => {
     const rows = new WaitingRows();
     for (let seq = 0; seq < 3; seq++) rows.add(waits(seq, 'normal', 10 + seq));
-    const [first] = rows.take(100, 1, any);
+    const [first] = take(rows, 100, 1, any);
     if (!first) throw new Error('one was due');
     expect(rows.has(first.waiting.row)).toBe(false);
     rows.putBack(first);
     expect(rows.has(first.waiting.row)).toBe(true);
     expect(rows.count('run-1')).toBe(3);
     expect([...rows.keys()].toSorted()).toEqual(['run-1:0', 'run-1:1', 'run-1:2']);
-    expect(seqs(rows.take(100, 9, any))).toEqual([0, 1, 2]);
+    expect(seqs(take(rows, 100, 9, any))).toEqual([0, 1, 2]);
     expect(rows.count('run-1')).toBe(0);
   });
 });
@@ -129,7 +137,7 @@ test('whatever is added, taken and put back: the turns are those of a sorted lis
       const only = chance(rng, 0.3) ? 'a' : null;
       const may = ({ run }: WaitingRow): boolean => only === null || run.id === only;
       const max = integerBetween(rng, 0, 4);
-      const taken = rows.take(nowMs, max, may);
+      const taken = take(rows, nowMs, max, may);
       const due = model.filter(({ waiting, turn }) => turn !== null && may(waiting)).map(({ turn }) => turn ?? 0);
       expect(taken.map(({ turn }) => turn)).toEqual(due.toSorted((a, b) => a - b).slice(0, max));
       for (const one of taken) {
