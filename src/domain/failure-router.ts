@@ -133,12 +133,20 @@ export function routeCreate(failure: ApiFailure, bodyComplete: boolean): CreateV
 }
 
 /**
- * What the refused look at the list of batches says. The list is always there: where it is not found, the base URL is
- * not that of the API. For a batch or a row the same status means that alone.
+ * What the refused look at the list of batches says. The list is always there: where it is not found (`endpoint`), the
+ * base URL is not that of the API, or something in between is in trouble (engine/outage/address.ts tells them apart).
+ * For a batch or a row the same status means that alone.
  */
 export function routeList(failure: ApiFailure): CreateVerdict {
-  const isElsewhere = !failure.unreadable && (failure.status === 404 || failure.status === 405);
-  return isElsewhere ? block(failure, 'endpoint') : routeCreate(failure, false);
+  const verdict = routeCreate(failure, false);
+  if (verdict.kind === 'blocked' || failure.unreadable) return verdict;
+  return failure.status === 404 || failure.status === 405 ? block(failure, 'endpoint') : verdict;
+}
+
+/** The list of batches was not found. */
+export function isListAbsent(failure: ApiFailure): boolean {
+  const verdict = routeList(failure);
+  return verdict.kind === 'blocked' && verdict.reason === 'endpoint';
 }
 
 /** What becomes of a row by its line. `attemptsSoFar` includes its try; `asksAgain`: where it breaks the schema. */
@@ -241,7 +249,7 @@ const BLOCKS = {
   endpoint: {
     scope: 'key',
     says: 'the base URL does not answer as the Claude API does',
-    hint: 'Check ANTHROPIC_BASE_URL (`batchrun doctor` shows it): it ends before /v1, and a proxy must pass /v1/messages/batches on. Where the address is a mistake, `batchrun cancel` gives the run up before you set another: a run keeps its address.',
+    hint: 'Check ANTHROPIC_BASE_URL (`batchrun doctor` shows it): it ends before /v1, and a proxy must pass /v1/messages/batches on.',
   },
 } as const;
 

@@ -7,13 +7,20 @@ import type { Block } from '../domain/model.ts';
  */
 export class BlockBook {
   readonly #all = new Map<string, { readonly runId: string | null; readonly block: Block }>();
+  readonly #known = new Set<string>();
 
   /** Gives true when this was not blocked before. */
   add(runId: string | null, block: Block): boolean {
-    const key = `${runId ?? '*'}|${block.scope}|${block.reason}`;
+    const key = keyOf(runId, block);
     if (this.#all.has(key)) return false;
     this.#all.set(key, { runId, block });
+    this.#known.add(key);
     return true;
+  }
+
+  /** Was this blocked before in this process, if only for a time? */
+  wasKnown(runId: string | null, block: Block): boolean {
+    return this.#known.has(keyOf(runId, block));
   }
 
   /** Does anything stop new batches and calls of this run? */
@@ -40,6 +47,13 @@ export class BlockBook {
     return this.#all.delete(`${runId}|${scope}|${reason}`);
   }
 
+  /** What stood in the way of every run is gone. Gives true when there was something. */
+  releaseAll(reason: string): boolean {
+    const held = [...this.#all].filter(([, { runId, block }]) => runId === null && block.reason === reason);
+    for (const [key] of held) this.#all.delete(key);
+    return held.length > 0;
+  }
+
   stopsOutput(runId: string): boolean {
     return this.of(runId).some((block) => block.scope === 'output');
   }
@@ -49,4 +63,8 @@ export class BlockBook {
       .filter((entry) => entry.runId === null || entry.runId === runId)
       .map((entry) => entry.block);
   }
+}
+
+function keyOf(runId: string | null, { scope, reason }: Block): string {
+  return `${runId ?? '*'}|${scope}|${reason}`;
 }

@@ -259,7 +259,7 @@ class Runner {
   }
 
   #unreachable(): boolean {
-    return this.#session.reach.silentForMs() > this.#engine.pacing.giveUpMs;
+    return this.#session.reach.awayForMs() > this.#engine.pacing.giveUpMs;
   }
 
   async #sleep(): Promise<void> {

@@ -229,9 +229,22 @@ export async function unblockChunk(
 /** A refusal of the only key or of all of them (key-follow.ts): every run that is driven stands still with it. */
 export async function blockAll(session: Session, runIds: readonly string[], verdict: BlockedVerdict): Promise<void> {
   const block = toBlock(verdict, session.engine.clock.now());
+  const isNews = !session.blocks.wasKnown(null, block);
   if (!session.blocks.add(null, block)) return;
   for (const runId of runIds) {
-    session.engine.emit({ kind: 'blocked', runId, reason: block.reason, message: block.message, hint: block.hint });
+    // One that comes and goes with each look at the list is told once.
+    if (isNews)
+      session.engine.emit({ kind: 'blocked', runId, reason: block.reason, message: block.message, hint: block.hint });
     await session.driver.setBlocks(runId, session.blocks.of(runId), session.engine.clock.now());
+  }
+}
+
+/** What stood in the way of every run has mended itself. */
+export async function releaseAll(session: Session, reason: Block['reason']): Promise<void> {
+  const { blocks, driver, engine } = session;
+  if (!blocks.releaseAll(reason)) return;
+  for (const run of await engine.store.runs()) {
+    if (run.state === 'done' || run.origin !== engine.api.origin || run.blocked.length === 0) continue;
+    await driver.setBlocks(run.id, blocks.of(run.id), engine.clock.now());
   }
 }

@@ -29,7 +29,7 @@ test.each<readonly FaultName[]>([
   ['create.reset_upload', 'results.404'],
   ['create.reset_before', 'results.503'],
   ['create.500_before', 'results.empty'],
-  ['create.429', 'retrieve.500'],
+  ['create.429', 'retrieve.500', 'list.404'],
   ['create.413', 'list.503'],
   ['create.reset_after', 'results.cut_line'],
   ['create.504_after', 'results.cut_inside'],

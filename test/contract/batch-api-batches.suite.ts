@@ -42,6 +42,7 @@ export function batchApiBatchesSuite(name: string, connect: Connect): void {
       });
 
       test.each<[FaultName, number]>([
+        ['list.404', 404],
         ['list.500', 500],
         ['list.503', 503],
       ])('%s is told and not repeated', async (fault, status) => {

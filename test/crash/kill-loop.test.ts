@@ -33,6 +33,7 @@ const FAULTS: FaultRates = {
   'create.500_after': 0.05,
   'create.garbage_answer': 0.05,
   'list.lag': 0.2,
+  'list.404': 0.02,
   'list.500': 0.02,
   'list.503': 0.02,
   'retrieve.404': 0.1,

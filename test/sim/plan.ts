@@ -68,14 +68,21 @@ const CANCEL_FAULTS = { 'cancel.500': 0.3, 'cancel.500_after': 0.3 } as const;
 const LAG_FAULTS = { 'list.lag': 0.5, 'create.hang_after': 0.2, 'create.504_after': 0.2 } as const;
 
 export function planOf(seed: string | number): Plan {
-  const plan = withSchema(withRefusal(withCache(withDuplicates(withCutOffs(drawn(seed))))));
+  const plan = withSchema(withRefusal(withCache(withDuplicates(withCutOffs(withAbsentList(drawn(seed)))))));
   if (!plan.troubles.lagsBeyondGrace) return plan;
   const rng = seededRng(`lag|share|${seed}`);
   const listLagMs = Math.floor(plan.graceMs * (1.2 + 2 * rng.next()));
   return { ...plan, listLagMs, faults: { ...plan.faults, ...LAG_FAULTS } };
 }
 
-/** From a stream of its own, so that the rest of a seed stays as it is. */
+/** A list that is not found. From a stream of its own, so that the rest of a seed stays as it is. */
+function withAbsentList(plan: Plan): Plan {
+  const rng = seededRng(`absent list|${plan.seed}`);
+  if (Object.keys(plan.faults).length === 0 || !chance(rng, 0.4)) return plan;
+  return { ...plan, faults: { ...plan.faults, 'list.404': pick(rng, [0.02, 0.1, 0.3]) } };
+}
+
+/** From a stream of its own as well. */
 function withCutOffs(plan: Plan): Plan {
   const rng = seededRng(`truncated|${plan.seed}`);
   if (!chance(rng, 0.3)) return plan;
@@ -232,6 +239,7 @@ function faultsOf(rng: Rng): Partial<Record<FaultName, number>> {
   const faults: Partial<Record<FaultName, number>> = {};
   const on = pick(rng, [0.15, 0.4, 0.7]);
   for (const fault of FAULT_NAMES) {
+    if (fault === 'list.404') continue;
     if (!chance(rng, RARE.has(fault) ? on / 3 : on)) continue;
     faults[fault] = RARE.has(fault) ? 0.08 : pick(rng, [0.02, 0.1, 0.3]);
   }

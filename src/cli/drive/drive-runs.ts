@@ -197,7 +197,7 @@ async function report(
   }
   views.forEach((view, at) => tellEnd(context, view, codes[at] ?? EXIT.ok));
   if (end !== 'stopped') await tellLeft(context, store, { runIds, fetched });
-  if (end === 'unreachable' && flags.json !== true) throw unreachableError(engine.pacing.giveUpMs);
+  if (end === 'unreachable' && flags.json !== true) throw unreachableError(engine.pacing.giveUpMs, outage);
   // Cut short while nobody answered: exit 4 would look like work that goes on well.
   const isCut = end === 'once' || (end === 'stopped' && !context.signal.aborted);
   const isSlip = flags.quiet === true && outage !== null && isShort(outage);
@@ -260,8 +260,13 @@ function cancelText(runIds: readonly string[]): string {
 }
 
 /** E_API_UNREACHABLE: the work goes on with the next command. */
-function unreachableError(giveUpMs: number): BatchrunError {
-  return new BatchrunError('E_API_UNREACHABLE', `the API could not be reached for ${formatDuration(giveUpMs)}`);
+function unreachableError(giveUpMs: number, outage: OutageWords | null): BatchrunError {
+  const forLong = formatDuration(giveUpMs);
+  const isErrors = outage?.kind === 'errors';
+  const what = isErrors
+    ? `the API could not be used for ${forLong} (${outage.cause})`
+    : `the API could not be reached for ${forLong}`;
+  return new BatchrunError('E_API_UNREACHABLE', what);
 }
 
 /** One error of a busy API is no reason for a mail: the next job of the same minute finds it gone. */

@@ -87,7 +87,7 @@ export async function refuseLook(
 ): Promise<void> {
   const { keys } = session;
   keys.noteSight(link, false);
-  if (keys.seeing === 0 || verdict.reason === 'endpoint') session.lookRefused = true;
+  if (keys.seeing === 0) session.lookRefused = true;
   await refuseKey(session, link, verdict, runIds);
 }
 

@@ -1,9 +1,10 @@
 /**
  * Whether the API answers, and with more than errors, as its calls go. No answer at all is a silence: `--give-up` counts
  * from the last answer. Errors of its own (500, 529, …) are counted for each kind of call: a list that fails all night is
- * no news of the calls that go well beside it. What lasts is told once, and its end too; a single slip is not.
+ * no news of the calls that go well beside it. A list of batches that is not found is such an error too, and
+ * `--give-up` counts it where nothing else goes well. What lasts is told once, and its end too; a single slip is not.
  */
-import type { ApiFailure } from '../../domain/failure-router.ts';
+import { isListAbsent, type ApiFailure } from '../../domain/failure-router.ts';
 import { causeOf } from './failure-cause.ts';
 
 export type ApiCall = 'create' | 'list' | 'retrieve' | 'results' | 'cancel' | 'message';
@@ -42,6 +43,9 @@ export class Reach {
   readonly #tell: (outage: Outage | null) => void;
   readonly #troubles = new Map<ApiCall, Trouble>();
   #silent: Trouble | null = null;
+  /** The list was not found, and nothing has gone well since. */
+  #absent: Trouble | null = null;
+  #listAnswered = false;
   #told: Outage | null = null;
   /** Which call had an error last, where none has gone well since. */
   #lastFailed: ApiCall | null = null;
@@ -61,6 +65,12 @@ export class Reach {
 
   /** A call went well. */
   heard(call: ApiCall): void {
+    if (call === 'list') this.#listAnswered = true;
+    this.#absent = null;
+    this.#answered(call);
+  }
+
+  #answered(call: ApiCall): void {
     this.#lastFailed = null;
     this.#silent = null;
     this.#troubles.delete(call);
@@ -77,11 +87,11 @@ export class Reach {
   failed(call: ApiCall, failure: ApiFailure): void {
     // Broken off by ourselves: it says nothing of the API.
     if (failure.connection === 'aborted') return;
-    if (isTrouble(failure)) this.#hasFailed(call, failure);
+    if (isTrouble(call, failure)) this.#hasFailed(call, failure);
     else if (failure.status === null || failure.unreadable) {
       this.#silent = noted(this.#silent, this.#nowMs(), failure.message);
       if (this.silentForMs() >= SILENT_TOLD_AFTER_MS) this.say();
-    } else this.heard(call);
+    } else this.#answered(call);
   }
 
   /** Tells of an outage that was not told yet, however short: for those who stop now. */
@@ -106,8 +116,22 @@ export class Reach {
     return this.#silent === null ? 0 : this.#nowMs() - this.#silent.sinceMs;
   }
 
+  /** How long there has been nothing to work with: no answer, or no list of batches. */
+  awayForMs(): number {
+    return Math.max(this.silentForMs(), lengthMs(this.#absent));
+  }
+
+  /** The list was not found so often, and for so long, where it has never answered in this process. */
+  get neverListed(): { readonly tries: number; readonly forMs: number } | null {
+    if (this.#listAnswered || this.#absent === null) return null;
+    return { tries: this.#absent.count, forMs: lengthMs(this.#absent) };
+  }
+
   #hasFailed(call: ApiCall, failure: ApiFailure): void {
     const wasSilent = this.#told?.kind === 'silent';
+    if (call === 'list' && isListAbsent(failure)) {
+      this.#absent = noted(this.#absent, this.#nowMs(), causeOf(failure));
+    }
     // It answers, if only that: what began as a silence goes on as errors.
     const before = wasSilent && this.#silent ? { ...this.#silent, count: ERRORS_TOLD_MIN } : null;
     this.#silent = null;
@@ -140,11 +164,20 @@ export class Reach {
   }
 }
 
-/** Errors of the API itself. A refusal is a sound answer; what cannot be read may be of anybody (a portal in between). */
-function isTrouble({ status }: ApiFailure): boolean {
-  return status !== null && status >= 500;
+/**
+ * Errors of the API itself, and a list that is not there. Another refusal is a sound answer; what cannot be read may be
+ * of anybody (a portal in between).
+ */
+function isTrouble(call: ApiCall, failure: ApiFailure): boolean {
+  const { status } = failure;
+  return (status !== null && status >= 500) || (call === 'list' && isListAbsent(failure));
 }
 
 function noted(before: Trouble | null, nowMs: number, cause: string): Trouble {
   return { sinceMs: before?.sinceMs ?? nowMs, lastMs: nowMs, count: (before?.count ?? 0) + 1, cause };
+}
+
+/** From the first time to the last: what came after it is not known to be the same. */
+function lengthMs(trouble: Trouble | null): number {
+  return trouble === null ? 0 : trouble.lastMs - trouble.sinceMs;
 }

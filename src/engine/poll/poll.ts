@@ -18,6 +18,7 @@ import {
   chunkKey,
   hearServerTime,
   noteFailure,
+  releaseAll,
   serverNowMs,
   unblockChunk,
   type Session,
@@ -134,6 +135,7 @@ async function lookInto(session: Session, following: Following, runIds: readonly
       const listing = await listBatches({ ...engine, api: link.api }, needs);
       session.reach.heard('list');
       session.lookRefused = false;
+      await releaseAll(session, 'endpoint');
       keys.noteSight(link, true);
       hearServerTime(session, listing.serverAtMs);
       noteForeign(session, link, { batches: listing.batches, ownIds: needs.batchIds });
@@ -144,7 +146,9 @@ async function lookInto(session: Session, following: Following, runIds: readonly
       noteFailure(session, 'list', failure, link);
       retryAfterMs = failure.retryAfterMs;
       const verdict = routeList(failure);
-      if (verdict.kind !== 'blocked') return { retryAfterMs, itsOwn: keys.several && failure.status === 429 };
+      // Something was made here: a list that is not found comes back.
+      const passes = verdict.kind !== 'blocked' || verdict.reason === 'endpoint';
+      if (passes) return { retryAfterMs, itsOwn: keys.several && failure.status === 429 };
       refusal = verdict;
       await refuseLook(session, link, verdict, runIds);
     }

@@ -9,6 +9,7 @@ import { paths } from '../../domain/ids.ts';
 import type { BatchInfo, ChunkRecord } from '../../domain/model.ts';
 import type { KeyLink } from '../engine.ts';
 import { refuseKey } from '../keys/key-follow.ts';
+import { addressRefusal } from '../outage/address.ts';
 import { apiFailureOf, beginDoubt, blockRun, causeOf, noteFailure, waitBefore, type Session } from '../session.ts';
 import { splitChunk } from './split.ts';
 
@@ -148,7 +149,9 @@ async function newestBatchId(session: Session, { link, runIds, onListed }: Creat
     if (!failure) throw error;
     noteFailure(session, 'list', failure, link);
     const verdict = routeList(failure);
-    if (verdict.kind === 'blocked') await refuseKey(session, link, verdict, runIds);
+    const isAbsent = verdict.kind === 'blocked' && verdict.reason === 'endpoint';
+    const refusal = isAbsent ? await addressRefusal(session, verdict) : verdict;
+    if (refusal?.kind === 'blocked') await refuseKey(session, link, refusal, runIds);
     else pauseCreates(session, failure, link);
     return undefined;
   }

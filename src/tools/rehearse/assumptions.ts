@@ -123,6 +123,7 @@ const HEAVY: Faults = {
     'create.504_after': 0.06,
     'create.reset_after': 0.03,
     'create.garbage_answer': 0.01,
+    'list.404': 0.01,
     'list.503': 0.1,
     'list.500': 0.02,
     'list.lag': 0.2,

@@ -8,10 +8,11 @@ import { invalidRequest, jsonResponse, refusalOf, type SimResponse } from './htt
 import { pageOf, readPaging } from './paging.ts';
 
 const PAGE_MAX = 1_000;
+const LIST_STATUS = { 'list.404': 404, 'list.500': 500, 'list.503': 503 } as const;
 
 export function listBatches(context: SimContext, caller: Caller): SimResponse {
-  const fault = context.faults.firstOf(['list.500', 'list.503'], caller.path);
-  if (fault !== undefined) throw refusalOf(fault === 'list.500' ? 500 : 503);
+  const fault = context.faults.firstOf(['list.404', 'list.500', 'list.503'], caller.path);
+  if (fault !== undefined) throw refusalOf(LIST_STATUS[fault]);
   const paging = readPaging(caller.query, PAGE_MAX);
   const all = context.batches.inWorkspace(caller.organization, caller.workspace);
   const page = pageOf(

@@ -21,6 +21,7 @@ export const FAULTS = {
   'create.500_after': 'the batch is made, the answer is 500',
   'create.garbage_answer': 'the batch is made, the answer is a 200 that cannot be parsed',
   'list.lag': 'a new batch is missing from list and retrieve for listLagMs',
+  'list.404': 'a list call answers 404 although the list is there',
   'list.500': 'a list call answers 500',
   'list.503': 'a list call answers 503',
   'retrieve.404': 'a retrieve answers 404 although the batch exists',

@@ -10,7 +10,8 @@ const LOST: ApiFailure = {
   ...{ requestId: null, connection: 'lost', unreadable: false },
 };
 const BROKEN: ApiFailure = { ...LOST, status: 500, type: 'api_error', connection: null };
-const REFUSED: ApiFailure = { ...LOST, status: 404, connection: null };
+const REFUSED: ApiFailure = { ...LOST, status: 400, type: 'invalid_request_error', connection: null };
+const ABSENT: ApiFailure = { ...LOST, status: 404, type: 'not_found_error', connection: null };
 const STOPPED: ApiFailure = { ...LOST, connection: 'aborted' };
 const MINUTE_MS = 60_000;
 
@@ -33,6 +34,43 @@ class Room {
     return this.told.map((one) => (one === null ? 'answers' : `${one.kind} since ${one.sinceMs}: ${one.cause}`));
   }
 }
+
+describe('a list that is not found', () => {
+  it('is told like other errors, and --give-up counts it', () => {
+    const room = new Room();
+    room.fails(ABSENT, 0, MINUTE_MS, 2 * MINUTE_MS);
+    expect(room.words).toEqual(['errors since 0: 404 not_found_error on list']);
+    expect(room.reach.awayForMs()).toBe(2 * MINUTE_MS);
+    room.reach.heard('list');
+    expect([room.told.at(-1), room.reach.awayForMs()]).toEqual([null, 0]);
+  });
+
+  it('is nothing new where another call is not found either, and over where one goes well', () => {
+    const room = new Room();
+    room.fails(ABSENT, 0, MINUTE_MS);
+    room.reach.failed('results', ABSENT);
+    room.fails(ABSENT, 2 * MINUTE_MS);
+    expect(room.reach.awayForMs()).toBe(2 * MINUTE_MS);
+    room.reach.heard('message');
+    expect(room.reach.awayForMs()).toBe(0);
+  });
+
+  it('says something of the address only where the list has never answered', () => {
+    const room = new Room();
+    room.fails(ABSENT, 0, 1_000);
+    expect(room.reach.neverListed).toEqual({ tries: 2, forMs: 1_000 });
+    room.reach.heard('list');
+    room.fails(ABSENT, 2_000, 3_000);
+    expect(room.reach.neverListed).toBeNull();
+  });
+
+  it('that is broken meanwhile is counted from the first time to the last', () => {
+    const room = new Room();
+    room.fails(ABSENT, 0, 1_000);
+    room.fails(BROKEN, MINUTE_MS);
+    expect(room.reach.awayForMs()).toBe(1_000);
+  });
+});
 
 describe('a silence', () => {
   it('is not told for a single lost connection', () => {

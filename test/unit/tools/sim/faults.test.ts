@@ -82,6 +82,7 @@ describe('faults of create', () => {
 
 describe('faults of reading', () => {
   test.each([
+    ['list.404', BATCHES, 404],
     ['list.500', BATCHES, 500],
     ['list.503', BATCHES, 503],
     ['retrieve.404', `${BATCHES}/ID`, 404],
@@ -205,7 +206,7 @@ describe('how faults are chosen', () => {
       return fault === 'list.503' ? true : undefined;
     });
     expect((await call('GET', BATCHES)).status).toBe(503);
-    expect(asked).toEqual([`list.500 ${BATCHES}`, `list.503 ${BATCHES}`]);
+    expect(asked).toEqual([`list.404 ${BATCHES}`, `list.500 ${BATCHES}`, `list.503 ${BATCHES}`]);
     world.script(undefined);
     expect((await call('GET', BATCHES)).status).toBe(200);
   });
