@@ -41,11 +41,11 @@ export interface WebRoute {
   readonly answer: (call: WebCall) => Promise<WebAnswer>;
 }
 
-/** One message of a feed. `id`: where a reader that was cut off goes on. */
+/** One message of a feed. `id`: where a reader that was cut off goes on, in words of the feed (letters, digits, `.:_-`). */
 export interface WebMessage {
   readonly event: string;
   readonly value: unknown;
-  readonly id?: number;
+  readonly id?: string;
 }
 
 /** A reader of the feed. */
@@ -53,7 +53,7 @@ export interface WebReader {
   readonly query: URLSearchParams;
   readonly isAuthorized: boolean;
   /** Of the last message that it had before it was cut off; null where it is new. */
-  readonly lastId: number | null;
+  readonly lastId: string | null;
 }
 
 /** What is told to every reader, each time something may have changed. */

@@ -125,7 +125,7 @@ function connect(run) {
   stop();
   state.events = [];
   const path = `/api/stream${run === null ? '' : `?run=${encodeURIComponent(run)}`}`;
-  stop = listen(path, { rests: true, onMessage, onState });
+  stop = listen(path, { rests: true, onRested: () => view?.rested?.(), onMessage, onState });
 }
 
 /**
@@ -155,7 +155,8 @@ function onMessage(event, value) {
       page.notice('state', null);
       break;
     case 'log':
-      if (wanted() === null) state.events = [...state.events, ...value.events].slice(-50);
+      // The first ones are the newest there are: what was told before them does not join on.
+      if (wanted() === null) state.events = [...(value.first ? [] : state.events), ...value.events].slice(-50);
       view?.log(value.events);
       break;
     case 'sample':

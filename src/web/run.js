@@ -178,6 +178,11 @@ export function runView(page, id) {
       parts.timeline.add(sample);
     },
     reload: loadAll,
+    /** In the background it saw one sample in half a minute; the server saw more. */
+    rested() {
+      // What is there can be looked at; where the server is away, everything is loaded when it is back.
+      parts.timeline.load().catch(() => undefined);
+    },
     close() {
       isClosed = true;
       parts.timeline.close();

@@ -14,16 +14,18 @@ const REST_MS = 30_000;
 
 /**
  * `rests`: in the background it only looks now and then. A browser keeps six connections to one server at most: six open
- * tabs would leave none for the seventh, nor for a click.
+ * tabs would leave none for the seventh, nor for a click. `onRested`: it is in front again, and may have missed what has
+ * no number to go on from.
  *
  * @param {string} path
- * @param {{ rests?: boolean, onMessage: (event: string, value: any) => void, onState: (state: 'live' | 'lost' | 'refused') => void }} handlers
+ * @param {{ rests?: boolean, onRested?: () => void, onMessage: (event: string, value: any) => void, onState: (state: 'live' | 'lost' | 'refused') => void }} handlers
  * @returns {() => void} Ends it.
  */
-export function listen(path, { rests = false, onMessage, onState }) {
+export function listen(path, { rests = false, onRested, onMessage, onState }) {
   const over = new AbortController();
   let lastId = '';
   let failures = 0;
+  let hasRested = false;
   /** Ends what is going on where the tab has come to the front, or gone to the back. */
   let turned = new AbortController();
   const turn = () => {
@@ -54,6 +56,10 @@ export function listen(path, { rests = false, onMessage, onState }) {
         if (failures > 0 || rest === '') onState('live');
         failures = 0;
         rest = deliver(rest + value);
+        if (hasRested && !document.hidden) {
+          hasRested = false;
+          onRested?.();
+        }
       }
     } catch {
       return turned.signal.aborted ? 'turned' : 'lost';
@@ -87,7 +93,9 @@ export function listen(path, { rests = false, onMessage, onState }) {
       if (over.signal.aborted) return;
       turned = new AbortController();
       if (end === 'turned') {
-        if (document.hidden) await pause(REST_MS, AbortSignal.any([over.signal, turned.signal]));
+        if (!document.hidden) continue;
+        hasRested = true;
+        await pause(REST_MS, AbortSignal.any([over.signal, turned.signal]));
         continue;
       }
       onState(end);

@@ -1,7 +1,9 @@
 /**
  * A page that stays open: beside other tabs, while nothing happens, and while the run that it shows goes away.
  */
+import { rmSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import type { Page } from 'playwright-core';
 import { openPage } from '../support/chromium.ts';
 import { bench, ENDLESS, requests, type Bench } from '../support/cli.ts';
 import { isMissing, ownBrowser, serve } from './lab.ts';
@@ -14,6 +16,13 @@ const TURNS = `
     globalThis.isHidden = hidden;
     document.dispatchEvent(new Event('visibilitychange'));
   };`;
+
+/** Until its stream is let go: from then on it rests. */
+async function toBackground(page: Page): Promise<void> {
+  const isLetGo = page.waitForEvent('requestfailed', (request) => request.url().includes('/api/stream'));
+  await page.evaluate('turn(true)');
+  await isLetGo;
+}
 
 async function failedRun(): Promise<{ readonly b: Bench; readonly id: string }> {
   const b = await bench({ rates: { errorRate: 1 } });
@@ -47,6 +56,35 @@ describe.skipIf(isMissing)('a page that stays open', () => {
     await first.getByRole('link', { name: 'later' }).waitFor();
   });
 
+  test('shows the log of a state that was made anew while it rested', async () => {
+    const { b } = await failedRun();
+    const { url } = await serve(b);
+    const { page } = await openPage(browser());
+    await page.addInitScript({ content: TURNS });
+    await page.goto(url);
+    await page.locator('table.log tbody tr').first().waitFor();
+    await toBackground(page);
+    rmSync(b.state, { recursive: true });
+    await b.ok(['submit', 'in.jsonl', '--name', 'anew', '-o', 'anew.jsonl']);
+    await page.evaluate('turn(false)');
+    await page.getByRole('link', { name: 'anew' }).waitFor();
+    const { id } = (await b.json(0, ['status'])).runs[0];
+    await page.locator('table.log tbody tr', { hasText: id }).first().waitFor();
+  });
+
+  test('asks for the timeline when it comes back from a rest, in which it saw one point in half a minute', async () => {
+    const { b, id } = await failedRun();
+    const { url, origin } = await serve(b);
+    const { page } = await openPage(browser());
+    await page.addInitScript({ content: TURNS });
+    const isTimeline = (request: { url(): string }): boolean => request.url().endsWith(`/api/runs/${id}/timeline`);
+    await page.goto(url);
+    await Promise.all([page.waitForResponse(isTimeline), page.goto(`${origin}/#/run/${id}`)]);
+    await page.locator('#link[data-state="live"]').waitFor();
+    await toBackground(page);
+    await Promise.all([page.waitForResponse(isTimeline), page.evaluate('turn(false)')]);
+  });
+
   test('goes on telling how long ago something was; what has not changed is not said again', async () => {
     const b = await bench(ENDLESS);
     b.write('in.jsonl', requests(4));
@@ -58,7 +96,8 @@ describe.skipIf(isMissing)('a page that stays open', () => {
     const fact = page.locator('#runs .facts');
     await fact.getByText(/begun .* ago/).waitFor();
     const before = await fact.innerText();
-    await page.clock.fastForward(30_000);
+    // One tick of the page, and far less than the quiet after which it connects anew.
+    await page.clock.fastForward(6_000);
     await expect.poll(() => fact.innerText()).not.toBe(before);
 
     const { id } = (await b.json(0, ['status'])).runs[0];
@@ -67,7 +106,7 @@ describe.skipIf(isMissing)('a page that stays open', () => {
     await page.evaluate(`globalThis.said = 0;
       new MutationObserver((changes) => (globalThis.said += changes.length)).observe(
         document.querySelector('main > .notice[role=alert]'), { childList: true, subtree: true, characterData: true })`);
-    await page.clock.fastForward(30_000);
+    await page.clock.fastForward(6_000);
     expect(await page.evaluate('globalThis.said')).toBe(0);
   });
 

@@ -130,6 +130,28 @@ describe.skipIf(isMissing)('the page', () => {
     await page.locator('.notice').waitFor({ state: 'hidden' });
   });
 
+  test('shows what happened last, also before the server was started again', async () => {
+    const b = await bench(ENDLESS);
+    b.write('in.jsonl', requests(3));
+    await b.ok(['submit', 'in.jsonl', '--name', 'early']);
+    const { id } = (await b.json(0, ['status'])).runs[0];
+    const first = await serve(b);
+    const { page } = await openPage(browser());
+    await page.goto(first.url);
+    const early = page.locator('table.log tbody tr', { hasText: id }).first();
+    await early.waitFor();
+    first.running.kill('SIGINT');
+    await first.running.ended;
+    await page.locator('#link', { hasText: 'disconnected' }).waitFor();
+    const { port } = new URL(first.origin);
+    await serve(b, ['--port', port]);
+    // What is new is shown behind the first words of the new server.
+    await b.ok(['submit', 'in.jsonl', '--again', '--name', 'late', '-o', 'late.jsonl']);
+    const late = (await b.json(0, ['status', 'late'])).runs[0].id;
+    await page.locator('table.log tbody tr', { hasText: late }).first().waitFor();
+    await early.waitFor();
+  });
+
   test('draws ten thousand chunks, and tells each of them', async () => {
     const b = await bench();
     const CHUNKS = 10_000;

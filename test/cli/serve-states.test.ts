@@ -20,8 +20,11 @@ async function serve(b: Bench, args: readonly string[] = []): Promise<Server> {
 }
 
 /** Messages of the stream until one of them is the wanted one. */
-async function hear(origin: string, isWanted: (heard: string) => boolean): Promise<string> {
-  const answer = await fetch(`${origin}/api/stream`);
+async function hear(origin: string, isWanted: (heard: string) => boolean, lastId?: string): Promise<string> {
+  const answer = await fetch(
+    `${origin}/api/stream`,
+    lastId === undefined ? {} : { headers: { 'last-event-id': lastId } },
+  );
   let heard = '';
   const decoder = new TextDecoder();
   for await (const piece of answer.body ?? []) {
@@ -29,6 +32,20 @@ async function hear(origin: string, isWanted: (heard: string) => boolean): Promi
     if (isWanted(heard)) return heard;
   }
   throw new Error(`the stream ended after ${JSON.stringify(heard.slice(0, 200))}`);
+}
+
+function hasLog(heard: string): boolean {
+  return /event: log\ndata: .*\n\n/.test(heard);
+}
+
+/** A look while the run is being made may tell of its events before its name, or of its name before its events. */
+function isToldOf(name: string, heard: string): boolean {
+  const told = sinceHello(heard);
+  return told.includes(`"name":"${name}"`) && hasLog(told);
+}
+
+function sinceHello(heard: string): string {
+  return heard.slice(heard.lastIndexOf('event: hello'));
 }
 
 /** Years of nightly runs, which nobody waits for here. */
@@ -80,11 +97,11 @@ describe('a state that is deleted and made anew', () => {
           return b.call(['submit', 'in.jsonl', '--name', 'after']);
         });
       }
-      return /"name":"after"[^]*event: log\ndata: .*\n\n/.test(text);
+      return isToldOf('after', text);
     });
     await isMadeAnew;
     expect(heard.match(/event: hello/g)).toHaveLength(2);
-    expect(heard.slice(heard.indexOf('"name":"after"'))).toContain('run.ingesting');
+    expect(sinceHello(heard)).toContain('run.ingesting');
   });
 
   test('ends a `status --watch` of what was there, and says so', async () => {
@@ -97,6 +114,43 @@ describe('a state that is deleted and made anew', () => {
     const { code, stderr } = await watching.ended;
     expect(code).toBe(2);
     expect(stderr).toContain('was deleted while it was looked at');
+  });
+});
+
+describe('a reader that was cut off', () => {
+  async function cutOff(): Promise<{ readonly b: Bench; readonly server: Server; readonly lastId: string }> {
+    const b = await bench(ENDLESS);
+    b.write('in.jsonl', requests(2));
+    await b.call(['submit', 'in.jsonl']);
+    const server = await serve(b);
+    const heard = await hear(server.origin, hasLog);
+    return { b, server, lastId: /id: (.*)\nevent: log/.exec(heard)?.[1] ?? '' };
+  }
+
+  test('is told what happened last by another start of the server, though nothing is new', async () => {
+    const { b, server, lastId } = await cutOff();
+    server.running.kill('SIGINT');
+    await server.running.ended;
+    const { origin } = await serve(b);
+    expect(await hear(origin, hasLog, lastId)).toContain('run.ingesting');
+  });
+
+  test('is told the log of a state that was made anew meanwhile, whose numbers begin again', async () => {
+    const { b, server, lastId } = await cutOff();
+    rmSync(b.state, { recursive: true });
+    await b.call(['submit', 'in.jsonl', '--name', 'after']);
+    const heard = await hear(server.origin, (text) => isToldOf('after', text), lastId);
+    expect(sinceHello(heard)).toContain('run.ingesting');
+  });
+
+  test('and has missed too much hears so, and what happened last', async () => {
+    const { b, server, lastId } = await cutOff();
+    const raw = openDatabase(`${b.state}/state.db`, { timeout: 5_000 });
+    raw.exec(`INSERT INTO events SELECT id + 10000, run_id, at_ms, kind, chunk_no, seq, data FROM events LIMIT 1`);
+    raw.close();
+    const heard = await hear(server.origin, hasLog, lastId);
+    expect(heard).toMatch(/event: gap[^]*event: log/);
+    expect(heard).toContain('"first":true');
   });
 });
 

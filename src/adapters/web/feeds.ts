@@ -89,9 +89,9 @@ function ended(response: ServerResponse): Promise<void> {
   });
 }
 
-function lastIdOf(request: IncomingMessage): number | null {
+function lastIdOf(request: IncomingMessage): string | null {
   const sent = request.headers['last-event-id'];
-  return typeof sent === 'string' && /^\d{1,15}$/.test(sent) ? Number(sent) : null;
+  return typeof sent === 'string' && /^[\w.:-]{1,100}$/.test(sent) ? sent : null;
 }
 
 /** JSON has no line ends, so a message is one line of data. */

@@ -128,22 +128,27 @@ class Teller {
   readonly #complete: (text: string) => string;
   readonly #runs = new Map<string, RunSummary>();
   readonly #texts = new Map<string, string>();
-  #lastId: number | null;
+  readonly #cutAt: string | null;
+  #start = '';
+  #lastId: number | null = null;
   #sample: Sample | undefined;
   #hasTold = false;
 
   constructor({ query, lastId, isAuthorized }: WebReader, complete: (text: string) => string) {
     this.#complete = complete;
     this.run = query.get('run');
-    this.#lastId = lastId;
+    this.#cutAt = lastId;
     this.#isAuthorized = isAuthorized;
   }
 
-  /** Begins anew where it is another start of the server, or another ledger in the place of the one before. */
+  /**
+   * Begins anew where it is another start of the server, or another ledger in the place of the one before, also where
+   * that came while the page was away: numbers of events begin again in each ledger.
+   */
   hello(start: string): WebMessage[] {
-    const isFirst = !this.#texts.has('start');
-    if (!('start' in this.#news('start', start))) return [];
-    if (!isFirst) this.#lastId = null;
+    if (start === this.#start) return [];
+    this.#start = start;
+    this.#lastId = eventIn(start, this.#cutAt);
     return [{ event: 'hello', value: { start } }];
   }
 
@@ -190,11 +195,12 @@ class Teller {
 
   async events(ledger: ServeLedger, view: ProgressView): Promise<WebMessage[]> {
     const newest = view.events.at(-1)?.id ?? 0;
-    const isFirst = this.#lastId === null;
+    const messages: WebMessage[] = [];
     if (this.#lastId !== null && newest - this.#lastId > EVENTS_BEHIND_MAX) {
-      this.#lastId = newest;
-      return [{ event: 'gap', value: {}, id: newest }];
+      this.#lastId = null;
+      messages.push({ event: 'gap', value: {}, id: this.#place(newest) });
     }
+    const isFirst = this.#lastId === null;
     if (this.#lastId !== null && newest <= this.#lastId) return [];
     const found = await ledger.events(this.run, {
       limit: isFirst ? EVENTS_FIRST : EVENTS_AT_ONCE,
@@ -204,8 +210,13 @@ class Teller {
     // Where there is more, the next turn goes on behind the last one.
     const last = found.at(-1)?.id ?? 0;
     this.#lastId = found.length === EVENTS_AT_ONCE ? last : Math.max(last, newest);
-    if (found.length === 0) return [];
-    return [{ event: 'log', value: { events: found.map(viewEvent), first: isFirst }, id: this.#lastId }];
+    if (found.length === 0) return messages;
+    const value = { events: found.map(viewEvent), first: isFirst };
+    return [...messages, { event: 'log', value, id: this.#place(this.#lastId) }];
+  }
+
+  #place(eventId: number): string {
+    return `${this.#start}:${eventId}`;
   }
 
   #news(name: string, value: unknown): Record<string, unknown> {
@@ -214,4 +225,10 @@ class Teller {
     this.#texts.set(name, text);
     return { [name]: value };
   }
+}
+
+/** The event after which a reader goes on; null where it was cut off from another start. */
+function eventIn(start: string, place: string | null): number | null {
+  const [, before, eventId] = /^(.+):(\d{1,15})$/.exec(place ?? '') ?? [];
+  return before === start ? Number(eventId) : null;
 }
