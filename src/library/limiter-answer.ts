@@ -26,6 +26,9 @@ export interface ReadAnswer {
   readonly failure: ApiFailure | null;
 }
 
+/** One document. What comes piece by piece (events, lines) may have no end: it is left to the caller. */
+const JSON_TYPE = /^\s*application\/json\s*(?:;|$)/i;
+
 /** The SDK's promise, which has the headers for whoever asks. */
 interface WithResponse {
   withResponse(): Promise<{ readonly data: unknown; readonly response: Response }>;
@@ -53,13 +56,12 @@ export async function readAnswer(call: () => unknown, note: () => CallNote, nowM
 export function letGo(value: unknown): void {
   const body = isResponse(value) ? field(value, 'body') : null;
   if (body instanceof Readable) body.destroy();
-  else if (isCancelable(body)) body.cancel().catch(() => undefined);
+  else if (isWebStream(body)) body.cancel().catch(() => undefined);
 }
 
 async function readResponse(response: Response, note: () => CallNote, nowMs: () => number): Promise<ReadAnswer> {
-  const isJson = /\bjson\b/i.test(response.headers.get('content-type') ?? '');
-  // A copy is read: the caller has the body to itself.
-  const body = isJson && !response.bodyUsed ? await jsonOf(response.clone()) : undefined;
+  const isJson = JSON_TYPE.test(response.headers.get('content-type') ?? '');
+  const body = isJson && !response.bodyUsed ? await jsonOf(response) : undefined;
   if (response.ok) return answered({ value: response, body, headers: response.headers }, note, nowMs());
   const { status, headers } = response;
   const failure = failureOf(Object.assign(new Error(`status ${status}`), { status, headers, error: body }), nowMs());
@@ -82,9 +84,15 @@ function answered(
   };
 }
 
+/**
+ * A copy is read: the caller has the body to itself. Only of a stream of the web, whose copies can be read one without
+ * the other. Those that node-fetch makes of a stream of Node run in step: the body, which nobody reads yet, would hold up
+ * its copy for ever as soon as its buffer is full.
+ */
 async function jsonOf(response: Response): Promise<unknown> {
+  if (!isWebStream(response.body)) return undefined;
   try {
-    return await response.json();
+    return await response.clone().json();
   } catch {
     // Whoever reads the body itself will see what is wrong with it.
     return undefined;
@@ -102,8 +110,8 @@ function isResponse(value: unknown): value is Response {
 }
 
 /** A stream of the web. That of a package such as node-fetch is one of Node. */
-function isCancelable(value: unknown): value is { cancel(): Promise<void> } {
-  return typeof field(value, 'cancel') === 'function';
+function isWebStream(value: unknown): value is ReadableStream {
+  return typeof field(value, 'getReader') === 'function';
 }
 
 function isWithResponse(value: unknown): value is WithResponse {

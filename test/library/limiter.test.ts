@@ -1,6 +1,8 @@
 /**
  * The limiter for calls of one's own: on a virtual clock against the simulator, with the official SDK and with fetch.
  */
+import { PassThrough, Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import Anthropic from '@anthropic-ai/sdk';
 import { describe, expect, it } from 'vitest';
 import { seededRng } from '../../src/base/random.ts';
@@ -31,6 +33,24 @@ function foreign(response: Response): Response {
   const { status, ok, headers, body, bodyUsed } = response;
   const all = { status, ok, headers, body, bodyUsed, json: () => response.json() };
   return { ...all, clone: () => foreign(response.clone()) } as unknown as Response;
+}
+
+/** What node-fetch gives: a body that is a stream of Node, and copies that come no further than those beside them. */
+function ofNodeFetch(source: Readable): Response {
+  let body = source;
+  const given = {
+    ...{ status: 200, ok: true, bodyUsed: false, headers: new Headers({ 'content-type': 'application/json' }) },
+    get body() {
+      return body;
+    },
+    clone() {
+      const all = body;
+      body = all.pipe(new PassThrough());
+      return ofNodeFetch(all.pipe(new PassThrough()));
+    },
+    json: async () => JSON.parse(await text(body)) as unknown,
+  };
+  return given as unknown as Response;
 }
 
 const textOf = (message: Anthropic.Message): string =>
@@ -191,6 +211,30 @@ describe('calls', () => {
     expect(clock.now() - startMs).toBeGreaterThanOrEqual(60_000);
     const [pool] = (await limiter.snapshot()).pools;
     expect(pool?.use[0]?.minutes.at(-1)).toMatchObject({ inputTokens: 5, outputTokens: 9 });
+  });
+
+  it('of node-fetch end although nobody reads a long body meanwhile, and leave all of it to the caller', async () => {
+    const { limiter, within } = lab();
+    const long = { usage: { input_tokens: 5, output_tokens: 9 }, text: 'x'.repeat(100_000) };
+    const pieces = JSON.stringify(long).match(/.{1,4096}/g) ?? [];
+    const answer = await within(
+      limiter.run(({ note }) => {
+        note({ usage: long.usage });
+        return ofNodeFetch(Readable.from(pieces.map((piece) => Buffer.from(piece))));
+      }, SMALL),
+    );
+    expect(await answer.json()).toEqual(long);
+    expect((await limiter.snapshot()).pools[0]?.use[0]?.minutes.at(-1)).toMatchObject({ outputTokens: 9 });
+    await within(limiter.close());
+  });
+
+  it('whose body has no end are not read', async () => {
+    const { limiter, within } = lab();
+    const endless = new ReadableStream({ pull: (stream) => stream.enqueue(new TextEncoder().encode('data: {}\n\n')) });
+    const headers = { 'content-type': 'text/event-stream; charset=utf-8' };
+    const answer = await within(limiter.run(() => Promise.resolve(new Response(endless, { headers })), SMALL));
+    expect(answer.bodyUsed).toBe(false);
+    await answer.body?.cancel();
   });
 
   it('whose error has headers of another class wait as these say', async () => {
