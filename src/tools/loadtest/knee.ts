@@ -60,29 +60,39 @@ export function kneeOf(given: KneeParts): KneeView | null {
     bound_by: isFound ? limitNameOf(first.boundBy) : null,
     told_per_second: rounded(told?.perSecond ?? null),
     told_by: told?.name ?? null,
-    sure_per_second: rounded(surely(given)),
+    sure_per_second: rounded(surely(given, watches)),
   };
 }
 
 /** The limit of the headers that the mix meets first. Those that are not told may be lower than one above all that was tried. */
 function firstTold(watches: readonly RateWatch[], triedPerSecond: number): FirstMet | null {
-  const passed = watches.reduce((sum, watch) => sum + watch.passed, 0);
-  const met = watches.map((watch) => watch.firstMet(passed));
+  const met = watches.map((watch) => watch.firstMet(sentBy(watches)));
   const [first] = met.flatMap(({ first: one }) => one ?? []).toSorted((one, other) => one.perSecond - other.perSecond);
   const isWhole = met.every((one) => one.isWhole);
   return first !== undefined && (isWhole || first.perSecond < triedPerSecond) ? first : null;
 }
 
-/** Whatever limit holds by the minute, it lets so many a second through: fewer would not have let pass what passed. */
-function surely({ stages, parts, load }: KneeParts): number {
-  const all = parts.reduce((sum, { counts }) => sum + counts.succeeded, 0);
+/**
+ * Whatever limit holds by the minute, it lets so many a second through: fewer would not have let pass what passed. Where
+ * one model of a mix was refused the others may have passed in its place: then the mix has passed only as far as the
+ * model did of which the least was answered.
+ */
+function surely({ stages, parts, load }: KneeParts, watches: readonly RateWatch[]): number {
+  const all = sentBy(watches) * Math.min(1, ...watches.map(({ answeredShare }) => answeredShare));
   const overall = all / minutesTouched(load.sendingMs) / 60;
   return parts.reduce((most, { counts }, at) => {
     const stage = stages[at];
     const ms = stage ? Math.min(stage.toMs, load.sendingMs) - stage.fromMs : 0;
+    // Which of the models passed is known of the whole test alone.
+    if (ms <= 0 || (watches.length > 1 && counts.rateLimited > 0)) return most;
     // An even rate: of a minute of the clock it has filled half at least, and all of it when it lasts for two.
-    return ms <= 0 ? most : Math.max(most, counts.succeeded / Math.max(2, ms / 60_000 + 1) / 60);
+    return Math.max(most, counts.succeeded / Math.max(2, ms / 60_000 + 1) / 60);
   }, overall);
+}
+
+/** Requests of all models. */
+function sentBy(watches: readonly RateWatch[]): number {
+  return watches.reduce((sum, { sent }) => sum + sent, 0);
 }
 
 function rounded(rate: number | null): number | null {

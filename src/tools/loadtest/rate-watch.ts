@@ -58,6 +58,8 @@ export class RateWatch {
   readonly #headers: Partial<Record<SeenBucketName, number>> = {};
   readonly #told: Partial<Record<SeenBucketName, number>> = {};
   readonly #blamed = new Map<SeenBucketName, number>();
+  #sent = 0;
+  #succeeded = 0;
   #firstRefusedMs: number | null = null;
   #isRefusedEver = false;
   #firstSentMs = Infinity;
@@ -79,6 +81,8 @@ export class RateWatch {
 
   note(answer: LoadAnswer): void {
     const { sentAtMs, rates, failure, status, usage } = answer;
+    this.#sent++;
+    if (failure === null) this.#succeeded++;
     this.#firstSentMs = Math.min(this.#firstSentMs, sentAtMs);
     this.#lastSentMs = Math.max(this.#lastSentMs, sentAtMs);
     for (const name of SEEN) {
@@ -118,27 +122,38 @@ export class RateWatch {
     Object.assign(this.#since, { requests: 0, input: 0, output: 0, tokens: 0 } satisfies Sums);
   }
 
-  /** Requests of this model that were let through, in the whole test. */
-  get passed(): number {
-    return this.#all.requests;
+  /** Requests of this model in the whole test, refused ones too: what its share of the mix is. */
+  get sent(): number {
+    return this.#sent;
+  }
+
+  /** Which share of them was answered. */
+  get answeredShare(): number {
+    return this.#sent === 0 ? 0 : this.#succeeded / this.#sent;
   }
 
   /**
-   * At how many requests a second of all models (`passed`: those that were let through) the first of the limits is met
-   * that the headers tell of. `isWhole`: they tell of all that there are.
+   * At how many requests a second of all models (`sent`: of all of them) the first of the limits is met that the headers
+   * tell of. `isWhole`: they tell of all that there are.
    */
-  firstMet(passed: number): { readonly first: FirstMet | null; readonly isWhole: boolean } {
+  firstMet(sent: number): { readonly first: FirstMet | null; readonly isWhole: boolean } {
     let first: FirstMet | null = null;
     let isWhole = true;
     for (const name of ['requests', 'input', 'output'] as const) {
-      const used = this.#all[name];
+      const used = this.#usedByOne(name);
       const limit = this.#headers[name];
-      if (limit === undefined) isWhole = false;
-      if (limit === undefined || used === 0) continue;
-      const perSecond = (limit / 60) * (passed / used);
+      if (limit === undefined || used === null) isWhole = false;
+      if (limit === undefined || used === null || used === 0) continue;
+      const perSecond = (limit / 60 / used) * (sent / this.#sent);
       if (first === null || perSecond < first.perSecond) first = { perSecond, name: NAMES[name] };
     }
     return { first, isWhole };
+  }
+
+  /** What a request that is let through uses of a limit; null where none was. */
+  #usedByOne(name: SeenBucketName): number | null {
+    if (name === 'requests') return 1;
+    return this.#all.requests === 0 ? null : this.#all[name] / this.#all.requests;
   }
 
   /** Requests a second that were let through while others were refused. */

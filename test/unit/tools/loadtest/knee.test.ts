@@ -5,7 +5,8 @@ import { describe, expect, it } from 'vitest';
 import { seededRng } from '../../../../src/base/random.ts';
 import type { LoadAnswer } from '../../../../src/domain/load.ts';
 import { NO_USAGE } from '../../../../src/domain/model.ts';
-import { isRefused } from '../../../../src/tools/loadtest/knee.ts';
+import type { RateSeen } from '../../../../src/domain/pacing/rate-seen.ts';
+import { isRefused, kneeOf } from '../../../../src/tools/loadtest/knee.ts';
 import { RateWatch } from '../../../../src/tools/loadtest/rate-watch.ts';
 import { noCounts } from '../../../../src/tools/loadtest/tally.ts';
 import type { LoadView } from '../../../../src/tools/loadtest/view.ts';
@@ -119,16 +120,54 @@ it('a ramp shows the knee as well, in slices of its time', async () => {
   expect(view.ended_by).toBe('duration');
 });
 
-describe('what went through beside refusals', () => {
-  const answer = (sentAtMs: number, limited: boolean): LoadAnswer => ({
-    ...{ sentAtMs, endedAtMs: sentAtMs + 100, connectMs: null, firstByteMs: null, firstTokenMs: null, bytes: 0 },
-    ...{ status: limited ? 429 : 200, requestId: null, rates: null, model: null, text: null },
-    usage: limited ? NO_USAGE : { ...NO_USAGE, inputTokens: 200, outputTokens: 20 },
-    failure: limited
-      ? { kind: 'rate_limit_error', refusal: { kind: 'rate', bucket: 'requests', limit: null }, retryAfterMs: 2_000 }
-      : null,
-  });
+const answer = (sentAtMs: number, limited: boolean): LoadAnswer => ({
+  ...{ sentAtMs, endedAtMs: sentAtMs + 100, connectMs: null, firstByteMs: null, firstTokenMs: null, bytes: 0 },
+  ...{ status: limited ? 429 : 200, requestId: null, rates: null, model: null, text: null },
+  usage: limited ? NO_USAGE : { ...NO_USAGE, inputTokens: 200, outputTokens: 20 },
+  failure: limited
+    ? { kind: 'rate_limit_error', refusal: { kind: 'rate', bucket: 'requests', limit: null }, retryAfterMs: 2_000 }
+    : null,
+});
 
+describe('a mix of models of which one is refused', () => {
+  const ratesOf = (perMinute: number): RateSeen => {
+    const bucket = (limit: number) => ({ limit, remaining: null, resetMs: null });
+    const buckets = { requests: bucket(perMinute), input: bucket(1e7), output: bucket(1e7) };
+    return { organization: null, workspace: null, by: 'api', buckets };
+  };
+
+  /** Half and half at 20/s for a minute: all of the one passes, of the other a full bucket and then one a second. */
+  function mixed() {
+    const [wide, narrow] = [new RateWatch('wide'), new RateWatch('narrow')];
+    const counts = noCounts();
+    let left = 60;
+    for (let atMs = 0; atMs < 60_000; atMs += 100) {
+      left += 0.1;
+      const limited = left < 1;
+      if (!limited) left--;
+      wide.note({ ...answer(atMs, false), rates: ratesOf(6_000) });
+      narrow.note({ ...answer(atMs + 50, limited), rates: ratesOf(60) });
+      counts.sent += 2;
+      counts.succeeded += limited ? 1 : 2;
+      counts.rateLimited += limited ? 1 : 0;
+    }
+    return { counts, watches: [wide, narrow] };
+  }
+
+  it('meets the limit of that one by its share of what was sent, not of what passed', () => {
+    const { counts, watches } = mixed();
+    expect(counts.rateLimited).toBeGreaterThan(400);
+    const knee = kneeOf({
+      ...{ stages: [{ fromMs: 0, toMs: 60_000, ratePerSecond: 20 }], parts: [{ counts }], watches },
+      load: { isByPlan: true, sendingMs: 60_000 },
+    });
+    expect(knee).toMatchObject({ told_per_second: 2, told_by: 'requests' });
+    expect(knee?.sure_per_second).toBeGreaterThan(0);
+    expect(knee?.sure_per_second).toBeLessThanOrEqual(2);
+  });
+});
+
+describe('what went through beside refusals', () => {
   it('is the limit where neither headers nor refusals name it', () => {
     const watch = new RateWatch('m');
     const rng = seededRng(2);
