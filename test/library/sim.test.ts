@@ -3,6 +3,7 @@
  */
 import Anthropic from '@anthropic-ai/sdk';
 import { expect, it, onTestFinished } from 'vitest';
+import { VirtualClock } from '../../src/base/virtual-clock.ts';
 import { createBatchrun } from '../../src/library/index.ts';
 import { answerFor, createSim, faults, startSim, type SimOptions } from '../../src/library/sim.ts';
 import { MODEL, params } from '../support/cli.ts';
@@ -73,16 +74,60 @@ it.each([
   [{ switches: { burst: 3 } }, 'burst'],
   [{ accountProblem: 'no_money' }, 'accountProblem'],
   [{ batchDurationMs: 50 }, 'batchDurationMs'],
+  [{ expiresAfterMs: Infinity }, 'expiresAfterMs'],
+  [{ retryAfterSeconds: [1, Infinity] }, 'retryAfterSeconds'],
+  [{ limits: { messages: { rpmm: 5 } } }, 'limits'],
+  [{ limits: { byClass: { 'haiku_5.5': { rpm: '3' } } } }, 'byClass'],
+  [{ limits: { byClass: { haiku: { rpm: 3 } } } }, 'byClass'],
+  [{ keys: { a: { workspac: 'x' } } }, 'keys'],
+  [{ keys: { a: { workspace: 'x', limits: { messages: { rpm: '5' } } } } }, 'keys'],
+  [{ adminKeys: { a: 5 } }, 'adminKeys'],
+  [{ workspaceLimits: { x: { 'haiku_5.5': { rpmm: 3 } } } }, 'workspaceLimits'],
 ])('refuses %o: a test would wait in vain for what it names', async (options, named) => {
   const refused = { code: 'E_USAGE', message: expect.stringContaining(named) as string };
   expect(() => createSim(options as unknown as SimOptions)).toThrow(expect.objectContaining(refused) as Error);
   await expect(startSim(options as unknown as SimOptions)).rejects.toMatchObject(refused);
 });
 
+it('repeats no key that it refuses', () => {
+  const options = { keys: { 'sk-ant-secret': { workspac: 'x' } } } as unknown as SimOptions;
+  expect(() => createSim(options)).toThrow(/^(?!.*secret)/);
+});
+
+it('takes durations without an end: a batch that expires, an answer that never comes', async () => {
+  const clock = new VirtualClock();
+  const sim = createSim({
+    ...{ clock, batchDurationMs: [Infinity, Infinity], messageLatencyMs: [0, Infinity] },
+    ...{ cancelDurationMs: Infinity, archivedAfterMs: Infinity, listLagMs: Infinity },
+  });
+  const client = new Anthropic({ apiKey: 'test', fetch: sim.fetch, maxRetries: 0 });
+  const { id } = await client.messages.batches.create({ requests: [{ custom_id: 'a', params: ASKED }] });
+  const leaving = new AbortController();
+  const message = client.messages.create(ASKED, { signal: leaving.signal });
+  const refused = expect(message).rejects.toBeInstanceOf(Anthropic.APIUserAbortError);
+  clock.advance(23 * 3_600_000);
+  expect(await client.messages.batches.retrieve(id)).toMatchObject({ processing_status: 'in_progress' });
+  clock.advance(2 * 3_600_000);
+  expect(await client.messages.batches.retrieve(id)).toMatchObject({ request_counts: { expired: 1 } });
+  leaving.abort();
+  await refused;
+});
+
+it('knows no limit where it is Infinity', async () => {
+  const sim = createSim({ limits: { messages: { rpm: Infinity, itpm: Infinity, otpm: Infinity } } });
+  const client = new Anthropic({ apiKey: 'test', fetch: sim.fetch, maxRetries: 0 });
+  const { data, response } = await client.messages.create(ASKED).withResponse();
+  expect(data.stop_reason).toBe('end_turn');
+  expect(response.headers.has('anthropic-ratelimit-requests-limit')).toBe(false);
+});
+
 it('refuses such names later on, too, and takes all that there are', () => {
   const sim = createSim({
     seed: 'a',
-    limits: { batchesMax: null, messages: { rpm: 5, tpd: 9 } },
+    limits: { batchesMax: null, messages: { rpm: 5, tpd: 9 }, byClass: { 'haiku_5.5': { rpm: Infinity } } },
+    keys: { a: { workspace: 'x', workspaces: ['y'], limits: { batchRpm: 3 }, accountProblem: 'billing' } },
+    adminKeys: { b: 'x' },
+    workspaceLimits: { x: { 'haiku_5.5': { rpm: 3 } } },
     switches: { burstMs: 5 },
     rates: { errorRate: 1, errorTypes: { api_error: 2 }, messageErrorRates: { 429: 0.5 } },
     faults: Object.fromEntries(Object.keys(faults).map((name) => [name, 0])),

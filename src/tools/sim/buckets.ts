@@ -157,7 +157,8 @@ function amountsOf({ rpm, itpm, otpm, tpm, tpd }: Partial<MessageLimits>): Amoun
     ['tokens', tpm],
     ['day', tpd],
   ];
-  return Object.fromEntries(named.filter(([, value]) => value !== undefined));
+  // Without a limit there is no bucket, nor a header that tells of it.
+  return Object.fromEntries(named.filter(([, value]) => value !== undefined && value !== Infinity));
 }
 
 /** What a refusal calls a bucket. */

@@ -21,6 +21,8 @@ export function drawFrom(rng: Rng, spread: Spread, size: number): number {
 }
 
 export function drawBetween(rng: Rng, range: readonly [number, number]): number {
+  // What is never over: the sum below would be no number.
+  if (range[1] === Infinity) return Infinity;
   return range[0] + rng.next() * (range[1] - range[0]);
 }
 
