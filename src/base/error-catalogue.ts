@@ -72,7 +72,7 @@ export const ERROR_CATALOGUE = {
   },
   E_NATIVE_MODULE: {
     exit: 1,
-    hint: 'Run `npm rebuild better-sqlite3` with the same Node. Where npm runs no install scripts, allow this one first: `npm install-scripts approve better-sqlite3`. Without a prebuilt one for this machine it takes python3, make and g++.',
+    hint: 'With the same Node, in the folder that batchrun was installed in: `npm rebuild better-sqlite3` (where npm runs no install scripts, first `npm install-scripts approve better-sqlite3`). Installed with -g: `npm rebuild -g better-sqlite3 --allow-scripts=better-sqlite3`. Without a prebuilt one for this machine it takes python3, make and g++.',
   },
   E_FILE: { exit: 1, hint: 'Check the path and its permissions, then run the command again: the work goes on.' },
   E_DISK_FULL: { exit: 1, hint: 'Free some space and run the command again: the work goes on where it stopped.' },
