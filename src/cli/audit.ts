@@ -8,6 +8,7 @@ import type { AuditReport } from '../engine/audit/report.ts';
 import type { RunRecord } from '../domain/model.ts';
 import { connectApi, createEngine, hasState, openStore, type ApiLink, type Context } from './context.ts';
 import { EXIT } from './drive/outcome.ts';
+import { originError } from './drive/drive-runs.ts';
 import { auditText } from './render/audit-text.ts';
 import { selectRuns } from './drive/select-run.ts';
 import { shellQuote } from './help/shell.ts';
@@ -20,7 +21,7 @@ export async function runAudit(context: Context, wanted: string | undefined): Pr
   const store = await openStore(stateFolder);
   try {
     const all = await selectRuns(store, wanted, stateFolder);
-    const link = await connectApi(context);
+    const link = await connectApi(context, all);
     const runs = ofThisOrigin(context, { all, named: wanted !== undefined, link });
     const engine = await createEngine(context, { store, emit: () => undefined });
     const driver = await store.driver();
@@ -52,9 +53,9 @@ function ofThisOrigin(
   const here = all.filter((run) => run.origin === link.api.origin);
   const other = all.find((run) => run.origin !== link.api.origin);
   if (!other) return here;
-  const message = `${other.id} was submitted to ${other.origin}; the base URL is ${link.api.origin} now`;
-  if (named || here.length === 0) throw new BatchrunError('E_ORIGIN', message);
-  terminal.talk(`Left alone: ${message}.`);
+  const error = originError(other, link);
+  if (named || here.length === 0) throw error;
+  terminal.talk(`Left alone: ${error.message}.`);
   return here;
 }
 

@@ -25,7 +25,7 @@ export async function runCancel(context: Context, wanted: string): Promise<numbe
       else terminal.talk(`${run.id} is done already; there is nothing to cancel.`);
       return EXIT.ok;
     }
-    const link = await connectApi(context);
+    const link = await connectApi(context, [run]);
     assertOrigin(run, link);
     if (run.state !== 'canceling') await store.requestCancel(run.id, systemClock.now());
     if (flags.quiet !== true) terminal.talk(`${run.id} is being canceled; results that are finished are collected.`);

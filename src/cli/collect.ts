@@ -1,6 +1,7 @@
 /**
  * `batchrun collect`: drive unfinished runs to their end and write their outputs; `--once` for a single pass.
  */
+import { systemClock } from '../base/clock.ts';
 import { BatchrunError } from '../base/errors.ts';
 import { parseFailIf } from '../domain/fail-if.ts';
 import type { RunRecord } from '../domain/model.ts';
@@ -8,12 +9,13 @@ import type { Store } from '../domain/store.ts';
 import { sweep } from '../engine/cleanup/sweep.ts';
 import { connectApi, createEngine, hasState, openStore, type ApiLink, type Context } from './context.ts';
 import { reportDone } from './drive/deliver.ts';
-import { driveAndReport } from './drive/drive-runs.ts';
+import { driveAndReport, originError } from './drive/drive-runs.ts';
 import { sendLeftNotices } from './drive/notify.ts';
 import { EXIT } from './drive/outcome.ts';
 import { changedOutputs, checkOutputs } from './files/output-path.ts';
 import { selectRun } from './drive/select-run.ts';
 import { rememberWishes, wishesAsked } from './flags/wishes.ts';
+import { tellMoved } from './submit/submit-identity.ts';
 import { jsonText } from './terminal/ui.ts';
 
 export async function runCollect(context: Context, wanted: string | undefined): Promise<number> {
@@ -36,7 +38,7 @@ export async function runCollect(context: Context, wanted: string | undefined): 
       if (flags.json === true) await terminal.data(jsonText({ runs: [] }));
       return EXIT.ok;
     }
-    const link = await connectApi(context);
+    const link = await connectApi(context, open);
     refuseOtherOrigin(context, { open, named, link });
     await rememberOutputs(context, store, open);
     await rememberWishes(context, store, open);
@@ -76,9 +78,9 @@ function refuseOtherOrigin(
   const others = open.filter((run) => run.origin !== link.api.origin);
   const [first] = others;
   if (!first) return;
-  const message = `${first.id} was submitted to ${first.origin}; the base URL is ${link.api.origin} now`;
-  if (named || others.length === open.length) throw new BatchrunError('E_ORIGIN', message);
-  context.terminal.talk(`Left alone: ${message}.`);
+  const error = originError(first, link);
+  if (named || others.length === open.length) throw error;
+  context.terminal.talk(`Left alone: ${error.message}.`);
 }
 
 /** `-o` and its kin are remembered, so that the next collect writes to the same place. */
@@ -96,6 +98,6 @@ async function rememberOutputs(context: Context, store: Store, runs: readonly Ru
   for (const run of runs) {
     const choice = changedOutputs(flags, run);
     checkOutputs({ choice, inputs: run.inputs, runId: run.id, runs: all });
-    await store.setOutput(run.id, choice);
+    tellMoved(context, run.id, await store.setOutput(run.id, choice, systemClock.now()));
   }
 }

@@ -17,6 +17,7 @@ import type { AdminLimits } from '../domain/pacing/admin-limits.ts';
 import type { Limiter } from '../domain/pacing/limiter.ts';
 import type { RowSource } from '../domain/source.ts';
 import type { FileWriter } from '../domain/ports.ts';
+import type { RunRecord } from '../domain/model.ts';
 import type { Store } from '../domain/store.ts';
 import type { DriveHolder } from '../engine/driver.ts';
 import type { ApiEngine, Engine, KeyLink } from '../engine/engine.ts';
@@ -104,10 +105,10 @@ export async function loadMetrics(): Promise<MetricsParts> {
 
 /**
  * Credentials and base URL as the SDK finds them, or the keys of a pool. Nothing is sent for one key; of several each is
- * asked whose it is, and what they come to is said.
+ * asked whose it is, and what they come to is said. `runs`: an address that they were made at is taken as it is.
  */
-export async function connectApi(context: Context): Promise<ApiLink> {
-  const link = await findCredentials(context);
+export async function connectApi(context: Context, runs: readonly RunRecord[] = []): Promise<ApiLink> {
+  const link = await findCredentials(context, runs);
   if (!link.pool) return link;
   const { identifyKeys } = await import('./drive/key-pool.ts');
   const { keys, lines } = await identifyKeys(link.pool, context.signal);
@@ -116,11 +117,13 @@ export async function connectApi(context: Context): Promise<ApiLink> {
 }
 
 /** The same without a call: nobody knows yet whose the keys are. */
-export async function findCredentials(context: Context): Promise<ApiLink> {
+export async function findCredentials(context: Context, runs: readonly RunRecord[] = []): Promise<ApiLink> {
   const { connectAnthropic } = await import('../adapters/anthropic/api.ts');
   const { createDiskFiles } = await import('../adapters/disk-files.ts');
   const { poolKeys } = await import('./drive/key-pool.ts');
-  const parts = { files: createDiskFiles(context.stateFolder), clock: systemClock, stderr: process.stderr };
+  const knownOrigins = runs.map((run) => run.origin);
+  const files = createDiskFiles(context.stateFolder);
+  const parts = { files, clock: systemClock, stderr: process.stderr, knownOrigins };
   const pool: ApiLink[] = [];
   for (const apiKey of poolKeys(context.flags.apiKeysEnv, process.env))
     pool.push(await connectAnthropic({ ...parts, apiKey }));

@@ -14,6 +14,7 @@ import { isStillDone, removeRun } from '../engine/cleanup/prune.ts';
 import { apiFailureOf } from '../engine/session.ts';
 import { sweep } from '../engine/cleanup/sweep.ts';
 import { connectApi, createEngine, hasState, openStore, type ApiLink, type Context } from './context.ts';
+import { originError } from './drive/drive-runs.ts';
 import { EXIT } from './drive/outcome.ts';
 import { selectSoleRun } from './drive/select-run.ts';
 import { jsonText } from './terminal/ui.ts';
@@ -31,7 +32,8 @@ export async function runPrune(context: Context, wanted: string | undefined): Pr
     const engine = await createEngine(context, { store, emit: () => undefined });
     await sweep(engine);
     const runs = wanted === undefined ? await prunable(context, engine) : [await namedRun(context, engine, wanted)];
-    const link = flags.remote === true && flags.dryRun !== true && runs.length > 0 ? await connectApi(context) : null;
+    const link =
+      flags.remote === true && flags.dryRun !== true && runs.length > 0 ? await connectApi(context, runs) : null;
     const pruned: RunRecord[] = [];
     let freedBytes = 0;
     for (const run of runs) {
@@ -82,10 +84,7 @@ async function deleteRemote(
   { engine, run, link }: { readonly engine: Engine; readonly run: RunRecord; readonly link: ApiLink },
 ): Promise<boolean> {
   if (run.origin !== link.api.origin) {
-    throw new BatchrunError(
-      'E_ORIGIN',
-      `${run.id} was submitted to ${run.origin}; the base URL is ${link.api.origin} now`,
-    );
+    throw originError(run, link);
   }
   const batches = await engine.store.batches(run.id);
   // Of a run that is done now these have all been collected. What a retry adds is not among them.

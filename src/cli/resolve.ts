@@ -20,7 +20,7 @@ export async function runResolve(context: Context, wanted: string): Promise<numb
   const store = await openStore(stateFolder);
   try {
     const run = await selectOpenRun(store, wanted, stateFolder);
-    const link = await connectApi(context);
+    const link = await connectApi(context, [run]);
     assertOrigin(run, link);
     const engine = withApi(await createEngine(context, { store, emit: () => undefined }), link, flags);
     await drive(engine, {

@@ -15,6 +15,7 @@ import { assertOrigin, driveAndReport } from './drive/drive-runs.ts';
 import { EXIT } from './drive/outcome.ts';
 import { selectRunToRetry } from './drive/select-run.ts';
 import { rememberWishes } from './flags/wishes.ts';
+import { tellMoved } from './submit/submit-identity.ts';
 import { jsonText } from './terminal/ui.ts';
 
 export async function runRetry(context: Context, wanted: string): Promise<number> {
@@ -26,7 +27,7 @@ export async function runRetry(context: Context, wanted: string): Promise<number
     const { run, others } = await selectRunToRetry(store, wanted, { stateFolder, states });
     if (run.state !== 'done')
       throw new BatchrunError('E_RUN_NOT_DONE', `${run.id} is ${run.state}: its rows are still being tried`);
-    const link = await connectApi(context);
+    const link = await connectApi(context, [run]);
     assertOrigin(run, link);
     await rememberWishes(context, store, [run]);
     const engine = withApi(await createEngine(context, { store, emit: () => undefined }), link, flags);
@@ -46,10 +47,13 @@ export async function runRetry(context: Context, wanted: string): Promise<number
       for (const { id } of others)
         terminal.talk(`${id} has this name, too, and rows to try again: batchrun retry ${id}`);
     }
+    const now = (await store.run(run.id)) ?? run;
+    const to = now.output;
+    if (run.output !== null && to !== null && to !== run.output)
+      tellMoved(context, run.id, [{ runId: run.id, from: run.output, to }]);
     if (rows > 0 && flags.wait === true) {
       return await driveAndReport(context, store, { command: 'retry', runIds: [run.id], once: false, link });
     }
-    const now = (await store.run(run.id)) ?? run;
     if (flags.json === true) await terminal.data(jsonText({ runs: [await viewRun(store, now)] }));
     else if (rows > 0 && flags.quiet !== true) terminal.talk('Now: batchrun collect');
     return EXIT.ok;

@@ -87,7 +87,8 @@ export async function runSubmit(context: Context, inputs: readonly string[], opt
     if (report.verdict.kind === 'pruned') return await endPruned(context, report);
     const exists = report.verdict.kind === 'exists';
     const runId = report.verdict.kind === 'exists' ? report.verdict.runId : report.runId;
-    await settleOutput(context, store, { runId, exists, wait: options.wait });
+    const moved = report.verdict.kind === 'ready' ? report.verdict.moved : [];
+    await settleOutput(context, store, { runId, exists, wait: options.wait, moved });
     await tellIdentity(context, store, { runId, exists, hashes: request.run.settingHashes });
     const done = await store.run(runId);
     if (!exists && done) warnOfNoPilot(context, done);
@@ -144,7 +145,6 @@ export async function ingestRequest(
   if (texts.schema) await engine.schemas.compile(texts.schema.kept);
   tellSchema(context, texts.schema);
   const choice = chooseOutput(flags, inputs);
-  const runs = await engine.store.runs();
   const opened = await openInput(inputs, flags);
   const origin = link?.api.origin ?? '';
   const settingHashes = hashSettings(flags, texts);
@@ -189,6 +189,8 @@ export async function ingestRequest(
       const fill = (path: string | null): string | null =>
         path === null ? null : fillIn(path, { id: '{run}', createdAtMs: nowMs });
       const filled = { ...choice, output: fill(choice.output), errors: fill(choice.errors) };
+      // As they are now: to read the input may have taken long.
+      const runs = await engine.store.runs();
       checkOutputs({ choice: filled, inputs: absoluteInputs(inputs), runId: null, runs });
       const mix = (await ask?.(report)) ?? report.mix;
       await sayCacheHint(context, engine, { report, texts });

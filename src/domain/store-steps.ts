@@ -68,9 +68,17 @@ export interface IngestEnd {
   readonly adopted?: { readonly batch: BatchInfo; readonly workspace: string };
 }
 
+/** A run writes to another file than it was to: the one that it had named is another run's. */
+export interface MovedOutput {
+  readonly runId: string;
+  readonly from: string;
+  readonly to: string;
+}
+
 /** What became of the end of ingest: the run is ready, or the same run is there already. */
 export type IngestVerdict =
-  | { readonly kind: 'ready' }
+  /** `moved`: there only where files of outputs have changed hands. */
+  | { readonly kind: 'ready'; readonly moved?: readonly MovedOutput[] }
   | { readonly kind: 'exists'; readonly runId: string }
   | { readonly kind: 'pruned'; readonly tombstone: Tombstone };
 

@@ -17,6 +17,7 @@ import type {
   DisprovedStep,
   IngestEnd,
   IngestVerdict,
+  MovedOutput,
   NewChunk,
   NewRun,
   Notes,
@@ -38,6 +39,7 @@ export interface Store extends Ledger, Notes {
   deleteIngesting(runId: string): Promise<void>;
   /** ready|active -> canceling. The driver does the rest. */
   requestCancel(runId: string, atMs: number): Promise<void>;
+  /** Takes the files from every other unfinished run that names them: what it writes goes beside. Gives what was moved. */
   setOutput(
     runId: string,
     output: {
@@ -46,7 +48,8 @@ export interface Store extends Ledger, Notes {
       readonly errors: string | null;
       readonly overwrite: boolean;
     },
-  ): Promise<void>;
+    atMs: number,
+  ): Promise<readonly MovedOutput[]>;
   /** Changes what the user wants of a run; what is not named stays. */
   changeWishes(runId: string, wishes: Partial<RunWishes>): Promise<void>;
   /** Deletes a finished run and leaves a tombstone. */
@@ -210,7 +213,12 @@ export interface DriverStore extends Notes {
   setBlocks(runId: string, blocks: readonly Block[], atMs: number): Promise<void>;
   /** Everything of a canceling run that was not sent yet: its sealed chunks and the rows that wait for a retry. */
   cancelUnsent(runId: string, atMs: number): Promise<void>;
-  finishRun(runId: string, atMs: number): Promise<void>;
+  /** False where what was written is not where its outputs are to be any more: then it is not done, and nothing changes. */
+  finishRun(
+    runId: string,
+    atMs: number,
+    written?: { readonly output: string | null; readonly errors: string | null },
+  ): Promise<boolean>;
   /** done -> active: the rows in these states go to `retry` with fresh attempts. Gives how many. */
   reopen(runId: string, states: readonly ('failed' | 'expired' | 'canceled')[], atMs: number): Promise<number>;
 }

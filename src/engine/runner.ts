@@ -237,7 +237,11 @@ class Runner {
       // What was settled since the last look: after this nobody prints for the run any more.
       await this.#request.asCompleted?.print([runId]);
       if (!(await finishOutputs(this.#session, run))) continue;
-      await this.#session.driver.finishRun(runId, this.#engine.clock.now());
+      // Another run may have taken its file meanwhile: then the next round writes what it has to where it belongs now.
+      if (!(await this.#session.driver.finishRun(runId, this.#engine.clock.now(), run))) {
+        finished++;
+        continue;
+      }
       this.#engine.emit({ kind: 'run.done', runId });
       finished++;
     }

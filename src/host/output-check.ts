@@ -6,6 +6,7 @@ import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { BatchrunError, messageOf } from '../base/errors.ts';
 import type { OutputFormat, RunRecord } from '../domain/model.ts';
+import type { MovedOutput } from '../domain/store-steps.ts';
 
 export interface OutputChoice {
   readonly output: string | null;
@@ -78,7 +79,7 @@ function checkPath({ path, overwrite, runId, runs }: PathCheck): void {
   if (overwrite || own) return;
   if (other && other.state !== 'done') {
     throw new BatchrunError('E_OUTPUT_TAKEN', `${path} is the output of ${other.id}, which is not finished`, {
-      hint: `Give another file with --output. Where that run was a mistake: \`batchrun cancel ${other.id}\` stops it, and --overwrite lets this one have its file.`,
+      hint: `Give another file with --output. Where that run was a mistake: \`batchrun cancel ${other.id}\` stops it, and --overwrite lets this one have its file; what that run has, and it may be paid, is then written beside, under its own name.`,
     });
   }
   if (existsSync(path)) {
@@ -87,6 +88,13 @@ function checkPath({ path, overwrite, runId, runs }: PathCheck): void {
       hint: 'Give another file with --output ({date} and {run} are filled in), or allow it with --overwrite.',
     });
   }
+}
+
+/** What a person must know where a run writes to another file than was said before. */
+export function movedText({ runId, from, to }: MovedOutput, ofRunId: string): string {
+  return runId === ofRunId
+    ? `${from} has become the output of another run: this one writes ${to}.`
+    : `${from} was the output of ${runId}, which is not finished: that run writes ${to} now.`;
 }
 
 /** Was the file of this run deleted? A folder that is gone as well was meant to go. */

@@ -30,9 +30,11 @@ import { EventHub } from './events.ts';
 import type { BatchrunOptions, RowsInput, RunChanges, SubmitOptions } from './options.ts';
 import { toReport, type SubmitReport } from './report.ts';
 import { inputsOf } from './rows.ts';
+import { movedText } from '../host/output-check.ts';
+import type { MovedOutput } from '../domain/store-steps.ts';
 import { changeOutputs, deliver } from './settle-outputs.ts';
 import { libraryDetails, libraryText } from './words.ts';
-import { filledIn, ingestRequest, outputOf, readingEngine, wishesIn } from './submit.ts';
+import { filledIn, ingestRequest, readingEngine, wishesIn } from './submit.ts';
 
 export interface Submitted {
   readonly runId: string;
@@ -114,7 +116,9 @@ export class House {
     }
     const resumed = verdict.kind === 'exists';
     const runId = verdict.kind === 'exists' ? verdict.runId : report.runId;
-    await this.#settle(runId, options, resumed);
+    const settled = await this.#settle(runId, options, resumed);
+    const moved = [...(verdict.kind === 'ready' ? (verdict.moved ?? []) : []), ...settled];
+    warnings.push(...moved.map((one) => movedText(one, runId)));
     return { runId, report: toReport(report, options, { resumed, warnings, cache: said }) };
   }
 
@@ -181,19 +185,16 @@ export class House {
   }
 
   /** Now that the run has an id, its outputs have their names; and what is wanted of a run that exists may be new. */
-  async #settle(runId: string, options: SubmitOptions, resumed: boolean): Promise<void> {
+  async #settle(runId: string, options: SubmitOptions, resumed: boolean): Promise<readonly MovedOutput[]> {
     const run = await this.store.run(runId);
-    if (!run) return;
+    if (!run) return [];
     if (!resumed) {
-      await this.store.setOutput(runId, filledIn(outputOf(options), run));
-      return;
+      // As the ledger has them: a file may have become another run's meanwhile.
+      return this.store.setOutput(runId, filledIn(run, run), this.engine.clock.now());
     }
-    if (run.state === 'done') {
-      await deliver(this.engine, run, options);
-      return;
-    }
+    if (run.state === 'done') return deliver(this.engine, run, options);
     await this.change(run, options);
-    await changeOutputs(this.engine, run, options);
+    return changeOutputs(this.engine, run, options);
   }
 
   async #apiEngine(): Promise<ApiEngine> {

@@ -3,6 +3,7 @@
  * Those of a finished run are written at once: they lie in the state folder, so nothing is fetched or paid.
  */
 import type { RunRecord } from '../domain/model.ts';
+import type { MovedOutput } from '../domain/store-steps.ts';
 import type { Engine } from '../engine/engine.ts';
 import { writeOutputs } from '../engine/output/output.ts';
 import { checkOutputs, outputIsGone, type OutputChoice } from '../host/output-check.ts';
@@ -10,22 +11,26 @@ import type { SubmitOptions } from './options.ts';
 import { filledIn, outputOf } from './submit.ts';
 
 /** A run that goes on writes them at its end. */
-export async function changeOutputs({ store }: Engine, run: RunRecord, options: SubmitOptions): Promise<void> {
-  if (options.output === undefined && options.errors === undefined && options.format === undefined) return;
+export async function changeOutputs(
+  { store, clock }: Engine,
+  run: RunRecord,
+  options: SubmitOptions,
+): Promise<readonly MovedOutput[]> {
+  if (options.output === undefined && options.errors === undefined && options.format === undefined) return [];
   const choice = changedOutputs(options, run);
   checkOutputs({ choice, inputs: run.inputs, runId: run.id, runs: await store.runs() });
-  await store.setOutput(run.id, choice);
+  return store.setOutput(run.id, choice, clock.now());
 }
 
 /** Of a run that is done: also where its own file is gone since. */
-export async function deliver(engine: Engine, run: RunRecord, options: SubmitOptions): Promise<void> {
+export async function deliver(engine: Engine, run: RunRecord, options: SubmitOptions): Promise<readonly MovedOutput[]> {
   const { store } = engine;
   const asked = options.output !== undefined || options.errors !== undefined;
-  if (!asked && !outputIsGone(run)) return;
+  if (!asked && !outputIsGone(run)) return [];
   const choice = asked ? changedOutputs(options, run) : run;
   if (asked) checkOutputs({ choice, inputs: run.inputs, runId: run.id, runs: await store.runs() });
   await writeOutputs(engine, { ...run, ...choice });
-  if (asked) await store.setOutput(run.id, choice);
+  return asked ? store.setOutput(run.id, choice, engine.clock.now()) : [];
 }
 
 function changedOutputs(options: SubmitOptions, run: RunRecord): OutputChoice {

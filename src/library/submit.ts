@@ -71,7 +71,6 @@ export async function ingestRequest(request: RequestOf): Promise<IngestRequest> 
   );
   const choice = outputOf(options);
   const wishes = wishesIn(options);
-  const others = await engine.store.runs();
   return {
     rows,
     inputs,
@@ -92,7 +91,8 @@ export async function ingestRequest(request: RequestOf): Promise<IngestRequest> 
       if (known) return report.mix;
       refuseUnpriced(wishesOf({ settings: { wishes } }), report.mix);
       const created = { id: '{run}', createdAtMs: engine.clock.now() };
-      checkOutputs({ choice: filledIn(choice, created), inputs, runId: null, runs: others });
+      const runs = await engine.store.runs();
+      checkOutputs({ choice: filledIn(choice, created), inputs, runId: null, runs });
       return request.ask(report);
     },
   };

@@ -33,9 +33,9 @@ export function storeReadingSuite(name: string, open: OpenStore): void {
       test('the output can be named anew', async () => {
         await ready([1]);
         const output = { output: '/x/y.csv', format: 'csv', errors: '/x/e', overwrite: true } as const;
-        await store.setOutput(RUN, output);
+        await store.setOutput(RUN, output, AT);
         expect(await store.run(RUN)).toMatchObject(output);
-        await store.setOutput(RUN, { output: null, format: 'flat', errors: null, overwrite: false });
+        await store.setOutput(RUN, { output: null, format: 'flat', errors: null, overwrite: false }, AT);
         expect(await store.run(RUN)).toMatchObject({ output: null, format: 'flat', errors: null, overwrite: false });
       });
 

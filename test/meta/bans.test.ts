@@ -26,7 +26,7 @@ const TEST = 'test/meta/layers.test.ts';
 const SUPPORT = 'test/support/plain-reporter.ts';
 
 // The first text pays for the start of the type checker.
-describe('eslint', { timeout: 60_000 }, () => {
+describe('eslint', { timeout: 300_000 }, () => {
   it.each([
     [ENGINE, 'export const at = Date.now();', ['no-restricted-properties']],
     [ENGINE, 'export const at = new Date();', ['no-restricted-syntax']],

@@ -32,6 +32,8 @@ export interface AnthropicApiOptions {
   /** Overrides the credential chain of the SDK. */
   readonly apiKey?: string;
   readonly baseURL?: string;
+  /** Addresses that are taken although nobody should set them: runs were made there. */
+  readonly knownOrigins?: readonly string[];
   /** For simulations without sockets; else a fetch of our own. */
   readonly fetch?: typeof fetch;
   /** What an answer of the batch endpoints says about limits, where it does. A refusal has it in its `ApiFailure`. */
@@ -73,7 +75,8 @@ export async function connectAnthropic(options: AnthropicApiOptions): Promise<Ap
     const credential = headers.get('authorization')?.replace(/^Bearer /, '') ?? headers.get('x-api-key') ?? '';
     const workspace = headers.get(WORKSPACE) ?? `key_${fingerprint(credential)}`;
     const baseUrl = url.slice(0, url.lastIndexOf(probe));
-    refuseBaseUrl(baseUrl);
+    // A run that was made there is followed, or given up, there and nowhere else.
+    if (options.knownOrigins?.includes(baseUrl) !== true) refuseBaseUrl(baseUrl);
     return { api: createApi(client, { ...options, origin: baseUrl, workspace }), baseUrl, credential };
   } catch (error) {
     throw connectError(error, options.clock.now());

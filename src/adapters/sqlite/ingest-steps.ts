@@ -11,6 +11,7 @@ import { insertChunk } from './chunk-insert.ts';
 import { compact } from './compact.ts';
 import { settled, type Db } from './db.ts';
 import { addEvent, moveRun } from './moves.ts';
+import { claimOutputs, takeOutputs } from './output-claims.ts';
 import { toTombstone, type TombstoneColumns } from './records.ts';
 
 type IngestSteps = Pick<
@@ -52,7 +53,7 @@ export function createIngestSteps(db: Db): IngestSteps {
       }),
     changeWishes: (runId, wishes) =>
       step(() => changeSettings(db, runId, (before) => ({ ...before, wishes: { ...before.wishes, ...wishes } }))),
-    setOutput: (runId, output) =>
+    setOutput: (runId, output, atMs) =>
       step(() => {
         db.run(
           'UPDATE runs SET output = ?, format = ?, errors = ?, overwrite = ? WHERE id = ?',
@@ -62,6 +63,7 @@ export function createIngestSteps(db: Db): IngestSteps {
           output.overwrite ? 1 : 0,
           runId,
         );
+        return takeOutputs(db, runId, atMs);
       }),
     pruneRun: (runId, atMs) => step(() => pruneRun(db, runId, atMs)),
     compact: () => settled(() => compact(db)),
@@ -167,7 +169,8 @@ function finishIngest(db: Db, end: IngestEnd): IngestVerdict {
   moveRun(db, end.runId, 'ingesting', 'ready', end.atMs, { rows: end.totalRows, invalid: end.invalidRows });
   if (end.adopted) refuseAdopted(db, end.adopted.batch.id);
   if (end.adopted) adoptBatch(db, { runId: end.runId, atMs: end.atMs, ...end.adopted });
-  return { kind: 'ready' };
+  const moved = claimOutputs(db, end.runId, end.atMs);
+  return moved.length === 0 ? { kind: 'ready' } : { kind: 'ready', moved };
 }
 
 /** Another process may have taken it since the command looked: of two runs only one can have a batch. */

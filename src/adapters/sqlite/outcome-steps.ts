@@ -21,6 +21,7 @@ import {
   moveRows,
   moveRun,
 } from './moves.ts';
+import { reclaimOutputs } from './output-claims.ts';
 
 type OutcomeSteps = Pick<
   DriverStore,
@@ -53,7 +54,7 @@ export function createOutcomeSteps(db: Db, step: DriverTransaction): OutcomeStep
         addEvent(db, { runId, atMs, kind: blocks.length > 0 ? 'run.blocked' : 'run.unblocked', data: { reasons } });
       }),
     cancelUnsent: (runId, atMs) => step(() => cancelUnsent(db, runId, atMs)),
-    finishRun: (runId, atMs) => step(() => finishRun(db, runId, atMs)),
+    finishRun: (runId, atMs, written) => step(() => finishRun(db, runId, atMs, written)),
     reopen: (runId, states, atMs) => step(() => reopen(db, runId, states, atMs)),
     note: (runId, kind, atMs, data, chunkNo) =>
       step(() => addEvent(db, { runId, atMs, kind, data, chunkNo: chunkNo ?? null })),
@@ -162,17 +163,31 @@ function cancelRetryRows(db: Db, runId: string, seqs: Iterable<number>): { cutOf
   return kept;
 }
 
-function finishRun(db: Db, runId: string, atMs: number): void {
-  const run = db.get<{ state: 'ready' | 'active' | 'canceling'; open: number }>(
-    'SELECT state, row_waiting + row_in_batch + row_retry + row_in_realtime AS open FROM runs WHERE id = ?',
+interface Finishing {
+  state: 'ready' | 'active' | 'canceling';
+  open: number;
+  output: string | null;
+  errors: string | null;
+}
+
+function finishRun(
+  db: Db,
+  runId: string,
+  atMs: number,
+  written?: { readonly output: string | null; readonly errors: string | null },
+): boolean {
+  const run = db.get<Finishing>(
+    'SELECT state, row_waiting + row_in_batch + row_retry + row_in_realtime AS open, output, errors FROM runs WHERE id = ?',
     runId,
   );
   invariant(run, `run ${runId} exists`);
   invariant(run.open === 0, `run ${runId} has no row left to wait for`);
+  if (written && (written.output !== run.output || written.errors !== run.errors)) return false;
   // Every answer was there before it began.
   if (run.state === 'ready') moveRun(db, runId, 'ready', 'active', atMs);
   moveRun(db, runId, run.state === 'ready' ? 'active' : run.state, 'done', atMs);
   db.run("UPDATE runs SET done_at_ms = ?, blocked = '[]' WHERE id = ?", atMs, runId);
+  return true;
 }
 
 function reopen(db: Db, runId: string, states: readonly ('failed' | 'expired' | 'canceled')[], atMs: number): number {
@@ -188,6 +203,7 @@ function reopen(db: Db, runId: string, states: readonly ('failed' | 'expired' | 
     total += changed;
   }
   if (total > 0) {
+    reclaimOutputs(db, runId, atMs);
     moveRun(db, runId, 'done', 'active', atMs, { retry: total });
     db.run('UPDATE runs SET done_at_ms = NULL, canceled = 0 WHERE id = ?', runId);
   }

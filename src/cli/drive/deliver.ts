@@ -2,6 +2,7 @@
  * The results of a finished run once more: to another place that is asked for now, or to their own where the file is
  * gone. They lie in the state folder, so nothing is fetched and nothing is paid.
  */
+import { systemClock } from '../../base/clock.ts';
 import type { RunRecord } from '../../domain/model.ts';
 import type { Store } from '../../domain/store.ts';
 import { AsCompleted } from '../../engine/output/as-completed.ts';
@@ -12,6 +13,7 @@ import { createEngine, type Context } from '../context.ts';
 import { sendLeftNotices } from './notify.ts';
 import { exitOfRun } from './outcome.ts';
 import { changedOutputs, checkOutputs } from '../files/output-path.ts';
+import { tellMoved } from '../submit/submit-identity.ts';
 import { tellEnd } from './tell-end.ts';
 import { jsonText } from '../terminal/ui.ts';
 
@@ -25,7 +27,9 @@ export async function deliver(context: Context, store: Store, run: RunRecord): P
   const engine = await createEngine(context, { store, emit: () => undefined });
   await writeOutputs(engine, { ...run, ...choice });
   // stdout is nothing to remember: the next command would write into the void.
-  if (asked && choice.output !== '-') await store.setOutput(run.id, choice);
+  if (asked && choice.output !== '-') {
+    tellMoved(context, run.id, await store.setOutput(run.id, choice, systemClock.now()));
+  }
   return (await store.run(run.id)) ?? run;
 }
 

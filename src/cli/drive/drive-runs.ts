@@ -20,6 +20,7 @@ import { NO_METRICS, startMetrics } from './metrics.ts';
 import { startNotify } from './notify.ts';
 import { EXIT, exitOfRun, gravest } from './outcome.ts';
 import { tellEnd } from './tell-end.ts';
+import { shellQuote } from '../help/shell.ts';
 import { createTelling } from '../terminal/telling.ts';
 import { ThreadProver } from './prove-results.ts';
 import { batchLines, batchText } from '../render/run-text.ts';
@@ -126,10 +127,14 @@ function driveRequest(context: Context, engine: ApiEngine, options: DriveOptions
 /** A run belongs to the base URL that it was submitted to: at another one its batches are not there. */
 export function assertOrigin(run: RunRecord, link: ApiLink): void {
   if (run.origin === link.api.origin) return;
-  throw new BatchrunError(
-    'E_ORIGIN',
-    `${run.id} was submitted to ${run.origin}; the base URL is ${link.api.origin} now`,
-  );
+  throw originError(run, link);
+}
+
+export function originError(run: RunRecord, { api }: ApiLink): BatchrunError {
+  const giveUp = `ANTHROPIC_BASE_URL=${shellQuote(run.origin)} batchrun cancel ${run.id}`;
+  return new BatchrunError('E_ORIGIN', `${run.id} was submitted to ${run.origin}; the base URL is ${api.origin} now`, {
+    hint: `Set ANTHROPIC_BASE_URL to what it was when the run was submitted, or use another --state folder. Where the old address was a mistake, this gives the run up: \`${giveUp}\``,
+  });
 }
 
 /** A signal that also comes when --max-wait is over. */

@@ -6,7 +6,7 @@ import type { OutputFormat, RunRecord } from '../../domain/model.ts';
 import { fillIn, type OutputChoice } from '../../host/output-check.ts';
 import type { Flags } from '../flags/options.ts';
 
-export { checkOutputs, fillIn, type OutputChoice } from '../../host/output-check.ts';
+export { checkOutputs, fillIn, movedText, type OutputChoice } from '../../host/output-check.ts';
 
 /** The choice at submit. `{run}` stays until the run has an id. */
 export function chooseOutput(flags: Flags, inputs: readonly string[]): OutputChoice {

@@ -7,7 +7,7 @@ import { shellQuote } from './shell.ts';
 /** Commands that have a state to look at. */
 const COMMAND =
   '(?:adopt|audit|cancel|collect|export|list|log|prune|report|resolve|results|retry|run|status|submit)\\b';
-const QUOTED = new RegExp(`\`(batchrun ${COMMAND}[^\`\\n]*)\``, 'g');
+const QUOTED = new RegExp(`\`((?:ANTHROPIC_BASE_URL=\\S+ )?batchrun ${COMMAND}[^\`\\n]*)\``, 'g');
 const AT_LINE_END = new RegExp(
   `((?:^Now|^Go on with|^Start with|^To stop (?:it|them)|To bring (?:it to its|them to their) end): batchrun ${COMMAND}[^\`\\n]*)$`,
   'gm',

@@ -1,18 +1,28 @@
 /**
  * Which run a submit came to, and where its results go.
  */
+import { systemClock } from '../../base/clock.ts';
 import { settingHash } from '../../domain/fingerprint.ts';
 import type { RunRecord } from '../../domain/model.ts';
 import type { Store } from '../../domain/store.ts';
+import type { MovedOutput } from '../../domain/store-steps.ts';
 import type { Context } from '../context.ts';
 import type { Flags } from '../flags/options.ts';
-import { changedOutputs, checkOutputs, chooseOutput, fillIn } from '../files/output-path.ts';
+import { changedOutputs, checkOutputs, chooseOutput, fillIn, movedText } from '../files/output-path.ts';
+
+interface Settling {
+  readonly runId: string;
+  readonly exists: boolean;
+  readonly wait: boolean;
+  /** What changed hands when the run was made. */
+  readonly moved?: readonly MovedOutput[] | undefined;
+}
 
 /** Now that the run has an id, `{run}` and `{date}` are filled in; a run that exists keeps its output unless told. */
 export async function settleOutput(
   context: Context,
   store: Store,
-  { runId, exists, wait }: { readonly runId: string; readonly exists: boolean; readonly wait: boolean },
+  { runId, exists, wait, moved = [] }: Settling,
 ): Promise<void> {
   const run = await store.run(runId);
   if (!run) return;
@@ -25,11 +35,18 @@ export async function settleOutput(
     const changed = changedOutputs(flags, run);
     const choice = { ...changed, output: changed.output ?? defaultOutputOf(flags, run) };
     checkOutputs({ choice, inputs: run.inputs, runId, runs: await store.runs() });
-    if (choice.output !== '-' || wait) await store.setOutput(runId, choice);
+    if (choice.output !== '-' || wait)
+      tellMoved(context, runId, await store.setOutput(runId, choice, systemClock.now()));
     return;
   }
   const fill = (path: string | null): string | null => (path === null ? null : fillIn(path, run));
-  await store.setOutput(runId, { ...run, output: fill(run.output), errors: fill(run.errors) });
+  const filled = { ...run, output: fill(run.output), errors: fill(run.errors) };
+  tellMoved(context, runId, [...moved, ...(await store.setOutput(runId, filled, systemClock.now()))]);
+}
+
+/** Also with --quiet: who looks for results where they were said to be must not find those of another run. */
+export function tellMoved({ terminal }: Context, runId: string, moved: readonly MovedOutput[]): void {
+  for (const one of moved) terminal.talk(movedText(one, runId));
 }
 
 export interface Submitted {

@@ -130,6 +130,8 @@ function otherWords(event: EventView): Words | null {
       const failed = rest > 0 ? `, ${formatCount(rest)} did not succeed` : '';
       return { text: `${rows} answered one by one${failed}`, style: rest > 0 ? 'yellow' : 'green' };
     }
+    case 'output.moved':
+      return { text: `its file is another run's now: ${textOf(event, 'to')} is written`, style: 'yellow' };
     case 'rows.retried':
       return { text: `${rows} get another try (${causesText(event)})`, style: 'yellow' };
     case 'row.retried':

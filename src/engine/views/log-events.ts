@@ -90,6 +90,7 @@ export const LEDGER_EVENTS: Readonly<Record<string, string>> = {
   'run.blocked': 'a person must act',
   'run.unblocked': 'what stood in its way is tried again, or gone',
   'run.deadline': 'how it stands with its deadline, where that is news',
+  'output.moved': "its file is another run's now, and it writes to one of its own",
   'chunk.sealed': 'its file is complete and may be sent',
   'chunk.submitting': 'its create is under way',
   'chunk.uncertain': 'nobody knows whether its batch was made',
