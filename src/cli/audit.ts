@@ -11,7 +11,7 @@ import { EXIT } from './drive/outcome.ts';
 import { originError } from './drive/drive-runs.ts';
 import { auditText } from './render/audit-text.ts';
 import { selectRuns } from './drive/select-run.ts';
-import { shellQuote } from './help/shell.ts';
+import { shellQuote } from '../base/shell.ts';
 import { isDriving } from './status.ts';
 import { jsonText } from './terminal/ui.ts';
 

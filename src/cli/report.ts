@@ -13,7 +13,7 @@ import { fillIn } from './files/output-path.ts';
 import { sideFile, type TypedTarget } from './files/side-file.ts';
 import { isReportAbout, reportText, writeReport } from './files/report-file.ts';
 import { selectRun } from './drive/select-run.ts';
-import { shellQuote } from './help/shell.ts';
+import { shellQuote } from '../base/shell.ts';
 
 export interface ReportWords {
   readonly what: string;

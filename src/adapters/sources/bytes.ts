@@ -31,6 +31,8 @@ export interface InputBytes {
   readonly head: Buffer;
   /** The head is all there is. */
   readonly headIsAll: boolean;
+  /** It was packed with gzip. */
+  readonly packed: boolean;
   /**
    * All bytes from the beginning, unpacked, without the UTF-8 mark. Once. With `reuse` a chunk is good only until the
    * next one is asked for: then its memory may be used again.
@@ -54,7 +56,13 @@ export async function openBytes(input: string, stdin?: AsyncIterable<Uint8Array>
 }
 
 async function openFile(path: string, totalBytes: number): Promise<InputBytes> {
-  const peeked = await takeHead(unpacked(path, () => fileChunks(path, () => undefined)));
+  let packed = false;
+  const bytes = unpacked(
+    path,
+    () => fileChunks(path, () => undefined),
+    () => (packed = true),
+  );
+  const peeked = await takeHead(bytes);
   await peeked.rest.return();
   const { head, markBytes, done } = peeked;
   let readBytes = 0;
@@ -64,6 +72,7 @@ async function openFile(path: string, totalBytes: number): Promise<InputBytes> {
     totalBytes,
     head,
     headIsAll: done,
+    packed,
     chunks: (reuse = false) => {
       const memory = { reuse };
       // Whoever unpacks takes several chunks at once.
@@ -86,7 +95,8 @@ async function openStream(name: string, stream: AsyncIterable<Uint8Array>): Prom
       yield Buffer.isBuffer(part) ? part : Buffer.from(part);
     }
   }
-  const { head, done, rest } = await takeHead(unpacked(name, counted));
+  let packed = false;
+  const { head, done, rest } = await takeHead(unpacked(name, counted, () => (packed = true)));
   const waiting = [head];
   async function* all(): AsyncGenerator<Buffer, void, undefined> {
     try {
@@ -96,7 +106,7 @@ async function openStream(name: string, stream: AsyncIterable<Uint8Array>): Prom
       await rest.return();
     }
   }
-  return { name, totalBytes: null, head, headIsAll: done, chunks: all, readBytes: () => readBytes };
+  return { name, totalBytes: null, head, headIsAll: done, packed, chunks: all, readBytes: () => readBytes };
 }
 
 interface Peeked {

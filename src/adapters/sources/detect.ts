@@ -6,6 +6,7 @@
  */
 import { extname } from 'node:path';
 import { BatchrunError } from '../../base/errors.ts';
+import { shellQuote } from '../../base/shell.ts';
 import type { InputBytes } from './bytes.ts';
 
 export type InputFormat = 'jsonl' | 'csv' | 'json';
@@ -43,7 +44,7 @@ export function detectFormat(input: InputBytes, wanted: InputFormat | undefined)
   if (first === '[') return { format: 'json', wrapped: false };
   if (first === '{') {
     if (WRAPPED.test(text)) return { format: 'json', wrapped: true };
-    refusePrettyPrinted(name, text.slice(start));
+    refuseBrokenLines(input, text.slice(start));
     return { format: 'jsonl' };
   }
   if (extension === '.csv' || extension === '.tsv') return { format: 'csv', delimiter: delimiterOf(text, extension) };
@@ -66,25 +67,41 @@ function refuseForeign(name: string, head: Buffer): void {
   });
 }
 
-/** One JSON object over several lines would be as many broken rows as it has lines. */
-function refusePrettyPrinted(name: string, text: string): void {
+/** One JSON object over several lines would be as many broken rows as it has lines; so would lines with commas between. */
+function refuseBrokenLines(input: InputBytes, text: string): void {
+  const { name } = input;
   const line = firstLine(text).trim();
   const goesOn = text.length > firstLine(text).length;
   if (isObjectWithComma(line)) {
+    const away = filtered(input, "sed 's/,[[:space:]]*$//'");
     throw new BatchrunError(
       'E_INPUT_FORMAT',
       `${name} has a comma behind the object of its first line: lines of JSON Lines have none between them`,
-      {
-        hint: "Take them away: sed 's/,[[:space:]]*$//' FILE > FILE.jsonl (the elements of an array need [ and ] around).",
-      },
+      { hint: `If these are the elements of an array, put [ and ] around them. Else take the commas away: ${away}` },
     );
   }
   if (!goesOn || !(line === '{' || /[,{[]$/.test(line))) return;
   throw new BatchrunError(
     'E_INPUT_FORMAT',
     `${name} has a JSON object over several lines; rows are one object a line (JSON Lines), an array of objects, or {"requests":[…]}`,
-    { hint: 'Make one line of each object: jq -c . FILE > FILE.jsonl (an array inside an object: jq -c ".key[]").' },
+    {
+      hint: `For an array inside an object, jq -c ".key[]" takes it out. Else make one line of each object: ${filtered(input, 'jq -c .')}`,
+    },
   );
+}
+
+/**
+ * The command that sends the input through a filter, to be pasted as it is: into a file of another name, since the shell
+ * empties its target before anything is read. What comes through a pipe has no file to read, and is filtered on its way.
+ */
+function filtered({ name, packed, totalBytes }: InputBytes, filter: string): string {
+  const unpack = packed ? 'gzip -dc' : null;
+  if (totalBytes === null) return `… | ${unpack === null ? '' : `${unpack} | `}${filter} | batchrun …`;
+  const target = `${name.replace(/\.gz$/i, '').replace(/\.(?:jsonl?|ndjson)$/i, '')}.lines.jsonl`;
+  // By `<`, a name that begins with a dash or has no .gz is read as well.
+  const from = `< ${shellQuote(name)}`;
+  const work = unpack === null ? `${filter} ${from}` : `${unpack} ${from} | ${filter}`;
+  return `${work} > ${shellQuote(target)}`;
 }
 
 function isObjectWithComma(line: string): boolean {

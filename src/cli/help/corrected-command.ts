@@ -1,7 +1,7 @@
 /**
  * Corrected commands: what the user typed, with what was missing, ready to be pasted.
  */
-import { shellQuote } from './shell.ts';
+import { shellQuote } from '../../base/shell.ts';
 import { withoutSecretWords } from './typed-secrets.ts';
 
 /** `batchrun submit …` as typed, with more flags at its end. */

@@ -2,7 +2,7 @@
  * Commands that a message tells the user to type, completed with the --state that this one was given: without it they
  * would look into another folder, find nothing there and end with 0, as if all were well.
  */
-import { shellQuote } from './shell.ts';
+import { shellQuote } from '../../base/shell.ts';
 
 /** Commands that have a state to look at. */
 const COMMAND =

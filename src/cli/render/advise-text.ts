@@ -4,7 +4,7 @@
 import { formatCount, formatUsd, plural } from '../../base/units.ts';
 import type { Advice, AdviceReport, ColumnView } from '../../tools/advise/advice.ts';
 import type { LaneUsd } from '../../tools/advise/by-model.ts';
-import { shellQuote } from '../help/shell.ts';
+import { shellQuote } from '../../base/shell.ts';
 import { table } from '../terminal/ui.ts';
 
 export interface AdviceInput {

@@ -22,7 +22,7 @@ import type { Flags } from '../flags/options.ts';
 import { readRules } from '../files/rules-file.ts';
 import { readSchema, type SchemaFile } from '../files/schema-file.ts';
 import { correctedCommand } from '../help/corrected-command.ts';
-import { shellQuote } from '../help/shell.ts';
+import { shellQuote } from '../../base/shell.ts';
 
 export interface Texts {
   readonly prompt: string | undefined;

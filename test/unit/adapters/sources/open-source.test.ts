@@ -1,15 +1,22 @@
 /** Opening inputs: what each one is, what is refused at once, and that packed, piped and several inputs read alike. */
-import { execFile } from 'node:child_process';
-import { mkdir, open, truncate } from 'node:fs/promises';
-import { join } from 'node:path';
+import { execFile, execFileSync } from 'node:child_process';
+import { mkdir, open, readdir, truncate } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { isBatchrunError, type BatchrunError } from '../../../../src/base/errors.ts';
 import { openSource } from '../../../../src/adapters/sources/open-source.ts';
 import { collect, outline, readAll, stream, tempFile, tempFolder } from './support.ts';
 
 const LINES = '{"a":1}\n{"a":2}\n';
 const READ = ['1 {"a":1}', '2 {"a":2}'];
+
+async function refusal(opening: Promise<unknown>): Promise<BatchrunError> {
+  const error: unknown = await opening.catch((thrown: unknown) => thrown);
+  if (!isBatchrunError(error)) throw new Error(`not refused: ${String(error)}`);
+  return error;
+}
 
 describe('the format', () => {
   it('is told by content before the name', async () => {
@@ -57,12 +64,35 @@ describe('the format', () => {
     expect(outline(await readAll([await tempFile('a.json', '{"a":1}')]))).toEqual(['1 {"a":1}']);
   });
 
-  it('is refused where commas stand between the lines, with a command that takes them away', async () => {
-    await expect(openSource([await tempFile('a.jsonl', '{"a":1},\n{"a":2},\n')])).rejects.toMatchObject({
-      code: 'E_INPUT_FORMAT',
-      message: expect.stringContaining('comma'),
-      hint: expect.stringContaining('sed'),
-    });
+  it.each([
+    ['in.jsonl', false, 'in.lines.jsonl'],
+    ["it's $HOME of `mine`.jsonl", false, "it's $HOME of `mine`.lines.jsonl"],
+    ['in.jsonl.gz', true, 'in.lines.jsonl'],
+    ['packed.ndjson', true, 'packed.lines.jsonl'],
+  ])(
+    'is refused where commas stand between the lines, and the hint can be pasted: %s',
+    async (name, packed, target) => {
+      const text = '{"a":1},\r\n{"a":"b,"}, \n{"a":3}\n';
+      const path = await tempFile(name, packed ? gzipSync(text) : text);
+      const error = await refusal(openSource([path]));
+      expect(error).toMatchObject({ code: 'E_INPUT_FORMAT', message: expect.stringContaining('comma') });
+      const command = /take the commas away: (.*)$/.exec(error.hint)?.[1] ?? '';
+      execFileSync('sh', ['-c', command], { stdio: 'pipe' });
+      expect(outline(await readAll([join(dirname(path), target)]))).toEqual(['1 {"a":1}', '2 {"a":"b,"}', '3 {"a":3}']);
+      expect((await readdir(dirname(path))).sort()).toEqual([name, target].sort());
+    },
+  );
+
+  it.each([
+    ['plain', false, "… | sed 's/,[[:space:]]*$//' | batchrun …"],
+    ['packed', true, "… | gzip -dc | sed 's/,[[:space:]]*$//' | batchrun …"],
+  ])('is refused where commas stand between the lines of stdin, which has no file: %s', async (_, packed, command) => {
+    const text = '{"a":1},\n{"a":2},\n';
+    const error = await refusal(openSource(['-'], { stdin: stream(packed ? gzipSync(text) : text) }));
+    expect(error.hint.endsWith(`: ${command}`), error.hint).toBe(true);
+    const filter = command.slice('… | '.length, -' | batchrun …'.length);
+    const through = execFileSync('sh', ['-c', filter], { input: packed ? gzipSync(text) : text, encoding: 'utf8' });
+    expect(through).toBe('{"a":1}\n{"a":2}\n');
   });
 
   it('does not matter for an input without rows', async () => {
