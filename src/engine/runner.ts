@@ -103,7 +103,7 @@ class Runner {
 
   async #untilEnd(): Promise<DriveEnd> {
     for (;;) {
-      const end = this.#request.goal === 'upload' ? await this.#upload() : await this.#finish();
+      const end = this.#request.goal === 'upload' ? await this.#upload(this.#scope.uploading) : await this.#finish();
       // Calls under way are answered before the driving ends: nothing can be committed after it.
       await this.#lane.drain();
       if (end === 'stopped' || end === 'once' || end === 'uploaded') this.#session.reach.say();
@@ -118,8 +118,7 @@ class Runner {
     }
   }
 
-  async #upload(): Promise<DriveEnd> {
-    const all = this.#scope.uploading;
+  async #upload(all: readonly string[]): Promise<DriveEnd> {
     // What an earlier process left in doubt is looked at first: it says what must not be sent now.
     await poll(this.#session);
     let polledForRoom = false;
@@ -172,9 +171,9 @@ class Runner {
   async #finish(): Promise<DriveEnd> {
     for (;;) {
       // On a finished run nothing is asked and nothing written.
-      if (await this.#isDone()) return 'done';
+      if (await this.#isDone()) return await this.#leave();
       const moved = await this.#round();
-      if (await this.#isDone()) return 'done';
+      if (await this.#isDone()) return await this.#leave();
       if (!moved && this.#request.beside === true && (await fetchBeside(this.#session, this.#scope))) continue;
       if (this.#engine.signal.aborted) return 'stopped';
       if (this.#unreachable()) return 'unreachable';
@@ -182,6 +181,14 @@ class Runner {
       if (this.#request.once && !moved && !this.#lane.busy) return 'once';
       if (!moved) await this.#sleep();
     }
+  }
+
+  /** The own runs are done. What was handed over, in the last moment perhaps, is sent as its submit would have done. */
+  async #leave(): Promise<DriveEnd> {
+    const { handedOver } = this.#scope;
+    if (handedOver.length === 0) return 'done';
+    const end = await this.#upload(handedOver);
+    return end === 'stopped' || end === 'unreachable' ? end : 'done';
   }
 
   /** One round. True when something moved, so that the next round may find more to do at once. */

@@ -27,6 +27,10 @@ export class DriveScope {
     this.#request = request;
   }
 
+  get handedOver(): readonly string[] {
+    return [...this.#handedOver];
+  }
+
   /** All runs whose chunks are uploaded. */
   get uploading(): readonly string[] {
     return [...this.runIds, ...this.#handedOver];

@@ -259,6 +259,16 @@ describe('beside a running driver', () => {
     expect(it.api.bodies).toHaveLength(2);
   });
 
+  test('a run that became ready when the last work of the driver was done is not left to nobody', async () => {
+    const it = road();
+    const run = await it.submit(rows(2));
+    await it.clock.run(it.drive({ runIds: [run.id] }));
+    const beside = await it.submit(other(3));
+    expect(await it.clock.run(it.drive({ runIds: [run.id] }))).toBe('done');
+    expect(it.api.bodies).toHaveLength(2);
+    expect(await it.store.run(beside.id)).toMatchObject({ state: 'active' });
+  });
+
   test('a cancel is taken up: what was finished is kept', async () => {
     const it = road({ pacing: { maxBatches: 1 } });
     const run = await it.submit(rows(4), { settings: { chunkRows: 2 } });
