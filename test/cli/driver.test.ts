@@ -6,6 +6,7 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import { createLocks } from '../../src/adapters/sqlite/locks.ts';
 import { openSqliteStore } from '../../src/adapters/sqlite/store.ts';
@@ -51,6 +52,26 @@ async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await isSo())) await new Promise((resolve) => setImmediate(resolve));
 }
 
+/** Stops a driver (SIGSTOP) outside of a transaction: else whoever comes second could not make a run beside it. */
+async function halt(b: Bench, running: Running): Promise<void> {
+  const ledger = new Database(join(b.state, 'state.db'), { timeout: 0 });
+  const isFree = (): boolean => {
+    running.kill('SIGSTOP');
+    try {
+      ledger.exec('BEGIN IMMEDIATE; ROLLBACK');
+      return true;
+    } catch {
+      running.kill('SIGCONT');
+      return false;
+    }
+  };
+  try {
+    await until(isFree);
+  } finally {
+    ledger.close();
+  }
+}
+
 /** Processes that read an input now. */
 function readersOf(b: Bench): number {
   return readdirSync(join(b.state, 'ingest')).length;
@@ -87,30 +108,91 @@ describe('a second driver', () => {
     expect(b.calls('batches.create')).toBe(1);
   });
 
-  test('a run that is turned away says that its rows are sent all the same', async () => {
+  test.each(['everything', 'one run'])(
+    'a run that is turned away says that its rows are sent all the same, and they are (%s)',
+    async (what) => {
+      const b = await bench(ENDLESS);
+      await submitted(b);
+      const first = await driving(b, what === 'one run' ? ['latest'] : []);
+      // It has the lock and does not look: what comes up is ready for as long as the others read.
+      await halt(b, first);
+      b.write('other.jsonl', requests(2));
+      const turned = await b.exits(6, ['run', 'other.jsonl']);
+      const id = /; it sends the rows of (run_\w+); /.exec(turned.stderr)?.[1] ?? '';
+      expect(turned.stderr).toContain(`\`batchrun collect ${id}\` fetches their answers`);
+      const skipping = await b.ok(['run', 'other.jsonl', '--skip-if-locked']);
+      expect(skipping.stderr).toContain(`drives this state: it sends the rows of ${id}; `);
+      expect(await b.json(0, ['submit', 'other.jsonl'])).toMatchObject({ run_id: id, already_submitted: true });
+      expect((await b.ok(['submit', 'other.jsonl'])).stderr).toContain(`it sends the rows of ${id}; `);
+      expect(b.world.ledger.batches).toHaveLength(1);
+      first.kill('SIGCONT');
+      await until(() => b.world.ledger.batches.length === 2);
+      expect(b.world.ledger.batches.map(({ rowCount }) => rowCount)).toEqual([3, 2]);
+      first.kill('SIGINT');
+      await first.ended;
+    },
+  );
+
+  test('a run under way that is turned away is left as it is, and nothing is promised for the other process', async () => {
+    const b = await bench(ENDLESS);
+    await submitted(b);
+    b.write('other.jsonl', requests(2));
+    const id = (await b.ok(['submit', 'other.jsonl'])).stdout.trim();
+    const [one] = (await b.json(0, ['status'])).runs.filter((run) => run.id !== id);
+    const first = await driving(b, [one?.id ?? '']);
+    const left = `${id} is active and is left as it is here; \`batchrun collect ${id}\` goes on with it`;
+    for (const [code, args] of [
+      [0, ['run', 'other.jsonl', '--skip-if-locked']],
+      [0, ['submit', 'other.jsonl', '--wait', '--skip-if-locked']],
+      [0, ['collect', id, '--skip-if-locked']],
+      [0, ['submit', 'other.jsonl']],
+      [6, ['run', 'other.jsonl']],
+      [6, ['submit', 'other.jsonl', '--wait']],
+    ] as const) {
+      const { stderr } = await b.exits(code, args);
+      expect(stderr).toContain(left);
+      expect(stderr).not.toMatch(/sends the rows|takes .* up|goes on\. For a new run/);
+    }
+    expect(await b.json(0, ['run', 'other.jsonl', '--skip-if-locked'])).toEqual({ runs: [] });
+    first.kill('SIGINT');
+    await first.ended;
+    expect(b.calls('batches.create')).toBe(2);
+  });
+
+  test('a run that waits beside runs of another base URL is promised to a driver of its own only', async () => {
     const b = await bench(ENDLESS);
     await submitted(b);
     const first = await driving(b);
+    await halt(b, first);
     b.write('other.jsonl', requests(2));
-    const turned = await b.exits(6, ['run', 'other.jsonl']);
-    const id = /; it takes (run_\w+) up and sends its rows/.exec(turned.stderr)?.[1];
-    const skipping = await b.ok(['run', 'other.jsonl', '--skip-if-locked']);
-    expect(skipping.stderr).toContain(`it takes ${id} up and sends its rows`);
+    const elsewhere = { ANTHROPIC_BASE_URL: b.origin.replace('127.0.0.1', 'localhost') };
+    const { stderr } = await b.ok(['run', 'other.jsonl', '--skip-if-locked'], { env: elsewhere });
+    expect(stderr).toMatch(/it sends the rows of run_\w+, if it works with http:\/\/localhost:\d+ as well; /);
+    first.kill('SIGCONT');
     first.kill('SIGINT');
     await first.ended;
+    expect(b.calls('batches.create')).toBe(1);
   });
 
-  test('a stop of several runs names the command for each', async () => {
+  test('a stop of several runs names the command for each, on lines that can be pasted', async () => {
     const b = await bench(ENDLESS);
     b.write('in.jsonl', requests(2));
-    const first = (await b.ok(['submit', 'in.jsonl'])).stdout.trim();
-    const second = (await b.ok(['submit', 'in.jsonl', '--again', '-o', 'second.jsonl'])).stdout.trim();
-    const running = b.start(['collect']);
+    const ids: string[] = [];
+    for (let at = 1; at <= 7; at++) {
+      ids.push(
+        (await b.ok(['submit', 'in.jsonl', '--again', '-o', `${at}.jsonl`, '--max-batches', '100'])).stdout.trim(),
+      );
+    }
+    const running = b.start(['collect', '--state', b.state]);
     await running.says(/Safe to stop/);
     running.kill('SIGINT');
-    expect((await running.ended).stderr).toContain(
-      `To stop them: \`batchrun cancel ${first}\`, \`batchrun cancel ${second}\``,
-    );
+    const { stderr } = await running.ended;
+    const lines = stderr.slice(stderr.indexOf('To stop them:')).trimEnd().split('\n');
+    expect(lines).toEqual([
+      'To stop them:',
+      ...ids.slice(0, 5).map((id) => `  batchrun cancel ${id} --state ${b.state}`),
+      `  … and 2 more: batchrun status --state ${b.state}`,
+    ]);
   });
 
   test('exits 0 with --skip-if-locked, and says why', async () => {

@@ -16,6 +16,7 @@ import { drive, type DriveEnd, type DriveRequest } from '../../engine/runner.ts'
 import { viewRun, type RunView } from '../../engine/views/status.ts';
 import { openAccount } from './account.ts';
 import { connectApi, createEngine, holderOf, withApi, type ApiLink, type Context } from '../context.ts';
+import { leftRunText } from './left-runs.ts';
 import { NO_METRICS, startMetrics } from './metrics.ts';
 import { startNotify } from './notify.ts';
 import { EXIT, exitOfRun, gravest } from './outcome.ts';
@@ -79,11 +80,11 @@ export async function driveAndReport(context: Context, store: Store, options: Dr
     progress.stop();
     if (!isBatchrunError(error, 'E_API_UNREACHABLE')) notify.failed(error);
     if (flags.skipIfLocked === true && isBatchrunError(error, 'E_LOCKED')) {
-      if (flags.quiet !== true) terminal.talk(`${error.message}: ${leftText(options)}`);
+      if (flags.quiet !== true) terminal.talk(`${error.message}: ${await leftText(store, options)}`);
       if (flags.json === true) await terminal.data(jsonText({ runs: [] }));
       return EXIT.ok;
     }
-    throw isBatchrunError(error, 'E_LOCKED') ? lockedOut(error, options) : error;
+    throw isBatchrunError(error, 'E_LOCKED') ? await lockedOut(error, store, options) : error;
   } finally {
     limited.clear();
     await account.close();
@@ -93,20 +94,26 @@ export async function driveAndReport(context: Context, store: Store, options: Dr
   }
 }
 
-/** What becomes of the rows where another process drives: `run` has made its run before it was turned away. */
-function leftText({ command, runIds }: DriveOptions): string {
-  return command === 'run' && runIds !== null
-    ? `it takes ${runIds.join(', ')} up and sends its rows`
-    : 'nothing to do here';
+/** What becomes of the rows where another process drives. */
+async function leftText(store: Store, { runIds }: DriveOptions): Promise<string> {
+  const texts: string[] = [];
+  for (const runId of runIds ?? []) {
+    const run = await store.run(runId);
+    if (run) texts.push(await leftRunText(store, run));
+  }
+  return texts.length === 0 ? 'nothing to do here' : texts.join('; ');
 }
 
-/** Nobody must believe that nothing was made, and submit the rows once more under another name. */
-function lockedOut(error: BatchrunError, options: DriveOptions): BatchrunError {
-  if (options.command !== 'run' || options.runIds === null) return error;
-  return new BatchrunError('E_LOCKED', `${error.message}; ${leftText(options)}`, {
+/**
+ * `run` and `submit --wait` have made their run before they were turned away: nobody must believe that nothing was made,
+ * and submit the rows once more under another name.
+ */
+async function lockedOut(error: BatchrunError, store: Store, options: DriveOptions): Promise<BatchrunError> {
+  if ((options.command !== 'run' && options.command !== 'submit') || options.runIds === null) return error;
+  return new BatchrunError('E_LOCKED', `${error.message}; ${await leftText(store, options)}`, {
     cause: error,
     details: error.details,
-    hint: 'Run the same command again later: it goes on with that run. With --retry-lock 10m it waits here, with --skip-if-locked it leaves it to the other process.',
+    hint: 'Run the same command again later: it goes on with that run. With --retry-lock 10m it waits here, with --skip-if-locked it ends with 0.',
   });
 }
 
@@ -245,7 +252,7 @@ export function stoppedText(views: readonly RunView[]): string {
       .join(', ');
     lines.push(
       `${plural(open.length, 'batch', 'batches')} (${ids}${open.length > 3 ? ', …' : ''}) with ${plural(rows, 'row')} ${open.length === 1 ? 'goes' : 'go'} on at the API and will be billed.`,
-      `To stop ${open.length === 1 ? 'it' : 'them'}: ${cancelText([...new Set(open.map(({ view }) => view.id))])}`,
+      cancelText(open.length, [...new Set(open.map(({ view }) => view.id))]),
     );
   }
   const doubtful = views.reduce(
@@ -258,10 +265,21 @@ export function stoppedText(views: readonly RunView[]): string {
   return lines.join('\n');
 }
 
-/** A command for each run: who pastes one and believes that all has stopped pays for the rest. */
-function cancelText(runIds: readonly string[]): string {
-  const commands = runIds.map((runId) => `batchrun cancel ${runId}`);
-  return commands.length === 1 ? commands.join('') : commands.map((command) => `\`${command}\``).join(', ');
+/** So many commands can be looked through; the rest is in the table of the runs. */
+const CANCELS_MAX = 5;
+
+/**
+ * A command for each run, on a line of its own, to be pasted: who pastes one and believes that all has stopped pays for
+ * the rest.
+ */
+function cancelText(batches: number, runIds: readonly string[]): string {
+  const it = batches === 1 ? 'it' : 'them';
+  const [first = '', ...others] = runIds;
+  if (others.length === 0) return `To stop ${it}: batchrun cancel ${first}`;
+  const lines = runIds.slice(0, CANCELS_MAX).map((runId) => `  batchrun cancel ${runId}`);
+  const more = runIds.length - lines.length;
+  if (more > 0) lines.push(`  … and ${more} more: batchrun status`);
+  return [`To stop ${it}:`, ...lines].join('\n');
 }
 
 /** E_API_UNREACHABLE: the work goes on with the next command. */

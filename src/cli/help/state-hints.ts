@@ -8,10 +8,17 @@ import { shellQuote } from '../../base/shell.ts';
 const COMMAND =
   '(?:adopt|audit|cancel|collect|export|list|log|prune|report|resolve|results|retry|run|status|submit)\\b';
 const QUOTED = new RegExp(`\`((?:ANTHROPIC_BASE_URL=\\S+ )?batchrun ${COMMAND}[^\`\\n]*)\``, 'g');
-const AT_LINE_END = new RegExp(
-  `((?:^Now|^Go on with|^Start with|^To stop (?:it|them)|To bring (?:it to its|them to their) end): batchrun ${COMMAND}[^\`\\n]*)$`,
-  'gm',
-);
+/** What stands before a command that ends a line: these words, or only blanks in a list of cancels. */
+const BEFORE_AT_LINE_END = [
+  '^Now: ',
+  '^Go on with: ',
+  '^Start with: ',
+  '^To stop (?:it|them): ',
+  'To bring (?:it to its|them to their) end: ',
+  '^ +(?=batchrun cancel )',
+  '^ +… and \\d+ more: ',
+];
+const AT_LINE_END = new RegExp(`((?:${BEFORE_AT_LINE_END.join('|')})batchrun ${COMMAND}[^\`\\n]*)$`, 'gm');
 
 export function withState(text: string, state: string): string {
   if (state === '.batchrun' || !text.includes('batchrun ')) return text;

@@ -68,7 +68,9 @@ export async function tellIdentity(
   if (!run) return;
   if (exists) {
     const state =
-      run.state === 'done' ? `is done${run.output === null ? '' : ` (${run.output})`}` : `is ${run.state} and goes on`;
+      run.state === 'done'
+        ? `is done${run.output === null ? '' : ` (${run.output})`}`
+        : `is ${run.state}, and no second run is made`;
     terminal.talk(`These rows were submitted before: ${runId} ${state}. For a new run add --again.`);
     const unset = settingHash(null);
     // The same requests under other rules: only lanes and priorities can differ.

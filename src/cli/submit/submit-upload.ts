@@ -12,6 +12,7 @@ import { viewRun } from '../../engine/views/status.ts';
 import { openAccount } from '../drive/account.ts';
 import { holderOf, withApi, type ApiLink, type Context } from '../context.ts';
 import { stoppedText } from '../drive/drive-runs.ts';
+import { leftRunText } from '../drive/left-runs.ts';
 import { startNotify } from '../drive/notify.ts';
 import { EXIT } from '../drive/outcome.ts';
 import { submitView, tellUploads } from './submit-view.ts';
@@ -70,7 +71,9 @@ export async function uploadAndReport(context: Context, upload: Upload): Promise
     }
   }
   const view = { ...(await submitView(store, { runId, exists, driver, preflight })), saving: savingView(saving) };
-  if (flags.quiet !== true) tellUploads(context, view, { driver, told });
+  const now = driver === null ? null : await store.run(runId);
+  const left = now === null ? '' : await leftRunText(store, now);
+  if (flags.quiet !== true) tellUploads(context, view, { driver, left, told });
   await terminal.data(flags.json === true ? jsonText(view) : `${runId}\n`);
   const run = end === 'stopped' ? await store.run(runId) : null;
   if (run) terminal.talk(stoppedText([await viewRun(store, run)]));

@@ -66,17 +66,20 @@ export interface SubmitView {
   readonly preflight: PreflightView | null;
 }
 
-/** The same for people. `told`: what stood in the way and was told as it came up. */
-export function tellUploads(
-  { terminal }: Context,
-  view: SubmitView,
-  { driver, told }: { readonly driver: DriverRecord | null; readonly told: ReadonlySet<string> },
-): void {
+interface Told {
+  /** Who drives instead. */
+  readonly driver: DriverRecord | null;
+  /** What becomes of the run where somebody else drives. */
+  readonly left: string;
+  /** What stood in the way and was told as it came up. */
+  readonly told: ReadonlySet<string>;
+}
+
+/** The same for people. */
+export function tellUploads({ terminal }: Context, view: SubmitView, { driver, left, told }: Told): void {
   if (view.state === 'done') return;
   if (driver) {
-    terminal.talk(
-      `Process ${driver.pid} on ${driver.host} (\`${driver.command}\`) drives this state and takes the run up.`,
-    );
+    terminal.talk(`Process ${driver.pid} on ${driver.host} (\`${driver.command}\`) drives this state: ${left}.`);
     return;
   }
   const waiting =

@@ -12,6 +12,11 @@ describe('commands in talk', () => {
     ],
     ['To stop them: batchrun cancel run_1\nmore', 'To stop them: batchrun cancel run_1 --state /a\nmore'],
     [
+      'To stop them:\n  batchrun cancel run_1\n  batchrun cancel run_2\n  … and 3 more: batchrun status\nmore',
+      'To stop them:\n  batchrun cancel run_1 --state /a\n  batchrun cancel run_2 --state /a\n  … and 3 more: batchrun status --state /a\nmore',
+    ],
+    ['  batchrun run in.csv     (cron)', '  batchrun run in.csv     (cron)'],
+    [
       'Left alone: 2. To bring them to their end: batchrun collect',
       'Left alone: 2. To bring them to their end: batchrun collect --state /a',
     ],
