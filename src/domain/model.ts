@@ -6,12 +6,14 @@
 import type { CacheSettings } from './cache/settings.ts';
 import type { AnswerSource, Coalescing } from './coalescing.ts';
 import type { Lane } from './lane.ts';
+import type { MediaSums } from './media.ts';
 import type { Priority } from './priority.ts';
 import type { AnswerSchema } from './schema/answer-schema.ts';
 import type { RunWishes } from './wishes.ts';
 
 export { requestCount, type BatchInfo, type BatchRecord, type ProcessingStatus, type RequestCounts } from './batch.ts';
 export type { Lane } from './lane.ts';
+export type { MediaSums, RowMedia } from './media.ts';
 export type { AnswerSource, Coalescing } from './coalescing.ts';
 export { wishesOf, type BudgetMode, type LaneMode, type RunWishes } from './wishes.ts';
 
@@ -127,20 +129,6 @@ export interface PartSums {
   readonly addedTokens?: number;
   /** Their images and PDFs; missing where there are none, and in states of before. */
   readonly media?: MediaSums;
-}
-
-export interface RowMedia {
-  /** In base64: they are among the bytes of the requests, and no text. */
-  readonly bytes: number;
-  /** That they have at most (estimate/media.ts). */
-  readonly tokens: number;
-}
-
-export interface MediaSums extends RowMedia {
-  /** Of one request. */
-  readonly largestTokens: number;
-  /** Of one request, without its media. */
-  readonly largestTextBytes: number;
 }
 
 /** How much more input is reckoned for than otherwise: so many times, and so many tokens for each row. */

@@ -4,7 +4,7 @@
  */
 
 import type { Lane } from './lane.ts';
-import type { RowMedia } from './model.ts';
+import type { RowMedia } from './media.ts';
 import type { Priority } from './priority.ts';
 
 /** One input record, as read and decoded but not yet understood. */
