@@ -21,7 +21,7 @@ import { NO_METRICS, startMetrics } from './metrics.ts';
 import { startNotify } from './notify.ts';
 import { EXIT, exitOfRun, gravest } from './outcome.ts';
 import { tellEnd } from './tell-end.ts';
-import { shellQuote } from '../help/shell.ts';
+import { shellQuote } from '../../base/shell.ts';
 import { createTelling } from '../terminal/telling.ts';
 import { ThreadProver } from './prove-results.ts';
 import { batchLines, batchText } from '../render/run-text.ts';
