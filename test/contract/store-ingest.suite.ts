@@ -250,7 +250,7 @@ export function storeIngestSuite(name: string, open: OpenStore): void {
           rows: 1,
           doneAtMs: AT + 5,
           prunedAtMs: AT + 9,
-          output: '/out/rows.results.jsonl',
+          output: `/out/${RUN}.results.jsonl`,
         };
         expect(verdict).toEqual({ kind: 'pruned', tombstone });
         expect(await ingest('run_3', 'same', true)).toEqual({ kind: 'ready' });

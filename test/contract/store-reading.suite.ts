@@ -39,6 +39,22 @@ export function storeReadingSuite(name: string, open: OpenStore): void {
         expect(await store.run(RUN)).toMatchObject({ output: null, format: 'flat', errors: null, overwrite: false });
       });
 
+      test('a file of an unfinished run is taken from it, and what was written there does not count', async () => {
+        await ready([1]);
+        await ready([1], { id: OTHER });
+        const output = { output: '/x/y.csv', format: 'csv', errors: null, overwrite: true } as const;
+        const own = `/x/${RUN}.results.csv`;
+        expect(await store.setOutput(RUN, output, AT)).toEqual([]);
+        expect(await store.setOutput(OTHER, output, AT)).toEqual([{ runId: RUN, from: '/x/y.csv', to: own }]);
+        expect(await store.run(OTHER)).toMatchObject(output);
+        expect(await store.run(RUN)).toMatchObject({ output: own, state: 'ready' });
+        await store.requestCancel(RUN, AT);
+        await driver.cancelUnsent(RUN, AT);
+        expect(await driver.finishRun(RUN, AT, { output: '/x/y.csv', errors: null })).toBe(false);
+        expect((await store.run(RUN))?.state).toBe('canceling');
+        expect(await driver.finishRun(RUN, AT, { output: own, errors: null })).toBe(true);
+      });
+
       test('events are read in order, by run, after an id, or the newest', async () => {
         await ready([1]);
         await ready([1], { id: OTHER });

@@ -32,7 +32,7 @@ export function newRun(id: string, more: Partial<NewRun> = {}): NewRun {
       columns: [],
     },
     settingHashes: { model: 'abc' },
-    output: '/out/rows.results.jsonl',
+    output: `/out/${id}.results.jsonl`,
     format: 'jsonl',
     errors: null,
     overwrite: false,
