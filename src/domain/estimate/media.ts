@@ -2,9 +2,10 @@
  * Images and PDFs of a request: the most tokens that they can have, which their bytes do not tell. A worst case reckons
  * with these (reserve.ts); what they are expected to have is in tokenizer.ts.
  *
- * Sources: documentation "Vision" (an image is scaled down until it has about 1,600 tokens at most; from Opus 4.7 on images
- * of 3.75 megapixels are taken, with up to 4,784 tokens) and "PDF support" (600 pages at most; each page is 1,500 to 3,000
- * tokens of text, and an image beside it).
+ * Sources: documentation "PDF support" (600 pages at most; each page is 1,500 to 3,000 tokens of text, and an image beside
+ * it) and "Vision" (an image is scaled down until it has about 1,600 tokens at most; from Opus 4.7 on images of 3.75
+ * megapixels are taken). The 4,784 tokens of those have not been checked against a copy of the page or a live API: where
+ * they are too few, the preflight and the answers show it (input-raise.ts).
  */
 import { isObject, type JsonObject } from '../row/shape.ts';
 import { pagesOfPdf } from './pdf-pages.ts';
