@@ -8,7 +8,7 @@
 import { failpoint } from '../base/failpoint.ts';
 import type { AsCompleted } from './output/as-completed.ts';
 import { fetchBeside } from './beside.ts';
-import { cancelRound, stopSpares } from './poll/cancel.ts';
+import { cancelRound, stopCanceled, stopSpares } from './poll/cancel.ts';
 import { collectRound } from './collect/collect.ts';
 import { copyRound } from './copies/copy-answers.ts';
 import { lockedError, tryDrive, type DriveHolder } from './driver.ts';
@@ -143,7 +143,7 @@ class Runner {
         await this.#engine.clock.sleep(waitMs, this.#engine.signal);
         continue;
       }
-      await this.#stopCanceled();
+      await stopCanceled(this.#session);
       await sayDeadlines(this.#session, all);
       return (await this.#isStuck(all)) ? 'blocked' : 'uploaded';
     }
@@ -156,16 +156,6 @@ class Runner {
     await retryRound(this.#session, this.#lane, open);
     await this.#lane.pump();
     return open.length > 0;
-  }
-
-  /** A run that was canceled beside us: its batches are stopped now; who collects next finishes it. */
-  async #stopCanceled(): Promise<void> {
-    const runs = await this.#engine.store.runs();
-    const canceling = runs.filter((run) => run.state === 'canceling' && run.origin === this.#engine.api.origin);
-    await cancelRound(
-      this.#session,
-      canceling.map((run) => run.id),
-    );
   }
 
   async #finish(): Promise<DriveEnd> {

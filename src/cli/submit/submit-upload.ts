@@ -11,7 +11,7 @@ import { drive } from '../../engine/runner.ts';
 import { viewRun } from '../../engine/views/status.ts';
 import { openAccount } from '../drive/account.ts';
 import { holderOf, withApi, type ApiLink, type Context } from '../context.ts';
-import { stoppedText } from '../drive/drive-runs.ts';
+import { stoppedText } from '../drive/stopped-text.ts';
 import { leftRunText } from '../drive/left-runs.ts';
 import { startNotify } from '../drive/notify.ts';
 import { EXIT } from '../drive/outcome.ts';

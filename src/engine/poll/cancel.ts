@@ -26,6 +26,16 @@ export async function cancelRound(session: Session, runIds: readonly string[]): 
   }
 }
 
+/** Runs that were canceled beside us: their batches are stopped now; who collects next finishes them. */
+export async function stopCanceled(session: Session): Promise<void> {
+  const { store, api } = session.engine;
+  const canceling = (await store.runs()).filter((run) => run.state === 'canceling' && run.origin === api.origin);
+  await cancelRound(
+    session,
+    canceling.map((run) => run.id),
+  );
+}
+
 /**
  * Of two batches of one chunk the first that ended whole is used; the others are stopped before they cost more. False
  * while one of them could not be told yet: after its run has ended nobody would look at it any more.
