@@ -6,7 +6,7 @@
 import type { WarmUpSum } from './cache/settings.ts';
 import { addRequest, noSums } from './chunk-text.ts';
 import type { InputRaise, ModelMix, ModelPart, RowMedia, TokenUsage, UsageEntry } from './model.ts';
-import { inputTokensMost } from './reserve.ts';
+import { inputTokensMost, largestTokensMost } from './reserve.ts';
 
 /** One request that the API has counted. */
 export interface CountedRequest {
@@ -80,19 +80,22 @@ export interface AnsweredPart {
 
 /**
  * The mix of a run, raised as its answers show: if they had more input than was reckoned with for them, so will the others.
- * Rows of batches are held against their own sizes; of rows that were called only the number is known, so they are held
- * against the average of the run.
+ * Rows of batches are held against their own sizes; of rows that were called only the number is known, so they may all be
+ * as large as the largest.
  */
 export function raisedByAnswers(run: ModelMix, { usage, batches, warmUps }: AnsweredPart): ModelMix {
   return mapParts(run, (model, part) => {
     let [used, reserved] = [0, 0];
     for (const entry of usage) {
       if (!isOf(entry.model, model)) continue;
-      const like = entry.lane === 'batch' ? (batches[model] ?? part) : part;
-      const { raise } = part;
-      const tokensOfRow = inputTokensMost(raise ? { ...like, raise } : like) / Math.max(1, like.rows);
-      used += inputOf(entry);
-      reserved += tokensOfRow * entry.rows;
+      const like = entry.lane === 'batch' ? (batches[model] ?? part) : (part.lanes?.realtime ?? part);
+      const raised = part.raise ? { ...like, raise: part.raise } : like;
+      const average = (inputTokensMost(raised) / Math.max(1, like.rows)) * entry.rows;
+      const input = inputOf(entry);
+      used += input;
+      // What was called may have been the largest rows of all: only more than that shows texts of another kind.
+      reserved +=
+        entry.lane === 'batch' ? average : Math.max(average, Math.min(input, largestTokensMost(raised) * entry.rows));
     }
     for (const warmUp of warmUps) if (isOf(warmUp.model, model)) used -= inputOf(warmUp);
     if (reserved === 0 || used <= reserved) return part;

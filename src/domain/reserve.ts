@@ -40,13 +40,14 @@ export function inputTokensMost(part: Omit<ModelPart, 'maxTokens' | 'lanes'>): n
   return tokens * raise.factor + raise.rowTokens * rows;
 }
 
-function largestTokensMost({
+/** Of the largest of them. */
+export function largestTokensMost({
   bytes,
   largestBytes = bytes,
   addedTokens = 0,
   media,
   raise = NO_RAISE,
-}: ModelPart): number {
+}: Omit<ModelPart, 'maxTokens' | 'lanes'>): number {
   const textTokens = (media?.largestTextBytes ?? largestBytes) / BYTES_PER_TOKEN_LEAST;
   const tokens = textTokens + (media?.largestTokens ?? 0) + Math.min(addedTokens, ADDED_TOKENS_MOST);
   return tokens * raise.factor + raise.rowTokens;

@@ -118,11 +118,11 @@ class Runner {
     }
   }
 
-  async #upload(all: readonly string[]): Promise<DriveEnd> {
+  async #upload(all: readonly string[], forOthers = false): Promise<DriveEnd> {
     // What an earlier process left in doubt is looked at first: it says what must not be sent now.
     await poll(this.#session);
     let polledForRoom = false;
-    const patience = new UploadPatience(this.#session);
+    const patience = new UploadPatience(this.#session, forOthers);
     for (;;) {
       const flying = await this.#fly(all);
       const round = await uploadRound(this.#session, all);
@@ -173,12 +173,14 @@ class Runner {
     }
   }
 
-  /** The own runs are done. What was handed over, in the last moment perhaps, is sent as its submit would have done. */
+  /**
+   * The own runs are done, and that is what this command comes to. What was handed over, in the last moment perhaps, is sent
+   * as its submit would have done, where that is possible now; else whoever comes next sends it.
+   */
   async #leave(): Promise<DriveEnd> {
     const { handedOver } = this.#scope;
-    if (handedOver.length === 0) return 'done';
-    const end = await this.#upload(handedOver);
-    return end === 'stopped' || end === 'unreachable' ? end : 'done';
+    if (handedOver.length > 0) await this.#upload(handedOver, true);
+    return 'done';
   }
 
   /** One round. True when something moved, so that the next round may find more to do at once. */

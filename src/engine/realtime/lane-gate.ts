@@ -38,11 +38,13 @@ const KEPT_BYTES_MAX = 4_000_000;
 
 /** Rows of a line that are looked at in vain: smaller ones may go past the first. */
 const MISSES_MAX = 32;
+/** The same of a model: its runs share what its limits let through. */
+const MODEL_MISSES_MAX = 128;
 /**
- * Rows looked at beyond the free slots, to find those of other lines behind a long one that cannot go: each is read once for
- * that, and stands in its line from then on.
+ * Rows that nobody has looked at before, beyond the free slots: to find those of other lines behind a long one that cannot
+ * go. Each is read once for that, and stands in its line from then on.
  */
-const LOOKS_MAX = 256;
+const FRESH_LOOKS_MAX = 256;
 
 /** Shorter waits are the usual pace. */
 const WAIT_SAID_MS_MIN = 10_000;
@@ -70,12 +72,12 @@ export class LaneGate {
     const purses = new Map<string, Purse>();
     let waitMs: number | null = null;
     let unread = 0;
-    let looks = slots + LOOKS_MAX;
+    let looks = slots + FRESH_LOOKS_MAX;
     while (paid.length < slots) {
       const one = next(closed.has);
       if (!one) break;
-      if (looks-- === 0) {
-        // The limits may have room for what comes behind.
+      if (one.line === null && looks-- === 0) {
+        // The limits may have room for what comes behind: the next round goes on from here.
         left.push(one);
         waitMs = 0;
         break;
@@ -111,7 +113,7 @@ export class LaneGate {
       }
       purse.giveBack(reservedUsd);
       if (go.everyone) closed.close(request.model);
-      else closed.miss(line);
+      else closed.missOfLimits(line);
       if (waiter !== null) this.#waiters.set(waiter, request.model);
       if (waiter !== null) this.#sayWait(go);
       waitMs = Math.min(waitMs ?? Infinity, go.waitMs);
@@ -186,9 +188,21 @@ class ClosedLines {
     this.#models.add(model);
   }
 
+  /** The run has no room for a row. */
   miss({ runId, model }: Line): void {
-    const key = `${runId}:${model}`;
-    this.#misses.set(key, (this.#misses.get(key) ?? 0) + 1);
+    this.#count(`${runId}:${model}`);
+  }
+
+  /** The limits have none, and they are those of all runs. */
+  missOfLimits(line: Line): void {
+    this.miss(line);
+    if (this.#count(line.model) >= MODEL_MISSES_MAX) this.close(line.model);
+  }
+
+  #count(key: string): number {
+    const misses = (this.#misses.get(key) ?? 0) + 1;
+    this.#misses.set(key, misses);
+    return misses;
   }
 }
 

@@ -14,6 +14,8 @@ import { sizeOfParams } from '../upload/split.ts';
 
 /** An index of a chunk of 100,000 rows takes 4 MB decoded. */
 const KEPT_MAX = 4;
+/** Sizes of requests with images or PDFs: looking for the pages of a large one takes a second, and it is asked for often. */
+const SIZES_KEPT_MAX = 5_000;
 
 export interface OpenedChunk {
   readonly chunk: ChunkRecord;
@@ -55,6 +57,7 @@ export class RequestReader {
   readonly #files: Files;
   /** By chunk, the one that was asked for longest ago first. */
   readonly #slots = new Map<string, Slot>();
+  readonly #sizes = new Map<string, ReturnType<typeof sizeOfParams>>();
 
   constructor(store: Pick<Ledger, 'chunk' | 'chunkIndex'>, files: Files) {
     this.#store = store;
@@ -78,8 +81,13 @@ export class RequestReader {
   /** Also the model and the length of its answer. E_STATE_CORRUPT where what lies there is no request. */
   async sized(runId: string, place: HomePlace): Promise<SizedRequest> {
     const request = await this.params(runId, place);
+    const key = `${runId}:${place.homeChunkNo}:${place.homeIndex}:${place.maxTokens ?? ''}`;
+    const known = this.#sizes.get(key);
+    if (known) return { ...request, ...known };
     try {
-      return { ...request, ...sizeOfParams(request.paramsJson) };
+      const size = sizeOfParams(request.paramsJson);
+      if (size.media && this.#sizes.size < SIZES_KEPT_MAX) this.#sizes.set(key, size);
+      return { ...request, ...size };
     } catch (cause) {
       const file = this.#files.locate(paths.body(runId, place.homeChunkNo));
       const details = { file };

@@ -10,10 +10,13 @@ const PATIENCE_MS = 60_000;
 
 export class UploadPatience {
   readonly #session: Session;
+  /** For chunks of others, after the own work: an API that is not there is no more than another refusal. */
+  readonly #forOthers: boolean;
   #waitedMs = 0;
 
-  constructor(session: Session) {
+  constructor(session: Session, forOthers: boolean) {
     this.#session = session;
+    this.#forOthers = forOthers;
   }
 
   /** The wait until the next try; null where what is left of this round is not waited for. */
@@ -22,7 +25,7 @@ export class UploadPatience {
     if (uploaded > 0) this.#waitedMs = 0;
     const waitMs = Math.max(createNotBeforeMs, quietUntilMs) - engine.clock.monotonicMs();
     if (waiting === 0 || full || waitMs <= 0) return null;
-    if (reach.silentForMs() === 0) {
+    if (this.#forOthers || reach.silentForMs() === 0) {
       if (this.#waitedMs + waitMs > PATIENCE_MS) return null;
       this.#waitedMs += waitMs;
     }

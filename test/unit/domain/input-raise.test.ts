@@ -78,7 +78,16 @@ describe('by answers', () => {
     expect(of([seen(5, 5 * 1_000)], { [MODEL]: part(10, 1_000) })).toBeCloseTo(2, 12);
   });
 
-  test('calls are held against the average of the run, also with a dated id', () => {
+  test('calls of the largest rows are no reason: only more than those can have is', () => {
+    const mixed = { [MODEL]: part(100, 1_000, { largestBytes: 100_000 }) };
+    expect(of([seen(1, 25_000, { lane: 'realtime' })], {}, mixed)).toBe(1);
+    expect(of([seen(1, 100_000, { lane: 'realtime' })], {}, mixed)).toBeCloseTo(2, 12);
+    // Rows that their routes keep in the lane have sums of their own.
+    const routed = { [MODEL]: { ...part(100, 1_000), lanes: { realtime: part(10, 8_000) } } };
+    expect(of([seen(2, 8_000, { lane: 'realtime' })], {}, routed)).toBe(1);
+  });
+
+  test('calls are held against the sizes of the run, also with a dated id', () => {
     expect(of([seen(3, 3 * 1_500, { lane: 'realtime', model: `${MODEL}-20261001` })])).toBeCloseTo(3, 12);
   });
 

@@ -269,6 +269,18 @@ describe('beside a running driver', () => {
     expect(await it.store.run(beside.id)).toMatchObject({ state: 'active' });
   });
 
+  test('a run that cannot be sent when the own work is done does not keep the driver, nor make it fail', async () => {
+    const it = road();
+    const run = await it.submit(rows(2));
+    await it.clock.run(it.drive({ runIds: [run.id] }));
+    const beside = await it.submit(other(3));
+    it.api.listFailure = refused({ connection: 'never_made' });
+    const beganMs = it.clock.monotonicMs();
+    expect(await it.clock.run(it.drive({ runIds: [run.id] }))).toBe('done');
+    expect(it.clock.monotonicMs() - beganMs).toBeLessThanOrEqual(120_000);
+    expect(await it.store.run(beside.id)).toMatchObject({ state: 'ready' });
+  });
+
   test('a cancel is taken up: what was finished is kept', async () => {
     const it = road({ pacing: { maxBatches: 1 } });
     const run = await it.submit(rows(4), { settings: { chunkRows: 2 } });

@@ -99,6 +99,47 @@ test('a long line of a model without room does not hold up another one that has'
   await lane.drain();
 });
 
+test('a dozen runs without room do not hold up one that has, and are not asked again and again', async () => {
+  const it = lab({ pacing: { concurrency: 4 } });
+  const of = (model: string, name: string, count: number): Json[] =>
+    Array.from({ length: count }, (_unused, at) => {
+      const messages = [{ role: 'user', content: `${name} ${at}` }];
+      return { custom_id: `${name}-${at}`, params: { model, max_tokens: 100, messages } };
+    });
+  const settings = { wishes: { lane: 'realtime' as const } };
+  const runIds: string[] = [];
+  for (let at = 0; at < 12; at++) runIds.push((await it.submit(of('claude-opus-5-5', `r${at}`, 40), { settings })).id);
+  const quick = await it.submit(of('claude-haiku-5-5', 'quick', 3), { settings });
+  runIds.push(quick.id);
+  const the = await it.session();
+  const take = the.pacer.take.bind(the.pacer);
+  let asked = 0;
+  the.pacer.take = async (size, keys, waiter) => {
+    if (size.model === 'claude-haiku-5-5') return take(size, keys, waiter);
+    asked++;
+    return { kind: 'wait', waitMs: 3_600_000, everyone: false, bucket: 'input', pool: 'opus' };
+  };
+  it.api.onMessage = async () => MESSAGE;
+  const lane = new RealtimeLane(the, runIds, () => undefined);
+  await releaseRound(the, lane, runIds);
+  await retryRound(the, lane, runIds);
+  await lane.pump();
+  for (let pumps = 0; pumps < 10; pumps++) {
+    await settled();
+    it.clock.advance(20);
+  }
+  await settled();
+  expect((await it.store.run(quick.id))?.rows).toMatchObject({ succeeded: 3 });
+  // The lane rests now until the limits have room.
+  const before = asked;
+  for (let pumps = 0; pumps < 10; pumps++) {
+    it.clock.advance(20);
+    await settled();
+  }
+  expect(asked).toBe(before);
+  await lane.drain();
+});
+
 describe('drain', () => {
   test('begins no other call when one is answered', async () => {
     const it = await begun(5, { pacing: { concurrency: 2 } });
