@@ -189,8 +189,10 @@ export class House {
     const run = await this.store.run(runId);
     if (!run) return [];
     if (!resumed) {
-      // As the ledger has them: a file may have become another run's meanwhile.
-      return this.store.setOutput(runId, filledIn(run, run), this.engine.clock.now());
+      // As the ledger has them: what had no place for a date or an id was taken with the run, and may be another's by now.
+      const filled = filledIn(run, run);
+      if (filled.output === run.output && filled.errors === run.errors) return [];
+      return this.store.setOutput(runId, filled, this.engine.clock.now());
     }
     if (run.state === 'done') return deliver(this.engine, run, options);
     await this.change(run, options);

@@ -29,8 +29,10 @@ export async function deliver(engine: Engine, run: RunRecord, options: SubmitOpt
   if (!asked && !outputIsGone(run)) return [];
   const choice = asked ? changedOutputs(options, run) : run;
   if (asked) checkOutputs({ choice, inputs: run.inputs, runId: run.id, runs: await store.runs() });
+  // Before it is written, so that nobody writes the file of another run in between.
+  const moved = asked ? await store.setOutput(run.id, choice, engine.clock.now()) : [];
   await writeOutputs(engine, { ...run, ...choice });
-  return asked ? store.setOutput(run.id, choice, engine.clock.now()) : [];
+  return moved;
 }
 
 function changedOutputs(options: SubmitOptions, run: RunRecord): OutputChoice {

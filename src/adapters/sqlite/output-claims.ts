@@ -51,10 +51,11 @@ function stepAside(
   db: Db,
   { run, sinceMs, atMs }: { readonly run: Claim; readonly sinceMs: number; readonly atMs: number },
 ): readonly MovedOutput[] {
-  const [rival] = rivalsOf(db, run).filter(
+  const rivals = rivalsOf(db, run).filter(
     ({ state, done_at_ms: doneMs }) => state !== 'done' || (doneMs ?? 0) > sinceMs,
   );
-  return rival ? moveOutputs(db, run, { takenBy: rival, atMs }) : [];
+  // Its two files may be of two others by now.
+  return rivals.flatMap((rival) => moveOutputs(db, claimOf(db, run.id) ?? run, { takenBy: rival, atMs }));
 }
 
 function claimOf(db: Db, runId: string): Claim | undefined {

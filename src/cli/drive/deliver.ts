@@ -25,11 +25,12 @@ export async function deliver(context: Context, store: Store, run: RunRecord): P
   const choice = asked ? changedOutputs(flags, run) : run;
   if (asked) checkOutputs({ choice: { ...choice }, inputs: run.inputs, runId: run.id, runs: await store.runs() });
   const engine = await createEngine(context, { store, emit: () => undefined });
-  await writeOutputs(engine, { ...run, ...choice });
-  // stdout is nothing to remember: the next command would write into the void.
+  // Before it is written, so that nobody writes the file of another run in between. stdout is nothing to remember: the next
+  // command would write into the void.
   if (asked && choice.output !== '-') {
     tellMoved(context, run.id, await store.setOutput(run.id, choice, systemClock.now()));
   }
+  await writeOutputs(engine, { ...run, ...choice });
   return (await store.run(run.id)) ?? run;
 }
 

@@ -41,7 +41,10 @@ export async function settleOutput(
   }
   const fill = (path: string | null): string | null => (path === null ? null : fillIn(path, run));
   const filled = { ...run, output: fill(run.output), errors: fill(run.errors) };
-  tellMoved(context, runId, [...moved, ...(await store.setOutput(runId, filled, systemClock.now()))]);
+  // What had no place for a date or an id was taken with the run, and may be another's by now.
+  const isFilled = filled.output !== run.output || filled.errors !== run.errors;
+  const others = isFilled ? await store.setOutput(runId, filled, systemClock.now()) : [];
+  tellMoved(context, runId, [...moved, ...others]);
 }
 
 /** Also with --quiet: who looks for results where they were said to be must not find those of another run. */

@@ -10,7 +10,10 @@ import { blockRun, type Session } from '../session.ts';
 
 const MENDABLE = ['E_FILE', 'E_DISK_FULL', 'E_STATE_CORRUPT'] as const;
 
-/** False where they could not be written, which has been told. */
+/** Another run has taken a file of this one while it was written: it is written again, beside. */
+class Taken extends Error {}
+
+/** False where they could not be written, which has been told, or belong elsewhere by now. */
 export async function finishOutputs(session: Session, run: RunRecord): Promise<boolean> {
   const { engine, driver } = session;
   try {
@@ -18,9 +21,14 @@ export async function finishOutputs(session: Session, run: RunRecord): Promise<b
     for (const path of [run.output, run.errors]) {
       if (path !== null && path !== '-') await clearOutputLeftovers(engine.files, path);
     }
-    await writeOutputs(engine, run, driver.assertDriving);
+    await writeOutputs(engine, run, async () => {
+      await driver.assertDriving();
+      const now = await engine.store.run(run.id);
+      if (now?.output !== run.output || now.errors !== run.errors) throw new Taken();
+    });
     return true;
   } catch (error) {
+    if (error instanceof Taken) return false;
     if (!isBatchrunError(error) || !MENDABLE.some((code) => error.code === code)) throw error;
     const { message } = error;
     const hint = `${error.hint} ${wayOut(session, run.id, error)}`;

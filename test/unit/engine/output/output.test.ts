@@ -7,6 +7,7 @@ import type { RunRecord } from '../../../../src/domain/model.ts';
 import { AsCompleted } from '../../../../src/engine/output/as-completed.ts';
 import { cancelRound } from '../../../../src/engine/poll/cancel.ts';
 import { collectRound } from '../../../../src/engine/collect/collect.ts';
+import { finishOutputs } from '../../../../src/engine/output/finish-outputs.ts';
 import { writeOutputs } from '../../../../src/engine/output/output.ts';
 import { poll } from '../../../../src/engine/poll/poll.ts';
 import { RealtimeLane } from '../../../../src/engine/realtime/realtime.ts';
@@ -237,4 +238,19 @@ describe('as completed', () => {
     }
     expect(lines).toHaveLength(4);
   });
+});
+
+test('a file that another run took while this one was writing is left to it, and the run writes beside', async () => {
+  const it = await running([row(0), row(1)]);
+  await it.endAll();
+  const path = it.run.output ?? '';
+  const stale = (await it.store.run(it.run.id)) ?? it.run;
+  const beside = `${path}.beside`;
+  await it.store.setOutput(it.run.id, { ...stale, output: beside }, it.clock.now());
+  expect(await finishOutputs(it.the, stale)).toBe(false);
+  expect(it.disk.contents().has(path)).toBe(false);
+  expect((await it.store.run(it.run.id))?.blocked).toEqual([]);
+  const now = (await it.store.run(it.run.id)) ?? it.run;
+  expect(await finishOutputs(it.the, now)).toBe(true);
+  expect(it.disk.contents().has(beside)).toBe(true);
 });
