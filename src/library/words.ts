@@ -21,6 +21,8 @@ const HINTS: Readonly<Partial<Record<ErrorCode, string>>> = {
   E_LOCKED: 'Wait for it, or pass `retryLockMs` to wait here; `details.driver` says which process it is.',
   E_BLOCKED: 'Do what `details.blocked` says, then call `run.wait()` again: the work goes on.',
   E_NOT_FINISHED: 'Call `run.wait()` again, in this process or another: it goes on where this one stopped.',
+  E_NATIVE_MODULE:
+    'With the same Node, in the folder of your program: `npm rebuild better-sqlite3` (where npm runs no install scripts, first `npm install-scripts approve better-sqlite3`). Without a prebuilt one for this machine it takes python3, make and g++.',
   E_TRANSITION:
     'The state was changed by something else. Open it again; if it happens again, report it with the output of the command `batchrun log`.',
   E_BUG:

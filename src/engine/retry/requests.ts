@@ -15,7 +15,7 @@ import { sizeOfParams } from '../upload/split.ts';
 /** An index of a chunk of 100,000 rows takes 4 MB decoded. */
 const KEPT_MAX = 4;
 /** Sizes of requests with images or PDFs: looking for the pages of a large one takes a second, and it is asked for often. */
-const SIZES_KEPT_MAX = 5_000;
+const SIZES_KEPT_MAX = 4_096;
 
 export interface OpenedChunk {
   readonly chunk: ChunkRecord;
