@@ -133,11 +133,11 @@ function adopting(
     onInvalid: 'fail',
     dryRun: false,
     adopt: { batch, workspace: engine.api.workspace },
-    confirm: async (report, known) => {
+    confirm: async (report, known, fingerprint) => {
       if (known) return report.mix;
       checkSize(report, batch);
       await checkIds(engine, batch, ids);
-      return (await request.confirm?.(report, known)) ?? report.mix;
+      return (await request.confirm?.(report, known, fingerprint)) ?? report.mix;
     },
   };
 }

@@ -181,7 +181,7 @@ export async function ingestRequest(
     ...(texts.routes ? { routes: texts.routes } : {}),
     again: flags.again === true,
     dryRun: flags.dryRun === true,
-    confirm: async (report, known) => {
+    confirm: async (report, known, fingerprint) => {
       if (known) return report.mix;
       refuseUnpriced(allWishes(context), report.mix);
       // A file that another run wrote is refused before anything is sent.
@@ -189,9 +189,11 @@ export async function ingestRequest(
       const fill = (path: string | null): string | null =>
         path === null ? null : fillIn(path, { id: '{run}', createdAtMs: nowMs });
       const filled = { ...choice, output: fill(choice.output), errors: fill(choice.errors) };
-      // As they are now: to read the input may have taken long.
+      // As they are now: to read the input may have taken long. The same submit beside this one has made the same run.
       const runs = await engine.store.runs();
-      checkOutputs({ choice: filled, inputs: absoluteInputs(inputs), runId: null, runs });
+      const others =
+        flags.again === true ? runs : runs.filter((run) => run.fingerprint !== fingerprint || run.canceled);
+      checkOutputs({ choice: filled, inputs: absoluteInputs(inputs), runId: null, runs: others });
       const mix = (await ask?.(report)) ?? report.mix;
       await sayCacheHint(context, engine, { report, texts });
       await confirm(context, { ...report, mix }, link);

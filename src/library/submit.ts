@@ -87,12 +87,15 @@ export async function ingestRequest(request: RequestOf): Promise<IngestRequest> 
     ...(routes ? { routes } : {}),
     again: options.again === true,
     dryRun,
-    confirm: async (report, known) => {
+    confirm: async (report, known, fingerprint) => {
       if (known) return report.mix;
       refuseUnpriced(wishesOf({ settings: { wishes } }), report.mix);
       const created = { id: '{run}', createdAtMs: engine.clock.now() };
       const runs = await engine.store.runs();
-      checkOutputs({ choice: filledIn(choice, created), inputs, runId: null, runs });
+      // The same submit beside this one has made the same run.
+      const others =
+        options.again === true ? runs : runs.filter((run) => run.fingerprint !== fingerprint || run.canceled);
+      checkOutputs({ choice: filledIn(choice, created), inputs, runId: null, runs: others });
       return request.ask(report);
     },
   };

@@ -44,7 +44,7 @@ export interface IngestRequest {
   /** Check everything and leave nothing behind. */
   readonly dryRun: boolean;
   /** Called before a run that is read counts; throws to have nothing of it (`known`: it exists). Gives its mix, raised or not. */
-  readonly confirm?: (report: IngestReport, known: boolean) => Promise<ModelMix>;
+  readonly confirm?: (report: IngestReport, known: boolean, fingerprint: string) => Promise<ModelMix>;
 }
 
 export interface IngestReport {
@@ -233,7 +233,7 @@ class Ingest {
     const known = !this.#request.again && (await this.#isKnown(fingerprint));
     // What is there already is not written anew.
     if (!known) await this.#coalesce();
-    this.#mix = (await this.#request.confirm?.(this.#report({ kind: 'ready' }), known)) ?? this.#mix;
+    this.#mix = (await this.#request.confirm?.(this.#report({ kind: 'ready' }), known, fingerprint)) ?? this.#mix;
     if (!this.#request.dryRun) await writeSketch(this.#engine.files, this.#runId, this.#gauge);
     failpoint('ingest.ready');
     if (this.#request.dryRun) return this.#report({ kind: 'dry_run' });
