@@ -3,7 +3,7 @@
 export interface RowMedia {
   /** In base64: they are among the bytes of the requests, and no text. */
   readonly bytes: number;
-  /** That they have at most (estimate/media.ts). */
+  /** That they have at most (estimate/media-tokens.ts). */
   readonly tokens: number;
 }
 

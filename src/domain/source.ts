@@ -76,7 +76,7 @@ export interface PreparedRow {
   readonly caches: boolean;
   /** Tokens that the API puts before it at most (estimate/added-tokens.ts). */
   readonly addedTokens: number;
-  /** Its images and PDFs (estimate/media.ts); null: none. */
+  /** Its images and PDFs (estimate/media-tokens.ts); null: none. */
   readonly media: RowMedia | null;
   /** The lane that its route has chosen; null: that of the run. */
   readonly lane: Lane | null;

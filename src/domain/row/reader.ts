@@ -10,7 +10,7 @@ import { BatchrunError } from '../../base/errors.ts';
 import type { MarkedPrefix } from '../cache/blocks.ts';
 import { CacheMarker } from '../cache/marker.ts';
 import { addedTokensMost } from '../estimate/added-tokens.ts';
-import { mediaOf } from '../estimate/media.ts';
+import { mediaOf } from '../estimate/media-tokens.ts';
 import { CUSTOM_ID_CHARS_MAX } from '../limits.ts';
 import { PRIORITIES, toPriority, type Priority } from '../priority.ts';
 import type { RowNotice, RowProblem, RowReading, SourceRecord } from '../source.ts';

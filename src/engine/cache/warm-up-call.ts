@@ -6,7 +6,7 @@ import { failpoint } from '../../base/failpoint.ts';
 import { addRequest, noSums } from '../../domain/chunk-text.ts';
 import type { KeptPrefix, WarmUpSum } from '../../domain/cache/settings.ts';
 import { addedTokensMost } from '../../domain/estimate/added-tokens.ts';
-import { mediaOf } from '../../domain/estimate/media.ts';
+import { mediaOf } from '../../domain/estimate/media-tokens.ts';
 import { routeRealtime, type ApiFailure } from '../../domain/failure-router.ts';
 import { raisedLike } from '../../domain/input-raise.ts';
 import { PLAIN_MAX_TOKENS_MAX } from '../../domain/limits.ts';

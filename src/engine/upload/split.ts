@@ -6,7 +6,7 @@
 import { invariant } from '../../base/errors.ts';
 import { paramsOf } from '../../domain/chunk-text.ts';
 import { addedTokensMost } from '../../domain/estimate/added-tokens.ts';
-import { mediaOf } from '../../domain/estimate/media.ts';
+import { mediaOf } from '../../domain/estimate/media-tokens.ts';
 import { paths, tagOf } from '../../domain/ids.ts';
 import { laneOfMix } from '../../domain/lane-mix.ts';
 import { CREATES_PER_CHUNK_MAX } from '../../domain/limits.ts';

@@ -1,9 +1,9 @@
 /** The most tokens that images and PDFs of a request can have, whatever their bytes are. */
 import { deflateSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import { IMAGE_TOKENS_MOST, mediaOf, PAGE_TEXT_TOKENS_MOST } from '../../../../src/domain/estimate/media.ts';
+import { IMAGE_TOKENS_MOST, mediaOf, PAGE_TEXT_TOKENS_MOST } from '../../../../src/domain/estimate/media-tokens.ts';
 import { pagesOfPdf } from '../../../../src/domain/estimate/pdf-pages.ts';
-import type { Media } from '../../../../src/domain/estimate/media.ts';
+import type { Media } from '../../../../src/domain/estimate/media-tokens.ts';
 
 const NEWER = 'claude-haiku-5-5';
 const IMAGE = IMAGE_TOKENS_MOST.newer;
